@@ -1,0 +1,156 @@
+//! Who calls the management API, and what they may do.
+//!
+//! A signed-in browser may do everything of its tenant; an API key may read what it produces. The scheme is the
+//! parameter that yields the principal, so an operation cannot forget it; a permission is asked for by type.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use costlens_domain::ports::Clock;
+use costlens_domain::{ApiKeyId, Problem, ProblemCode, SessionId, TenantId};
+use costlens_store::{Store, StoreError};
+use costlens_vault::TokenHash;
+use poem::Request;
+use poem::http::{Method, header};
+use poem_openapi::SecurityScheme;
+use poem_openapi::auth::{ApiKey, Bearer};
+
+use crate::error::{ApiError, problem_response};
+
+/// The cookie that carries a session. Strict, HTTP-only, and of no use to a program: it has API keys.
+pub const SESSION_COOKIE: &str = "costlens_session";
+
+/// What can be done with the management API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Permission {
+    KeysRead,
+    KeysWrite,
+    ConnectionsRead,
+    ConnectionsWrite,
+    RequestsRead,
+    SpendRead,
+    BillsRead,
+    BillsWrite,
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A signed-in browser, until then.
+    Session(SessionId, DateTime<Utc>),
+    /// A program with an API key.
+    Key(ApiKeyId),
+}
+
+/// A caller that was let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Principal {
+    /// Whose data it sees.
+    pub tenant_id: TenantId,
+    /// Who it is.
+    pub who: Who,
+}
+
+impl Principal {
+    /// The tenant, if the caller may do this there.
+    pub fn require(&self, permission: Permission) -> Result<TenantId, ApiError> {
+        use Permission::{BillsRead, RequestsRead, SpendRead};
+        match self.who {
+            Who::Session(..) => Ok(self.tenant_id),
+            Who::Key(_) if matches!(permission, RequestsRead | SpendRead | BillsRead) => Ok(self.tenant_id),
+            Who::Key(_) => Err(ApiError::new(
+                ProblemCode::Forbidden,
+                "API keys read requests, spend and bills; this needs a signed-in session",
+            )),
+        }
+    }
+}
+
+/// A session's cookie.
+#[derive(SecurityScheme)]
+#[oai(ty = "api_key", key_name = "costlens_session", key_in = "cookie", checker = "check_session")]
+pub struct SessionAuth(pub Principal);
+
+/// An API key, `acl_…`.
+#[derive(SecurityScheme)]
+#[oai(ty = "bearer", bearer_format = "acl_…", checker = "check_key")]
+pub struct KeyAuth(pub Principal);
+
+/// Either of the two.
+#[derive(SecurityScheme)]
+pub enum Caller {
+    /// A signed-in browser.
+    Session(SessionAuth),
+    /// A program.
+    Key(KeyAuth),
+}
+
+impl Caller {
+    /// Who it is.
+    pub const fn principal(&self) -> &Principal {
+        match self {
+            Self::Session(SessionAuth(principal)) | Self::Key(KeyAuth(principal)) => principal,
+        }
+    }
+
+    /// The tenant, if the caller may do this there.
+    pub fn require(&self, permission: Permission) -> Result<TenantId, ApiError> {
+        self.principal().require(permission)
+    }
+}
+
+/// What the checkers need; put into every request by the router.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+fn refuse(problem: Problem) -> poem::Error {
+    poem::Error::from_response(problem_response(problem))
+}
+
+fn unavailable(error: &StoreError) -> poem::Error {
+    tracing::warn!(error = error as &dyn std::error::Error, "a credential cannot be checked");
+    refuse(Problem::new(ProblemCode::DatabaseUnavailable, "the credential cannot be checked now; try again"))
+}
+
+fn gate(request: &Request) -> poem::Result<&Gate> {
+    request.data::<Gate>().ok_or_else(|| refuse(Problem::new(ProblemCode::Internal, "the gate is missing")))
+}
+
+/// A page of another origin may not act with this cookie, even where a browser would send it along.
+fn is_of_another_origin(request: &Request) -> bool {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return false;
+    }
+    let Some(origin) = request.header(header::ORIGIN) else { return false };
+    let host = request.header(header::HOST).unwrap_or_default();
+    origin.split_once("://").is_none_or(|(_, authority)| authority != host)
+}
+
+async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Principal> {
+    let gate = gate(request)?;
+    let invalid = || refuse(Problem::new(ProblemCode::SessionInvalid, "sign in again"));
+    if is_of_another_origin(request) {
+        return Err(refuse(Problem::new(ProblemCode::Forbidden, "the call comes from another origin")));
+    }
+    let mut conn = gate.store.system().await.map_err(|error| unavailable(&error))?;
+    let session = conn.session_by_hash(&TokenHash::of(&cookie.key).0).await.map_err(|error| unavailable(&error))?;
+    let session = session.filter(|session| session.is_valid_at(gate.clock.now())).ok_or_else(invalid)?;
+    Ok(Principal { tenant_id: session.tenant_id, who: Who::Session(session.id, session.expires_at) })
+}
+
+async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal> {
+    let gate = gate(request)?;
+    let mut conn = gate.store.system().await.map_err(|error| unavailable(&error))?;
+    let key = conn.key_by_hash(&TokenHash::of(&bearer.token).0).await.map_err(|error| unavailable(&error))?;
+    match key {
+        None => Err(refuse(Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
+        Some(key) if key.revoked_at.is_some() => {
+            Err(refuse(Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
+        }
+        Some(key) => Ok(Principal { tenant_id: key.tenant_id, who: Who::Key(key.id) }),
+    }
+}

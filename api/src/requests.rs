@@ -1,0 +1,438 @@
+//! Proxied calls, each with its receipt.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use costlens_domain::request::{Outcome, RequestFact};
+use costlens_domain::{ApiKeyId, ConnectionId, Currency, RequestId, TokenClass, Usd, Usage};
+use costlens_store::RequestFilter;
+use futures_util::StreamExt as _;
+use poem::Body;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::{Binary, Json};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+
+use crate::error::ApiError;
+use crate::page::{DEFAULT_LIMIT, Page};
+use crate::principal::{Caller, Permission};
+use crate::wire::Wire;
+use crate::{ApiParts, Tag};
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "Outcome", rename_all = "snake_case", remote = "Outcome")]
+pub enum OutcomeView {
+    /// The provider's answer reached its end.
+    Completed,
+    /// The provider refused, failed, timed out or could not be reached.
+    Failed,
+    /// The client hung up before the end.
+    ClientGone,
+    /// The proxy died in the middle; found again in the spool.
+    Interrupted,
+}
+
+/// How sure a cost is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "CostBasis", rename_all = "snake_case", remote = "costlens_domain::request::CostBasis")]
+pub enum CostBasisView {
+    /// The provider counted and a price is known.
+    Exact,
+    /// We counted, because the provider did not get to.
+    Estimated,
+    /// No price is known; the amount is null, never zero.
+    Unpriced,
+}
+
+/// What a call used, in disjoint classes; `reasoning` alone is a part of `output`.
+#[derive(Object)]
+#[oai(rename = "Usage")]
+pub struct UsageView {
+    /// Input that was neither read from nor written to a cache.
+    pub fresh_input: u64,
+    /// Input read from a prompt cache.
+    pub cache_read: u64,
+    /// Input written to a cache of five minutes.
+    pub cache_write_5m: u64,
+    /// Input written to a cache of one hour.
+    pub cache_write_1h: u64,
+    /// Everything the model wrote, reasoning included, audio not.
+    pub output: u64,
+    /// The part of `output` that was thought and not said.
+    pub reasoning: u64,
+    /// Fresh audio input.
+    pub audio_input: u64,
+    /// Audio output.
+    pub audio_output: u64,
+    /// Web searches that the vendor charges by the call.
+    pub web_searches: u64,
+}
+
+impl From<Usage> for UsageView {
+    fn from(usage: Usage) -> Self {
+        Self {
+            fresh_input: usage.fresh_input.0,
+            cache_read: usage.cache_read.0,
+            cache_write_5m: usage.cache_write_5m.0,
+            cache_write_1h: usage.cache_write_1h.0,
+            output: usage.output.0,
+            reasoning: usage.reasoning.0,
+            audio_input: usage.audio_input.0,
+            audio_output: usage.audio_output.0,
+            web_searches: usage.web_searches,
+        }
+    }
+}
+
+/// Where a call's price came from.
+#[derive(Object)]
+#[oai(rename = "PriceReceipt", nullable_all)]
+pub struct PriceReceiptView {
+    /// The catalogue entry, e.g. `openai/gpt-4o`.
+    pub price_id: Option<String>,
+    /// Who published the price.
+    pub source: Option<String>,
+    /// Since when it holds, or when it was last checked.
+    pub effective: Option<Wire<chrono::NaiveDate>>,
+    /// The sum as text.
+    pub formula: Option<String>,
+    /// Why there is no price, or why the usage is an estimate.
+    pub note: Option<String>,
+}
+
+/// One proxied call.
+#[derive(Object)]
+#[oai(rename = "Request", nullable_all)]
+pub struct RequestView {
+    /// The call.
+    pub id: Wire<RequestId>,
+    /// The key that made it.
+    pub api_key_id: Wire<ApiKeyId>,
+    /// The connection it went through; null for the built-in provider.
+    pub connection_id: Option<Wire<ConnectionId>>,
+    /// When the proxy accepted it.
+    pub started_at: DateTime<Utc>,
+    /// From acceptance to the provider's last byte.
+    pub duration_ms: u32,
+    /// From acceptance to the provider's first byte.
+    pub first_byte_ms: Option<u32>,
+    /// The provider's stable name.
+    pub provider: String,
+    /// The proxy's route.
+    pub endpoint: String,
+    /// The model that was asked for.
+    pub model_requested: String,
+    /// The model that the provider says it served.
+    pub model_served: Option<String>,
+    /// The service tier that the provider says it served.
+    pub service_tier: Option<String>,
+    /// Whether the answer was streamed.
+    pub streamed: bool,
+    /// The provider's HTTP status; null where it did not answer.
+    pub status: Option<u16>,
+    /// How it ended.
+    pub outcome: OutcomeView,
+    /// A stable code for what went wrong.
+    pub error_code: Option<String>,
+    /// What it used.
+    pub usage: UsageView,
+    /// How sure the cost is.
+    pub cost_basis: CostBasisView,
+    /// The cost, exact to the last digit; null where no price is known.
+    pub cost: Option<Wire<Usd>>,
+    /// What the cost counts.
+    pub currency: Wire<Currency>,
+    /// Where the price came from.
+    pub price: PriceReceiptView,
+    /// The client's own id of the call.
+    pub caller_request_id: Option<String>,
+    /// The provider's id of the call.
+    pub provider_request_id: Option<String>,
+}
+
+impl From<RequestFact> for RequestView {
+    fn from(fact: RequestFact) -> Self {
+        let price = PriceReceiptView {
+            price_id: fact.price.price_id,
+            source: fact.price.source,
+            effective: fact.price.effective.map(Wire),
+            formula: fact.price.formula,
+            note: fact.price.note,
+        };
+        Self {
+            id: Wire(fact.id),
+            api_key_id: Wire(fact.api_key_id),
+            connection_id: fact.connection_id.map(Wire),
+            started_at: fact.started_at,
+            duration_ms: fact.duration_ms,
+            first_byte_ms: fact.first_byte_ms,
+            provider: fact.provider,
+            endpoint: fact.endpoint,
+            model_requested: fact.model_requested,
+            model_served: fact.model_served,
+            service_tier: fact.service_tier,
+            streamed: fact.streamed,
+            status: fact.status,
+            outcome: fact.outcome.into(),
+            error_code: fact.error_code,
+            usage: fact.usage.into(),
+            cost_basis: fact.cost_basis.into(),
+            cost: fact.cost.map(Wire),
+            currency: Wire(Currency::USD),
+            price,
+            caller_request_id: fact.caller_request_id,
+            provider_request_id: fact.provider_request_id,
+        }
+    }
+}
+
+/// In what form an export comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum ExportFormat {
+    /// One JSON object a line.
+    #[default]
+    Jsonl,
+    /// RFC 4180, with a header line.
+    Csv,
+}
+
+/// An export.
+#[derive(ApiResponse)]
+pub enum Exported {
+    /// All rows that the filter lets through, newest first, streamed.
+    #[oai(status = 200)]
+    Rows(
+        Binary<Body>,
+        /// What a browser saves it as.
+        #[oai(header = "Content-Disposition")]
+        String,
+    ),
+}
+
+pub(crate) struct RequestsApi(pub(crate) Arc<ApiParts>);
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Requests")]
+impl RequestsApi {
+    /// List proxied calls
+    ///
+    /// Newest first.
+    #[expect(clippy::too_many_arguments, reason = "each is one query parameter of the contract")]
+    #[oai(path = "/requests", method = "get", operation_id = "list_requests")]
+    async fn list(
+        &self,
+        caller: Caller,
+        /// Made with this key.
+        api_key_id: Query<Option<Wire<ApiKeyId>>>,
+        /// Sent to this provider.
+        provider: Query<Option<String>>,
+        /// Asked for this model, or served by it.
+        model: Query<Option<String>>,
+        /// Ended like this.
+        outcome: Query<Option<OutcomeView>>,
+        /// Accepted at or after this moment.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Accepted before this moment.
+        to: Query<Option<DateTime<Utc>>>,
+        /// How many at most.
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<u32>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<Wire<RequestId>>>,
+    ) -> Result<Json<Page<RequestView>>, ApiError> {
+        let tenant = caller.require(Permission::RequestsRead)?;
+        let filter = filter(api_key_id.0, provider.0, model.0, outcome.0, from.0, to.0);
+        let cursor = cursor.0.map(|id| id.0);
+        let page = self.0.store.tenant(tenant).await?.list_requests(&filter, cursor, limit.0).await?;
+        Ok(Json(Page {
+            items: page.items.into_iter().map(Into::into).collect(),
+            next_cursor: page.next_cursor.map(|id| id.to_string()),
+        }))
+    }
+
+    /// Export proxied calls
+    ///
+    /// Every row that the filter lets through, newest first, streamed as it is read. An export that breaks in the
+    /// middle ends its connection early: a whole answer is a whole export.
+    #[expect(clippy::too_many_arguments, reason = "each is one query parameter of the contract")]
+    #[oai(path = "/requests/export", method = "get", operation_id = "export_requests")]
+    async fn export(
+        &self,
+        caller: Caller,
+        /// In what form.
+        #[oai(default)]
+        format: Query<ExportFormat>,
+        /// Made with this key.
+        api_key_id: Query<Option<Wire<ApiKeyId>>>,
+        /// Sent to this provider.
+        provider: Query<Option<String>>,
+        /// Asked for this model, or served by it.
+        model: Query<Option<String>>,
+        /// Ended like this.
+        outcome: Query<Option<OutcomeView>>,
+        /// Accepted at or after this moment.
+        from: Query<Option<DateTime<Utc>>>,
+        /// Accepted before this moment.
+        to: Query<Option<DateTime<Utc>>>,
+    ) -> Result<Exported, ApiError> {
+        let tenant = caller.require(Permission::RequestsRead)?;
+        let filter = filter(api_key_id.0, provider.0, model.0, outcome.0, from.0, to.0);
+        let store = self.0.store.clone();
+        let format = format.0;
+        // Pages, each in a short transaction of its own: no snapshot is held while a slow client reads.
+        let pages = futures_util::stream::unfold(Some(None), move |cursor| {
+            let (store, filter) = (store.clone(), filter.clone());
+            async move {
+                let cursor = cursor?;
+                let page = match store.tenant(tenant).await {
+                    Ok(mut conn) => conn.list_requests(&filter, cursor, EXPORT_PAGE).await,
+                    Err(error) => Err(error),
+                };
+                match page {
+                    Ok(page) => {
+                        let lines: String = page.items.into_iter().map(|fact| line(format, fact)).collect();
+                        Some((Ok(lines), page.next_cursor.map(Some)))
+                    }
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "an export broke off");
+                        Some((Err(std::io::Error::other(error)), None))
+                    }
+                }
+            }
+        });
+        let head = match format {
+            ExportFormat::Csv => CSV_HEAD.to_owned(),
+            ExportFormat::Jsonl => String::new(),
+        };
+        let rows = futures_util::stream::iter([Ok(head)]).chain(pages);
+        let name = match format {
+            ExportFormat::Csv => "requests.csv",
+            ExportFormat::Jsonl => "requests.jsonl",
+        };
+        let disposition = format!("attachment; filename=\"{name}\"");
+        Ok(Exported::Rows(Binary(Body::from_bytes_stream(rows)), disposition))
+    }
+
+    /// Get one proxied call
+    #[oai(path = "/requests/:id", method = "get", operation_id = "get_request")]
+    async fn get(&self, caller: Caller, id: Path<Wire<RequestId>>) -> Result<Json<RequestView>, ApiError> {
+        let tenant = caller.require(Permission::RequestsRead)?;
+        let fact = self.0.store.tenant(tenant).await?.request(id.0.0).await?;
+        Ok(Json(fact.into()))
+    }
+}
+
+const EXPORT_PAGE: u32 = 1_000;
+
+const CSV_HEAD: &str = "id,started_at,duration_ms,first_byte_ms,api_key_id,connection_id,provider,endpoint,\
+    model_requested,model_served,service_tier,streamed,status,outcome,error_code,fresh_input,cache_read,\
+    cache_write_5m,cache_write_1h,output,audio_input,audio_output,reasoning,web_searches,cost_basis,cost,currency,\
+    price_id,price_source,price_effective,formula,note,caller_request_id,provider_request_id\r\n";
+
+fn line(format: ExportFormat, fact: RequestFact) -> String {
+    match format {
+        ExportFormat::Jsonl => {
+            use poem_openapi::types::ToJSON as _;
+            let mut line = RequestView::from(fact).to_json_string();
+            line.push('\n');
+            line
+        }
+        ExportFormat::Csv => csv_line(&fact),
+    }
+}
+
+fn csv_line(fact: &RequestFact) -> String {
+    let mut line = CsvLine::default();
+    let fact_usage = fact.usage;
+    line.put(fact.id);
+    line.put(fact.started_at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    line.put(fact.duration_ms);
+    line.put_some(fact.first_byte_ms);
+    line.put(fact.api_key_id);
+    line.put_some(fact.connection_id);
+    line.put(&fact.provider);
+    line.put(&fact.endpoint);
+    line.put(&fact.model_requested);
+    line.put_some(fact.model_served.as_ref());
+    line.put_some(fact.service_tier.as_ref());
+    line.put(fact.streamed);
+    line.put_some(fact.status);
+    line.put(fact.outcome);
+    line.put_some(fact.error_code.as_ref());
+    for class in TokenClass::ALL {
+        line.put(fact_usage.of(class));
+    }
+    line.put(fact_usage.reasoning);
+    line.put(fact_usage.web_searches);
+    line.put(fact.cost_basis);
+    line.put_some(fact.cost);
+    line.put(Currency::USD);
+    line.put_some(fact.price.price_id.as_ref());
+    line.put_some(fact.price.source.as_ref());
+    line.put_some(fact.price.effective);
+    line.put_some(fact.price.formula.as_ref());
+    line.put_some(fact.price.note.as_ref());
+    line.put_some(fact.caller_request_id.as_ref());
+    line.put_some(fact.provider_request_id.as_ref());
+    line.end()
+}
+
+/// One line of RFC 4180.
+#[derive(Default)]
+struct CsvLine {
+    text: String,
+    begun: bool,
+}
+
+impl CsvLine {
+    fn put(&mut self, value: impl std::fmt::Display) {
+        if self.begun {
+            self.text.push(',');
+        }
+        self.begun = true;
+        let value = value.to_string();
+        // A spreadsheet must not take a text that a client chose for a formula.
+        let guard = if value.starts_with(['=', '+', '@', '\t', '\r']) { "'" } else { "" };
+        if !guard.is_empty() || value.contains([',', '"', '\n', '\r']) {
+            // Writing into a String cannot fail.
+            let _ = write!(self.text, "\"{guard}{}\"", value.replace('"', "\"\""));
+        } else {
+            self.text.push_str(&value);
+        }
+    }
+
+    fn put_some(&mut self, value: Option<impl std::fmt::Display>) {
+        match value {
+            Some(value) => self.put(value),
+            None => self.put(""),
+        }
+    }
+
+    fn end(mut self) -> String {
+        self.text.push_str("\r\n");
+        self.text
+    }
+}
+
+fn filter(
+    api_key_id: Option<Wire<ApiKeyId>>,
+    provider: Option<String>,
+    model: Option<String>,
+    outcome: Option<OutcomeView>,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+) -> RequestFilter {
+    RequestFilter {
+        api_key_id: api_key_id.map(|id| id.0),
+        provider,
+        model,
+        outcome: outcome.map(Into::into),
+        from,
+        to,
+    }
+}
+
+fn default_limit() -> u32 {
+    DEFAULT_LIMIT
+}

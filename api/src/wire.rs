@@ -1,0 +1,117 @@
+//! Domain values as the contract shows them: text on the wire, typed on both sides.
+//!
+//! [`Wire`] carries any value that has one exact spelling (ids, money, days) as a JSON string. Numbers are
+//! refused where money is wanted: a JSON number is a binary float in most clients.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use costlens_domain::{ApiKeyId, BillId, ConnectionId, Currency, RequestId, SessionId, TenantId, Usd};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
+use serde_json::Value;
+
+/// A value with one exact spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire<T>(pub T);
+
+/// What the contract says of a spelling.
+pub trait Spelled: Display + FromStr + Send + Sync {
+    /// The name in messages.
+    const NAME: &'static str;
+    /// OpenAPI's `format`.
+    const FORMAT: &'static str;
+    /// A regular expression (ECMA 262) that every spelling matches.
+    const PATTERN: &'static str;
+    /// An example.
+    const EXAMPLE: &'static str;
+}
+
+macro_rules! spelled {
+    ($($type:ty = $name:literal, $format:literal, $pattern:literal, $example:literal;)*) => {$(
+        impl Spelled for $type {
+            const NAME: &'static str = $name;
+            const FORMAT: &'static str = $format;
+            const PATTERN: &'static str = $pattern;
+            const EXAMPLE: &'static str = $example;
+        }
+    )*};
+}
+
+spelled! {
+    TenantId = "TenantId", "tenant-id", "^ten_[0-9a-f]{32}$", "ten_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    ApiKeyId = "ApiKeyId", "api-key-id", "^key_[0-9a-f]{32}$", "key_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    ConnectionId = "ConnectionId", "connection-id", "^con_[0-9a-f]{32}$", "con_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    RequestId = "RequestId", "request-id", "^req_[0-9a-f]{32}$", "req_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    BillId = "BillId", "bill-id", "^bil_[0-9a-f]{32}$", "bil_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    SessionId = "SessionId", "session-id", "^ses_[0-9a-f]{32}$", "ses_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    Usd = "Usd", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "0.0018";
+    Currency = "Currency", "currency", "^[A-Z]{3}$", "USD";
+    Exact = "Decimal", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "12.5";
+    chrono::NaiveDate = "Date", "date", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-11-01";
+}
+
+/// An exact number that is no amount of dollars: an amount of another currency, a share, a quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exact(pub rust_decimal::Decimal);
+
+impl Display for Exact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.normalize().fmt(f)
+    }
+}
+
+impl FromStr for Exact {
+    type Err = costlens_domain::money::MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        costlens_domain::money::parse_decimal(text).map(Self)
+    }
+}
+
+impl<T: Spelled> Type for Wire<T> {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        T::NAME.into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let mut schema = MetaSchema::new_with_format("string", T::FORMAT);
+        schema.pattern = Some(T::PATTERN.to_owned());
+        schema.example = Some(Value::from(T::EXAMPLE));
+        MetaSchemaRef::Inline(Box::new(schema))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl<T: Spelled> ParseFromJSON for Wire<T> {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Self::parse_from_parameter(&text),
+            other => Err(ParseError::expected_type(other.unwrap_or_default())),
+        }
+    }
+}
+
+impl<T: Spelled> ParseFromParameter for Wire<T> {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        text.parse().map(Self).map_err(|_| ParseError::custom(format!("not a valid {}", T::NAME)))
+    }
+}
+
+impl<T: Spelled> ToJSON for Wire<T> {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::String(self.0.to_string()))
+    }
+}

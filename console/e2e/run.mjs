@@ -1,0 +1,165 @@
+// The first five minutes of a person, in a real browser against a running Costlens: sign in by link, see the
+// overview, create a key, send a call through the proxy, watch it arrive with its price, read its receipt, read a
+// bill. Fails at the first thing that is not as promised.
+//
+//   node e2e/run.mjs <base-url> <sign-in-url> [bill-file]
+import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openBrowser, openPage, settle } from "../test/browser.mjs";
+
+const [base, signInUrl, billFile = fileURLToPath(new URL("sample-cur.csv", import.meta.url))] = process.argv.slice(2);
+if (!base || !signInUrl) {
+  console.error("usage: node e2e/run.mjs <base-url> <sign-in-url> [bill-file]");
+  process.exit(2);
+}
+const origin = new URL(base).origin;
+const pictures = process.env.PICTURES;
+const ARRIVES_WITHIN_MS = 2_000;
+
+const started = Date.now();
+function say(what) {
+  console.log(`${String(Date.now() - started).padStart(6)} ms  ${what}`);
+}
+
+function insist(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+const browser = await openBrowser();
+const { page, faults, context } = await openPage(browser, { origin });
+page.setDefaultTimeout(15_000);
+
+async function picture(name) {
+  if (!pictures) return;
+  await settle(page);
+  await mkdir(pictures, { recursive: true });
+  await page.screenshot({ path: join(pictures, `${name}.png`) });
+}
+
+async function call(secret, model) {
+  const answer = await fetch(`${origin}/v1/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] }),
+  });
+  insist(answer.ok, `the proxy answered ${answer.status}: ${await answer.clone().text()}`);
+  await answer.text();
+}
+
+try {
+  await page.goto(`${origin}/requests`);
+  await page.waitForURL(/\/welcome/);
+  say("a stranger is sent to the sign-in");
+
+  await page.goto(signInUrl);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  insist(!page.url().includes("t="), "the token is still in the address");
+  say("the link signs in, and its token leaves the address");
+  await picture("1-overview");
+
+  const replay = await context.request.post(`${origin}/api/v1/sessions`, {
+    data: { token: decodeURIComponent(/[#&]t=([^&]+)/.exec(signInUrl)?.[1] ?? "") },
+  });
+  insist(replay.status() === 401, `the link worked a second time (${replay.status()})`);
+  say("the link works once");
+
+  await page.getByRole("link", { name: "Keys" }).filter({ visible: true }).first().click();
+  await page.getByRole("button", { name: /Create (a|the first) key/ }).first().click();
+  const keyName = `e2e ${new Date().toISOString()}`;
+  await page.getByRole("dialog").getByLabel("Name").fill(keyName);
+  await page.getByRole("button", { name: "Create the key" }).click();
+  const secret = (await page.getByLabel("The secret", { exact: true }).innerText()).trim();
+  insist(/^acl_\S{20,}$/.test(secret), "the secret is not one");
+  await page.keyboard.press("Escape");
+  insist(await page.getByText("I have stored it").isVisible(), "the secret could be closed before it was stored");
+  await page.getByText("Waiting for the first request").waitFor();
+  say("a key is made and its secret shown");
+  await picture("2-key");
+
+  const sent = Date.now();
+  await call(secret, "demo/echo");
+  const answered = Date.now();
+  await page.getByText(/Received 200 in/).waitFor();
+  say(`the first call arrives in the dialog ${Date.now() - answered} ms after its answer (call ${answered - sent} ms)`);
+  await picture("3-first-request");
+  await page.getByRole("button", { name: "I have stored it" }).click();
+  await page.getByRole("button", { name: "Close" }).last().click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  insist(!(await page.content()).includes(secret), "the secret is still in the page");
+  say("the secret is gone once it is stored");
+
+  await page.getByRole("link", { name: "Requests" }).filter({ visible: true }).first().click();
+  await page.locator("tr[data-request]").first().waitFor();
+  const before = await page.locator("tr[data-request]").first().getAttribute("data-request");
+  await call(secret, "demo/echo");
+  const again = Date.now();
+  await page.waitForFunction(
+    (id) => document.querySelector("tr[data-request]")?.getAttribute("data-request") !== id,
+    before,
+    { polling: 50, timeout: 10_000 },
+  );
+  const took = Date.now() - again;
+  insist(took <= ARRIVES_WITHIN_MS, `the request appeared only after ${took} ms`);
+  say(`the next call is on top of the list after ${took} ms`);
+  await picture("4-requests");
+
+  await page.locator("tr[data-request] button").first().click();
+  const cost = (await page.getByTestId("receipt-cost").innerText()).trim();
+  insist(cost !== "", "the receipt has no cost line");
+  await page.getByRole("heading", { name: /How it adds up|Why there is no amount/ }).waitFor();
+  insist(cost === "unpriced" || /^\$\d/.test(cost), `the receipt tells the cost as ${cost}`);
+  const link = page.url();
+  say(`the receipt says ${cost}`);
+  await picture("5-receipt");
+  await page.reload();
+  await page.getByTestId("receipt-cost").waitFor();
+  insist(page.url() === link, "a reload lost the open receipt");
+  await page.keyboard.press("Escape");
+
+  await page.getByRole("link", { name: "Bills" }).filter({ visible: true }).first().click();
+  await page.getByLabel("Bill file").setInputFiles({ name: "not-a-bill.csv", mimeType: "text/csv", buffer: Buffer.from("garbage;no,bill\n1,2\n") });
+  await page.getByRole("alert").filter({ hasText: "not-a-bill.csv" }).waitFor();
+  say("a file that is no bill is refused with its name");
+  await page.getByLabel("Bill file").setInputFiles(billFile);
+  await page.getByRole("heading", { name: basename(billFile) }).waitFor({ timeout: 120_000 });
+  await page.locator("table tbody tr").first().waitFor();
+  say("a bill is read and broken down by service");
+  await picture("6-bill");
+  for (const view of ["Model", "Token class", "Account", "Region"]) {
+    await page.getByRole("tab", { name: view, exact: true }).click();
+    await page.getByRole("columnheader", { name: view, exact: true }).waitFor();
+  }
+  say("and by model, token class, account and region");
+
+  await page.getByRole("link", { name: "Overview" }).filter({ visible: true }).first().click();
+  await page.waitForSelector("[role=img] svg path", { state: "attached" });
+  await picture("7-overview");
+  say("the overview draws its chart");
+
+  await page.getByRole("link", { name: "Keys" }).filter({ visible: true }).first().click();
+  await page.getByRole("button", { name: `Revoke ${keyName}` }).click();
+  await page.getByRole("button", { name: "Revoke the key" }).click();
+  await page.getByRole("row", { name: new RegExp(`${keyName}.*Revoked`) }).waitFor();
+  const refused = await fetch(`${origin}/v1/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "demo/echo", messages: [] }),
+  });
+  insist(refused.status === 401, `a revoked key was answered ${refused.status}`);
+  say("a revoked key is refused");
+
+  const breaches = await page.evaluate(() => window.breaches);
+  insist(breaches.length === 0, `the content security policy was breached: ${breaches.join("; ")}`);
+  insist(faults.length === 0, `the browser complained: ${faults.join("; ")}`);
+  say("no breach of the policy, no foreign request, no error");
+  console.log("ok");
+} catch (error) {
+  console.error(`FAILED: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`at ${page.url().replace(/#.*/, "")}`);
+  for (const fault of faults) console.error(fault);
+  if (pictures) await page.screenshot({ path: join(pictures, "failed.png") }).catch(() => undefined);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,96 @@
+// The imported bills. Each currency stands on its own line; nothing is converted and nothing is added across.
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { billsQuery } from "@/api/queries";
+import type { Bill } from "@/api/types";
+import { share } from "@/lib/money";
+import { ago } from "@/lib/time";
+import { useNow } from "@/shell/hooks";
+import { PageHead } from "@/shell/page";
+import { usePreferences } from "@/shell/preferences";
+import { Amount } from "@/ui/amount";
+import { Card, CardHead } from "@/ui/card";
+import { Problem, SkeletonRows } from "@/ui/states";
+import { Table, Td, Th } from "@/ui/table";
+import { DropZone } from "./drop-zone";
+import { periodInWords } from "./period";
+
+export function BillsScreen() {
+  const bills = useQuery(billsQuery());
+  const items = bills.data?.items ?? [];
+  const isEmpty = bills.data !== undefined && items.length === 0;
+  return (
+    <>
+      <PageHead title="Bills" note="What the cloud provider charged, and how much of it is AI." />
+      <DropZone large={isEmpty} />
+      {isEmpty ? null : (
+        <Card className="mt-3 overflow-clip">
+          <CardHead title="Imported" />
+          {bills.isPending ? <SkeletonRows label="Loading the bills" /> : null}
+          {bills.isError ? <Problem error={bills.error} retry={() => void bills.refetch()} /> : null}
+          {items.length > 0 ? <BillTable items={items} /> : null}
+        </Card>
+      )}
+    </>
+  );
+}
+
+function BillTable({ items }: { items: Bill[] }) {
+  const { zone } = usePreferences();
+  const now = useNow(30_000);
+  return (
+    <Table>
+      <thead>
+        <tr>
+          <Th>Bill</Th>
+          <Th className="hidden md:table-cell">Format</Th>
+          <Th end className="hidden md:table-cell">
+            Lines
+          </Th>
+          <Th end>AI</Th>
+          <Th end className="hidden sm:table-cell">
+            Whole bill
+          </Th>
+          <Th end className="hidden lg:table-cell">
+            Imported
+          </Th>
+        </tr>
+      </thead>
+      <tbody className="divide-y">
+        {items.map((bill) => (
+          <tr key={bill.id} className="hover:bg-sunken">
+            <Td className="max-w-64 py-2">
+              <Link to="/bills/$billId" params={{ billId: bill.id }} className="block truncate rounded font-medium hover:text-accent-ink hover:underline">
+                {bill.filename}
+              </Link>
+              <span className="block truncate text-xs text-muted">{periodInWords(bill.period_start, bill.period_end)}</span>
+            </Td>
+            <Td className="hidden md:table-cell">{bill.format}</Td>
+            <Td end className="hidden md:table-cell">
+              {bill.lines.toLocaleString("en-US")}
+            </Td>
+            <Td end className="py-2">
+              {bill.totals.length === 0 ? <span className="text-muted">no cost told</span> : null}
+              {bill.totals.map((total) => (
+                <span key={total.currency} className="block">
+                  <Amount value={total.ai_cost} currency={total.currency} className="font-medium" />
+                  <span className="ml-2 text-xs text-muted">{share(total.ai_cost, total.total_cost)}</span>
+                </span>
+              ))}
+            </Td>
+            <Td end className="hidden py-2 text-muted sm:table-cell">
+              {bill.totals.map((total) => (
+                <span key={total.currency} className="block">
+                  <Amount value={total.total_cost} currency={total.currency} />
+                </span>
+              ))}
+            </Td>
+            <Td end className="hidden whitespace-nowrap text-muted lg:table-cell">
+              {ago(bill.imported_at, now, zone)}
+            </Td>
+          </tr>
+        ))}
+      </tbody>
+    </Table>
+  );
+}

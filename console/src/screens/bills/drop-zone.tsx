@@ -1,0 +1,135 @@
+// Takes a bill by drop or by choice, and tells how far it is: sent, then read on the server.
+import { useNavigate } from "@tanstack/react-router";
+import { FileUp } from "lucide-react";
+import { type DragEvent, useCallback, useEffect, useRef, useState } from "react";
+import { queryClient } from "@/api/cache";
+import { billsQuery } from "@/api/queries";
+import { type Progress, uploadBill } from "@/api/upload";
+import { sizeInWords } from "@/lib/size";
+import { Button } from "@/ui/button";
+import { Card } from "@/ui/card";
+import { cx } from "@/ui/cx";
+import { Problem } from "@/ui/states";
+
+interface Upload {
+  file: File;
+  progress: Progress;
+}
+
+export function DropZone({ large }: { large: boolean }) {
+  const [upload, setUpload] = useState<Upload | null>(null);
+  const [error, setError] = useState<{ file: File; reason: unknown } | null>(null);
+  const [over, setOver] = useState(false);
+  const input = useRef<HTMLInputElement>(null);
+  const cancel = useRef<AbortController | null>(null);
+  const navigate = useNavigate();
+
+  const send = useCallback(
+    async (file: File) => {
+      const controller = new AbortController();
+      cancel.current = controller;
+      setError(null);
+      setUpload({ file, progress: { phase: "sending", sent: 0, total: file.size } });
+      try {
+        const bill = await uploadBill(file, (progress) => setUpload({ file, progress }), controller.signal);
+        await queryClient.invalidateQueries({ queryKey: billsQuery().queryKey });
+        void navigate({ to: "/bills/$billId", params: { billId: bill.id } });
+      } catch (reason) {
+        if (!controller.signal.aborted) setError({ file, reason });
+      } finally {
+        setUpload(null);
+      }
+    },
+    [navigate],
+  );
+
+  useEffect(() => () => cancel.current?.abort(), []);
+
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    const file = event.dataTransfer.files[0];
+    if (file && !upload) void send(file);
+  };
+
+  return (
+    <Card
+      aria-label="Import a bill"
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={(event) => (event.currentTarget.contains(event.relatedTarget as Node | null) ? undefined : setOver(false))}
+      onDrop={drop}
+      className={cx("border-dashed !border-line-strong transition-colors", over && "!border-accent !bg-accent-soft")}
+    >
+      <input
+        ref={input}
+        type="file"
+        className="sr-only"
+        tabIndex={-1}
+        aria-label="Bill file"
+        accept=".csv,.gz,.parquet,.snappy"
+        onChange={(event) => {
+          const file = event.target.files?.[0];
+          event.target.value = "";
+          if (file) void send(file);
+        }}
+      />
+      {upload ? (
+        <Sending upload={upload} onCancel={() => cancel.current?.abort()} />
+      ) : (
+        <div className={cx("flex items-center gap-4 px-5", large ? "flex-col py-12 text-center" : "flex-wrap py-4")}>
+          <span className="grid size-11 shrink-0 place-items-center rounded-xl bg-bill-soft text-bill-ink" aria-hidden>
+            <FileUp className="size-5" />
+          </span>
+          <div className={cx("min-w-0", large ? "max-w-lg" : "flex-1 basis-56")}>
+            <h2 className="font-semibold">Drop a bill here</h2>
+            <p className="mt-0.5 text-sm text-muted">
+              AWS Cost and Usage Report (2.0 or legacy) or FOCUS 1.x, as CSV, gzip or Parquet. It is recognised by what
+              is in it, not by its name.
+            </p>
+          </div>
+          <Button weight={large ? "primary" : "plain"} onClick={() => input.current?.click()}>
+            Choose a file
+          </Button>
+        </div>
+      )}
+      {error ? (
+        <div className="border-t">
+          <Problem error={error.reason} what={error.file.name} retry={() => void send(error.file)} />
+        </div>
+      ) : null}
+    </Card>
+  );
+}
+
+function Sending({ upload, onCancel }: { upload: Upload; onCancel: () => void }) {
+  const { file, progress } = upload;
+  const percent = progress.phase === "sending" ? Math.floor((progress.sent / Math.max(1, progress.total)) * 100) : 100;
+  const said = progress.phase === "sending" ? `Sending, ${percent} %` : "Reading and classifying every line";
+  return (
+    <div className="flex flex-wrap items-center gap-4 px-5 py-6">
+      <div className="min-w-0 flex-1 basis-56">
+        <p className="truncate font-medium">{file.name}</p>
+        <div
+          role="progressbar"
+          aria-label={`Import of ${file.name}`}
+          aria-valuenow={progress.phase === "sending" ? percent : undefined}
+          aria-valuemin={0}
+          aria-valuemax={100}
+          className="my-2 h-1.5 overflow-hidden rounded-full bg-sunken"
+        >
+          <div
+            className={cx("h-full rounded-full bg-accent transition-[width]", progress.phase === "reading" && "animate-pulse")}
+            style={{ width: `${percent}%` }}
+          />
+        </div>
+        <p className="num text-sm text-muted" aria-live="polite">
+          {said}, {sizeInWords(file.size)}
+        </p>
+      </div>
+      <Button onClick={onCancel}>Cancel</Button>
+    </div>
+  );
+}

@@ -1,0 +1,15 @@
+// The query string of a bill's screen.
+export const VIEWS = ["service", "model", "token_class", "account", "region"] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface BillSearch {
+  by?: View;
+  currency?: string;
+}
+
+export function readBillSearch(search: Record<string, unknown>): BillSearch {
+  const found: BillSearch = {};
+  if (VIEWS.includes(search.by as View)) found.by = search.by as View;
+  if (typeof search.currency === "string" && /^[A-Z]{3}$/.test(search.currency)) found.currency = search.currency;
+  return found;
+}

@@ -1,0 +1,159 @@
+// The keys of the tenant: who may send calls, and what each was last used for.
+import { useQuery } from "@tanstack/react-query";
+import { Link, useLocation, useNavigate } from "@tanstack/react-router";
+import { Ban, KeyRound, Plus } from "lucide-react";
+import { useState } from "react";
+import { queryClient } from "@/api/cache";
+import { api } from "@/api/client";
+import { keysQuery } from "@/api/queries";
+import type { Key } from "@/api/types";
+import { ago, fullDay } from "@/lib/time";
+import { DURABILITY_WORDS, HANGUP_WORDS } from "@/lib/words";
+import { useNow } from "@/shell/hooks";
+import { PageHead } from "@/shell/page";
+import { usePreferences } from "@/shell/preferences";
+import { Badge } from "@/ui/badge";
+import { Button } from "@/ui/button";
+import { Card } from "@/ui/card";
+import { cx } from "@/ui/cx";
+import { Confirm } from "@/ui/dialog";
+import { Empty, Problem, SkeletonRows } from "@/ui/states";
+import { Table, Td, Th } from "@/ui/table";
+import { hintOf } from "./hint";
+import { CreateKeyDialog } from "./create-dialog";
+
+export function KeysScreen() {
+  const keys = useQuery({ ...keysQuery(), refetchInterval: 10_000 });
+  const { hash } = useLocation();
+  const navigate = useNavigate();
+  const creating = hash === "new";
+  const setCreating = (open: boolean) => void navigate({ to: "/keys", hash: open ? "new" : "", replace: true });
+  const [revoking, setRevoking] = useState<Key | null>(null);
+
+  const items = keys.data?.items ?? [];
+  return (
+    <>
+      <PageHead title="Keys" note="Applications sign their calls with a key; the ledger keeps its costs apart.">
+        <Button weight="primary" onClick={() => setCreating(true)} icon={<Plus className="size-4" aria-hidden />}>
+          Create a key
+        </Button>
+      </PageHead>
+      <Card className="overflow-clip">
+        {keys.isPending ? <SkeletonRows label="Loading the keys" /> : null}
+        {keys.isError ? <Problem error={keys.error} retry={() => void keys.refetch()} /> : null}
+        {keys.data && items.length === 0 ? (
+          <Empty
+            icon={<KeyRound />}
+            title="No keys yet"
+            action={
+              <Button weight="primary" onClick={() => setCreating(true)}>
+                Create the first key
+              </Button>
+            }
+          >
+            A key lets an application send its calls through Costlens. Its secret is shown once.
+          </Empty>
+        ) : null}
+        {items.length > 0 ? <KeyTable items={items} onRevoke={setRevoking} /> : null}
+      </Card>
+      <CreateKeyDialog open={creating} onOpenChange={setCreating} />
+      <RevokeDialog revoking={revoking} onClose={() => setRevoking(null)} />
+    </>
+  );
+}
+
+function KeyTable({ items, onRevoke }: { items: Key[]; onRevoke: (key: Key) => void }) {
+  const { zone } = usePreferences();
+  const now = useNow(10_000);
+  return (
+    <Table>
+      <thead>
+        <tr>
+          <Th>Name</Th>
+          <Th className="hidden sm:table-cell">Key</Th>
+          <Th>Last used</Th>
+          <Th className="hidden lg:table-cell">On hang-up</Th>
+          <Th className="hidden lg:table-cell">Durability</Th>
+          <Th className="hidden md:table-cell">Created</Th>
+          <Th end>
+            <span className="sr-only">Actions</span>
+          </Th>
+        </tr>
+      </thead>
+      <tbody className="divide-y">
+        {items.map((key) => (
+          <tr key={key.id} className={cx("h-12", key.revoked_at && "text-muted")}>
+            <Td className="max-w-36 sm:max-w-56">
+              <Link
+                to="/requests"
+                search={{ api_key_id: key.id }}
+                className={cx("block truncate rounded font-medium hover:underline", key.revoked_at ? "" : "hover:text-accent-ink")}
+              >
+                {key.name}
+              </Link>
+            </Td>
+            <Td className="hidden font-mono text-xs sm:table-cell">{hintOf(key)}</Td>
+            <Td className="whitespace-nowrap">
+              {key.revoked_at ? (
+                <Badge tone="worse">Revoked</Badge>
+              ) : key.last_used_at ? (
+                ago(key.last_used_at, now, zone)
+              ) : (
+                <span className="text-muted">never</span>
+              )}
+            </Td>
+            <Td className="hidden lg:table-cell" title={HANGUP_WORDS[key.hangup_policy].meaning}>
+              {HANGUP_WORDS[key.hangup_policy].label}
+            </Td>
+            <Td className="hidden lg:table-cell" title={DURABILITY_WORDS[key.durability].meaning}>
+              {DURABILITY_WORDS[key.durability].label}
+            </Td>
+            <Td className="num hidden whitespace-nowrap text-muted md:table-cell">{fullDay(key.created_at, zone)}</Td>
+            <Td end>
+              {key.revoked_at ? null : (
+                <span className="inline-flex sm:gap-1">
+                  <Button
+                    weight="quiet"
+                    size="small"
+                    className="hover:!text-worse"
+                    onClick={() => onRevoke(key)}
+                    aria-label={`Revoke ${key.name}`}
+                    icon={<Ban className="size-4 sm:hidden" aria-hidden />}
+                  >
+                    <span className="hidden sm:inline">Revoke</span>
+                  </Button>
+                </span>
+              )}
+            </Td>
+          </tr>
+        ))}
+      </tbody>
+    </Table>
+  );
+}
+
+function RevokeDialog({ revoking, onClose }: { revoking: Key | null; onClose: () => void }) {
+  const revoke = api.useMutation("delete", "/api/v1/keys/{id}", {
+    onSuccess: () => {
+      void queryClient.invalidateQueries({ queryKey: keysQuery().queryKey });
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      open={revoking !== null}
+      onOpenChange={(open) => {
+        if (open) return;
+        revoke.reset();
+        onClose();
+      }}
+      title={`Revoke “${revoking?.name ?? ""}”?`}
+      action="Revoke the key"
+      busy={revoke.isPending}
+      error={revoke.error}
+      onConfirm={() => (revoking ? revoke.mutate({ params: { path: { id: revoking.id } } }) : undefined)}
+    >
+      Calls with this key are refused from now on. What it has spent stays in the ledger. This cannot be undone.
+    </Confirm>
+  );
+}

@@ -1,0 +1,116 @@
+// Sign-in by link. The token stands behind the `#`, which never travels to a server's log; it is taken out of the
+// address at once, because it works only a single time.
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { type FormEvent, useCallback, useEffect, useState } from "react";
+import { queryClient } from "@/api/cache";
+import { api, client } from "@/api/client";
+import { asApiError } from "@/api/problem";
+import { Mark } from "@/shell/logo";
+import { useTitle } from "@/shell/hooks";
+import { Button } from "@/ui/button";
+import { TextField } from "@/ui/field";
+import { Problem } from "@/ui/states";
+
+export interface WelcomeSearch {
+  next?: string;
+}
+
+/** Only a path of this console may be the next place. */
+export function readWelcomeSearch(search: Record<string, unknown>): WelcomeSearch {
+  const { next } = search;
+  return typeof next === "string" && /^\/(?![/\\])/.test(next) ? { next } : {};
+}
+
+function tokenIn(text: string): string | null {
+  const inLink = /[#&?]t=([^&\s]+)/.exec(text);
+  if (inLink?.[1]) return decodeURIComponent(inLink[1]);
+  const bare = text.trim();
+  return /^[A-Za-z0-9_.~-]{16,}$/.test(bare) ? bare : null;
+}
+
+/** The token of the address, taken out of it; read once, so that a second render cannot spend it twice. */
+let carried: string | null = tokenIn(window.location.hash);
+if (carried) window.history.replaceState(window.history.state, "", window.location.pathname + window.location.search);
+
+function takeCarried(): string | null {
+  const token = carried;
+  carried = null;
+  return token;
+}
+
+export function WelcomeScreen() {
+  useTitle("Sign in");
+  const { next } = useSearch({ from: "/welcome" });
+  const navigate = useNavigate();
+  const [busy, setBusy] = useState(() => carried !== null);
+  const [error, setError] = useState<unknown>(null);
+  const [link, setLink] = useState("");
+  const [unread, setUnread] = useState(false);
+
+  const redeem = useCallback(
+    async (token: string) => {
+      try {
+        const { data } = await client.POST("/api/v1/sessions", { body: { token } });
+        queryClient.clear();
+        queryClient.setQueryData(api.queryOptions("get", "/api/v1/session").queryKey, data);
+        await navigate({ to: next ?? "/", replace: true });
+      } catch (reason) {
+        setError(asApiError(reason));
+        setBusy(false);
+      }
+    },
+    [navigate, next],
+  );
+
+  useEffect(() => {
+    const token = takeCarried();
+    // oxlint-disable-next-line react/set-state-in-effect -- state is set only after the server has answered
+    if (token) void redeem(token);
+  }, [redeem]);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const token = tokenIn(link);
+    setUnread(token === null);
+    if (!token) return;
+    setBusy(true);
+    setError(null);
+    void redeem(token);
+  };
+
+  return (
+    <main className="grid min-h-dvh place-items-center px-4">
+      <div className="w-full max-w-md">
+        <div className="mb-6 flex items-center gap-3">
+          <Mark className="size-9" />
+          <div>
+            <h1 className="text-lg font-semibold tracking-tight">Costlens</h1>
+            <p className="text-sm text-muted">The ledger of your AI spend that agrees with the bill.</p>
+          </div>
+        </div>
+        <div className="rounded-card border bg-surface p-5 shadow-pop">
+          {error ? (
+            <div className="mb-4 rounded-lg bg-worse-soft">
+              <Problem error={error} />
+            </div>
+          ) : null}
+          <form onSubmit={submit} className="flex flex-col gap-3">
+            <TextField
+              label="Sign-in link"
+              placeholder="Paste the link, or the part behind #t="
+              value={link}
+              onChange={(event) => setLink(event.target.value)}
+              problem={unread ? "This holds no sign-in token. Paste the whole link." : undefined}
+              help="Costlens prints one when it starts; `costlens sign-in` prints another. It works once, for 30 minutes."
+              autoComplete="off"
+              spellCheck={false}
+            />
+            <Button type="submit" weight="primary" busy={busy}>
+              {busy ? "Signing in" : "Sign in"}
+            </Button>
+          </form>
+        </div>
+      </div>
+    </main>
+  );
+}

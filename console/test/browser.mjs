@@ -1,0 +1,45 @@
+// Opens the machine's own Chromium, the same way for pictures and for checks.
+import { chromium } from "playwright-core";
+
+export async function openBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb", "--font-render-hinting=none"],
+  });
+}
+
+/** A page that writes down every breach of the content security policy, every foreign request and every error. */
+export async function openPage(browser, { theme = "light", width = 1360, height = 900, origin, scale = 1 } = {}) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    deviceScaleFactor: scale,
+    colorScheme: theme,
+    timezoneId: "UTC",
+    locale: "en-US",
+    reducedMotion: "reduce",
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    const text = message.text();
+    const expected = /status of (401|404|422|503)/.test(text);
+    if (message.type() === "error" && !expected) faults.push(`console: ${text}`);
+  });
+  page.on("request", (request) => {
+    const url = request.url();
+    if (origin && !url.startsWith(origin) && !url.startsWith("data:") && !url.startsWith("blob:")) faults.push(`foreign: ${url}`);
+  });
+  await page.addInitScript(() => {
+    window.breaches = [];
+    document.addEventListener("securitypolicyviolation", (event) => window.breaches.push(`${event.violatedDirective} ${event.blockedURI}`));
+  });
+  return { context, page, faults };
+}
+
+export async function settle(page) {
+  await page.evaluate(() => document.fonts.ready);
+  await page.waitForLoadState("networkidle").catch(() => undefined);
+  await page.waitForTimeout(350);
+}

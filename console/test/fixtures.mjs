@@ -1,0 +1,256 @@
+// A small, believable ledger for pictures and browser checks: the same every time but for the day it ends on.
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** A seeded generator of numbers in [0, 1). */
+export function seeded(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
+    let value = Math.imul(state ^ (state >>> 12), 0x297a2d39);
+    value = (value ^ (value >>> 15)) >>> 0;
+    return value / 4_294_967_296;
+  };
+}
+
+export const KEYS = [
+  ["key_01", "checkout-agent", "4f2c"],
+  ["key_02", "support-triage", "a81d"],
+  ["key_03", "nightly-evals", "0b9e"],
+  ["key_04", "old-prototype", "91aa"],
+].map(([id, name, hint], at) => ({
+  id,
+  name,
+  hint,
+  hangup_policy: at === 2 ? "abort" : "drain",
+  stream_usage: "inject",
+  durability: at === 0 ? "database" : "spool",
+  created_at: new Date(Date.now() - (40 - at * 6) * DAY).toISOString(),
+  revoked_at: at === 3 ? new Date(Date.now() - 3 * DAY).toISOString() : null,
+  last_used_at: at === 2 ? null : new Date(Date.now() - at * 7 * HOUR - 40_000).toISOString(),
+}));
+
+export const PROVIDERS = [
+  ["openai", "OpenAI", "openai", "https://api.openai.com/v1", true],
+  ["anthropic", "Anthropic", "anthropic", "https://api.anthropic.com", true],
+  ["mistral", "Mistral", "openai", "https://api.mistral.ai/v1", true],
+  ["custom", "OpenAI-compatible", "openai", null, false],
+].map(([name, display_name, dialect, default_base_url, needs_secret]) => ({ name, display_name, dialect, default_base_url, needs_secret }));
+
+export const CONNECTIONS = [
+  { id: "con_01", provider: "openai", name: "openai", has_secret: true, base_url: null, models: [], created_at: new Date(Date.now() - 30 * DAY).toISOString(), disabled_at: null },
+  { id: "con_02", provider: "anthropic", name: "anthropic-eu", has_secret: true, base_url: null, models: ["claude-sonnet-4-5", "claude-haiku-4-5"], created_at: new Date(Date.now() - 22 * DAY).toISOString(), disabled_at: null },
+];
+
+/** Prices per million tokens as decimal text with two places, so that whole numbers can carry the arithmetic. */
+const MODELS = [
+  { provider: "openai", name: "gpt-4o", rates: { fresh_input: "2.50", cache_read: "1.25", output: "10.00" }, weight: 5 },
+  { provider: "openai", name: "gpt-4o-mini", rates: { fresh_input: "0.15", cache_read: "0.08", output: "0.60" }, weight: 6 },
+  { provider: "anthropic", name: "claude-sonnet-4-5", rates: { fresh_input: "3.00", cache_read: "0.30", cache_write_5m: "3.75", output: "15.00" }, weight: 5 },
+  { provider: "anthropic", name: "claude-haiku-4-5", rates: { fresh_input: "1.00", cache_read: "0.10", cache_write_5m: "1.25", output: "5.00" }, weight: 3 },
+  { provider: "mistral", name: "mistral-large-latest", rates: { fresh_input: "2.00", output: "6.00" }, weight: 2 },
+  { provider: "custom", name: "in-house-llama", rates: null, weight: 1 },
+];
+
+const EMPTY_USAGE = { fresh_input: 0, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0, output: 0, reasoning: 0, audio_input: 0, audio_output: 0, web_searches: 0 };
+
+function plain(units, scale) {
+  const digits = units.toString().padStart(scale + 1, "0");
+  return `${digits.slice(0, -scale)}.${digits.slice(-scale)}`.replace(/\.?0+$/, "");
+}
+
+function priceOf(model, usage) {
+  if (!model.rates) {
+    return { cost: null, cost_basis: "unpriced", price: { price_id: null, source: null, effective: null, formula: null, note: "No price is known for the model in-house-llama." } };
+  }
+  let units = 0n;
+  const terms = [];
+  for (const [kind, rate] of Object.entries(model.rates)) {
+    if (!usage[kind]) continue;
+    units += BigInt(usage[kind]) * BigInt(rate.replace(".", ""));
+    terms.push(`${usage[kind]} ${kind} × $${rate.replace(/\.?0+$/, "")}/M`);
+  }
+  return {
+    cost: plain(units, 8),
+    cost_basis: "exact",
+    price: { price_id: `${model.provider}/${model.name}`, source: `${model.provider} price list`, effective: "2026-03-01", formula: terms.join(" + "), note: null },
+  };
+}
+
+/** One call; `at` places it in time. */
+export function makeRequest(random, number, at) {
+  const total = MODELS.reduce((sum, model) => sum + model.weight, 0);
+  let pick = random() * total;
+  const model = MODELS.find((one) => (pick -= one.weight) < 0) ?? MODELS[0];
+  const key = KEYS[Math.floor(random() * 3)];
+  const luck = random();
+  const outcome = luck < 0.03 ? "failed" : luck < 0.06 ? "client_gone" : luck < 0.07 ? "interrupted" : "completed";
+  const cached = model.rates?.cache_read && random() < 0.6 ? Math.floor(2000 + random() * 9000) : 0;
+  const output = outcome === "failed" ? 0 : Math.floor(40 + random() * 1400);
+  const usage = {
+    ...EMPTY_USAGE,
+    fresh_input: outcome === "failed" ? 0 : Math.floor(120 + random() * 3000),
+    cache_read: outcome === "failed" ? 0 : cached,
+    cache_write_5m: model.rates?.cache_write_5m && cached && random() < 0.4 && outcome !== "failed" ? Math.floor(500 + random() * 2000) : 0,
+    output,
+    reasoning: random() < 0.2 ? Math.floor(output * 0.6) : 0,
+  };
+  const priced = priceOf(model, usage);
+  if (outcome === "failed") Object.assign(priced, { cost: "0", cost_basis: "exact", price: { ...priced.price, formula: null, note: "The provider refused the call and counts no tokens." } });
+  if (priced.cost !== null && (outcome === "client_gone" || outcome === "interrupted")) priced.cost_basis = "estimated";
+  const duration = Math.floor(300 + output * 9 * (0.6 + random()));
+  return {
+    id: `req_${String(number).padStart(8, "0")}`,
+    started_at: new Date(at).toISOString(),
+    duration_ms: duration,
+    first_byte_ms: Math.floor(180 + random() * 500),
+    provider: model.provider,
+    endpoint: model.provider === "anthropic" ? "/v1/messages" : "/v1/chat/completions",
+    model_requested: model.name,
+    model_served: model.name === "gpt-4o" ? "gpt-4o-2024-11-20" : model.name,
+    service_tier: model.provider === "openai" ? "default" : null,
+    streamed: random() < 0.7,
+    status: outcome === "failed" ? 429 : 200,
+    outcome,
+    error_code: outcome === "failed" ? "rate_limited" : null,
+    usage,
+    currency: "USD",
+    ...priced,
+    api_key_id: key.id,
+    connection_id: model.provider === "openai" ? "con_01" : "con_02",
+    caller_request_id: random() < 0.3 ? `order-${number}` : null,
+    provider_request_id: `chatcmpl-${number.toString(36)}`,
+  };
+}
+
+/** The calls of the last hours, newest first. */
+export function makeRequests(count) {
+  const random = seeded(42);
+  const rows = [];
+  let at = Date.now() - 4_000;
+  for (let number = count; number > 0; number -= 1) {
+    rows.push(makeRequest(random, number, at));
+    at -= Math.floor(2_000 + random() * 90_000);
+  }
+  return rows;
+}
+
+function sumsOf(size, requests, unpriced, rank) {
+  const priced = requests > unpriced;
+  return {
+    requests,
+    estimated_requests: Math.floor(requests / 40),
+    unpriced_requests: unpriced,
+    failed_requests: Math.floor(requests / 70),
+    cost: priced ? size.toFixed(8) : null,
+    estimated_cost: priced ? (size * 0.03).toFixed(8) : null,
+    usage: {
+      ...EMPTY_USAGE,
+      fresh_input: requests * 930,
+      cache_read: rank % 2 ? 0 : requests * 2300,
+      cache_write_5m: rank === 2 ? requests * 340 : 0,
+      output: requests * 210,
+    },
+  };
+}
+
+export function makeSeries(from, to, interval, groupBy) {
+  const random = seeded(7);
+  const step = interval === "hour" ? HOUR : DAY;
+  const groups =
+    groupBy === "none" ? [null] : groupBy === "provider" ? ["openai", "anthropic", "mistral"] : groupBy === "key" ? KEYS.slice(0, 3).map((key) => key.id) : MODELS.slice(0, 5).map((model) => model.name);
+  const points = [];
+  let [whole, calls, unpricedCalls] = [0, 0, 0];
+  for (let start = Date.parse(from); start < Math.min(Date.parse(to), Date.now()); start += step) {
+    const weekday = new Date(start).getUTCDay();
+    const calm = weekday === 0 || weekday === 6 ? 0.4 : 1;
+    for (const [rank, group] of groups.entries()) {
+      const size = (interval === "hour" ? 0.09 : 2) * calm * (0.8 + random() * 0.5) * (groupBy === "none" ? 9 : 4 / (rank + 1.2));
+      const requests = Math.floor(size * 61);
+      const unpriced = rank === 0 ? Math.floor(requests / 90) : 0;
+      points.push({ start: new Date(start).toISOString(), group, sums: sumsOf(size, requests, unpriced, rank) });
+      [whole, calls, unpricedCalls] = [whole + size, calls + requests, unpricedCalls + unpriced];
+    }
+  }
+  return { from, to, interval, currency: "USD", points, total: sumsOf(whole, calls, unpricedCalls, 0) };
+}
+
+export function makeBillSeries(from, to, groupBy) {
+  const random = seeded(11);
+  const groups = groupBy === "none" ? [null] : ["Claude Sonnet 4.5", "Claude Haiku 4.5", "Amazon Nova Pro"];
+  const points = [];
+  for (let day = Date.parse(from); day < Math.min(Date.parse(to), Date.now() - DAY); day += DAY) {
+    for (const [rank, group] of groups.entries()) {
+      const cost = (14 + random() * 6) / (groupBy === "none" ? 1 : rank + 1.6);
+      points.push({ day: new Date(day).toISOString().slice(0, 10), group, currency: "USD", cost: cost.toFixed(6) });
+    }
+  }
+  return { points };
+}
+
+export function makeBreakdown(by) {
+  const names = by === "provider" ? ["openai", "anthropic", "mistral", "custom"] : by === "key" ? KEYS.slice(0, 3).map((key) => key.id) : MODELS.map((model) => model.name);
+  const items = names.map((group, rank) => {
+    const requests = Math.floor(9000 / (rank + 1));
+    const unpriced = group === "custom" || group === "in-house-llama" ? requests : rank === 1 ? 12 : 0;
+    return { group, sums: sumsOf(214.37 / (rank + 1.3), requests, unpriced, rank) };
+  });
+  return { currency: "USD", items };
+}
+
+export const BILLS = [
+  {
+    id: "bil_01",
+    filename: "cur2-acme-2026-10.snappy.parquet",
+    format: "cur2",
+    period_start: "2026-10-01T00:00:00Z",
+    period_end: "2026-11-01T00:00:00Z",
+    lines: 1_204_331,
+    totals: [{ currency: "USD", total_cost: "84211.3372", ai_cost: "12904.118235", candidate_cost: "3120.55", unclassified_cost: "41.02" }],
+    imported_at: new Date(Date.now() - 3 * HOUR).toISOString(),
+  },
+  {
+    id: "bil_02",
+    filename: "focus-two-currencies.csv.gz",
+    format: "focus_1_0",
+    period_start: "2026-09-01T00:00:00Z",
+    period_end: "2026-10-01T00:00:00Z",
+    lines: 48_112,
+    totals: [
+      { currency: "USD", total_cost: "9120.10", ai_cost: "1204.50", candidate_cost: "0", unclassified_cost: "0" },
+      { currency: "EUR", total_cost: "2210.00", ai_cost: "310.2", candidate_cost: "12", unclassified_cost: "3.5" },
+    ],
+    imported_at: new Date(Date.now() - 2 * DAY).toISOString(),
+  },
+];
+
+const VIEW_GROUPS = {
+  service: ["Amazon Bedrock", "Amazon SageMaker", "AWS Marketplace models", "Amazon Textract", "Amazon Transcribe"],
+  model: ["Claude Sonnet 4.5", "Claude Haiku 4.5", "Amazon Nova Pro", "Llama 3.3 70B", "Titan Embeddings V2", ""],
+  token_class: ["output", "fresh_input", "cache_write_5m", "cache_read", "provisioned_throughput"],
+  account: ["111122223333", "444455556666", "777788889999"],
+  region: ["us-east-1", "eu-central-1", "us-west-2"],
+};
+
+export function makeBillBreakdown(bill, by, currency) {
+  const total = bill.totals.find((one) => one.currency === currency) ?? bill.totals[0];
+  const whole = Number(total.ai_cost);
+  const groups = VIEW_GROUPS[by];
+  const weights = groups.map((_, at) => 1 / (at + 1.1) ** 1.5);
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return {
+    currency: total.currency,
+    items: groups.map((group, at) => {
+      const cost = (whole * weights[at]) / sum;
+      const counted = by === "model" || by === "token_class";
+      return {
+        group,
+        cost: cost.toFixed(6),
+        tokens: counted ? Math.floor(cost * 210_000) : null,
+        unit_cost_per_million: counted ? (1e6 / 210_000).toFixed(4) : null,
+        share: (weights[at] / sum).toFixed(6),
+      };
+    }),
+  };
+}

@@ -1,0 +1,18 @@
+// Builds the console into `dist`, which the binary embeds. `npm run dev` passes API and proxy calls on to a local
+// Costlens (COSTLENS_URL), so that the session cookie stays on one origin, as it does in production.
+import { fileURLToPath } from "node:url";
+import tailwindcss from "@tailwindcss/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const backend = process.env.COSTLENS_URL ?? "http://127.0.0.1:8080";
+const passedOn = { "/api": backend, "/v1": backend };
+
+export default defineConfig({
+  plugins: [react(), tailwindcss()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  server: { proxy: passedOn },
+  preview: { proxy: passedOn },
+  build: { target: "es2023", assetsInlineLimit: 0, chunkSizeWarningLimit: 700, reportCompressedSize: true },
+  test: { environment: "node", include: ["src/**/*.test.ts"] },
+});

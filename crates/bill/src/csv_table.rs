@@ -1,0 +1,234 @@
+//! CSV reports as a table of exact decimals.
+//!
+//! The engine's own CSV reader would take amounts for binary numbers, knows neither E-notation in decimals nor
+//! maps written as JSON, and cannot say in which line a file breaks off. This one reads the wanted columns as
+//! text, and turns them into what they are.
+
+mod cells;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use datafusion::arrow::csv::ReaderBuilder;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+
+use crate::BillError;
+use crate::source::csv_reader;
+use crate::views::{AMOUNT_SCALE, FLOAT_SCALE, Wanted, What};
+
+/// Lines per batch: a line of 120 columns has about 2 KB.
+const BATCH: usize = 4096;
+
+/// One CSV file.
+#[derive(Clone, Debug)]
+pub(crate) struct CsvFile {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) gzip: bool,
+}
+
+/// CSV files with the same header, as one table.
+pub(crate) struct CsvTable {
+    files: Vec<CsvFile>,
+    /// Every column of the header, so that a short or long line is noticed.
+    header: SchemaRef,
+    wanted: Vec<Wanted>,
+    schema: SchemaRef,
+    partitions: usize,
+    lines_read: Arc<AtomicU64>,
+}
+
+impl CsvTable {
+    pub(crate) fn new(
+        files: Vec<CsvFile>,
+        width: usize,
+        wanted: Vec<Wanted>,
+        partitions: usize,
+        lines_read: Arc<AtomicU64>,
+    ) -> Self {
+        // Names do not matter to the reader, and a header may repeat one.
+        let header: Vec<Field> =
+            (0..width).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)).collect();
+        let fields: Vec<Field> =
+            wanted.iter().map(|column| Field::new(&column.name, data_type(column.what), true)).collect();
+        Self {
+            files,
+            header: Arc::new(Schema::new(header)),
+            wanted,
+            schema: Arc::new(Schema::new(fields)),
+            partitions: partitions.max(1),
+            lines_read,
+        }
+    }
+}
+
+impl fmt::Debug for CsvTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsvTable").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}
+
+fn data_type(what: What) -> DataType {
+    match what {
+        What::Text | What::Entry(_) => DataType::Utf8,
+        What::Amount => DataType::Decimal128(38, AMOUNT_SCALE),
+        What::Quantity => DataType::Decimal128(38, FLOAT_SCALE),
+        What::Day => DataType::Date32,
+    }
+}
+
+#[async_trait]
+impl TableProvider for CsvTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize> = (0..self.wanted.len()).collect();
+        let projection = projection.unwrap_or(&all);
+        let schema = Arc::new(self.schema.project(projection)?);
+        let wanted: Vec<Wanted> =
+            projection.iter().filter_map(|at| self.wanted.get(*at)).cloned().collect();
+        let shares = self.partitions.min(self.files.len());
+        let partitions = (0..shares)
+            .map(|share| {
+                Arc::new(CsvPartition {
+                    files: self.files.iter().skip(share).step_by(shares).cloned().collect(),
+                    header: Arc::clone(&self.header),
+                    wanted: wanted.clone(),
+                    schema: Arc::clone(&schema),
+                    lines_read: Arc::clone(&self.lines_read),
+                }) as Arc<dyn PartitionStream>
+            })
+            .collect();
+        let plan = StreamingTableExec::try_new(schema, partitions, None, std::iter::empty(), false, None)?;
+        Ok(Arc::new(plan))
+    }
+}
+
+/// The files that one thread reads, one after the other.
+#[derive(Debug)]
+struct CsvPartition {
+    files: Vec<CsvFile>,
+    header: SchemaRef,
+    wanted: Vec<Wanted>,
+    schema: SchemaRef,
+    lines_read: Arc<AtomicU64>,
+}
+
+impl PartitionStream for CsvPartition {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), 2);
+        let sender = stream.tx();
+        let work = Self {
+            files: self.files.clone(),
+            header: Arc::clone(&self.header),
+            wanted: self.wanted.clone(),
+            schema: Arc::clone(&self.schema),
+            lines_read: Arc::clone(&self.lines_read),
+        };
+        stream.spawn_blocking(move || {
+            for file in &work.files {
+                // A closed channel means that the query ended early: nobody is waiting for the rest.
+                let mut send = |batch| sender.blocking_send(Ok(batch)).is_ok();
+                work.read(file, &mut send).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            }
+            Ok(())
+        });
+        stream.build()
+    }
+}
+
+impl CsvPartition {
+    /// Reads one file until it ends or `send` says stop.
+    fn read(&self, file: &CsvFile, send: &mut dyn FnMut(RecordBatch) -> bool) -> Result<(), BillError> {
+        let corrupt = |lines: u64, reason: String| BillError::Corrupt {
+            file: file.name.clone(),
+            // The header is line 1.
+            place: format!("after line {}", lines + 1),
+            reason,
+        };
+        let reader = csv_reader(&file.path, file.gzip)
+            .map_err(|source| BillError::Open { path: file.path.clone(), source })?;
+        let indices: Vec<usize> = self.wanted.iter().map(|column| column.found.index).collect();
+        let rows = ReaderBuilder::new(Arc::clone(&self.header))
+            .with_header(true)
+            .with_batch_size(BATCH)
+            .with_projection(distinct(&indices))
+            .build_buffered(reader)
+            .map_err(|error| corrupt(0, error.to_string()))?;
+        let places = distinct(&indices);
+        let mut lines: u64 = 0;
+        for rows in rows {
+            let rows = rows.map_err(|error| corrupt(lines, plain(&error.to_string())))?;
+            let batch = self.convert(&rows, &places).map_err(|bad| BillError::Corrupt {
+                file: file.name.clone(),
+                place: format!("in line {}", lines + 2 + bad.row),
+                reason: bad.reason,
+            })?;
+            let count = u64::try_from(rows.num_rows()).unwrap_or(0);
+            lines += count;
+            self.lines_read.fetch_add(count, Ordering::Relaxed);
+            if !send(batch) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn convert(&self, rows: &RecordBatch, places: &[usize]) -> Result<RecordBatch, cells::BadCell> {
+        let mut maps = cells::Maps::default();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.wanted.len());
+        for wanted in &self.wanted {
+            let texts = places
+                .iter()
+                .position(|place| *place == wanted.found.index)
+                .and_then(|at| rows.columns().get(at))
+                .and_then(|column| column.as_any().downcast_ref::<StringArray>());
+            let Some(texts) = texts else {
+                return Err(cells::BadCell { row: 0, reason: format!("column {} is missing", wanted.name) });
+            };
+            columns.push(cells::convert(texts, wanted, &mut maps)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| cells::BadCell { row: 0, reason: error.to_string() })
+    }
+}
+
+fn distinct(indices: &[usize]) -> Vec<usize> {
+    let mut distinct = indices.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct
+}
+
+/// The engine's messages begin with the kind of error, which says nothing to a reader.
+fn plain(message: &str) -> String {
+    message.split_once(": ").map_or(message, |(_, rest)| rest).to_owned()
+}

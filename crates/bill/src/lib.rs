@@ -1,0 +1,67 @@
+//! From a report's files to classified daily facts.
+//!
+//! [`read_bill`] reads a legacy CUR, a CUR 2.0 or a FOCUS report, as one file or as a folder of them, and says
+//! what in it is AI. It promises: the format is told from the columns, never from a name; every line is in the
+//! control totals; CSV amounts are added as the exact decimals that they are; a file that is truncated or
+//! corrupt is an error that names the place, never a smaller sum; memory stays bounded, whatever the file.
+//!
+//! How: one pass groups all lines by the few cheap columns that a first look at a product needs. The classifier
+//! ([`costlens_domain::classify`]) sees those distinct keys, not lines. A second pass then reads descriptions,
+//! maps, accounts and days for what may be AI alone. This crate is the only one that names DataFusion; the SQL
+//! is portable and runs behind [`engine::RollupEngine`].
+
+mod columns;
+mod csv_table;
+mod datafusion_engine;
+pub mod engine;
+mod error;
+mod parquet_table;
+mod progress;
+mod rollup;
+mod source;
+mod sql;
+mod views;
+
+use std::path::PathBuf;
+
+use costlens_domain::bill::BillReport;
+
+pub use error::BillError;
+pub use progress::{NoProgress, Progress};
+
+/// How a bill is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// What grouping may hold in memory before it spills to disk, in bytes.
+    pub memory_bytes: usize,
+    /// How many threads read and group.
+    pub partitions: usize,
+    /// How many of the dearest resources to name; 0 for none, which saves a pass.
+    pub top_resources: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { memory_bytes: 192 * 1024 * 1024, partitions: 2, top_resources: 25 }
+    }
+}
+
+/// Reads the files and folders as one bill.
+///
+/// # Errors
+/// See [`BillError`]. Nothing is kept or changed on failure.
+pub async fn read_bill(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    progress: &dyn Progress,
+) -> Result<BillReport, BillError> {
+    let found = paths.to_vec();
+    let sources = tokio::task::spawn_blocking(move || source::find(&found))
+        .await
+        .map_err(|_| BillError::Engine { message: "the search for files was interrupted".to_owned() })??;
+    let engine = datafusion_engine::DataFusionEngine::open(&sources, options)?;
+    progress.begin(sources.size_bytes());
+    let report = rollup::read(&engine, &sources, options, progress).await;
+    progress.finish();
+    report
+}

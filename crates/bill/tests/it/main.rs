@@ -1,0 +1,3 @@
+//! Bills from outside: files in, reports out.
+
+mod shared_data;

@@ -1,0 +1,48 @@
+//! What the API needs from crates that it does not know, and the process's own endpoints.
+
+use costlens_proxy::spool::Spool;
+use costlens_store::Store;
+use poem::endpoint::make;
+use poem::http::StatusCode;
+use poem::{Endpoint, IntoResponse as _, Response, get};
+
+/// What readiness depends on.
+#[derive(Clone)]
+pub(crate) struct Health {
+    pub(crate) store: Store,
+    pub(crate) spool: Spool,
+}
+
+/// `/healthz`: the process is alive. Depends on nothing else, so that an outage elsewhere restarts nobody.
+pub(crate) fn alive() -> impl Endpoint {
+    get(make(|_| async { json(StatusCode::OK, &serde_json::json!({"status": "alive"})) }))
+}
+
+/// `/readyz`: calls can be taken. Not Redis, and no version.
+pub(crate) fn ready(health: Health) -> impl Endpoint {
+    get(make(move |_| {
+        let health = health.clone();
+        async move {
+            let database = health.store.ping().await.is_ok();
+            let spool = health.spool.counters();
+            let room = spool.allocated_bytes < spool.limit_bytes || spool.unshipped == 0;
+            // Without the database, known keys are still served and recorded: taking this process out of service
+            // would turn a small outage into a whole one.
+            let status = if room { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            let word = |good| if good { "ready" } else { "unavailable" };
+            json(status, &serde_json::json!({"database": word(database), "spool": word(room)}))
+        }
+    }))
+}
+
+/// `/openapi.json`.
+pub(crate) fn contract(document: String) -> impl Endpoint {
+    get(make(move |_| {
+        let document = document.clone();
+        async move { document.with_content_type("application/json").into_response() }
+    }))
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Response {
+    body.to_string().with_content_type("application/json").with_status(status).into_response()
+}

@@ -1,0 +1,76 @@
+//! From settings to a ledger: a given database, or a private PostgreSQL of our own.
+
+use std::path::Path;
+
+use costlens_store::private::{PrivatePg, PrivatePgConfig, PrivatePgError};
+use costlens_store::{RuntimeLogin, Store, StoreConfig};
+
+use crate::cli::{LedgerArgs, MigrateArgs, print};
+use crate::settings::default_data_dir;
+
+/// Any failure of a command; told with all its causes.
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// The ledger, and the PostgreSQL that belongs to this process, if one does.
+pub(crate) struct Ledger {
+    pub(crate) store: Store,
+    pub(crate) private: Option<PrivatePg>,
+}
+
+impl Ledger {
+    /// The ledger at a given URL, as the runtime role.
+    pub(crate) async fn given(url: &str) -> Result<Self, Failure> {
+        let store = Store::connect(&StoreConfig::new(url))?;
+        store.check_runtime_role().await?;
+        Ok(Self { store, private: None })
+    }
+
+    /// The ledger in a private PostgreSQL below the data directory, made and migrated as needed.
+    pub(crate) async fn private(data_dir: &Path) -> Result<Self, Failure> {
+        let dir = PrivatePg::dir_for(&data_dir.join("pg"));
+        let private = PrivatePg::start(PrivatePgConfig::new(dir)).await?;
+        let login = RuntimeLogin::Password(private.runtime_password().to_owned());
+        costlens_store::migrate(&private.url(), &login).await?;
+        let store = Store::connect(&StoreConfig::new(private.runtime_url()?))?;
+        store.check_runtime_role().await?;
+        Ok(Self { store, private: Some(private) })
+    }
+
+    /// The ledger that a command works on: the given one, the private one of a server that runs, or the private
+    /// one of a server that does not.
+    pub(crate) async fn of(args: &LedgerArgs) -> Result<Self, Failure> {
+        if let Some(url) = &args.database_url {
+            return Self::given(url).await;
+        }
+        let data_dir = args.data_dir.clone().unwrap_or_else(default_data_dir);
+        match Self::private(&data_dir).await {
+            Err(error) if is_busy(&*error) => {
+                let dir = PrivatePg::dir_for(&data_dir.join("pg"));
+                let store = Store::connect(&StoreConfig::new(PrivatePg::running_url(&dir)?))?;
+                store.check_runtime_role().await?;
+                Ok(Self { store, private: None })
+            }
+            other => other,
+        }
+    }
+
+    /// Stops what belongs to this process.
+    pub(crate) async fn close(self) {
+        drop(self.store);
+        if let Some(private) = self.private {
+            private.stop().await;
+        }
+    }
+}
+
+fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref::<PrivatePgError>(), Some(PrivatePgError::Owned { .. }))
+}
+
+/// `costlens migrate`.
+pub(crate) async fn migrate(args: MigrateArgs) -> Result<(), Failure> {
+    let login = args.runtime_password.map_or(RuntimeLogin::Unchanged, RuntimeLogin::Password);
+    let migrated = costlens_store::migrate(&args.database_url, &login).await?;
+    print(&format!("{} of {} migrations applied now\n", migrated.applied.len(), migrated.total));
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The command line: what can be said, and the environment variables that say it too.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::ServerArgs;
+use crate::{prices};
+
+/// Costlens: the ledger of a company's AI spend that agrees with the bill.
+#[derive(Parser, Debug)]
+#[command(name = "costlens", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run everything on this machine: proxy, console and API over one PostgreSQL.
+    Run(Box<ServerArgs>),
+    /// Read AWS bills (CUR 2.0, legacy CUR, FOCUS) and say where the AI money went. Needs no server.
+    //Analyze(analyze::AnalyzeArgs),
+    /// Read a bill into a tenant's ledger.
+    //Import(import::ImportArgs),
+    /// Make the schema and the runtime role, with the owner's URL.
+    Migrate(MigrateArgs),
+    /// Make and list tenants.
+    Tenants(TenantsArgs),
+    /// Print a single-use sign-in link, valid for 30 minutes.
+    SignIn(SignInArgs),
+    /// Look into the price catalogue.
+    Prices(prices::PricesArgs),
+    /// Print the API's contract.
+    Openapi(OpenapiArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MigrateArgs {
+    /// The owner's URL: it makes tables and roles.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+    /// The password that the runtime role `costlens_runtime` gets; without it the role's login is left as it is.
+    #[arg(long, env = "COSTLENS_RUNTIME_PASSWORD", hide_env_values = true)]
+    pub(crate) runtime_password: Option<String>,
+}
+
+/// How a command finds the ledger of a running (or stopped) server.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct LedgerArgs {
+    /// The runtime role's URL; without it, the private PostgreSQL below the data directory.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Where the spool and the private PostgreSQL live.
+    #[arg(long, env = "COSTLENS_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TenantsArgs {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    #[command(subcommand)]
+    pub(crate) command: TenantsCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum TenantsCommand {
+    /// Make a tenant; prints its id.
+    Create {
+        /// What its people call it.
+        name: String,
+    },
+    /// List all tenants, oldest first.
+    List,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SignInArgs {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// The tenant whose console to open; may be left out when there is one only.
+    #[arg(long)]
+    pub(crate) tenant: Option<costlens_domain::TenantId>,
+    /// Where browsers reach the console.
+    #[arg(long, env = "COSTLENS_PUBLIC_URL", default_value = "http://localhost:8080")]
+    pub(crate) public_url: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OpenapiArgs {
+    /// The version of OpenAPI to write.
+    #[arg(long = "spec", value_enum, default_value = "3.1")]
+    pub(crate) version: costlens_openapi::SpecVersion,
+    /// The file to write; standard output without it.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Prints to standard output. A reader that went away is no error.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a line to standard error.
+pub(crate) fn complain(line: &str) {
+    let _gone = writeln!(std::io::stderr().lock(), "{line}");
+}

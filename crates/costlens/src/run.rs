@@ -1,0 +1,185 @@
+//! `costlens run`: proxy, console and API in one process, over a given or a private PostgreSQL.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use costlens_api::ApiParts;
+use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::pricing::Catalogue;
+use costlens_edge::{BodyRule, EdgeConfig};
+use costlens_egress::{Egress, EgressConfig};
+use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
+use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
+use costlens_vault::{KeySource, MasterKey, OsEntropy, Sealer};
+use poem::Route;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api_adapters::Health;
+use crate::boot::{Failure, Ledger};
+use crate::clock::SystemClock;
+use crate::settings::{ServerArgs, default_data_dir, default_key_file};
+use crate::welcome::Welcome;
+
+/// How long a shutdown waits for the spool to reach the ledger. What is left is shipped at the next start.
+const LAST_SHIPMENT: Duration = Duration::from_secs(10);
+
+/// Runs until SIGINT or SIGTERM.
+pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
+    args.check()?;
+    log_to_stderr(&args.log)?;
+    let data_dir = args.data_dir.clone().unwrap_or_else(default_data_dir);
+    let (master_key, source) = master_key(&args)?;
+    let mut notes = Vec::new();
+    match &source {
+        KeySource::Operator => {}
+        KeySource::File(path) | KeySource::NewFile(path) => notes.push(format!(
+            "The key that seals provider credentials lives in {} (this machine's default; set COSTLENS_MASTER_KEY \
+             to keep it elsewhere). Without it they cannot be read.",
+            path.display()
+        )),
+    }
+    let listener = TcpListener::bind(args.listen).await?;
+    let ledger = match &args.database_url {
+        Some(url) => Ledger::given(url).await?,
+        None => Ledger::private(&data_dir).await?,
+    };
+    if let Some(private) = &ledger.private {
+        notes.push(format!("PostgreSQL {} (private, no network), data in {}", private.major(), data_dir.display()));
+    }
+    let served = serve(&args, data_dir, &master_key, listener, &ledger, &notes).await;
+    ledger.close().await;
+    served
+}
+
+async fn serve(
+    args: &ServerArgs,
+    data_dir: PathBuf,
+    master_key: &MasterKey,
+    listener: TcpListener,
+    ledger: &Ledger,
+    notes: &[String],
+) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let sealer = Arc::new(Sealer::new(master_key));
+    let catalogue = Arc::new(Catalogue::embedded()?);
+    let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
+
+    let config = args.proxy();
+    let egress = Egress::new(EgressConfig {
+        policy: args.policy(),
+        name_servers: args.name_servers.clone(),
+        ..EgressConfig::default()
+    })?;
+    let keys = Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&sealer), args.policy(), &config));
+    let following = tokio::spawn({
+        let keys = Arc::clone(&keys);
+        async move { keys.follow_changes().await }
+    });
+    let health = Health { store: ledger.store.clone(), spool: spool.clone() };
+    let proxy = Proxy::new(ProxyParts {
+        config,
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        catalogue,
+        keys,
+        spool,
+        egress,
+    });
+    let parts = Arc::new(ApiParts {
+        store: ledger.store.clone(),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        sealer,
+        egress_policy: args.policy(),
+        https: args.https(),
+    });
+
+    let bound = listener.local_addr()?;
+    let base = args.public_url(bound);
+    let welcome = Welcome::prepare(ledger, &base, &*clock).await?;
+    if args.print_json {
+        welcome.print_json(bound);
+    } else {
+        welcome.print(notes);
+    }
+    let routes = routes(&proxy, &parts, health)?;
+    let drained = costlens_edge::serve(listener, routes, edge(args, &clock, &entropy), stop_signal()?).await;
+    following.abort();
+    let shipped = shipper.close(LAST_SHIPMENT).await;
+    tracing::info!(?drained, ?shipped, "stopped");
+    drained?;
+    Ok(())
+}
+
+/// Every path of this process.
+fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route, Failure> {
+    let contract = costlens_openapi::document(costlens_openapi::SpecVersion::V3_1)?;
+    Ok(Route::new()
+        .nest("/v1", costlens_proxy::http::routes(proxy))
+        .nest_no_strip("/api/v1", costlens_api::routes(parts))
+        .at("/openapi.json", crate::api_adapters::contract(contract))
+        .at("/healthz", crate::api_adapters::alive())
+        .at("/readyz", crate::api_adapters::ready(health))
+        .nest("/", costlens_api::console::endpoint()))
+}
+
+fn edge(args: &ServerArgs, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> EdgeConfig {
+    let minutes = Duration::from_mins(30);
+    EdgeConfig {
+        https: args.https(),
+        trusted_proxies: args.trusted_proxies(),
+        body: BodyRule { max_bytes: 1 << 20, deadline: Duration::from_secs(30) },
+        body_rules: vec![
+            ("/v1/".to_owned(), BodyRule { max_bytes: args.max_request_bytes, deadline: Duration::from_mins(2) }),
+            ("/api/v1/bills".to_owned(), BodyRule { max_bytes: args.max_bill_bytes, deadline: minutes }),
+        ],
+        ..EdgeConfig::new(Arc::clone(clock), Arc::clone(entropy))
+    }
+}
+
+fn start_spool(
+    args: &ServerArgs,
+    data_dir: &std::path::Path,
+    ledger: &Ledger,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Spool, Shipper), Failure> {
+    let config = SpoolConfig {
+        limit_bytes: args.spool_limit_bytes,
+        segment_bytes: args.spool_segment_bytes,
+        ..SpoolConfig::new(data_dir.join("spool"))
+    };
+    let (spool, recovered) = Spool::open(config, Arc::clone(clock))?;
+    let sink = Arc::new(StoreSink(ledger.store.clone()));
+    let shipper = spool.start_shipper(recovered, sink, ShipperConfig::default());
+    Ok((spool, shipper))
+}
+
+fn master_key(args: &ServerArgs) -> Result<(MasterKey, KeySource), Failure> {
+    if let Some(text) = &args.master_key {
+        return Ok((MasterKey::parse(text)?, KeySource::Operator));
+    }
+    let path = args.key_file.clone().unwrap_or_else(default_key_file);
+    Ok(MasterKey::load_or_create(&path, &OsEntropy)?)
+}
+
+fn log_to_stderr(filter: &str) -> Result<(), Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) { subscriber.init() } else { subscriber.json().init() }
+    Ok(())
+}
+
+/// Ready when somebody asks the process to stop.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

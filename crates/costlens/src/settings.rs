@@ -1,0 +1,188 @@
+//! What an operator can set, from flags and the environment, checked as a whole before anything starts.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use costlens_domain::providers::PROVIDERS;
+use costlens_edge::{Network, TrustedProxies};
+use costlens_egress::{EndpointUrl, HostPort, Policy};
+use costlens_proxy::ProxyConfig;
+
+/// Where this process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Environment {
+    /// One machine: private PostgreSQL, a key file, plain HTTP on loopback.
+    Local,
+    /// Everything must be given; nothing is made up.
+    Production,
+}
+
+/// Flags and environment variables of a server.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ServerArgs {
+    /// Where this runs.
+    #[arg(long, env = "COSTLENS_ENV", value_enum, default_value = "local")]
+    pub(crate) environment: Environment,
+    /// The address to listen on.
+    #[arg(long, env = "COSTLENS_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where browsers and SDKs reach this server; by default the address listened on.
+    #[arg(long, env = "COSTLENS_PUBLIC_URL")]
+    pub(crate) public_url: Option<String>,
+    /// The runtime role's URL; without it, a private PostgreSQL is started below the data directory.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Where the spool and the private PostgreSQL live.
+    #[arg(long, env = "COSTLENS_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The key that seals provider credentials: 32 bytes as 64 hexadecimal digits or in base64.
+    #[arg(long, env = "COSTLENS_MASTER_KEY", hide_env_values = true)]
+    pub(crate) master_key: Option<String>,
+    /// The local key file, used only without a master key and never in production.
+    #[arg(long, env = "COSTLENS_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Private hosts that endpoints may name, http included, as `host:port,host:port`.
+    #[arg(long, env = "COSTLENS_ALLOW_PRIVATE_HOSTS", value_delimiter = ',')]
+    pub(crate) allow_private_hosts: Vec<HostPort>,
+    /// Name servers for outbound calls, as `address:port,…`; the system's by default.
+    #[arg(long, env = "COSTLENS_NAME_SERVERS", value_delimiter = ',')]
+    pub(crate) name_servers: Vec<SocketAddr>,
+    /// Other addresses for the vendors' APIs, as `openai=https://…,anthropic=https://…`. Not in production.
+    #[arg(long, env = "COSTLENS_PROVIDER_URLS", value_delimiter = ',')]
+    pub(crate) provider_urls: Vec<String>,
+    /// Networks of proxies whose `X-Forwarded-For` is believed, as `10.0.0.0/8,…`.
+    #[arg(long, env = "COSTLENS_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// The most bytes that the spool may take on the disk.
+    #[arg(long, env = "COSTLENS_SPOOL_LIMIT_BYTES", default_value_t = 2 << 30)]
+    pub(crate) spool_limit_bytes: u64,
+    /// The size of one of the spool's files.
+    #[arg(long, env = "COSTLENS_SPOOL_SEGMENT_BYTES", default_value_t = 8 << 20)]
+    pub(crate) spool_segment_bytes: u64,
+    /// Milliseconds to wait for the head of a provider's answer.
+    #[arg(long, env = "COSTLENS_FIRST_BYTE_TIMEOUT_MS", default_value_t = 600_000)]
+    pub(crate) first_byte_timeout_ms: u64,
+    /// The most bytes of a proxied request.
+    #[arg(long, env = "COSTLENS_MAX_REQUEST_BYTES", default_value_t = 32 << 20)]
+    pub(crate) max_request_bytes: u64,
+    /// The most bytes of an uploaded bill.
+    #[arg(long, env = "COSTLENS_MAX_BILL_BYTES", default_value_t = 4 << 30)]
+    pub(crate) max_bill_bytes: u64,
+    /// What is logged, in tracing's filter syntax.
+    #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// Print one JSON object with the links, the key and the addresses, for programs that start this one.
+    #[arg(long, env = "COSTLENS_PRINT_JSON")]
+    pub(crate) print_json: bool,
+}
+
+/// Everything that is wrong with the settings, all named at once.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings do not allow a start:\n  - {}", .0.join("\n  - "))]
+pub(crate) struct BadSettings(Vec<String>);
+
+impl ServerArgs {
+    /// Checks the settings as a whole.
+    pub(crate) fn check(&self) -> Result<(), BadSettings> {
+        let mut wrong = Vec::new();
+        if self.environment == Environment::Production {
+            if self.database_url.is_none() {
+                wrong.push("DATABASE_URL is not set: production wants a PostgreSQL of its own".to_owned());
+            }
+            if self.master_key.is_none() {
+                wrong.push("COSTLENS_MASTER_KEY is not set: production keeps no key file".to_owned());
+            }
+            if !self.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {
+                wrong.push("COSTLENS_PUBLIC_URL is not an https address: plain HTTP is not served".to_owned());
+            }
+            if !self.provider_urls.is_empty() {
+                wrong.push("COSTLENS_PROVIDER_URLS is set: production calls the vendors' own addresses".to_owned());
+            }
+        }
+        if let Err(error) = self.provider_base_urls() {
+            wrong.push(error);
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(BadSettings(wrong)) }
+    }
+
+    /// Where browsers reach this server, given the address that was bound.
+    pub(crate) fn public_url(&self, bound: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None if bound.ip().is_loopback() => format!("http://localhost:{}", bound.port()),
+            None => format!("http://{bound}"),
+        }
+    }
+
+    /// Whether browsers come by https.
+    pub(crate) fn https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+
+    /// What endpoints may be.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { allow_private: self.allow_private_hosts.clone() }
+    }
+
+    /// Whose word about the client's address is taken.
+    pub(crate) fn trusted_proxies(&self) -> TrustedProxies {
+        if self.trusted_proxies.is_empty() {
+            TrustedProxies::None
+        } else {
+            TrustedProxies::Networks(self.trusted_proxies.clone())
+        }
+    }
+
+    /// Limits and addresses of the data plane.
+    pub(crate) fn proxy(&self) -> ProxyConfig {
+        ProxyConfig {
+            first_byte_timeout: Duration::from_millis(self.first_byte_timeout_ms),
+            provider_base_urls: self.provider_base_urls().unwrap_or_default(),
+            ..ProxyConfig::default()
+        }
+    }
+
+    fn provider_base_urls(&self) -> Result<HashMap<String, EndpointUrl>, String> {
+        let policy = self.policy();
+        let one = |entry: &String| {
+            let (name, url) = entry.split_once('=').ok_or_else(|| format!("`{entry}` is not NAME=URL"))?;
+            if !PROVIDERS.iter().any(|provider| provider.name == name) {
+                return Err(format!("`{name}` is not a provider"));
+            }
+            let url = EndpointUrl::parse(url, &policy).map_err(|refused| format!("{name}: {refused}"))?;
+            Ok((name.to_owned(), url))
+        };
+        self.provider_urls.iter().map(one).collect()
+    }
+}
+
+/// The directory for data when none is named: the system's for root, the user's otherwise.
+pub(crate) fn default_data_dir() -> PathBuf {
+    if is_root() {
+        return PathBuf::from("/var/lib/costlens");
+    }
+    home_dir("XDG_DATA_HOME", ".local/share").join("costlens")
+}
+
+/// The local key file when none is named: apart from the data, so that a copy of the data opens nothing.
+pub(crate) fn default_key_file() -> PathBuf {
+    if is_root() {
+        return PathBuf::from("/etc/costlens/master.key");
+    }
+    home_dir("XDG_CONFIG_HOME", ".config").join("costlens/master.key")
+}
+
+#[expect(clippy::disallowed_methods, reason = "this crate alone reads the environment")]
+fn home_dir(variable: &str, below_home: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(dir) if Path::new(&dir).is_absolute() => dir.into(),
+        _ => PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| ".".into())).join(below_home),
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

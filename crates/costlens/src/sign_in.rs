@@ -1,0 +1,50 @@
+//! `costlens sign-in`: a single-use link into a tenant's console.
+
+use chrono::TimeDelta;
+use costlens_domain::TenantId;
+use costlens_domain::ports::Clock;
+use costlens_store::{NewSignInLink, Store};
+use costlens_vault::secret_token::SIGN_IN_PREFIX;
+use costlens_vault::{OsEntropy, SecretToken};
+
+use crate::boot::{Failure, Ledger};
+use crate::cli::{SignInArgs, print};
+use crate::clock::SystemClock;
+
+/// How long a link waits to be used.
+const LINK_LIFE: TimeDelta = TimeDelta::minutes(30);
+
+pub(crate) async fn run(args: SignInArgs) -> Result<(), Failure> {
+    let ledger = Ledger::of(&args.ledger).await?;
+    let link = make_link(&ledger, &args).await;
+    ledger.close().await;
+    print(&format!("{}\n", link?));
+    Ok(())
+}
+
+async fn make_link(ledger: &Ledger, args: &SignInArgs) -> Result<String, Failure> {
+    let tenant = match args.tenant {
+        Some(tenant) => tenant,
+        None => match ledger.store.system().await?.list_tenants().await?.as_slice() {
+            [only] => only.id,
+            [] => return Err("there is no tenant yet; `costlens tenants create NAME` makes one".into()),
+            _ => return Err("there are several tenants; name one with --tenant".into()),
+        },
+    };
+    link(&ledger.store, tenant, args.public_url.trim_end_matches('/'), &SystemClock).await
+}
+
+/// Makes a link. The token stands behind `#`, so that no server, proxy or log on the way ever sees it.
+pub(crate) async fn link(
+    store: &Store,
+    tenant_id: TenantId,
+    public_url: &str,
+    clock: &dyn Clock,
+) -> Result<String, Failure> {
+    let now = clock.now();
+    let token = SecretToken::generate(SIGN_IN_PREFIX, &OsEntropy);
+    let link =
+        NewSignInLink { tenant_id, hash: token.hash().0, created_at: now, expires_at: now + LINK_LIFE };
+    store.system().await?.create_sign_in_link(&link).await?;
+    Ok(format!("{public_url}/welcome#t={}", token.reveal()))
+}

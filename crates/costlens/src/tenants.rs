@@ -1,0 +1,48 @@
+//! `costlens tenants`: customer organisations from the command line.
+
+use std::sync::Arc;
+
+use costlens_domain::TenantId;
+use costlens_domain::ports::{Clock, Entropy as _};
+use costlens_store::Tenant;
+use costlens_vault::OsEntropy;
+
+use crate::boot::{Failure, Ledger};
+use crate::cli::{TenantsArgs, TenantsCommand, print};
+use crate::clock::SystemClock;
+
+pub(crate) async fn run(args: TenantsArgs) -> Result<(), Failure> {
+    let ledger = Ledger::of(&args.ledger).await?;
+    let done = work(&ledger, args.command).await;
+    ledger.close().await;
+    done
+}
+
+async fn work(ledger: &Ledger, command: TenantsCommand) -> Result<(), Failure> {
+    match command {
+        TenantsCommand::Create { name } => {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let tenant = create(ledger, &name, &*clock).await?;
+            print(&format!("{}\n", tenant.id));
+        }
+        TenantsCommand::List => {
+            for tenant in ledger.store.system().await?.list_tenants().await? {
+                let made = tenant.created_at.format("%Y-%m-%d");
+                print(&format!("{}  {made}  {}\n", tenant.id, tenant.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes a tenant.
+pub(crate) async fn create(ledger: &Ledger, name: &str, clock: &dyn Clock) -> Result<Tenant, Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > 200 {
+        return Err("a tenant's name must have 1 to 200 characters".into());
+    }
+    let now = clock.now();
+    let tenant = Tenant { id: TenantId::new(now, OsEntropy.for_id()), name: name.to_owned(), created_at: now };
+    ledger.store.system().await?.create_tenant(&tenant).await?;
+    Ok(tenant)
+}

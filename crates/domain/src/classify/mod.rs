@@ -1,0 +1,102 @@
+//! Is a bill line AI, and what exactly does it pay for?
+//!
+//! A pure function of what the line says. It promises three things. What is AI beyond doubt and what may be AI
+//! (a GPU instance may render films) are told apart. A line that is AI but that no rule can take apart is kept
+//! as AI with `understood = false`, never dropped. And tokens are counted only where the bill's own unit says
+//! how many a unit stands for.
+//!
+//! Rules are tables beside their grammar: [`services`], [`bedrock`], [`sagemaker`], [`accelerators`],
+//! [`models`].
+
+pub mod accelerators;
+mod bedrock;
+mod class;
+pub mod models;
+mod sagemaker;
+mod services;
+#[cfg(test)]
+mod tests;
+mod units;
+pub(crate) mod words;
+
+pub use class::{Category, Classification, Meter, Routing, Tier, Verdict};
+
+/// Raised with every change of a rule, and stored with the facts that it made.
+pub const RULES_VERSION: u32 = 1;
+
+/// What a bill line says about itself. An empty text means that the bill left the cell empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LineKey<'a> {
+    /// The product code (CUR) or service code (FOCUS); opaque for Marketplace products.
+    pub product_code: &'a str,
+    /// The product's or service's name.
+    pub product_name: &'a str,
+    /// The product family; `Amazon Bedrock` on every Bedrock line since July 2026, Marketplace ones included.
+    pub product_family: &'a str,
+    /// The usage type.
+    pub usage_type: &'a str,
+    /// The operation.
+    pub operation: &'a str,
+    /// The line's description.
+    pub description: &'a str,
+    /// Who sells it: `AWS`, `AWS Marketplace` or another seller.
+    pub billing_entity: &'a str,
+    /// The line-item type or charge category.
+    pub line_item_type: &'a str,
+    /// `provider` of the product map.
+    pub provider: &'a str,
+    /// `model` of the product map.
+    pub model: &'a str,
+    /// `inference_type` of the product map.
+    pub inference_type: &'a str,
+    /// `feature` of the product map.
+    pub feature: &'a str,
+    /// The unit in which usage is counted.
+    pub pricing_unit: &'a str,
+    /// FOCUS' ServiceCategory.
+    pub service_category: &'a str,
+}
+
+impl LineKey<'_> {
+    fn by_marketplace(&self) -> bool {
+        let entity = self.billing_entity;
+        !entity.is_empty() && !entity.eq_ignore_ascii_case("AWS") && !entity.starts_with("Amazon Web Services")
+    }
+}
+
+/// May a line with these first few properties be AI, once its name, model and description are known too?
+///
+/// Cheap columns decide for nearly every line of a bill; only where this says yes is the rest worth reading.
+#[must_use]
+pub fn screen(key: &LineKey<'_>) -> bool {
+    (key.by_marketplace() && key.product_name.is_empty()) || classify(key).verdict != Verdict::NotAi
+}
+
+/// What the line is.
+#[must_use]
+pub fn classify(key: &LineKey<'_>) -> Classification {
+    let mut class = if services::is_bedrock(key) {
+        bedrock::classify(key)
+    } else if let Some(service) = services::core_service(key) {
+        if service.slug == "sagemaker" { sagemaker::classify(key) } else { services::classify(service, key) }
+    } else if let Some(candidate) = services::candidate(key) {
+        candidate
+    } else {
+        return services::by_category(key).unwrap_or_else(Classification::not_ai);
+    };
+    if key.usage_type.is_empty() && !class.understood && !is_usage(key.line_item_type) {
+        // A tax, credit or refund of the whole service: nothing is left to understand.
+        class.category = Category::Adjustment;
+        class.understood = true;
+    }
+    class
+}
+
+/// True for the line types whose quantity is use: all others repeat, correct or tax it.
+#[must_use]
+pub fn is_usage(line_item_type: &str) -> bool {
+    matches!(
+        line_item_type,
+        "Usage" | "DiscountedUsage" | "SavingsPlanCoveredUsage" | "FlatRateSubscription" | ""
+    )
+}

@@ -1,0 +1,244 @@
+//! One spelling per model, for bills and for proxied calls.
+//!
+//! A bill says `Claude4.6Sonnet`, `Claude Sonnet 4.6 (Amazon Bedrock Edition)` or
+//! `us.anthropic.claude-sonnet-4-6-20260217-v1:0`; the vendor says `claude-sonnet-4-6`. All become
+//! `claude-sonnet-4-6`: lower case, words joined by hyphens, no vendor, no date, no revision.
+
+use super::words::words;
+
+/// First words of model names, and who makes those models.
+const VENDORS: &[(&str, &str)] = &[
+    ("claude", "anthropic"),
+    ("nova", "amazon"),
+    ("titan", "amazon"),
+    ("rerank", "amazon"),
+    ("llama", "meta"),
+    ("mistral", "mistral"),
+    ("mixtral", "mistral"),
+    ("pixtral", "mistral"),
+    ("magistral", "mistral"),
+    ("ministral", "mistral"),
+    ("devstral", "mistral"),
+    ("voxtral", "mistral"),
+    ("codestral", "mistral"),
+    ("gpt", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("qwen", "qwen"),
+    ("gemma", "google"),
+    ("gemini", "google"),
+    ("deepseek", "deepseek"),
+    ("grok", "xai"),
+    ("command", "cohere"),
+    ("embed", "cohere"),
+    ("jamba", "ai21"),
+    ("jurassic", "ai21"),
+    ("stable", "stability"),
+    ("sd3", "stability"),
+    ("sdxl", "stability"),
+    ("ray", "luma"),
+    ("palmyra", "writer"),
+    ("minimax", "minimax"),
+    ("kimi", "moonshot"),
+    ("glm", "zai"),
+    ("nemotron", "nvidia"),
+    ("marengo", "twelvelabs"),
+    ("pegasus", "twelvelabs"),
+    ("granite", "ibm"),
+    ("solar", "upstage"),
+];
+
+/// Vendors as bills and model ids write them.
+const VENDOR_NAMES: &[(&str, &str)] = &[
+    ("anthropic", "anthropic"),
+    ("amazon", "amazon"),
+    ("meta", "meta"),
+    ("mistral", "mistral"),
+    ("mistralai", "mistral"),
+    ("mistral ai", "mistral"),
+    ("openai", "openai"),
+    ("qwen", "qwen"),
+    ("alibaba", "qwen"),
+    ("google", "google"),
+    ("deepseek", "deepseek"),
+    ("xai", "xai"),
+    ("cohere", "cohere"),
+    ("ai21", "ai21"),
+    ("ai21 labs", "ai21"),
+    ("stability", "stability"),
+    ("stability ai", "stability"),
+    ("luma", "luma"),
+    ("luma ai", "luma"),
+    ("lumaai", "luma"),
+    ("writer", "writer"),
+    ("minimax", "minimax"),
+    ("moonshot", "moonshot"),
+    ("moonshotai", "moonshot"),
+    ("moonshot ai", "moonshot"),
+    ("zai", "zai"),
+    ("z ai", "zai"),
+    ("nvidia", "nvidia"),
+    ("twelvelabs", "twelvelabs"),
+    ("twelve labs", "twelvelabs"),
+    ("ibm", "ibm"),
+    ("upstage", "upstage"),
+];
+
+/// What Bedrock Marketplace listings end their names with.
+const EDITION: &str = "(Amazon Bedrock Edition)";
+
+/// Prefixes of inference profiles, which choose a route and not a model.
+const ROUTES: [&str; 7] = ["us", "eu", "apac", "jp", "au", "us-gov", "global"];
+
+/// The common spelling of a model's name; `None` for a text without a word.
+#[must_use]
+pub fn canonical(name: &str) -> Option<String> {
+    let name = name.trim();
+    let name = name.strip_suffix(EDITION).unwrap_or(name);
+    let name = without_dotted_prefixes(name);
+    canonical_words(words(name))
+}
+
+/// The common spelling of a model whose name was already taken apart.
+pub(super) fn canonical_words(mut words: Vec<String>) -> Option<String> {
+    join_pairs(&mut words);
+    let vendor_first = words.first().is_some_and(|first| vendor_named(first).is_some() && vendor_of(first).is_none());
+    if vendor_first && words.len() > 1 {
+        // "Anthropic Claude …", "Cohere Embed …": the vendor has a field of its own. Qwen, Mistral and others
+        // named models after themselves.
+        words.remove(0);
+    }
+    drop_revision(&mut words);
+    drop_point_zero(&mut words);
+    order_claude(&mut words);
+    (!words.is_empty()).then(|| words.join("-"))
+}
+
+/// Who makes a model, by its canonical name.
+#[must_use]
+pub fn vendor_of(model: &str) -> Option<&'static str> {
+    let first = model.split('-').next().unwrap_or_default();
+    VENDORS.iter().find(|(word, _)| *word == first).map(|(_, vendor)| *vendor)
+}
+
+/// The vendor of a given name, as in a bill's `provider`.
+#[must_use]
+pub fn vendor_named(name: &str) -> Option<&'static str> {
+    let spelled = words(name).join(" ");
+    VENDOR_NAMES.iter().find(|(known, _)| *known == spelled).map(|(_, vendor)| *vendor)
+}
+
+/// `us.anthropic.claude-…` without route and vendor. A dot inside a version (`Nova2.0`) is left alone.
+fn without_dotted_prefixes(mut name: &str) -> &str {
+    while let Some((prefix, rest)) = name.split_once('.') {
+        let known = ROUTES.contains(&prefix) || vendor_named(prefix).is_some();
+        if !known || rest.is_empty() {
+            break;
+        }
+        name = rest;
+    }
+    name
+}
+
+/// Names that their own spelling tears apart.
+fn join_pairs(words: &mut Vec<String>) {
+    for (first, second) in [("deep", "seek"), ("mini", "max"), ("open", "ai")] {
+        let found = words
+            .windows(2)
+            .position(|pair| matches!(pair, [a, b] if a == first && b == second));
+        if let Some(at) = found {
+            words.remove(at + 1);
+            if let Some(word) = words.get_mut(at) {
+                word.push_str(second);
+            }
+        }
+    }
+}
+
+/// Takes off `-20260217`, `-v1:0` and `-v1` at the end.
+fn drop_revision(words: &mut Vec<String>) {
+    let ends = |words: &[String], back: usize| words.len().checked_sub(back).and_then(|at| words.get(at)).cloned();
+    if ends(words, 1).is_some_and(|last| last == "0") && ends(words, 2).is_some_and(|word| is_revision(&word)) {
+        words.truncate(words.len().saturating_sub(2));
+    } else if words.len() > 3 && ends(words, 1).is_some_and(|last| last == "v1") {
+        words.truncate(words.len().saturating_sub(1));
+    }
+    if ends(words, 1).is_some_and(|last| last.len() == 8 && last.starts_with("20") && is_number(&last)) {
+        words.truncate(words.len().saturating_sub(1));
+    }
+}
+
+/// `Nova 2.0 Lite` is `nova-2-lite`: nobody writes the zero in the model's id.
+fn drop_point_zero(words: &mut Vec<String>) {
+    let found = words.windows(2).position(|pair| matches!(pair, [major, zero] if is_number(major) && zero == "0"));
+    if let Some(at) = found {
+        words.remove(at + 1);
+    }
+}
+
+/// Anthropic put the version before the family up to Claude 3 and after it since Claude 4.
+fn order_claude(words: &mut Vec<String>) {
+    if words.first().is_none_or(|first| first != "claude") {
+        return;
+    }
+    let (versions, families): (Vec<String>, Vec<String>) = words.drain(1..).partition(|word| is_number(word));
+    let old = versions.first().and_then(|major| major.parse::<u8>().ok()).is_some_and(|major| major < 4);
+    if old {
+        words.extend(versions);
+        words.extend(families);
+    } else {
+        words.extend(families);
+        words.extend(versions);
+    }
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_revision(word: &str) -> bool {
+    word.strip_prefix('v').is_some_and(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_model_is_one_name() {
+        for (wanted, spellings) in [
+            (
+                "claude-sonnet-4-6",
+                &[
+                    "Claude4.6Sonnet",
+                    "Claude Sonnet 4.6 (Amazon Bedrock Edition)",
+                    "claude-sonnet-4-6",
+                    "us.anthropic.claude-sonnet-4-6-20260217-v1:0",
+                    "global.anthropic.claude-sonnet-4-6",
+                ][..],
+            ),
+            ("claude-3-5-haiku", &["Claude3-5Haiku", "Claude 3.5 Haiku", "anthropic.claude-3-5-haiku-20241022-v1:0"]),
+            ("claude-3-haiku", &["Claude3Haiku", "claude-3-haiku-20240307"]),
+            ("nova-2-lite", &["Nova2.0Lite", "Nova 2 Lite", "amazon.nova-2-lite-v1:0"]),
+            ("gpt-oss-120b", &["gpt-oss-120b", "openai.gpt-oss-120b", "openai.gpt-oss-120b-1:0"][..2].as_ref()),
+            ("qwen-3-32b", &["Qwen3-32B", "qwen.qwen3-32b"]),
+            ("llama-3-1-405b", &["Llama3-1-405B", "Llama 3.1 405B", "meta.llama3-1-405b"]),
+            ("deepseek-r1", &["DeepSeek-R1", "deepseek.r1-v1:0"][..1].as_ref()),
+            ("embed-v4", &["Cohere Embed v4 (Amazon Bedrock Edition)", "Embed v4"]),
+        ] {
+            for spelling in spellings {
+                assert_eq!(canonical(spelling).as_deref(), Some(wanted), "{spelling}");
+            }
+        }
+        assert_eq!(canonical(" "), None);
+    }
+
+    #[test]
+    fn a_model_names_its_vendor() {
+        assert_eq!(vendor_of("claude-opus-5"), Some("anthropic"));
+        assert_eq!(vendor_of("nova-2-lite"), Some("amazon"));
+        assert_eq!(vendor_of("zebra-9"), None);
+        assert_eq!(vendor_named("Mistral AI"), Some("mistral"));
+    }
+}

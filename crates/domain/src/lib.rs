@@ -1,0 +1,20 @@
+//! What words mean and what follows from them on paper: no I/O, no clock, no async runtime.
+//!
+//! Everything here is a value or a pure function of values. Time and randomness come in as parameters
+//! ([`ports::Clock`], the `random` argument of [`ids`]), so that a rule can be tested on any day of any year.
+
+pub mod bill;
+pub mod classify;
+pub mod ids;
+pub mod money;
+pub mod ports;
+pub mod pricing;
+pub mod problem;
+pub mod providers;
+pub mod request;
+pub mod usage;
+
+pub use ids::{ApiKeyId, BillId, ConnectionId, RequestId, SessionId, TenantId};
+pub use money::{Currency, Money, Usd};
+pub use problem::{Problem, ProblemCode};
+pub use usage::{TokenClass, Tokens, Usage};

@@ -1,0 +1,7 @@
+//! The guard judged row by row, and the wire judged by who was dialled.
+
+mod addresses;
+mod dns;
+mod rig;
+mod urls;
+mod wire;

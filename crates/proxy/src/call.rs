@@ -1,0 +1,186 @@
+//! One call on its way to becoming a row.
+//!
+//! A call begins with an intent in the spool that already says what the row will be if the process dies now, and
+//! ends with exactly one completion. Whatever path the exchange takes, [`Call::record`] is the only way out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use costlens_domain::pricing::{Catalogue, Priced, Quote};
+use costlens_domain::request::{CostBasis, Durability, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::{Usage, Usd};
+
+use crate::spool::{Receipt, Spool, SpoolError, Ticket};
+use crate::usage::{Meter, estimate_tokens};
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The provider's answer came to its end.
+    Complete,
+    /// The provider answered with an error status: nothing is billed.
+    Refused,
+    /// The provider never got the call: nothing is billed.
+    NeverSent(&'static str),
+    /// The provider may have worked, and the answer did not come (whole).
+    Broken(&'static str),
+    /// The client hung up and the rest was not read.
+    ClientGone,
+    /// The client hung up and the rest was read to the end.
+    Drained,
+}
+
+/// A call between its intent and its completion.
+pub(crate) struct Call {
+    ticket: Ticket,
+    fact: RequestFact,
+    catalogue: Arc<Catalogue>,
+    accepted: Instant,
+    durability: Durability,
+    database_wait: Duration,
+}
+
+impl Call {
+    /// Writes the intent. Nothing may be sent to a provider before this returned.
+    pub(crate) fn begin(
+        spool: &Spool,
+        mut fact: RequestFact,
+        request_bytes: usize,
+        catalogue: Arc<Catalogue>,
+        durability: Durability,
+        database_wait: Duration,
+    ) -> Result<Self, SpoolError> {
+        fact.outcome = Outcome::Interrupted;
+        fact.usage = Usage { fresh_input: estimate_tokens(request_bytes as u64), ..Usage::default() };
+        price(&mut fact, &catalogue, Some("interrupted: input estimated from the request's size, output unknown"));
+        let ticket = spool.begin(&fact)?;
+        Ok(Self { ticket, fact, catalogue, accepted: Instant::now(), durability, database_wait })
+    }
+
+    /// The provider's answer has begun.
+    pub(crate) fn answered(&mut self, status: u16, provider_request_id: Option<String>) {
+        self.fact.status = Some(status);
+        self.fact.provider_request_id = provider_request_id;
+    }
+
+    /// The first byte of the provider's body is here.
+    pub(crate) fn first_byte(&mut self) {
+        self.fact.first_byte_ms.get_or_insert(millis(self.accepted.elapsed()));
+    }
+
+    /// Writes the completion: after this the row is certain. The receipt waits for what the key's durability asks.
+    pub(crate) fn record(self, ending: Ending, meter: &Meter) -> Recorded {
+        let Self { ticket, mut fact, catalogue, accepted, durability, database_wait } = self;
+        let reading = meter.reading();
+        fact.duration_ms = millis(accepted.elapsed());
+        fact.model_served.clone_from(&reading.model);
+        fact.service_tier.clone_from(&reading.service_tier);
+        (fact.outcome, fact.error_code) = outcome(ending, reading.failed);
+        match ending {
+            Ending::Refused | Ending::NeverSent(_) => {
+                fact.usage = reading.usage.unwrap_or_default();
+                if fact.usage == Usage::default() {
+                    fact.cost_basis = CostBasis::Exact;
+                    fact.cost = Some(Usd::ZERO);
+                    fact.price = PriceReceipt {
+                        note: Some("the provider did no work: nothing is billed".to_owned()),
+                        ..PriceReceipt::default()
+                    };
+                } else {
+                    price(&mut fact, &catalogue, None);
+                }
+            }
+            Ending::Complete | Ending::Drained | Ending::Broken(_) | Ending::ClientGone => match reading.usage {
+                Some(usage) => {
+                    fact.usage = usage;
+                    price(&mut fact, &catalogue, None);
+                }
+                None => {
+                    let output = estimate_tokens(reading.output_text_bytes);
+                    let counted = meter.input_so_far();
+                    let input = counted.unwrap_or(fact.usage);
+                    fact.usage = Usage { output, ..input };
+                    let note = if counted.is_some() {
+                        "input as the provider counted it, output estimated at 4 bytes a token"
+                    } else {
+                        "no usage from the provider: estimated at 4 bytes a token"
+                    };
+                    price(&mut fact, &catalogue, Some(note));
+                }
+            },
+        }
+        let id = fact.id;
+        match ticket.complete(&fact, durability) {
+            Ok(receipt) => Recorded { receipt: Some(receipt), durability, database_wait },
+            Err(error) => {
+                // The intent stands: the row will say `interrupted` rather than be lost.
+                tracing::error!(%error, request.id = %id, "a completion could not be written to the spool");
+                Recorded { receipt: None, durability, database_wait }
+            }
+        }
+    }
+}
+
+/// A recorded call whose durability may still have to be waited for.
+#[must_use = "the answer's last byte waits for this"]
+pub(crate) struct Recorded {
+    receipt: Option<Receipt>,
+    durability: Durability,
+    database_wait: Duration,
+}
+
+impl Recorded {
+    /// Returns when the row is as durable as the key asks. A wait that runs out is logged, not told to the client:
+    /// the spool still holds the row.
+    pub(crate) async fn settled(self) {
+        let Some(receipt) = self.receipt else { return };
+        if self.durability == Durability::Spool {
+            return;
+        }
+        if let Err(error) = receipt.settled(self.database_wait).await {
+            tracing::warn!(%error, durability = %self.durability, "a call ended before it was as durable as asked");
+        }
+    }
+}
+
+fn outcome(ending: Ending, failed_inside: bool) -> (Outcome, Option<String>) {
+    match ending {
+        Ending::Complete if failed_inside => (Outcome::Failed, Some("provider_error_event".to_owned())),
+        Ending::Complete => (Outcome::Completed, None),
+        Ending::Refused => (Outcome::Failed, Some("provider_refused".to_owned())),
+        Ending::NeverSent(code) | Ending::Broken(code) => (Outcome::Failed, Some(code.to_owned())),
+        Ending::ClientGone | Ending::Drained => (Outcome::ClientGone, None),
+    }
+}
+
+/// Prices what the fact says was used, at the model that was served.
+fn price(fact: &mut RequestFact, catalogue: &Catalogue, estimated: Option<&str>) {
+    let asked = fact.model_requested.as_str();
+    let served = fact.model_served.as_deref().filter(|served| catalogue.find(&fact.provider, served).is_some());
+    let quote = Quote {
+        provider: &fact.provider,
+        model: served.unwrap_or(asked),
+        tier: fact.service_tier.as_deref(),
+        at: fact.started_at,
+        usage: &fact.usage,
+    };
+    let priced = catalogue.price(quote);
+    fact.cost = priced.amount();
+    fact.cost_basis = match (&priced, estimated) {
+        (Priced::Unpriced { .. }, _) => CostBasis::Unpriced,
+        (Priced::Exact { .. }, Some(_)) => CostBasis::Estimated,
+        (Priced::Exact { .. }, None) => CostBasis::Exact,
+    };
+    let mut receipt = priced.into_receipt();
+    if let Some(note) = estimated {
+        receipt.note = Some(match receipt.note {
+            Some(reason) => format!("{reason}; {note}"),
+            None => note.to_owned(),
+        });
+    }
+    fact.price = receipt;
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,45 @@
+//! What an operator can set about the proxy.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use costlens_egress::EndpointUrl;
+
+/// Limits and addresses of the data plane.
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// The longest wait for the head of a provider's answer; past it the client gets 504.
+    pub first_byte_timeout: Duration,
+    /// The longest silence inside an answer.
+    pub idle_timeout: Duration,
+    /// How long an answer is still read after its client hung up.
+    pub drain_time: Duration,
+    /// How many such answers are read at once; further ones are dropped and estimated.
+    pub drain_concurrency: usize,
+    /// The largest plain answer whose usage is read; a larger one is relayed and estimated.
+    pub metered_answer_bytes: usize,
+    /// How long a key is served from memory before it is looked up again.
+    pub key_fresh: Duration,
+    /// How long a key is still served from memory while the database cannot be reached.
+    pub key_stale: Duration,
+    /// The longest wait for the database with `durability=database`.
+    pub database_wait: Duration,
+    /// Other addresses for the vendors' public APIs, set by the operator (tests, regional gateways).
+    pub provider_base_urls: HashMap<String, EndpointUrl>,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            first_byte_timeout: Duration::from_secs(600),
+            idle_timeout: Duration::from_secs(300),
+            drain_time: Duration::from_secs(120),
+            drain_concurrency: 256,
+            metered_answer_bytes: 64 << 20,
+            key_fresh: Duration::from_secs(5),
+            key_stale: Duration::from_secs(60),
+            database_wait: Duration::from_secs(10),
+            provider_base_urls: HashMap::new(),
+        }
+    }
+}

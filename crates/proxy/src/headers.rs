@@ -1,0 +1,122 @@
+//! Which headers travel: everything, but for what belongs to one connection or to one credential.
+
+use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Hop-by-hop fields (RFC 9110, section 7.6.1), and those that the client library sets itself.
+const HOP: &[HeaderName] = &[
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::EXPECT,
+];
+
+/// Credentials of ours, and what tells of the way the call came.
+const OURS: &[&str] = &[
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "cookie",
+    "origin",
+    "referer",
+    "forwarded",
+    "via",
+    "keep-alive",
+    "proxy-connection",
+    "x-real-ip",
+    // The relay reads the answer in passing, so it must come as it is.
+    "accept-encoding",
+];
+
+fn travels_up(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    !HOP.contains(name)
+        && !OURS.contains(&text)
+        && !text.starts_with("x-forwarded-")
+        && !text.starts_with("x-costlens-")
+        && !text.starts_with("cf-")
+        && !text.starts_with("sec-")
+}
+
+/// The headers of a call as the provider gets them, without the credential.
+pub(crate) fn for_provider(from_client: &HeaderMap) -> HeaderMap {
+    let named_hop = connection_options(from_client);
+    let mut out = HeaderMap::with_capacity(from_client.len() + 2);
+    for (name, value) in from_client {
+        if travels_up(name) && !named_hop.iter().any(|hop| hop == name.as_str()) {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    out
+}
+
+/// The headers of an answer as the client gets them.
+pub(crate) fn for_client(from_provider: HeaderMap) -> HeaderMap {
+    let named_hop = connection_options(&from_provider);
+    let mut out = HeaderMap::with_capacity(from_provider.len());
+    let mut last = None;
+    for (name, value) in from_provider {
+        // A repeated field comes without its name.
+        last = name.or(last);
+        let Some(name) = &last else { continue };
+        let stays = HOP.contains(name)
+            || matches!(name.as_str(), "keep-alive" | "set-cookie" | "alt-svc" | "strict-transport-security")
+            || named_hop.iter().any(|hop| hop == name.as_str());
+        if !stays {
+            out.append(name.clone(), value);
+        }
+    }
+    out
+}
+
+/// Fields that `Connection` declares to be of this hop alone.
+fn connection_options(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn credentials_and_hops_stay_here_and_the_rest_travels() {
+        let up = for_provider(&headers(&[
+            ("authorization", "Bearer acl_x"),
+            ("x-api-key", "acl_x"),
+            ("cookie", "a=b"),
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("accept-encoding", "gzip"),
+            ("anthropic-version", "2023-06-01"),
+            ("x-stainless-lang", "python"),
+        ]));
+        let mut names: Vec<_> = up.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept-encoding", "anthropic-version", "x-stainless-lang"]);
+        assert_eq!(up["accept-encoding"], "identity");
+    }
+
+    #[test]
+    fn repeated_fields_of_an_answer_stay_together() {
+        let mut answer = headers(&[("x-ratelimit-remaining", "1"), ("set-cookie", "a=b")]);
+        answer.append("x-ratelimit-remaining", HeaderValue::from_static("2"));
+        let down = for_client(answer);
+        assert_eq!(down.get_all("x-ratelimit-remaining").iter().count(), 2);
+        assert!(!down.contains_key("set-cookie"));
+    }
+}

@@ -1,0 +1,87 @@
+//! The proxy's routes on Poem. Nothing but this file knows the framework.
+
+
+use costlens_domain::providers::Dialect;
+use futures_util::stream;
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::{Body, Endpoint, IntoEndpoint, Request, Response, Route, post};
+
+use crate::exchange::Exchange;
+use crate::proxy::{Answer, AnswerBody, Proxy};
+use crate::refusal::Refusal;
+
+/// The paths that the proxy serves: the vendors' own, so that an SDK needs only another base URL.
+pub const ROUTES: &[&str] = &["/v1/chat/completions", "/v1/messages"];
+
+/// All routes of the data plane.
+#[must_use]
+pub fn routes(proxy: &Proxy) -> Route {
+    let carry = |dialect: Dialect| post(Carry { proxy: proxy.clone(), dialect }).into_endpoint();
+    Route::new()
+        .at("/chat/completions", carry(Dialect::OpenAiChat))
+        .at("/messages", carry(Dialect::AnthropicMessages))
+}
+
+/// One of the vendors' endpoints.
+struct Carry {
+    proxy: Proxy,
+    dialect: Dialect,
+}
+
+impl Endpoint for Carry {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let answer = match self.proxy.caller(request.headers()).await {
+            // The body is read only for a caller that is let in.
+            Ok(caller) => {
+                let body = request.take_body().into_bytes().await?;
+                self.proxy.carry(self.dialect, &caller, request.headers(), &body).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        Ok(match answer {
+            Ok(answer) => relay(answer),
+            Err(refusal) => problem(&refusal, self.dialect),
+        })
+    }
+}
+
+fn relay(answer: Answer) -> Response {
+    let body = match answer.body {
+        AnswerBody::Whole(bytes) => Body::from_bytes(bytes),
+        AnswerBody::Stream(exchange) => Body::from_bytes_stream(stream::unfold(Some(exchange), next)),
+    };
+    let mut response = Response::builder().status(answer.status).body(body);
+    *response.headers_mut() = answer.headers;
+    response
+}
+
+type Step = Option<(Result<bytes::Bytes, std::io::Error>, Option<Box<Exchange>>)>;
+
+async fn next(exchange: Option<Box<Exchange>>) -> Step {
+    let mut exchange = exchange?;
+    match exchange.next().await? {
+        Ok(bytes) => Some((Ok(bytes), Some(exchange))),
+        Err(broken) => Some((Err(std::io::Error::other(broken)), None)),
+    }
+}
+
+fn problem(refusal: &Refusal, dialect: Dialect) -> Response {
+    let status = StatusCode::from_u16(refusal.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::builder()
+        .status(status)
+        .content_type("application/problem+json")
+        .body(refusal.body(dialect));
+    if let Some(seconds) = refusal.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    // SDKs try again on some statuses by themselves; only where it can help should they.
+    let again = matches!(status.as_u16(), 429 | 503);
+    let value = HeaderValue::from_static(if again { "true" } else { "false" });
+    response.headers_mut().insert(HeaderName::from_static("x-should-retry"), value);
+    response
+}

@@ -1,0 +1,197 @@
+//! Who calls: API keys and their tenants' connections, kept in memory for a moment.
+//!
+//! A key is looked up by the SHA-256 of what was presented. It is served from memory while fresh, and, if the
+//! database cannot be reached, for at most `key_stale` longer; a key that memory does not hold is then refused:
+//! authentication fails closed. A change of any key or connection empties the memory at once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use costlens_store::{ApiKey, Connection, Store, StoreError};
+use costlens_vault::{SealedFor, Sealer, TokenHash};
+use zeroize::Zeroizing;
+
+use crate::config::ProxyConfig;
+use crate::route::{Target, known_provider};
+
+/// A caller that is let in: its key, and where it can go.
+#[derive(Debug)]
+pub struct Caller {
+    /// The key's record.
+    pub key: ApiKey,
+    /// The tenant's enabled connections, oldest first.
+    pub targets: Vec<Target>,
+}
+
+/// Why a caller is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyRefusal {
+    /// No key has this secret.
+    #[error("the key is not known")]
+    Unknown,
+    /// The key was revoked.
+    #[error("the key has been revoked")]
+    Revoked,
+    /// The database cannot say.
+    #[error("the key cannot be checked")]
+    Unavailable(#[source] StoreError),
+}
+
+struct Kept {
+    caller: Arc<Caller>,
+    loaded: Instant,
+}
+
+/// The pause before listening for changes again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// More keys than this are never kept; past it the memory starts anew.
+const KEPT_KEYS: usize = 100_000;
+
+/// The keys in memory, over the store.
+pub struct KeyRing {
+    store: Store,
+    sealer: Arc<Sealer>,
+    fresh: Duration,
+    stale: Duration,
+    overrides: HashMap<String, costlens_egress::EndpointUrl>,
+    policy: costlens_egress::Policy,
+    kept: RwLock<HashMap<TokenHash, Kept>>,
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRing").finish_non_exhaustive()
+    }
+}
+
+impl KeyRing {
+    /// A ring over this store; connections are opened with this sealer and checked against this policy.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        sealer: Arc<Sealer>,
+        policy: costlens_egress::Policy,
+        config: &ProxyConfig,
+    ) -> Self {
+        Self {
+            store,
+            sealer,
+            fresh: config.key_fresh,
+            stale: config.key_stale,
+            overrides: config.provider_base_urls.clone(),
+            policy,
+            kept: RwLock::default(),
+        }
+    }
+
+    /// The caller behind a presented secret.
+    pub async fn caller(&self, presented: &str) -> Result<Arc<Caller>, KeyRefusal> {
+        let hash = TokenHash::of(presented);
+        let kept = {
+            let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+            kept.get(&hash).map(|kept| (Arc::clone(&kept.caller), kept.loaded.elapsed()))
+        };
+        if let Some((caller, age)) = &kept
+            && *age < self.fresh
+        {
+            return Ok(Arc::clone(caller));
+        }
+        match self.load(&hash).await {
+            Ok(caller) => {
+                let caller = Arc::new(caller);
+                let entry = Kept { caller: Arc::clone(&caller), loaded: Instant::now() };
+                let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+                if all.len() >= KEPT_KEYS {
+                    all.clear();
+                }
+                all.insert(hash, entry);
+                Ok(caller)
+            }
+            Err(KeyRefusal::Unavailable(error)) => match kept {
+                Some((caller, age)) if age < self.stale => Ok(caller),
+                _ => Err(KeyRefusal::Unavailable(error)),
+            },
+            Err(refusal) => {
+                self.kept.write().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Forgets everything: some key or connection changed.
+    pub fn forget(&self) {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets on every change that the database tells of, for as long as this is polled. Whenever the listener
+    /// was away, something may have changed unheard: then everything is forgotten, too.
+    pub async fn follow_changes(&self) {
+        loop {
+            if let Ok(mut changes) = self.store.key_changes().await {
+                self.forget();
+                while changes.next().await.is_ok() {
+                    self.forget();
+                }
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+
+    async fn load(&self, hash: &TokenHash) -> Result<Caller, KeyRefusal> {
+        let mut conn = self.store.system().await.map_err(KeyRefusal::Unavailable)?;
+        let key = conn.key_by_hash(&hash.0).await.map_err(KeyRefusal::Unavailable)?;
+        let key = key.ok_or(KeyRefusal::Unknown)?;
+        if key.revoked_at.is_some() {
+            return Err(KeyRefusal::Revoked);
+        }
+        let connections = conn.connections_of(key.tenant_id).await.map_err(KeyRefusal::Unavailable)?;
+        let targets = connections.into_iter().filter_map(|connection| self.open(connection)).collect();
+        Ok(Caller { key, targets })
+    }
+
+    /// A connection ready to be called. One that cannot be is left out and said so: the others still work.
+    fn open(&self, connection: Connection) -> Option<Target> {
+        let (id, tenant) = (connection.id, connection.tenant_id);
+        let skip = |why: &str| {
+            tracing::error!(connection.id = %id, tenant.id = %tenant, why, "a connection cannot be used");
+        };
+        let Some(provider) = known_provider(&connection.provider) else {
+            skip("its provider is not known to this release");
+            return None;
+        };
+        let endpoint = match (&connection.base_url, self.overrides.get(provider.name), provider.base_url) {
+            (Some(own), _, _) => costlens_egress::EndpointUrl::parse(own, &self.policy),
+            (None, Some(operators), _) => Ok(operators.clone()),
+            (None, None, Some(public)) => costlens_egress::EndpointUrl::parse(public, &self.policy),
+            (None, None, None) => {
+                skip("it has no address");
+                return None;
+            }
+        };
+        let endpoint = match endpoint {
+            Ok(endpoint) => endpoint,
+            Err(refused) => {
+                skip(&refused.to_string());
+                return None;
+            }
+        };
+        let place = SealedFor { tenant, table: "connection", column: "sealed_secret", row: id.uuid() };
+        let secret = match connection.sealed_secret.map(|sealed| self.sealer.open(&place, &sealed)).transpose() {
+            Ok(secret) => secret,
+            Err(error) => {
+                skip(&error.to_string());
+                return None;
+            }
+        };
+        let secret = match secret.map(|bytes| std::str::from_utf8(&bytes).map(str::to_owned)).transpose() {
+            Ok(secret) => secret.map(Zeroizing::new),
+            Err(_) => {
+                skip("its secret is not text");
+                return None;
+            }
+        };
+        Some(Target { id, name: connection.name, provider, endpoint, secret, models: connection.models })
+    }
+}

@@ -1,0 +1,25 @@
+//! Accept an LLM call, check it, forward it byte for byte, price it, record it.
+//!
+//! The path of a call: [`http`] → [`keys`] (who calls) → [`peek`] (what is asked) → [`route`] (where it goes) →
+//! the intent in the [`spool`] → `exchange` (send and relay) while [`usage`] reads the passing bytes → `call`
+//! (price and complete) → the spool's shipper → the ledger.
+
+mod call;
+pub mod config;
+mod demo;
+mod exchange;
+mod headers;
+pub mod http;
+pub mod keys;
+pub mod peek;
+pub mod proxy;
+mod refusal;
+pub mod route;
+pub mod sink;
+pub mod spool;
+pub mod usage;
+
+pub use config::ProxyConfig;
+pub use keys::KeyRing;
+pub use proxy::{Proxy, ProxyParts};
+pub use sink::StoreSink;

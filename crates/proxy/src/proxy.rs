@@ -1,0 +1,295 @@
+//! The data plane: from an accepted HTTP request to the answer that goes back.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use ::http::{Method, Request};
+use bytes::Bytes;
+use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::pricing::Catalogue;
+use costlens_domain::providers::{Credential, DEMO, Dialect};
+use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact, StreamUsagePolicy};
+use costlens_domain::{ProblemCode, RequestId, Usage};
+use costlens_egress::{Egress, EgressError};
+use tokio::sync::Semaphore;
+
+use crate::call::Call;
+use crate::exchange::{Exchange, Head, Limits, NoAnswer, Source};
+use crate::headers;
+use crate::keys::{Caller, KeyRefusal};
+use crate::peek::{Peek, PeekError};
+use crate::refusal::Refusal;
+use crate::route::{self, Route, Target};
+use crate::spool::{Spool, SpoolError};
+use crate::usage::Meter;
+use crate::{KeyRing, ProxyConfig, demo};
+
+/// What the proxy is made of.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each part is documented where it is defined")]
+pub struct ProxyParts {
+    pub config: ProxyConfig,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub catalogue: Arc<Catalogue>,
+    pub keys: Arc<KeyRing>,
+    pub spool: Spool,
+    pub egress: Egress,
+}
+
+/// The data plane. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    parts: Arc<ProxyParts>,
+    limits: Limits,
+}
+
+/// An answer on its way to the client.
+pub(crate) struct Answer {
+    pub(crate) status: ::http::StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: AnswerBody,
+}
+
+pub(crate) enum AnswerBody {
+    Whole(Bytes),
+    Stream(Box<Exchange>),
+}
+
+/// The row that an answer became, told to the client.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("costlens-request-id");
+
+impl Proxy {
+    /// A proxy of these parts.
+    #[must_use]
+    pub fn new(parts: ProxyParts) -> Self {
+        let limits = Limits {
+            first_byte: parts.config.first_byte_timeout,
+            idle: parts.config.idle_timeout,
+            drain: parts.config.drain_time,
+            drains: Arc::new(Semaphore::new(parts.config.drain_concurrency)),
+            metered_bytes: parts.config.metered_answer_bytes,
+        };
+        Self { parts: Arc::new(parts), limits }
+    }
+
+    /// Who calls, by the credential in the headers.
+    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+        let Some(presented) = presented_key(headers) else {
+            return Err(Refusal::new(
+                ProblemCode::CredentialMissing,
+                "send an API key as `Authorization: Bearer acl_…` or `x-api-key: acl_…`",
+            ));
+        };
+        self.parts.keys.caller(presented).await.map_err(|refusal| match refusal {
+            KeyRefusal::Unknown => Refusal::new(ProblemCode::KeyUnknown, "no API key has this secret"),
+            KeyRefusal::Revoked => Refusal::new(ProblemCode::KeyRevoked, "this API key has been revoked"),
+            KeyRefusal::Unavailable(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a key cannot be checked");
+                Refusal::new(ProblemCode::DatabaseUnavailable, "the key cannot be checked now").retry_after(2)
+            }
+        })
+    }
+
+    /// Carries one call.
+    pub(crate) async fn carry(
+        &self,
+        dialect: Dialect,
+        caller: &Caller,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Answer, Refusal> {
+        let parts = &*self.parts;
+        let peek = Peek::new(body).map_err(|error| refuse_body(&error))?;
+        let route = route::find(&caller.targets, &parts.catalogue, dialect, &peek.model)
+            .map_err(|near| refuse_model(&peek.model, caller, dialect, &near))?;
+
+        let started_at = parts.clock.now();
+        let id = RequestId::new(started_at, parts.entropy.for_id());
+        let (provider, connection_id, model) = match route {
+            Route::Demo { model } => (DEMO, None, model),
+            Route::Connection { target, model } => (target.provider.name, Some(target.id), model),
+        };
+        let fact = RequestFact {
+            id,
+            tenant_id: caller.key.tenant_id,
+            api_key_id: caller.key.id,
+            connection_id,
+            started_at,
+            duration_ms: 0,
+            first_byte_ms: None,
+            provider: provider.to_owned(),
+            endpoint: dialect.endpoint().to_owned(),
+            model_requested: model.to_owned(),
+            model_served: None,
+            service_tier: None,
+            streamed: peek.stream,
+            status: None,
+            outcome: Outcome::Interrupted,
+            error_code: None,
+            usage: Usage::default(),
+            cost_basis: CostBasis::Unpriced,
+            cost: None,
+            price: PriceReceipt::default(),
+            caller_request_id: caller_request_id(headers),
+            provider_request_id: None,
+        };
+        let ask_for_usage =
+            dialect == Dialect::OpenAiChat && caller.key.stream_usage == StreamUsagePolicy::Inject;
+        let (upstream_body, asked) = peek.for_upstream(body, model, ask_for_usage);
+        let sending = match route {
+            Route::Demo { model } => self.demo(dialect, &upstream_body, model, id, started_at.timestamp()),
+            Route::Connection { target, .. } => self.send(dialect, target, headers, upstream_body)?,
+        };
+        // From here on the call has a row, whatever happens.
+        let call = Call::begin(
+            &parts.spool,
+            fact,
+            body.len(),
+            Arc::clone(&parts.catalogue),
+            caller.key.durability,
+            parts.config.database_wait,
+        )
+        .map_err(|error| refuse_spool(&error))?;
+        let mut exchange =
+            Exchange::new(call, sending, Meter::new(dialect), caller.key.hangup, self.limits.clone());
+        let head = exchange.head().await.map_err(|error| refuse_upstream(provider, error))?;
+        let mut headers = headers::for_client(head.headers);
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        let body = if exchange.streams() {
+            if asked {
+                exchange.strip_usage();
+            }
+            AnswerBody::Stream(Box::new(exchange))
+        } else {
+            let whole = exchange.whole().await.map_err(|_| {
+                let detail = format!("the answer of {provider} broke off before its end");
+                Refusal::new(ProblemCode::UpstreamUnreachable, detail)
+            })?;
+            AnswerBody::Whole(whole)
+        };
+        Ok(Answer { status: head.status, headers, body })
+    }
+
+    /// The built-in provider's answer, in the shape of one that is being sent for.
+    fn demo(&self, dialect: Dialect, body: &Bytes, model: &str, id: RequestId, created: i64) -> Sending {
+        let answer = demo::answer(dialect, body, model, &format!("demo-{}", id.uuid().simple()), created);
+        Box::pin(async move {
+            let (mut parts, ()) = ::http::Response::new(()).into_parts();
+            parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+            Ok(Head { parts, source: Source::Demo(answer.frames.into()) })
+        })
+    }
+
+    fn send(
+        &self,
+        dialect: Dialect,
+        target: &Target,
+        from_client: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Sending, Refusal> {
+        let internal = |what| Refusal::new(ProblemCode::Internal, what);
+        let uri = target
+            .endpoint
+            .uri(dialect.upstream_path())
+            .ok_or_else(|| internal("the connection's address makes no URI"))?;
+        let mut request = Request::new(costlens_egress::Body::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers::for_provider(from_client);
+        if let Some(secret) = &target.secret {
+            let (name, text) = match target.provider.credential {
+                Credential::XApiKey => (HeaderName::from_static("x-api-key"), secret.to_string()),
+                Credential::Bearer | Credential::None => (header::AUTHORIZATION, format!("Bearer {}", **secret)),
+            };
+            let mut value = HeaderValue::try_from(text)
+                .map_err(|_| internal("the connection's secret cannot stand in a header"))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(name, value);
+        }
+        let egress = self.parts.egress.clone();
+        Ok(Box::pin(async move {
+            let (parts, body) = egress.send(request).await?.into_parts();
+            Ok(Head { parts, source: Source::Provider(body) })
+        }))
+    }
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<Head, EgressError>> + Send>>;
+
+/// The secret as the SDKs send it: a bearer token, or Anthropic's and Azure's own header. Never from the URL.
+fn presented_key(headers: &HeaderMap) -> Option<&str> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(token.trim()).filter(|token| !token.is_empty());
+        }
+        return None;
+    }
+    let value = headers.get("x-api-key").or_else(|| headers.get("api-key"))?;
+    value.to_str().ok().map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// The client's own id of the call, under the names that clients use; an identifier, not a document.
+fn caller_request_id(headers: &HeaderMap) -> Option<String> {
+    let names = ["x-client-request-id", "x-request-id", "x-correlation-id"];
+    let value = names.iter().find_map(|name| headers.get(*name))?;
+    value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= 200).map(str::to_owned)
+}
+
+fn refuse_body(error: &PeekError) -> Refusal {
+    match error {
+        PeekError::Malformed { .. } => Refusal::new(ProblemCode::MalformedJson, error.to_string()),
+        PeekError::Field { field: "", expected } => {
+            Refusal::new(ProblemCode::InvalidRequest, format!("the body must be {expected}"))
+        }
+        PeekError::Field { field, .. } => {
+            let mut refusal = Refusal::new(ProblemCode::InvalidRequest, error.to_string()).param(field);
+            refusal.problem = refusal.problem.field(format!("/{field}"), error.to_string());
+            refusal
+        }
+    }
+}
+
+fn refuse_model(model: &str, caller: &Caller, dialect: Dialect, near: &[String]) -> Refusal {
+    let connected = caller.targets.iter().any(|target| target.provider.dialect == dialect);
+    let hint = if connected { "" } else { " No provider is connected for this endpoint yet." };
+    let near = near.join(", ");
+    let detail = format!("no route serves the model `{model}`.{hint} Nearest names: {near}.");
+    Refusal::new(ProblemCode::ModelNotFound, detail).param("model")
+}
+
+fn refuse_spool(error: &SpoolError) -> Refusal {
+    match error {
+        SpoolError::Full => {
+            Refusal::new(ProblemCode::SpoolFull, "the call could not be recorded, so it was not made").retry_after(5)
+        }
+        SpoolError::TooLarge { .. } => {
+            Refusal::new(ProblemCode::InvalidRequest, "the call's identifiers are too long to be recorded")
+        }
+        other => {
+            tracing::error!(error = other as &dyn std::error::Error, "the spool takes no calls");
+            let detail = "the call could not be recorded, so it was not made";
+            Refusal::new(ProblemCode::Unavailable, detail).retry_after(5)
+        }
+    }
+}
+
+fn refuse_upstream(provider: &str, error: NoAnswer) -> Refusal {
+    match error {
+        NoAnswer::Timeout => {
+            Refusal::new(ProblemCode::UpstreamTimeout, format!("{provider} did not answer in time"))
+        }
+        NoAnswer::Egress(error) => {
+            tracing::info!(provider, error = &error as &dyn std::error::Error, "a provider cannot be reached");
+            let code = match error {
+                EgressError::ConnectTimeout(_) => ProblemCode::UpstreamTimeout,
+                _ => ProblemCode::UpstreamUnreachable,
+            };
+            Refusal::new(code, format!("{provider} could not be reached ({})", error.code()))
+        }
+    }
+}

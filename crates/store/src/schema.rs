@@ -1,0 +1,201 @@
+//! The tables as diesel sees them, written by hand. A test compares every column with the live catalogue.
+
+diesel::table! {
+    tenant (id) {
+        id -> Uuid,
+        name -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    api_key (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        hash -> Binary,
+        name -> Text,
+        hint -> Text,
+        hangup -> Text,
+        stream_usage -> Text,
+        durability -> Text,
+        created_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    connection (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        provider -> Text,
+        name -> Text,
+        base_url -> Nullable<Text>,
+        sealed_secret -> Nullable<Binary>,
+        models -> Array<Text>,
+        created_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    request (tenant_id, day, id) {
+        tenant_id -> Uuid,
+        day -> Date,
+        id -> Uuid,
+        api_key_id -> Uuid,
+        connection_id -> Nullable<Uuid>,
+        started_at -> Timestamptz,
+        duration_ms -> Int8,
+        first_byte_ms -> Nullable<Int8>,
+        provider -> Text,
+        endpoint -> Text,
+        model_requested -> Text,
+        model_served -> Nullable<Text>,
+        service_tier -> Nullable<Text>,
+        streamed -> Bool,
+        status -> Nullable<Int4>,
+        outcome -> Text,
+        error_code -> Nullable<Text>,
+        fresh_input -> Int8,
+        cache_read -> Int8,
+        cache_write_5m -> Int8,
+        cache_write_1h -> Int8,
+        output -> Int8,
+        reasoning -> Int8,
+        audio_input -> Int8,
+        audio_output -> Int8,
+        web_searches -> Int8,
+        cost_basis -> Text,
+        cost -> Nullable<Numeric>,
+        price -> Jsonb,
+        caller_request_id -> Nullable<Text>,
+        provider_request_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    spend_hourly (tenant_id, hour, api_key_id, provider, model, outcome, cost_basis) {
+        tenant_id -> Uuid,
+        hour -> Timestamptz,
+        api_key_id -> Uuid,
+        provider -> Text,
+        model -> Text,
+        outcome -> Text,
+        cost_basis -> Text,
+        requests -> Int8,
+        fresh_input -> Int8,
+        cache_read -> Int8,
+        cache_write_5m -> Int8,
+        cache_write_1h -> Int8,
+        output -> Int8,
+        reasoning -> Int8,
+        audio_input -> Int8,
+        audio_output -> Int8,
+        web_searches -> Int8,
+        cost -> Nullable<Numeric>,
+    }
+}
+
+diesel::table! {
+    sign_in_link (tenant_id, hash) {
+        tenant_id -> Uuid,
+        hash -> Binary,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    session (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        hash -> Binary,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    idempotency_key (tenant_id, operation, key) {
+        tenant_id -> Uuid,
+        operation -> Text,
+        key -> Text,
+        body_hash -> Binary,
+        created_at -> Timestamptz,
+        status -> Nullable<Int4>,
+        answer -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    bill (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        format -> Text,
+        scope -> Text,
+        lines -> Int8,
+        first_day -> Nullable<Date>,
+        last_day -> Nullable<Date>,
+        rules_version -> Int8,
+        files -> Jsonb,
+        resources -> Jsonb,
+        unknown_line_types -> Array<Text>,
+        skipped -> Array<Text>,
+        created_at -> Timestamptz,
+        superseded_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    bill_control_total (tenant_id, bill_id, line_item_type, currency) {
+        tenant_id -> Uuid,
+        bill_id -> Uuid,
+        line_item_type -> Text,
+        currency -> Text,
+        lines -> Int8,
+        lines_without_cost -> Int8,
+        unblended -> Numeric,
+        split_cost -> Numeric,
+        ai -> Numeric,
+        candidate -> Numeric,
+    }
+}
+
+diesel::table! {
+    bill_daily_fact (tenant_id, bill_id, n) {
+        tenant_id -> Uuid,
+        bill_id -> Uuid,
+        n -> Int8,
+        day -> Date,
+        billing_account -> Text,
+        usage_account -> Text,
+        region -> Text,
+        billing_entity -> Text,
+        product_code -> Text,
+        product_name -> Text,
+        usage_type -> Text,
+        operation -> Text,
+        principal -> Text,
+        line_item_type -> Text,
+        currency -> Text,
+        verdict -> Text,
+        service -> Text,
+        category -> Text,
+        model -> Nullable<Text>,
+        meter -> Text,
+        tier -> Text,
+        routing -> Text,
+        class -> Jsonb,
+        pricing_unit -> Text,
+        usage_quantity -> Numeric,
+        tokens -> Nullable<Numeric>,
+        unblended -> Numeric,
+        net_unblended -> Numeric,
+        amortised -> Numeric,
+        lines -> Int8,
+    }
+}

@@ -1,0 +1,257 @@
+//! Spend, summed in SQL from the hourly rollup, never from raw requests.
+
+use chrono::{DateTime, Utc};
+use costlens_domain::{ApiKeyId, Usage, Usd};
+use diesel::QueryableByName;
+use diesel::sql_types::{self, BigInt, Nullable, Numeric, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::db::{Db, from_bigint, tokens};
+use crate::{StoreError, TenantConn};
+
+/// How long each point of a series lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpendBucket {
+    /// One UTC hour.
+    Hour,
+    /// One UTC day.
+    Day,
+}
+
+/// What sums are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpendGroup {
+    /// The model that served, or was asked for where none says it served.
+    Model,
+    /// The provider.
+    Provider,
+    /// The API key, by id (`key_…`).
+    Key,
+}
+
+/// Which hours and calls are summed. `from` counts and `to` does not; both are cut to whole hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendFilter {
+    /// The first hour.
+    pub from: DateTime<Utc>,
+    /// The hour after the last.
+    pub to: DateTime<Utc>,
+    /// Made with this key.
+    pub api_key_id: Option<ApiKeyId>,
+    /// Sent to this provider.
+    pub provider: Option<String>,
+    /// Served by this model.
+    pub model: Option<String>,
+}
+
+/// Sums over a set of calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpendTotals {
+    /// All calls.
+    pub requests: u64,
+    /// Calls whose cost is exact.
+    pub exact_requests: u64,
+    /// Calls whose cost is estimated.
+    pub estimated_requests: u64,
+    /// Calls without a price; `cost` leaves them out.
+    pub unpriced_requests: u64,
+    /// Calls that did not complete.
+    pub failed_requests: u64,
+    /// What the calls used.
+    pub usage: Usage,
+    /// The cost of the priced calls; `None` where no call has a price.
+    pub cost: Option<Usd>,
+    /// The part of `cost` that is exact; `None` where no call's cost is.
+    pub exact_cost: Option<Usd>,
+    /// The part of `cost` that is estimated; `None` where no call's cost is.
+    pub estimated_cost: Option<Usd>,
+}
+
+/// One point of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendPoint {
+    /// When the bucket begins.
+    pub at: DateTime<Utc>,
+    /// The group; `None` in a series without groups.
+    pub group: Option<String>,
+    /// Its sums.
+    pub totals: SpendTotals,
+}
+
+/// One row of a breakdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendSlice {
+    /// The group.
+    pub group: String,
+    /// Its sums.
+    pub totals: SpendTotals,
+}
+
+impl TenantConn {
+    /// Sums per bucket (and group), oldest first. Buckets without calls are absent.
+    pub async fn spend_series(
+        &mut self,
+        filter: &SpendFilter,
+        bucket: SpendBucket,
+        group: Option<SpendGroup>,
+    ) -> Result<Vec<SpendPoint>, StoreError> {
+        let rows = self.spend_rows(filter, Some(bucket), group, None).await?;
+        rows.into_iter().map(|row| row.into_point(group)).collect()
+    }
+
+    /// Sums per group, dearest first, at most `limit`.
+    pub async fn spend_breakdown(
+        &mut self,
+        filter: &SpendFilter,
+        group: SpendGroup,
+        limit: u32,
+    ) -> Result<Vec<SpendSlice>, StoreError> {
+        let rows = self.spend_rows(filter, None, Some(group), Some(limit)).await?;
+        rows.into_iter()
+            .map(|row| {
+                let name = shown_group(row.slice.clone().unwrap_or_default(), group)?;
+                Ok(SpendSlice { group: name, totals: row.into_totals() })
+            })
+            .collect()
+    }
+
+    /// One sum over everything that the filter lets through.
+    pub async fn spend_totals(&mut self, filter: &SpendFilter) -> Result<SpendTotals, StoreError> {
+        let rows = self.spend_rows(filter, None, None, None).await?;
+        Ok(rows.into_iter().next().map(SpendRow::into_totals).unwrap_or_default())
+    }
+}
+
+impl TenantConn {
+    async fn spend_rows(
+        &mut self,
+        filter: &SpendFilter,
+        bucket: Option<SpendBucket>,
+        group: Option<SpendGroup>,
+        limit: Option<u32>,
+    ) -> Result<Vec<SpendRow>, StoreError> {
+        let tenant = self.tenant_id().uuid();
+        let rows = diesel::sql_query(include_str!("sql/spend.sql"))
+            .bind::<sql_types::Uuid, _>(tenant)
+            .bind::<Timestamptz, _>(filter.from)
+            .bind::<Timestamptz, _>(filter.to)
+            .bind::<Nullable<sql_types::Uuid>, _>(filter.api_key_id.map(ApiKeyId::uuid))
+            .bind::<Nullable<Text>, _>(filter.provider.as_deref())
+            .bind::<Nullable<Text>, _>(filter.model.as_deref())
+            .bind::<Nullable<Text>, _>(bucket.map(SpendBucket::name))
+            .bind::<Nullable<Text>, _>(group.map(SpendGroup::name))
+            .bind::<Nullable<BigInt>, _>(limit.map(i64::from))
+            .load(self.conn()?)
+            .await?;
+        Ok(rows)
+    }
+}
+
+impl SpendBucket {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+}
+
+impl SpendGroup {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// A key's group is its id as people see it.
+fn shown_group(slice: String, group: SpendGroup) -> Result<String, StoreError> {
+    match group {
+        SpendGroup::Key => {
+            let id = Uuid::try_parse(&slice).map_err(StoreError::bug)?;
+            Ok(ApiKeyId::from(id).to_string())
+        }
+        SpendGroup::Model | SpendGroup::Provider => Ok(slice),
+    }
+}
+
+#[derive(QueryableByName)]
+struct SpendRow {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    slice: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    requests: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    exact_requests: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    estimated_requests: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    unpriced_requests: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    failed_requests: Option<i64>,
+    #[diesel(sql_type = BigInt)]
+    fresh_input: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_read: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_write_5m: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_write_1h: i64,
+    #[diesel(sql_type = BigInt)]
+    output: i64,
+    #[diesel(sql_type = BigInt)]
+    reasoning: i64,
+    #[diesel(sql_type = BigInt)]
+    audio_input: i64,
+    #[diesel(sql_type = BigInt)]
+    audio_output: i64,
+    #[diesel(sql_type = BigInt)]
+    web_searches: i64,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    cost: Option<Db<Usd>>,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    exact_cost: Option<Db<Usd>>,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    estimated_cost: Option<Db<Usd>>,
+}
+
+impl SpendRow {
+    fn into_point(self, group: Option<SpendGroup>) -> Result<SpendPoint, StoreError> {
+        let at = self.at.ok_or_else(|| StoreError::bug("a point of a series has no time"))?;
+        let group = match group {
+            Some(group) => Some(shown_group(self.slice.clone().unwrap_or_default(), group)?),
+            None => None,
+        };
+        Ok(SpendPoint { at, group, totals: self.into_totals() })
+    }
+
+    fn into_totals(self) -> SpendTotals {
+        let count = |count: Option<i64>| from_bigint(count.unwrap_or_default());
+        SpendTotals {
+            requests: from_bigint(self.requests),
+            exact_requests: count(self.exact_requests),
+            estimated_requests: count(self.estimated_requests),
+            unpriced_requests: count(self.unpriced_requests),
+            failed_requests: count(self.failed_requests),
+            usage: Usage {
+                fresh_input: tokens(self.fresh_input),
+                cache_read: tokens(self.cache_read),
+                cache_write_5m: tokens(self.cache_write_5m),
+                cache_write_1h: tokens(self.cache_write_1h),
+                output: tokens(self.output),
+                reasoning: tokens(self.reasoning),
+                audio_input: tokens(self.audio_input),
+                audio_output: tokens(self.audio_output),
+                web_searches: from_bigint(self.web_searches),
+            },
+            cost: self.cost.map(|cost| cost.0),
+            exact_cost: self.exact_cost.map(|cost| cost.0),
+            estimated_cost: self.estimated_cost.map(|cost| cost.0),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+-- Sums of a bill's facts by one dimension ($6) and measure ($7), apart by currency, the dearest first, at most $8
+-- rows of each currency. `token_cost` is the part that is billed by tokens, for the unit rate.
+SELECT slice, currency, cost, tokens, token_cost, lines
+FROM (
+    SELECT slice, currency, sum(cost) AS cost, COALESCE(sum(tokens), 0) AS tokens,
+           COALESCE(sum(cost) FILTER (WHERE tokens IS NOT NULL), 0) AS token_cost, sum(lines)::bigint AS lines,
+           row_number() OVER (PARTITION BY currency ORDER BY sum(cost) DESC, slice) AS rank
+    FROM (
+    SELECT f.currency, f.tokens, f.lines,
+           CASE $6
+               WHEN 'service' THEN f.service
+               WHEN 'category' THEN f.category
+               WHEN 'model' THEN COALESCE(f.model, '')
+               WHEN 'meter' THEN f.meter
+               WHEN 'account' THEN f.usage_account
+               WHEN 'region' THEN f.region
+               WHEN 'principal' THEN f.principal
+               WHEN 'tier' THEN f.tier
+               WHEN 'routing' THEN f.routing
+               WHEN 'day' THEN to_char(f.day, 'YYYY-MM-DD')
+           END AS slice,
+           CASE $7
+               WHEN 'unblended' THEN f.unblended
+               WHEN 'net_unblended' THEN f.net_unblended
+               WHEN 'amortised' THEN f.amortised
+           END AS cost
+    FROM bill_daily_fact f
+    JOIN bill b ON b.tenant_id = f.tenant_id AND b.id = f.bill_id
+    WHERE f.tenant_id = $1
+      -- One bill by its id, whether it still counts or not; otherwise every one that counts.
+      AND CASE WHEN $2 IS NULL THEN b.superseded_at IS NULL ELSE b.id = $2 END
+      AND ($3 IS NULL OR f.day >= $3)
+      AND ($4 IS NULL OR f.day < $4)
+      AND ($5 IS NULL OR f.verdict = $5)
+    ) AS facts
+    GROUP BY slice, currency
+) AS slices
+WHERE rank <= $8
+ORDER BY currency, cost DESC, slice

@@ -1,0 +1,32 @@
+-- Sums of the bills' facts by day, by one dimension ($6, or none) and measure ($7), apart by currency.
+SELECT day, slice, currency, sum(cost) AS cost
+FROM (
+    SELECT f.day, f.currency,
+           CASE $6
+               WHEN 'service' THEN f.service
+               WHEN 'category' THEN f.category
+               WHEN 'model' THEN COALESCE(f.model, '')
+               WHEN 'meter' THEN f.meter
+               WHEN 'account' THEN f.usage_account
+               WHEN 'region' THEN f.region
+               WHEN 'principal' THEN f.principal
+               WHEN 'tier' THEN f.tier
+               WHEN 'routing' THEN f.routing
+               WHEN 'day' THEN to_char(f.day, 'YYYY-MM-DD')
+           END AS slice,
+           CASE $7
+               WHEN 'unblended' THEN f.unblended
+               WHEN 'net_unblended' THEN f.net_unblended
+               WHEN 'amortised' THEN f.amortised
+           END AS cost
+    FROM bill_daily_fact f
+    JOIN bill b ON b.tenant_id = f.tenant_id AND b.id = f.bill_id
+    WHERE f.tenant_id = $1
+      -- One bill by its id, whether it still counts or not; otherwise every one that counts.
+      AND CASE WHEN $2 IS NULL THEN b.superseded_at IS NULL ELSE b.id = $2 END
+      AND ($3 IS NULL OR f.day >= $3)
+      AND ($4 IS NULL OR f.day < $4)
+      AND ($5 IS NULL OR f.verdict = $5)
+) AS facts
+GROUP BY day, slice, currency
+ORDER BY day, currency, cost DESC, slice

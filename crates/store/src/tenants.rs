@@ -1,0 +1,59 @@
+//! Tenants: the customer organisations that every other row belongs to.
+
+use chrono::{DateTime, Utc};
+use costlens_domain::TenantId;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::schema::tenant;
+use crate::{StoreError, SystemConn, TenantConn};
+
+/// A customer organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// What its people call it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl SystemConn {
+    /// Makes a tenant. Fails with a conflict on `tenant_pkey` if the id exists.
+    pub async fn create_tenant(&mut self, new: &Tenant) -> Result<(), StoreError> {
+        diesel::insert_into(tenant::table)
+            .values((
+                tenant::id.eq(new.id.uuid()),
+                tenant::name.eq(&new.name),
+                tenant::created_at.eq(new.created_at),
+            ))
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Every tenant, oldest first.
+    pub async fn list_tenants(&mut self) -> Result<Vec<Tenant>, StoreError> {
+        let rows: Vec<TenantRow> = tenant::table.order(tenant::id).load(&mut self.conn).await?;
+        Ok(rows.into_iter().map(Tenant::from).collect())
+    }
+}
+
+impl TenantConn {
+    /// The tenant itself. [`StoreError::NotFound`] if it does not exist.
+    pub async fn tenant(&mut self) -> Result<Tenant, StoreError> {
+        let id = self.tenant_id().uuid();
+        let row: TenantRow = tenant::table.find(id).first(self.conn()?).await?;
+        Ok(row.into())
+    }
+}
+
+type TenantRow = (Uuid, String, DateTime<Utc>);
+
+impl From<TenantRow> for Tenant {
+    fn from((id, name, created_at): TenantRow) -> Self {
+        Self { id: id.into(), name, created_at }
+    }
+}

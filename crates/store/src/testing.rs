@@ -1,0 +1,210 @@
+//! The test harness: one PostgreSQL per test process (or per run), and a migrated database per test.
+//!
+//! The first test starts a throw-away private PostgreSQL and migrates a template; each further database is a
+//! copy of it, made in some tens of milliseconds. The server and its files go away with the process, even if
+//! it is killed. Where `COSTLENS_TEST_POSTGRES` holds an owner's URL, that server is shared instead.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that has no database cannot go on; this module is for tests alone"
+)]
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
+use costlens_domain::{ApiKeyId, TenantId};
+use diesel::migration::MigrationSource;
+use diesel::pg::Pg;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use tokio::sync::OnceCell;
+
+use crate::migrate::MIGRATIONS;
+use crate::private::{PrivatePg, PrivatePgConfig};
+use crate::roles::database_url;
+use crate::{ApiKey, NewApiKey, RuntimeLogin, Store, StoreConfig, StoreError, Tenant, migrate, runtime_url};
+
+/// The runtime role's password in every test: all databases of a server share the role.
+const RUNTIME_PASSWORD: &str = "runtime-of-the-tests";
+
+static SERVER: OnceCell<Server> = OnceCell::const_new();
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// The server that the process's tests share.
+struct Server {
+    /// The owner's URL at the database `postgres`.
+    url: String,
+    template: String,
+    /// Kept for its life; the server stops when the process ends.
+    _private: Option<PrivatePg>,
+}
+
+impl Server {
+    async fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        let (url, private) = match shared_url() {
+            Some(url) => (database_url(&url, "postgres")?, None),
+            None => {
+                let pg = throw_away().await?;
+                (pg.url_of("postgres"), Some(pg))
+            }
+        };
+        let template = make_template(&url).await?;
+        Ok(Self { url, template, _private: private })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test run, not a binary, says which server its processes share"
+)]
+fn shared_url() -> Option<String> {
+    std::env::var("COSTLENS_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
+}
+
+/// A private PostgreSQL for one test that wants to stop it: in a new directory that goes away with it.
+pub async fn throw_away() -> Result<PrivatePg, Box<dyn std::error::Error>> {
+    PrivatePg::start(throw_away_config()?).await.map_err(Into::into)
+}
+
+/// What [`throw_away`] starts. The directory stands in /tmp itself: a user without privileges can reach and
+/// remove it there, and the socket's path stays short.
+pub fn throw_away_config() -> std::io::Result<PrivatePgConfig> {
+    let dir = tempfile::Builder::new().prefix("costlens-test-").tempdir_in("/tmp")?.keep();
+    Ok(PrivatePgConfig { durable: false, throw_away: true, ..PrivatePgConfig::new(dir) })
+}
+
+/// The migrated template; made once per server and set of migrations, by whoever comes first.
+async fn make_template(url: &str) -> Result<String, StoreError> {
+    let mut hasher = DefaultHasher::new();
+    for migration in MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(StoreError::Bug)? {
+        migration.name().to_string().hash(&mut hasher);
+    }
+    let template = format!("costlens_template_{:016x}", hasher.finish());
+    let mut conn = AsyncPgConnection::establish(url).await?;
+    conn.batch_execute("SELECT pg_advisory_lock(7351)").await?;
+    let exists = diesel::sql_query("SELECT FROM pg_database WHERE datname = $1")
+        .bind::<diesel::sql_types::Text, _>(&template)
+        .execute(&mut conn)
+        .await?;
+    if exists == 0 {
+        let unfinished = format!("{template}_new");
+        conn.batch_execute(&format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await?;
+        conn.batch_execute(&format!("CREATE DATABASE {unfinished}")).await?;
+        migrate(&database_url(url, &unfinished)?, &RuntimeLogin::Password(RUNTIME_PASSWORD.to_owned()))
+            .await?;
+        conn.batch_execute(&format!("ALTER DATABASE {unfinished} RENAME TO {template}")).await?;
+    }
+    Ok(template)
+}
+
+/// A migrated database of a test's own. It is dropped with the value.
+#[derive(Debug)]
+pub struct TestDb {
+    store: Store,
+    name: String,
+    server_url: String,
+    owner_url: String,
+    runtime_url: String,
+}
+
+impl TestDb {
+    /// A new database, migrated and empty.
+    ///
+    /// # Panics
+    /// Where there is no PostgreSQL to make it in.
+    pub async fn new() -> Self {
+        let start = || async { Server::start().await.expect("a PostgreSQL for the tests") };
+        let server = SERVER.get_or_init(start).await;
+        Self::clone_of(server).await.expect("a copy of the template database")
+    }
+
+    async fn clone_of(server: &Server) -> Result<Self, StoreError> {
+        let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut conn = AsyncPgConnection::establish(&server.url).await?;
+        conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {}", server.template)).await?;
+        let owner_url = database_url(&server.url, &name)?;
+        let runtime_url = runtime_url(&owner_url, RUNTIME_PASSWORD)?;
+        let store = Store::connect(&StoreConfig::new(&runtime_url))?;
+        Ok(Self { store, name, server_url: server.url.clone(), owner_url, runtime_url })
+    }
+
+    /// The store at this database.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The owner's URL at this database.
+    pub fn owner_url(&self) -> &str {
+        &self.owner_url
+    }
+
+    /// The runtime role's URL at this database.
+    pub fn runtime_url(&self) -> &str {
+        &self.runtime_url
+    }
+
+    /// A tenant with this name.
+    ///
+    /// # Panics
+    /// Where the database refuses it.
+    pub async fn create_tenant(&self, name: &str) -> TenantId {
+        let id = TenantId::new(test_time(), unlike_bytes());
+        let tenant = Tenant { id, name: name.to_owned(), created_at: test_time() };
+        let mut system = self.store.system().await.expect("the system door");
+        system.create_tenant(&tenant).await.expect("a tenant");
+        id
+    }
+
+    /// A key of a tenant, whose secret has the SHA-256 `hash`.
+    ///
+    /// # Panics
+    /// Where the database refuses it.
+    pub async fn create_key(&self, tenant: TenantId, hash: [u8; 32]) -> ApiKey {
+        let key = NewApiKey {
+            id: ApiKeyId::new(test_time(), unlike_bytes()),
+            hash,
+            name: "test".to_owned(),
+            hint: "test".to_owned(),
+            hangup: HangupPolicy::Drain,
+            stream_usage: StreamUsagePolicy::Inject,
+            durability: Durability::Spool,
+            created_at: test_time(),
+        };
+        let mut conn = self.store.tenant(tenant).await.expect("the tenant's door");
+        let made = conn.create_key(&key).await.expect("a key");
+        conn.commit().await.expect("a commit");
+        made
+    }
+}
+
+impl Drop for TestDb {
+    /// Drops the database in the background; what is left at the end goes away with the server.
+    fn drop(&mut self) {
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let url = self.server_url.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async move {
+                if let Ok(mut conn) = AsyncPgConnection::establish(&url).await {
+                    let _dropped = conn.batch_execute(&statement).await;
+                }
+            });
+        });
+    }
+}
+
+/// The moment at which tests begin, unless they say otherwise.
+fn test_time() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_763_800_000, 0).unwrap_or_default()
+}
+
+/// Ten bytes that no other call of this process got.
+pub fn unlike_bytes() -> [u8; 10] {
+    let mut bytes = [0; 10];
+    let count = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    for (to, from) in bytes.iter_mut().skip(2).zip(count) {
+        *to = from;
+    }
+    bytes
+}

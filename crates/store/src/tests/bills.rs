@@ -1,0 +1,173 @@
+//! Bills come back as they were read, add up as the report's own sums, and replace their older versions.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use costlens_domain::bill::{
+    BillReport, ControlTotal, DailyFact, Dimension, Measure, ReportFile, ReportFormat, breakdown,
+};
+use costlens_domain::classify::{LineKey, Verdict, classify};
+use costlens_domain::money::parse_decimal;
+use costlens_domain::{BillId, Currency};
+use rust_decimal::Decimal;
+
+use super::support::{actor, at};
+use crate::testing::{TestDb, unlike_bytes};
+use crate::{BillFilter, NewBill, StoreError};
+
+fn day(day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 10, day).unwrap()
+}
+
+fn amount(text: &str) -> Decimal {
+    parse_decimal(text).unwrap()
+}
+
+fn fact(n: u32, cost: &str, currency: Currency) -> DailyFact {
+    let key = LineKey {
+        product_code: "AmazonBedrock",
+        usage_type: "USE1-Claude4.5Sonnet-input-tokens",
+        pricing_unit: "1K tokens",
+        line_item_type: "Usage",
+        billing_entity: "AWS",
+        ..LineKey::default()
+    };
+    DailyFact {
+        day: day(1 + n % 3),
+        billing_account: "111111111111".into(),
+        usage_account: format!("22222222222{}", n % 4).into(),
+        region: if n % 2 == 0 { "us-east-1" } else { "eu-central-1" }.into(),
+        billing_entity: "AWS".into(),
+        product_code: "AmazonBedrock".into(),
+        product_name: "Amazon Bedrock".into(),
+        usage_type: key.usage_type.into(),
+        operation: "InvokeModelInference".into(),
+        principal: "".into(),
+        line_item_type: "Usage".into(),
+        currency,
+        class: Arc::new(classify(&key)),
+        pricing_unit: "1K tokens".into(),
+        usage_quantity: amount("1.5"),
+        tokens: (n % 5 != 0).then(|| amount("1500")),
+        unblended: amount(cost),
+        net_unblended: amount(cost) - amount("0.0001"),
+        amortised: amount(cost) + amount("0.0002"),
+        lines: 3,
+    }
+}
+
+fn report(facts: Vec<DailyFact>) -> BillReport {
+    let total = |currency, unblended: &str| ControlTotal {
+        line_item_type: "Usage".into(),
+        currency,
+        lines: 7,
+        lines_without_cost: 1,
+        unblended: amount(unblended),
+        split_cost: amount("0"),
+        ai: amount("1.25"),
+        candidate: amount("-0.5"),
+    };
+    BillReport {
+        format: ReportFormat::Cur2,
+        files: vec![ReportFile { name: "a.parquet".to_owned(), size_bytes: 12 }],
+        lines: 14,
+        first_day: Some(day(1)),
+        last_day: Some(day(3)),
+        rules_version: 1,
+        totals: vec![total("EUR".parse().unwrap(), "9.00000001"), total(Currency::USD, "1.81E-8")],
+        facts,
+        resources: Vec::new(),
+        unknown_line_types: vec!["Odd".into()],
+        skipped: vec!["notes.txt".to_owned()],
+    }
+}
+
+fn new_bill(name: &str, second: i64) -> NewBill {
+    NewBill { id: BillId::new(at(second), unlike_bytes()), name: name.to_owned(), created_at: at(second) }
+}
+
+#[tokio::test]
+async fn a_bill_comes_back_and_adds_up_as_the_report_did() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let euro: Currency = "EUR".parse().unwrap();
+    let facts: Vec<_> = (0..2_500)
+        .map(|n| fact(n, &format!("{}.{n:09}", n % 17), if n % 3 == 0 { euro } else { Currency::USD }))
+        .collect();
+    let report = report(facts);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let new = new_bill("october", 0);
+    let bill = conn.import_bill(&new, &report).await.unwrap();
+    conn.commit().await.unwrap();
+    assert_eq!((bill.format, bill.lines, bill.superseded_at), (ReportFormat::Cur2, 14, None));
+    assert_eq!((bill.files, bill.unknown_line_types), (report.files.clone(), vec!["Odd".to_owned()]));
+
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.bill_totals(new.id).await.unwrap(), report.totals);
+    let of_bill = BillFilter { bill_id: Some(new.id), ..BillFilter::default() };
+    let dimensions = [
+        Dimension::Service,
+        Dimension::Category,
+        Dimension::Model,
+        Dimension::Meter,
+        Dimension::Account,
+        Dimension::Region,
+        Dimension::Principal,
+        Dimension::Tier,
+        Dimension::Routing,
+        Dimension::Day,
+    ];
+    for dimension in dimensions {
+        for measure in [Measure::Unblended, Measure::NetUnblended, Measure::Amortised] {
+            let sums = conn.bill_breakdown(&of_bill, dimension, measure, 100).await.unwrap();
+            assert_eq!(sums, breakdown(&report.facts, dimension, measure), "{dimension:?} {measure:?}");
+        }
+    }
+    let capped = conn.bill_breakdown(&of_bill, Dimension::Account, Measure::Unblended, 1).await.unwrap();
+    assert_eq!(capped.iter().map(|slice| slice.currency).collect::<Vec<_>>(), [euro, Currency::USD]);
+    let one_day = BillFilter { from: Some(day(2)), to: Some(day(3)), verdict: Some(Verdict::Ai), ..of_bill };
+    let points = conn.bill_series(&one_day, None, Measure::Unblended).await.unwrap();
+    assert!(points.iter().all(|point| point.day == day(2) && point.group.is_none()), "{points:?}");
+    let expected: Decimal =
+        report.facts.iter().filter(|fact| fact.day == day(2)).map(|fact| fact.unblended).sum();
+    assert_eq!(points.iter().map(|point| point.cost).sum::<Decimal>(), expected);
+    let none = BillFilter { verdict: Some(Verdict::Candidate), ..of_bill };
+    assert_eq!(conn.bill_series(&none, Some(Dimension::Model), Measure::Unblended).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_newer_delivery_of_a_month_counts_in_the_place_of_the_older() {
+    let db = TestDb::new().await;
+    let (acme, globex) = (actor(&db, "acme").await, actor(&db, "globex").await);
+    let (old, new, other) = (new_bill("first", 0), new_bill("second", 1), new_bill("november", 2));
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.import_bill(&old, &report(vec![fact(0, "1", Currency::USD)])).await.unwrap();
+    conn.import_bill(&new, &report(vec![fact(0, "2", Currency::USD)])).await.unwrap();
+    let november = BillReport {
+        first_day: NaiveDate::from_ymd_opt(2026, 11, 1),
+        ..report(vec![fact(1, "4", Currency::USD)])
+    };
+    conn.import_bill(&other, &november).await.unwrap();
+    conn.commit().await.unwrap();
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let bills = conn.list_bills(None, 50).await.unwrap();
+    let shown: Vec<_> = bills.iter().map(|bill| (bill.id, bill.superseded_at)).collect();
+    assert_eq!(shown, [(other.id, None), (new.id, None), (old.id, Some(at(1)))]);
+    assert_eq!(conn.list_bills(Some(other.id), 1).await.unwrap().len(), 1);
+    let sum = async |conn: &mut crate::TenantConn, filter: BillFilter| {
+        let points = conn.bill_series(&filter, None, Measure::Unblended).await.unwrap();
+        points.iter().map(|point| point.cost).sum::<Decimal>()
+    };
+    assert_eq!(sum(&mut conn, BillFilter::default()).await, amount("6"));
+    assert_eq!(
+        sum(&mut conn, BillFilter { bill_id: Some(old.id), ..BillFilter::default() }).await,
+        amount("1")
+    );
+    let mut theirs = db.store().tenant(globex.tenant).await.unwrap();
+    assert!(matches!(theirs.bill(new.id).await, Err(StoreError::NotFound)));
+    assert_eq!(theirs.bill_totals(new.id).await.unwrap(), []);
+    assert_eq!(
+        sum(&mut theirs, BillFilter { bill_id: Some(new.id), ..BillFilter::default() }).await,
+        Decimal::ZERO
+    );
+}

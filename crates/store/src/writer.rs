@@ -1,0 +1,257 @@
+//! The shipper's insert: facts and rollups in one transaction, each fact exactly once.
+//!
+//! Nothing that a client or a provider said may stop a batch: what PostgreSQL would refuse (a zero character, an
+//! absurd count, a name too long for an index) is mended or set aside before it is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use costlens_domain::request::{CostBasis, RequestFact};
+use costlens_domain::{RequestId, TokenClass, Usd};
+use diesel::QueryableByName;
+use diesel::sql_types::{
+    Array, BigInt, Bool, Date, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
+};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::db::{Db, mend, mend_json, to_bigint};
+use crate::{StoreError, WriterConn};
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shipped {
+    /// Rows that are new, and counted in the rollups now.
+    pub inserted: usize,
+    /// Facts whose row was there already, or that stood twice in the batch; nothing was counted again.
+    pub duplicates: usize,
+    /// Facts that can never be stored: their key or tenant does not exist, their id carries no usable day, or
+    /// a count is absurd. The shipper must not send them again, and should say so loudly.
+    pub refused: Vec<RequestId>,
+}
+
+/// More than any call can use: the sum of nine million such calls still fits into a bigint.
+const LARGEST_COUNT: u64 = 1_000_000_000_000;
+
+/// Names stand in the rollup's key, and an index entry holds some 2,700 bytes.
+const LONGEST_NAME: usize = 256;
+
+/// The longest text that is kept of what a client or provider sent.
+const LONGEST_TEXT: usize = 1_024;
+
+impl WriterConn {
+    /// Stores facts and adds the new ones to the hourly rollup, in one transaction. Any number of shippers may
+    /// send the same facts any number of times, at once: each is stored and counted once.
+    pub async fn insert_facts(&mut self, facts: &[RequestFact]) -> Result<Shipped, StoreError> {
+        let mut shipped = Shipped::default();
+        let mut batch: BTreeMap<(Uuid, NaiveDate, Uuid), &RequestFact> = BTreeMap::new();
+        for fact in facts {
+            match fact.id.day().filter(|_| has_sane_counts(fact)) {
+                Some(day) => {
+                    batch.entry((fact.tenant_id.uuid(), day, fact.id.uuid())).or_insert(fact);
+                }
+                None => shipped.refused.push(fact.id),
+            }
+        }
+        self.refuse_days_without_partition(&mut batch, &mut shipped).await?;
+        if !batch.is_empty() {
+            let rows = self.send(&batch).await?;
+            shipped.inserted = rows.iter().filter(|row| row.is_new).count();
+            let known: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+            let unknown = batch.values().filter(|fact| !known.contains(&fact.id.uuid()));
+            shipped.refused.extend(unknown.map(|fact| fact.id));
+        }
+        shipped.duplicates = facts.len() - shipped.inserted - shipped.refused.len();
+        Ok(shipped)
+    }
+
+    /// Makes the partitions of a span of days, so that no call waits for one.
+    pub async fn ensure_partitions(&mut self, from: NaiveDate, days: u32) -> Result<(), StoreError> {
+        let wanted = from.iter_days().take(usize::try_from(days).unwrap_or(usize::MAX)).collect();
+        for day in self.unseen_days(&wanted) {
+            self.ensure_partition(day).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes missing partitions in transactions of their own, before the batch locks anything. A day that can
+    /// have none is outside of the window: its facts are set aside.
+    async fn refuse_days_without_partition(
+        &mut self,
+        batch: &mut BTreeMap<(Uuid, NaiveDate, Uuid), &RequestFact>,
+        shipped: &mut Shipped,
+    ) -> Result<(), StoreError> {
+        let wanted = batch.keys().map(|(_, day, _)| *day).collect();
+        for day in self.unseen_days(&wanted) {
+            match self.ensure_partition(day).await {
+                Ok(()) => {}
+                Err(error) if error.constraint() == Some("request_partition_window") => {
+                    let of_day = batch.extract_if(.., |(_, of, _), _| *of == day);
+                    shipped.refused.extend(of_day.map(|(_, fact)| fact.id));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn ensure_partition(&mut self, day: NaiveDate) -> Result<(), StoreError> {
+        let ensure = diesel::sql_query("SELECT ensure_request_partition($1)").bind::<Date, _>(day);
+        ensure.execute(&mut self.conn).await?;
+        self.saw_day(day);
+        Ok(())
+    }
+
+    async fn send(
+        &mut self,
+        batch: &BTreeMap<(Uuid, NaiveDate, Uuid), &RequestFact>,
+    ) -> Result<Vec<SentRow>, StoreError> {
+        let mut columns = Columns::default();
+        for ((_, day, _), fact) in batch {
+            columns.push(*day, fact)?;
+        }
+        let Columns {
+            counts: [fresh, read, write_5m, write_1h, output, reasoning, audio_in, audio_out, searches],
+            ..
+        } = &columns;
+        let rows = diesel::sql_query(include_str!("sql/insert_facts.sql"))
+            .bind::<Array<SqlUuid>, _>(&columns.tenant_id)
+            .bind::<Array<Date>, _>(&columns.day)
+            .bind::<Array<SqlUuid>, _>(&columns.id)
+            .bind::<Array<SqlUuid>, _>(&columns.api_key_id)
+            .bind::<Array<Nullable<SqlUuid>>, _>(&columns.connection_id)
+            .bind::<Array<Timestamptz>, _>(&columns.started_at)
+            .bind::<Array<BigInt>, _>(&columns.duration_ms)
+            .bind::<Array<Nullable<BigInt>>, _>(&columns.first_byte_ms)
+            .bind::<Array<Text>, _>(&columns.provider)
+            .bind::<Array<Text>, _>(&columns.endpoint)
+            .bind::<Array<Text>, _>(&columns.model_requested)
+            .bind::<Array<Nullable<Text>>, _>(&columns.model_served)
+            .bind::<Array<Nullable<Text>>, _>(&columns.service_tier)
+            .bind::<Array<Bool>, _>(&columns.streamed)
+            .bind::<Array<Nullable<Integer>>, _>(&columns.status)
+            .bind::<Array<Text>, _>(&columns.outcome)
+            .bind::<Array<Nullable<Text>>, _>(&columns.error_code)
+            .bind::<Array<BigInt>, _>(fresh)
+            .bind::<Array<BigInt>, _>(read)
+            .bind::<Array<BigInt>, _>(write_5m)
+            .bind::<Array<BigInt>, _>(write_1h)
+            .bind::<Array<BigInt>, _>(output)
+            .bind::<Array<BigInt>, _>(reasoning)
+            .bind::<Array<BigInt>, _>(audio_in)
+            .bind::<Array<BigInt>, _>(audio_out)
+            .bind::<Array<BigInt>, _>(searches)
+            .bind::<Array<Text>, _>(&columns.cost_basis)
+            .bind::<Array<Nullable<Numeric>>, _>(&columns.cost)
+            .bind::<Array<Jsonb>, _>(&columns.price)
+            .bind::<Array<Nullable<Text>>, _>(&columns.caller_request_id)
+            .bind::<Array<Nullable<Text>>, _>(&columns.provider_request_id)
+            .load(&mut self.conn)
+            .await?;
+        Ok(rows)
+    }
+}
+
+#[derive(QueryableByName)]
+struct SentRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Bool)]
+    is_new: bool,
+}
+
+/// A batch turned on its side: one array per column.
+#[derive(Default)]
+struct Columns {
+    tenant_id: Vec<Uuid>,
+    day: Vec<NaiveDate>,
+    id: Vec<Uuid>,
+    api_key_id: Vec<Uuid>,
+    connection_id: Vec<Option<Uuid>>,
+    started_at: Vec<DateTime<Utc>>,
+    duration_ms: Vec<i64>,
+    first_byte_ms: Vec<Option<i64>>,
+    provider: Vec<String>,
+    endpoint: Vec<String>,
+    model_requested: Vec<String>,
+    model_served: Vec<Option<String>>,
+    service_tier: Vec<Option<String>>,
+    streamed: Vec<bool>,
+    status: Vec<Option<i32>>,
+    outcome: Vec<&'static str>,
+    error_code: Vec<Option<String>>,
+    /// In the order of the columns.
+    counts: [Vec<i64>; 9],
+    cost_basis: Vec<&'static str>,
+    cost: Vec<Option<Db<Usd>>>,
+    price: Vec<serde_json::Value>,
+    caller_request_id: Vec<Option<String>>,
+    provider_request_id: Vec<Option<String>>,
+}
+
+impl Columns {
+    fn push(&mut self, day: NaiveDate, fact: &RequestFact) -> Result<(), StoreError> {
+        let (cost_basis, cost) = agreed_cost(fact);
+        let mut price = serde_json::to_value(&fact.price).map_err(StoreError::bug)?;
+        mend_json(&mut price);
+        self.tenant_id.push(fact.tenant_id.uuid());
+        self.day.push(day);
+        self.id.push(fact.id.uuid());
+        self.api_key_id.push(fact.api_key_id.uuid());
+        self.connection_id.push(fact.connection_id.map(|id| id.uuid()));
+        self.started_at.push(fact.started_at);
+        self.duration_ms.push(i64::from(fact.duration_ms));
+        self.first_byte_ms.push(fact.first_byte_ms.map(i64::from));
+        self.provider.push(mend(&fact.provider, LONGEST_NAME));
+        self.endpoint.push(mend(&fact.endpoint, LONGEST_NAME));
+        self.model_requested.push(mend(&fact.model_requested, LONGEST_NAME));
+        self.model_served.push(fact.model_served.as_deref().map(|name| mend(name, LONGEST_NAME)));
+        self.service_tier.push(fact.service_tier.as_deref().map(|name| mend(name, LONGEST_NAME)));
+        self.streamed.push(fact.streamed);
+        self.status.push(fact.status.map(i32::from));
+        self.outcome.push(fact.outcome.as_str());
+        self.error_code.push(fact.error_code.as_deref().map(|code| mend(code, LONGEST_NAME)));
+        for (column, count) in self.counts.iter_mut().zip(counts(fact)) {
+            column.push(to_bigint(count));
+        }
+        self.cost_basis.push(cost_basis.as_str());
+        self.cost.push(cost.map(Db));
+        self.price.push(price);
+        self.caller_request_id.push(fact.caller_request_id.as_deref().map(|id| mend(id, LONGEST_TEXT)));
+        self.provider_request_id.push(fact.provider_request_id.as_deref().map(|id| mend(id, LONGEST_TEXT)));
+        Ok(())
+    }
+}
+
+/// A fact's counts in the order of the columns.
+fn counts(fact: &RequestFact) -> [u64; 9] {
+    let usage = &fact.usage;
+    let of = |class| usage.of(class).0;
+    [
+        of(TokenClass::FreshInput),
+        of(TokenClass::CacheRead),
+        of(TokenClass::CacheWrite5m),
+        of(TokenClass::CacheWrite1h),
+        of(TokenClass::Output),
+        usage.reasoning.0,
+        of(TokenClass::AudioInput),
+        of(TokenClass::AudioOutput),
+        usage.web_searches,
+    ]
+}
+
+fn has_sane_counts(fact: &RequestFact) -> bool {
+    counts(fact).into_iter().all(|count| count <= LARGEST_COUNT)
+}
+
+/// A cost stands if and only if there is a basis for it. Where a fact contradicts itself, it is unpriced.
+fn agreed_cost(fact: &RequestFact) -> (CostBasis, Option<Usd>) {
+    match (fact.cost_basis, fact.cost) {
+        (CostBasis::Unpriced, None) => (CostBasis::Unpriced, None),
+        (basis, Some(cost)) if basis != CostBasis::Unpriced => (basis, Some(cost)),
+        (basis, cost) => {
+            tracing::error!(request = %fact.id, %basis, cost = cost.is_some(), "cost and basis contradict each other");
+            (CostBasis::Unpriced, None)
+        }
+    }
+}

@@ -1,0 +1,2 @@
+DELETE FROM retention WHERE table_name = 'connection';
+DROP TABLE connection;

@@ -1,0 +1,3 @@
+DELETE FROM retention WHERE table_name = 'request';
+DROP FUNCTION ensure_request_partition(date);
+DROP TABLE request;

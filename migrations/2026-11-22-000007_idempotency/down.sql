@@ -1,0 +1,2 @@
+DELETE FROM retention WHERE table_name = 'idempotency_key';
+DROP TABLE idempotency_key;

@@ -1,0 +1,1 @@
+//! The product from outside: harness, actors, fakes, coverage.
