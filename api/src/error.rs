@@ -1,6 +1,6 @@
 //! What goes wrong, on the wire: RFC 9457 problems, one variant a status.
 
-use costlens_domain::{Problem, ProblemCode};
+use costlens_domain::{Problem, ProblemCode, RequestId};
 use costlens_store::StoreError;
 use poem::http::StatusCode;
 use poem::{IntoResponse as _, Response};
@@ -163,6 +163,20 @@ pub(crate) fn problem_response(problem: Problem) -> Response {
         let value = poem::http::HeaderValue::from_static("Bearer");
         response.headers_mut().insert(poem::http::header::WWW_AUTHENTICATE, value);
     }
+    response
+}
+
+/// A problem, told of the request that it happened to; any other answer as it is.
+pub(crate) async fn told_of_request(mut response: Response, id: Option<RequestId>) -> Response {
+    let kind = response.headers().get(poem::http::header::CONTENT_TYPE);
+    let is_problem = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    let (true, Some(id)) = (is_problem, id) else { return response };
+    let body = response.take_body().into_vec().await.unwrap_or_default();
+    response.set_body(match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => serde_json::to_vec(&problem.instance(id.to_string())).unwrap_or(body),
+        Err(_) => body,
+    });
+    response.headers_mut().remove(poem::http::header::CONTENT_LENGTH);
     response
 }
 

@@ -19,11 +19,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use costlens_domain::ports::{Clock, Entropy};
+use costlens_edge::Arrival;
 use costlens_store::Store;
 use costlens_vault::Sealer;
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
-use poem::{Endpoint, EndpointExt as _, Response};
+use poem::{Endpoint, EndpointExt as _, IntoResponse as _, Response};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 /// What the operations are made of.
@@ -96,5 +97,12 @@ pub fn contract() -> String {
 /// Every operation of the management API, under `/api/v1`.
 pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'static {
     let gate = principal::Gate { store: parts.store.clone(), clock: Arc::clone(&parts.clock) };
-    service(operations(parts)).data(gate).catch_all_error(|error| async move { error::framework_error(error) })
+    service(operations(parts))
+        .data(gate)
+        .catch_all_error(|error| async move { error::framework_error(error) })
+        .around(|endpoint, request| async move {
+            let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
+            let response = endpoint.call(request).await?.into_response();
+            Ok(error::told_of_request(response, id).await)
+        })
 }

@@ -103,19 +103,21 @@ pub struct PriceReceiptView {
 
 /// One proxied call.
 #[derive(Object)]
-#[oai(rename = "Request", nullable_all)]
+#[oai(rename = "Request")]
 pub struct RequestView {
     /// The call.
     pub id: Wire<RequestId>,
     /// The key that made it.
     pub api_key_id: Wire<ApiKeyId>,
     /// The connection it went through; null for the built-in provider.
+    #[oai(nullable)]
     pub connection_id: Option<Wire<ConnectionId>>,
     /// When the proxy accepted it.
     pub started_at: DateTime<Utc>,
     /// From acceptance to the provider's last byte.
     pub duration_ms: u32,
     /// From acceptance to the provider's first byte.
+    #[oai(nullable)]
     pub first_byte_ms: Option<u32>,
     /// The provider's stable name.
     pub provider: String,
@@ -124,30 +126,37 @@ pub struct RequestView {
     /// The model that was asked for.
     pub model_requested: String,
     /// The model that the provider says it served.
+    #[oai(nullable)]
     pub model_served: Option<String>,
     /// The service tier that the provider says it served.
+    #[oai(nullable)]
     pub service_tier: Option<String>,
     /// Whether the answer was streamed.
     pub streamed: bool,
     /// The provider's HTTP status; null where it did not answer.
+    #[oai(nullable)]
     pub status: Option<u16>,
     /// How it ended.
     pub outcome: OutcomeView,
     /// A stable code for what went wrong.
+    #[oai(nullable)]
     pub error_code: Option<String>,
     /// What it used.
     pub usage: UsageView,
     /// How sure the cost is.
     pub cost_basis: CostBasisView,
     /// The cost, exact to the last digit; null where no price is known.
+    #[oai(nullable)]
     pub cost: Option<Wire<Usd>>,
     /// What the cost counts.
     pub currency: Wire<Currency>,
     /// Where the price came from.
     pub price: PriceReceiptView,
     /// The client's own id of the call.
+    #[oai(nullable)]
     pub caller_request_id: Option<String>,
     /// The provider's id of the call.
+    #[oai(nullable)]
     pub provider_request_id: Option<String>,
 }
 

@@ -130,14 +130,14 @@ pub(crate) async fn closed_loop(target: &Target, time: Duration) -> Outcome<Late
 /// it held up.
 pub(crate) async fn fixed_rate(target: &Target, per_second: u32, time: Duration) -> Outcome<Latencies> {
     let interval = Duration::from_secs(1) * u32::try_from(CONNECTIONS)? / per_second.max(1);
-    let begin = Instant::now() + Duration::from_millis(50);
+    let first = Instant::now() + Duration::from_millis(50);
     let mut workers = Vec::new();
     for at in 0..CONNECTIONS {
         let mut caller = Caller::connect(target).await?;
-        let mut due = begin + interval * u32::try_from(at)? / u32::try_from(CONNECTIONS)?;
+        let mut due = first + interval * u32::try_from(at)? / u32::try_from(CONNECTIONS)?;
         workers.push(tokio::spawn(async move {
             let mut samples = Vec::new();
-            while due < begin + time {
+            while due < first + time {
                 tokio::time::sleep_until(due.into()).await;
                 // The timer's own slack of up to a millisecond is not the relay's: begin when we woke, unless the
                 // call before made us late.

@@ -92,7 +92,9 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     for (target, row) in targets.iter().zip(&mut rows) {
         row.resident_kib = process::resident_kib(target.pid)?;
     }
-    drop(started);
+    if let Some(product) = started {
+        product.stop().await?;
+    }
     let met = report::print(&rows, options)?;
     if options.check && !met { Err("a goal was missed".into()) } else { Ok(()) }
 }

@@ -4,86 +4,6 @@
  */
 
 export interface paths {
-    "/api/v1/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["create_session"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_session"];
-        put?: never;
-        post?: never;
-        delete: operations["end_session"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["list_keys"];
-        put?: never;
-        post: operations["create_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_key"];
-        put?: never;
-        post?: never;
-        delete: operations["revoke_key"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/providers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["list_providers"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/connections": {
         parameters: {
             query?: never;
@@ -91,8 +11,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /**
+         * List connections
+         * @description Newest first, disabled ones included.
+         */
         get: operations["list_connections"];
         put?: never;
+        /** Connect a provider */
         post: operations["create_connection"];
         delete?: never;
         options?: never;
@@ -107,10 +32,77 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Get one connection */
+        get: operations["get_connection"];
         put?: never;
         post?: never;
-        delete: operations["delete_connection"];
+        /**
+         * Disable a connection
+         * @description Its rows stay; no call goes through it any more. Doing it again changes nothing.
+         */
+        delete: operations["disable_connection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List API keys
+         * @description Newest first, revoked ones included.
+         */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description The secret is in this answer and nowhere else, ever: only its SHA-256 is kept.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get one API key */
+        get: operations["get_key"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description It is refused from now on, within a second on every proxy. Revoking again changes nothing.
+         */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the providers that can be connected */
+        get: operations["list_providers"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -123,7 +115,32 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /**
+         * List proxied calls
+         * @description Newest first.
+         */
         get: operations["list_requests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export proxied calls
+         * @description Every row that the filter lets through, newest first, streamed as it is read. An export that breaks in the
+         *     middle ends its connection early: a whole answer is a whole export.
+         */
+        get: operations["export_requests"];
         put?: never;
         post?: never;
         delete?: never;
@@ -139,7 +156,63 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Get one proxied call */
         get: operations["get_request"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in */
+        get: operations["get_session"];
+        put?: never;
+        post?: never;
+        /** Sign out */
+        delete: operations["delete_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a single-use link
+         * @description Uses the link up. Of any number of tries at once, one gets a session.
+         */
+        post: operations["create_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/spend/breakdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Spend by model, provider or key */
+        get: operations["get_spend_breakdown"];
         put?: never;
         post?: never;
         delete?: never;
@@ -155,23 +228,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /**
+         * Spend over time
+         * @description What the proxied calls cost by their own usage and the price list: an estimate of the bill, exact per call.
+         */
         get: operations["get_spend_series"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/spend/breakdown": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_spend_breakdown"];
         put?: never;
         post?: never;
         delete?: never;
@@ -248,160 +309,575 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
-            type: string;
-            title: string;
-            status: number;
-            detail: string;
-            code: string;
-            instance?: string;
-            errors?: {
-                field: string;
-                detail: string;
-            }[];
-        };
-        Session: {
-            id: string;
-            tenant_id: string;
-            tenant_name: string;
-            expires_at: string;
-        };
-        Key: {
-            id: string;
-            name: string;
-            hint: string;
-            /** @enum {string} */
-            hangup_policy: "drain" | "abort";
-            /** @enum {string} */
-            stream_usage: "inject" | "estimate";
-            /** @enum {string} */
-            durability: "spool" | "fsync" | "database";
+        /**
+         * @description What a breakdown is told apart by.
+         * @enum {string}
+         */
+        BreakdownBy: "model" | "provider" | "key";
+        /**
+         * Connection
+         * @description A connection, without its secret.
+         */
+        Connection: {
+            /** @description Where it goes, when not to the vendor's own address. */
+            base_url?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
             created_at: string;
-            revoked_at?: string | null;
-            last_used_at?: string | null;
-        };
-        NewKey: {
+            /**
+             * Format: date-time
+             * @description Since when no call goes through it; null while it works.
+             */
+            disabled_at?: string | null;
+            /** @description Whether a secret is stored for it. */
+            has_secret: boolean;
+            /**
+             * Format: connection-id
+             * @description The connection.
+             * @example con_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description The models that a custom endpoint serves. */
+            models: string[];
+            /** @description What its owner calls it. */
             name: string;
-            /** @enum {string} */
-            hangup_policy?: "drain" | "abort";
-            /** @enum {string} */
-            stream_usage?: "inject" | "estimate";
-            /** @enum {string} */
-            durability?: "spool" | "fsync" | "database";
+            /** @description The provider's stable name. */
+            provider: string;
         };
-        CreatedKey: {
-            key: components["schemas"]["Key"];
+        /**
+         * @description How sure a cost is.
+         * @enum {string}
+         */
+        CostBasis: "exact" | "estimated" | "unpriced";
+        /**
+         * CreateConnection
+         * @description A connection to be made.
+         */
+        CreateConnection: {
+            /**
+             * @description Where it goes: https, version segment included. Absent for the vendor's own address.
+             * @default null
+             */
+            base_url: string;
+            /**
+             * @description The models that a custom endpoint serves.
+             * @default []
+             */
+            models: string[];
+            /** @description What its owner calls it; `name/model` routes to it. Letters, digits, `-`, `_` and `.`. */
+            name: string;
+            /** @description The provider's stable name, e.g. `openai`. */
+            provider: string;
+            /**
+             * @description The vendor's credential. It is sealed before it is stored and never given out again.
+             * @default null
+             */
             secret: string;
         };
-        KeyChange: {
-            name?: string;
-            /** @enum {string} */
-            hangup_policy?: "drain" | "abort";
-            /** @enum {string} */
-            stream_usage?: "inject" | "estimate";
-            /** @enum {string} */
-            durability?: "spool" | "fsync" | "database";
-        };
-        Provider: {
+        /**
+         * CreateKey
+         * @description A key to be made.
+         */
+        CreateKey: {
+            /**
+             * @description What an answer's last byte waits for.
+             * @default spool
+             */
+            durability: components["schemas"]["Durability"];
+            /**
+             * @description What to do when the client hangs up.
+             * @default drain
+             */
+            hangup_policy: components["schemas"]["HangupPolicy"];
+            /** @description What its owner calls it. */
             name: string;
-            display_name: string;
-            dialect: string;
-            needs_secret: boolean;
-            default_base_url?: string | null;
+            /**
+             * @description What to do where a stream tells its usage only on request.
+             * @default inject
+             */
+            stream_usage: components["schemas"]["StreamUsagePolicy"];
         };
-        Connection: {
-            id: string;
-            provider: string;
-            name: string;
-            models: string[];
-            has_secret: boolean;
+        /**
+         * CreateSession
+         * @description A sign-in link's token.
+         */
+        CreateSession: {
+            /** @description What stands behind `#t=` in the link. */
+            token: string;
+        };
+        /**
+         * CreatedKey
+         * @description A key that was just made.
+         */
+        CreatedKey: {
+            /** @description The key. */
+            key: components["schemas"]["Key"];
+            /** @description The secret, `acl_…`. It is shown here and never again. */
+            secret: string;
+        };
+        /**
+         * @description The shape of requests and answers on the wire.
+         * @enum {string}
+         */
+        Dialect: "openai_chat" | "anthropic_messages";
+        /**
+         * @description What an answer's last byte waits for.
+         * @enum {string}
+         */
+        Durability: "spool" | "fsync" | "database";
+        /**
+         * @description In what form an export comes.
+         * @enum {string}
+         */
+        ExportFormat: "jsonl" | "csv";
+        /**
+         * FieldError
+         * @description One field of a request and what is wrong with it.
+         */
+        FieldError: {
+            /** @description What is wrong, in words. */
+            detail: string;
+            /** @description A JSON pointer (RFC 6901) or the parameter's name. */
+            field: string;
+        };
+        /**
+         * @description What a series is told apart by.
+         * @enum {string}
+         */
+        GroupBy: "none" | "model" | "provider" | "key";
+        /**
+         * @description What to do with the provider's stream when the client hangs up.
+         * @enum {string}
+         */
+        HangupPolicy: "drain" | "abort";
+        /**
+         * @description How long each point of a series lasts.
+         * @enum {string}
+         */
+        Interval: "hour" | "day";
+        /**
+         * Key
+         * @description An API key, without its secret.
+         */
+        Key: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
             created_at: string;
-            base_url?: string | null;
-            disabled_at?: string | null;
-        };
-        NewConnection: {
-            provider: string;
-            name: string;
-            base_url?: string;
-            secret?: string;
-            models?: string[];
-        };
-        Usage: {
-            fresh_input: number;
-            cache_read: number;
-            cache_write_5m: number;
-            cache_write_1h: number;
-            output: number;
-            reasoning: number;
-            audio_input: number;
-            audio_output: number;
-            web_searches: number;
-        };
-        Price: {
-            price_id?: string | null;
-            source?: string | null;
-            effective?: string | null;
-            formula?: string | null;
-            note?: string | null;
-        };
-        Request: {
+            /** @description What an answer's last byte waits for. */
+            durability: components["schemas"]["Durability"];
+            /** @description What happens when the client hangs up. */
+            hangup_policy: components["schemas"]["HangupPolicy"];
+            /** @description The secret's last four characters. */
+            hint: string;
+            /**
+             * Format: api-key-id
+             * @description The key.
+             * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
             id: string;
-            started_at: string;
-            duration_ms: number;
-            provider: string;
-            endpoint: string;
-            model_requested: string;
-            streamed: boolean;
-            /** @enum {string} */
-            outcome: "completed" | "failed" | "client_gone" | "interrupted";
-            usage: components["schemas"]["Usage"];
-            /** @enum {string} */
-            cost_basis: "exact" | "estimated" | "unpriced";
-            currency: string;
-            price: components["schemas"]["Price"];
-            api_key_id: string;
-            first_byte_ms?: number | null;
-            model_served?: string | null;
-            service_tier?: string | null;
-            status?: number | null;
-            error_code?: string | null;
-            cost?: string | null;
-            connection_id?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last used, within a minute or so; null if never.
+             */
+            last_used_at?: string | null;
+            /** @description What its owner calls it. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when it is refused; null while it works.
+             */
+            revoked_at?: string | null;
+            /** @description What happens where a stream tells its usage only on request. */
+            stream_usage: components["schemas"]["StreamUsagePolicy"];
+        };
+        /**
+         * @description How a call ended.
+         * @enum {string}
+         */
+        Outcome: "completed" | "failed" | "client_gone" | "interrupted";
+        /**
+         * Page_Connection
+         * @description One page of a list.
+         */
+        Page_Connection: {
+            /** @description The items. */
+            items: components["schemas"]["Connection"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_Key
+         * @description One page of a list.
+         */
+        Page_Key: {
+            /** @description The items. */
+            items: components["schemas"]["Key"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_Request
+         * @description One page of a list.
+         */
+        Page_Request: {
+            /** @description The items. */
+            items: components["schemas"]["Request"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * PriceReceipt
+         * @description Where a call's price came from.
+         */
+        PriceReceipt: {
+            /**
+             * Format: date
+             * @description Since when it holds, or when it was last checked.
+             * @example 2026-11-01
+             */
+            effective?: string | null;
+            /** @description The sum as text. */
+            formula?: string | null;
+            /** @description Why there is no price, or why the usage is an estimate. */
+            note?: string | null;
+            /** @description The catalogue entry, e.g. `openai/gpt-4o`. */
+            price_id?: string | null;
+            /** @description Who published the price. */
+            source?: string | null;
+        };
+        /**
+         * Problem
+         * @description What went wrong (RFC 9457).
+         */
+        Problem: {
+            /** @description The stable name of the problem. */
+            code: string;
+            /** @description What happened this time, for the person who reads it. */
+            detail: string;
+            /**
+             * @description What is wrong with which field.
+             * @default []
+             */
+            errors: components["schemas"]["FieldError"][];
+            /** @description The request id under which the cause was logged. */
+            instance?: string;
+            /**
+             * Format: uint16
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description One short sentence, the same at every occurrence. */
+            title: string;
+            /** @description A URI that names the kind of problem: `urn:costlens:problem:<code>`. */
+            type: string;
+        };
+        /**
+         * Provider
+         * @description A vendor that can be connected.
+         */
+        Provider: {
+            /** @description Its public address; null where the connection must name one. */
+            default_base_url?: string | null;
+            /** @description What it speaks. */
+            dialect: components["schemas"]["Dialect"];
+            /** @description What people call it. */
+            display_name: string;
+            /** @description The stable name, as in `provider/model`. */
+            name: string;
+            /** @description Whether it wants a secret. A custom endpoint may do without. */
+            needs_secret: boolean;
+        };
+        /**
+         * Providers
+         * @description The vendors.
+         */
+        Providers: {
+            /** @description All that can be connected. */
+            items: components["schemas"]["Provider"][];
+        };
+        /**
+         * Request
+         * @description One proxied call.
+         */
+        Request: {
+            /**
+             * Format: api-key-id
+             * @description The key that made it.
+             * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            api_key_id: string | null;
+            /** @description The client's own id of the call. */
             caller_request_id?: string | null;
+            /**
+             * Format: connection-id
+             * @description The connection it went through; null for the built-in provider.
+             * @example con_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            connection_id?: string | null;
+            /**
+             * Format: decimal
+             * @description The cost, exact to the last digit; null where no price is known.
+             * @example 0.0018
+             */
+            cost?: string | null;
+            /** @description How sure the cost is. */
+            cost_basis: components["schemas"]["CostBasis"] | null;
+            /**
+             * Format: currency
+             * @description What the cost counts.
+             * @example USD
+             */
+            currency: string | null;
+            /**
+             * Format: uint32
+             * @description From acceptance to the provider's last byte.
+             */
+            duration_ms: number | null;
+            /** @description The proxy's route. */
+            endpoint: string | null;
+            /** @description A stable code for what went wrong. */
+            error_code?: string | null;
+            /**
+             * Format: uint32
+             * @description From acceptance to the provider's first byte.
+             */
+            first_byte_ms?: number | null;
+            /**
+             * Format: request-id
+             * @description The call.
+             * @example req_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string | null;
+            /** @description The model that was asked for. */
+            model_requested: string | null;
+            /** @description The model that the provider says it served. */
+            model_served?: string | null;
+            /** @description How it ended. */
+            outcome: components["schemas"]["Outcome"] | null;
+            /** @description Where the price came from. */
+            price: components["schemas"]["PriceReceipt"] | null;
+            /** @description The provider's stable name. */
+            provider: string | null;
+            /** @description The provider's id of the call. */
             provider_request_id?: string | null;
+            /** @description The service tier that the provider says it served. */
+            service_tier?: string | null;
+            /**
+             * Format: date-time
+             * @description When the proxy accepted it.
+             */
+            started_at: string | null;
+            /**
+             * Format: uint16
+             * @description The provider's HTTP status; null where it did not answer.
+             */
+            status?: number | null;
+            /** @description Whether the answer was streamed. */
+            streamed: boolean | null;
+            /** @description What it used. */
+            usage: components["schemas"]["Usage"] | null;
         };
-        SpendSums: {
-            requests: number;
-            estimated_requests: number;
-            unpriced_requests: number;
-            failed_requests: number;
-            cost: string | null;
-            estimated_cost: string | null;
-            usage: components["schemas"]["Usage"];
+        /**
+         * Session
+         * @description Who is signed in.
+         */
+        Session: {
+            /**
+             * Format: date-time
+             * @description From when it no longer works.
+             */
+            expires_at: string;
+            /**
+             * Format: session-id
+             * @description The session.
+             * @example ses_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /**
+             * Format: tenant-id
+             * @description Whose console it sees.
+             * @example ten_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            tenant_id: string;
+            /** @description What the tenant's people call it. */
+            tenant_name: string;
         };
+        /**
+         * SpendBreakdown
+         * @description Spend by one dimension, dearest first.
+         */
+        SpendBreakdown: {
+            /**
+             * Format: currency
+             * @description What the amounts count.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: date-time
+             * @description The first moment that counts.
+             */
+            from: string;
+            /** @description The groups, dearest first. */
+            items: components["schemas"]["SpendSlice"][];
+            /**
+             * Format: date-time
+             * @description The first moment that no longer counts.
+             */
+            to: string;
+        };
+        /**
+         * SpendPoint
+         * @description One point of a series.
+         */
         SpendPoint: {
+            /** @description The group; null in a series without groups. */
+            group?: string | null;
+            /**
+             * Format: date-time
+             * @description When it begins.
+             */
             start: string;
-            group: string | null;
+            /** @description Its sums. */
             sums: components["schemas"]["SpendSums"];
         };
-        Series: {
-            from: string;
-            to: string;
-            /** @enum {string} */
-            interval: "hour" | "day";
+        /**
+         * SpendSeries
+         * @description Spend over time, as the proxy estimated it. Points without calls are absent.
+         */
+        SpendSeries: {
+            /**
+             * Format: currency
+             * @description What the amounts count.
+             * @example USD
+             */
             currency: string;
+            /**
+             * Format: date-time
+             * @description The first moment that counts.
+             */
+            from: string;
+            /** @description How long each point lasts. */
+            interval: components["schemas"]["Interval"];
+            /** @description The points, oldest first. */
             points: components["schemas"]["SpendPoint"][];
+            /**
+             * Format: date-time
+             * @description The first moment that no longer counts.
+             */
+            to: string;
+            /** @description One sum over all of it. */
             total: components["schemas"]["SpendSums"];
         };
+        /**
+         * SpendSlice
+         * @description One group of a breakdown.
+         */
         SpendSlice: {
+            /** @description The group. */
             group: string;
+            /** @description Its sums. */
             sums: components["schemas"]["SpendSums"];
         };
-        Breakdown: {
-            from: string;
-            to: string;
-            currency: string;
-            items: components["schemas"]["SpendSlice"][];
+        /**
+         * SpendSums
+         * @description Sums over a set of calls.
+         */
+        SpendSums: {
+            /**
+             * Format: decimal
+             * @description The cost of the priced calls; null where no call has a price.
+             * @example 0.0018
+             */
+            cost?: string | null;
+            /**
+             * Format: decimal
+             * @description The part of `cost` that is estimated; null where none is.
+             * @example 0.0018
+             */
+            estimated_cost?: string | null;
+            /**
+             * Format: uint64
+             * @description Calls whose cost is estimated.
+             */
+            estimated_requests: number;
+            /**
+             * Format: uint64
+             * @description Calls that did not complete.
+             */
+            failed_requests: number;
+            /**
+             * Format: uint64
+             * @description All calls.
+             */
+            requests: number;
+            /**
+             * Format: uint64
+             * @description Calls without a price; `cost` leaves them out.
+             */
+            unpriced_requests: number;
+            /** @description What the calls used. */
+            usage: components["schemas"]["Usage"];
+        };
+        /**
+         * @description What to do where an OpenAI stream tells its usage only on request.
+         * @enum {string}
+         */
+        StreamUsagePolicy: "inject" | "estimate";
+        /**
+         * Usage
+         * @description What a call used, in disjoint classes; `reasoning` alone is a part of `output`.
+         */
+        Usage: {
+            /**
+             * Format: uint64
+             * @description Fresh audio input.
+             */
+            audio_input: number;
+            /**
+             * Format: uint64
+             * @description Audio output.
+             */
+            audio_output: number;
+            /**
+             * Format: uint64
+             * @description Input read from a prompt cache.
+             */
+            cache_read: number;
+            /**
+             * Format: uint64
+             * @description Input written to a cache of one hour.
+             */
+            cache_write_1h: number;
+            /**
+             * Format: uint64
+             * @description Input written to a cache of five minutes.
+             */
+            cache_write_5m: number;
+            /**
+             * Format: uint64
+             * @description Input that was neither read from nor written to a cache.
+             */
+            fresh_input: number;
+            /**
+             * Format: uint64
+             * @description Everything the model wrote, reasoning included, audio not.
+             */
+            output: number;
+            /**
+             * Format: uint64
+             * @description The part of `output` that was thought and not said.
+             */
+            reasoning: number;
+            /**
+             * Format: uint64
+             * @description Web searches that the vendor charges by the call.
+             */
+            web_searches: number;
         };
         BillPoint: {
             day: string;
@@ -446,96 +922,29 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    create_session: {
+    list_connections: {
         parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    token: string;
-                };
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
             };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_session: {
-        parameters: {
-            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["Page_Connection"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -544,7 +953,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -553,7 +962,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -562,7 +980,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -571,8 +1016,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -582,23 +1045,271 @@ export interface operations {
             };
         };
     };
-    end_session: {
+    create_connection: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body have one effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateConnection"];
+            };
+        };
+        responses: {
+            /** @description The connection. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_connection: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No call goes through it from now on. */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -607,7 +1318,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -616,7 +1327,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -625,7 +1345,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -634,8 +1381,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -648,7 +1413,9 @@ export interface operations {
     list_keys: {
         parameters: {
             query?: {
+                /** @description How many at most. */
                 limit?: number;
+                /** @description The `next_cursor` of the page before. */
                 cursor?: string;
             };
             header?: never;
@@ -657,19 +1424,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Key"][];
-                        next_cursor?: string | null;
-                    };
+                    "application/json": components["schemas"]["Page_Key"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -678,7 +1441,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -687,7 +1450,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -696,7 +1468,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -705,8 +1504,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -719,17 +1536,20 @@ export interface operations {
     create_key: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key and body have one effect. The secret is not shown a second time. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewKey"];
+                "application/json": components["schemas"]["CreateKey"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description The key and its secret. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -738,7 +1558,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedKey"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -747,7 +1567,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -756,7 +1576,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -765,7 +1594,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -774,8 +1630,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -796,7 +1670,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -805,7 +1678,7 @@ export interface operations {
                     "application/json": components["schemas"]["Key"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -814,7 +1687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -823,7 +1696,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -832,7 +1714,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -841,8 +1750,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -863,14 +1790,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description It is refused from now on. */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -879,7 +1806,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -888,7 +1815,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -897,7 +1833,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -906,8 +1869,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -926,18 +1907,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Provider"][];
-                    };
+                    "application/json": components["schemas"]["Providers"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -946,7 +1924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -955,7 +1933,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -964,7 +1951,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -973,7 +1987,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -982,204 +2005,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-        };
-    };
-    list_connections: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Connection"][];
-                        next_cursor?: string | null;
-                    };
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_connection: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewConnection"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Connection"];
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_connection: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1192,14 +2019,22 @@ export interface operations {
     list_requests: {
         parameters: {
             query?: {
-                limit?: number;
-                cursor?: string;
+                /** @description Made with this key. */
                 api_key_id?: string;
+                /** @description Sent to this provider. */
                 provider?: string;
+                /** @description Asked for this model, or served by it. */
                 model?: string;
+                /** @description Ended like this. */
+                outcome?: components["schemas"]["Outcome"];
+                /** @description Accepted at or after this moment. */
                 from?: string;
+                /** @description Accepted before this moment. */
                 to?: string;
-                outcome?: "completed" | "failed" | "client_gone" | "interrupted";
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -1207,19 +2042,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        items: components["schemas"]["Request"][];
-                        next_cursor?: string | null;
-                    };
+                    "application/json": components["schemas"]["Page_Request"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1228,7 +2059,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1237,7 +2068,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1246,7 +2086,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1255,8 +2122,162 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_requests: {
+        parameters: {
+            query?: {
+                /** @description In what form. */
+                format?: components["schemas"]["ExportFormat"];
+                /** @description Made with this key. */
+                api_key_id?: string;
+                /** @description Sent to this provider. */
+                provider?: string;
+                /** @description Asked for this model, or served by it. */
+                model?: string;
+                /** @description Ended like this. */
+                outcome?: components["schemas"]["Outcome"];
+                /** @description Accepted at or after this moment. */
+                from?: string;
+                /** @description Accepted before this moment. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All rows that the filter lets through, newest first, streamed. */
+            200: {
+                headers: {
+                    /** @description What a browser saves it as. */
+                    "Content-Disposition": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1277,7 +2298,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1286,7 +2306,7 @@ export interface operations {
                     "application/json": components["schemas"]["Request"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1295,7 +2315,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1304,7 +2324,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1313,7 +2342,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1322,8 +2378,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1333,30 +2407,24 @@ export interface operations {
             };
         };
     };
-    get_spend_series: {
+    get_session: {
         parameters: {
-            query?: {
-                from?: string;
-                to?: string;
-                interval?: "hour" | "day";
-                group_by?: "none" | "model" | "provider" | "key";
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Series"];
+                    "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1365,7 +2433,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1374,7 +2442,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1383,7 +2460,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1392,8 +2496,270 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It lets nobody in any more. */
+            204: {
+                headers: {
+                    /** @description Takes the cookie away. */
+                    "Set-Cookie": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateSession"];
+            };
+        };
+        responses: {
+            /** @description The session; its token is in the cookie alone. */
+            201: {
+                headers: {
+                    /** @description The session's cookie: HTTP-only, SameSite=Strict. */
+                    "Set-Cookie": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1406,9 +2772,13 @@ export interface operations {
     get_spend_breakdown: {
         parameters: {
             query?: {
+                /** @description The first moment that counts; 30 days before `to` by default. */
                 from?: string;
+                /** @description The first moment that no longer counts; the end of the present hour by default. */
                 to?: string;
-                by?: "model" | "provider" | "key";
+                /** @description By what. */
+                by?: components["schemas"]["BreakdownBy"];
+                /** @description How many groups at most. */
                 limit?: number;
             };
             header?: never;
@@ -1417,16 +2787,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Breakdown"];
+                    "application/json": components["schemas"]["SpendBreakdown"];
                 };
             };
-            /** @description problem */
+            /** @description The request is not what the operation wants. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1435,7 +2804,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description No valid credential. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1444,7 +2813,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1453,7 +2831,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1462,8 +2867,157 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_spend_series: {
+        parameters: {
+            query?: {
+                /** @description The first moment that counts; 30 days before `to` by default. Cut to the interval. */
+                from?: string;
+                /** @description The first moment that no longer counts; the end of the present hour by default. */
+                to?: string;
+                /** @description How long each point lasts. */
+                interval?: components["schemas"]["Interval"];
+                /** @description What the points are told apart by. */
+                group_by?: components["schemas"]["GroupBy"];
+                /** @description Of this provider alone. */
+                provider?: string;
+                /** @description Of this model alone. */
+                model?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendSeries"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,7 +1,9 @@
 //! The proxy's routes on Poem. Nothing but this file knows the framework.
 
 
+use costlens_domain::ProblemCode;
 use costlens_domain::providers::Dialect;
+use costlens_edge::{Arrival, BodyRefused};
 use futures_util::stream;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Body, Endpoint, IntoEndpoint, Request, Response, Route, post};
@@ -35,15 +37,34 @@ impl Endpoint for Carry {
         let answer = match self.proxy.caller(request.headers()).await {
             // The body is read only for a caller that is let in.
             Ok(caller) => {
-                let body = request.take_body().into_bytes().await?;
-                self.proxy.carry(self.dialect, &caller, request.headers(), &body).await
+                match request.take_body().into_bytes().await {
+                    Ok(body) => self.proxy.carry(self.dialect, &caller, request.headers(), &body).await,
+                    Err(error) => Err(unread(&error)),
+                }
             }
             Err(refusal) => Err(refusal),
         };
         Ok(match answer {
             Ok(answer) => relay(answer),
-            Err(refusal) => problem(&refusal, self.dialect),
+            Err(mut refusal) => {
+                let id = request.data::<Arrival>().map(|arrival| arrival.request_id.to_string());
+                refusal.problem.instance = id;
+                problem(&refusal, self.dialect)
+            }
         })
+    }
+}
+
+/// A body that was refused on its way in.
+fn unread(error: &poem::error::ReadBodyError) -> Refusal {
+    match costlens_edge::body_refusal(error) {
+        Some(refused @ BodyRefused::TooLarge { .. }) => {
+            Refusal::new(ProblemCode::BodyTooLarge, refused.to_string())
+        }
+        Some(refused @ BodyRefused::TooSlow { .. }) => {
+            Refusal::new(ProblemCode::RequestTimeout, refused.to_string())
+        }
+        None => Refusal::new(ProblemCode::InvalidRequest, "the body could not be read"),
     }
 }
 

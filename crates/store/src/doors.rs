@@ -171,7 +171,8 @@ impl TenantConn {
         self.tenant
     }
 
-    /// Keeps what was done. Readers need not call it.
+    /// Keeps what was done. Readers need not call it. After a failed operation nothing is kept, whatever this
+    /// says, because PostgreSQL has given the transaction up: hand the error on instead.
     pub async fn commit(mut self) -> Result<(), StoreError> {
         let Some(mut conn) = self.conn.take() else { return Ok(()) };
         let done = AnsiTransactionManager::commit_transaction(&mut *conn).await;
@@ -221,6 +222,11 @@ impl WriterConn {
     pub(crate) fn unseen_days(&self, wanted: &BTreeSet<NaiveDate>) -> Vec<NaiveDate> {
         let known = self.known_days.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.difference(&known).copied().collect()
+    }
+
+    /// Forgets every day, because a partition that was there is gone.
+    pub(crate) fn forget_days(&self) {
+        self.known_days.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Remembers that a day has its partition.
@@ -283,7 +289,7 @@ impl KeyChanges {
             match KeyChange::parse(&notification.payload) {
                 Some(change) => return Ok(change),
                 None => {
-                    tracing::warn!(channel = %notification.channel, "ignored a notification of unknown shape")
+                    tracing::warn!(channel = %notification.channel, "ignored a notification of unknown shape");
                 }
             }
         }

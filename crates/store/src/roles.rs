@@ -90,6 +90,7 @@ impl From<NotADatabaseUrl> for StoreError {
 }
 
 #[derive(diesel::QueryableByName)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the catalogue, one question per column")]
 struct RoleRow {
     #[diesel(sql_type = Text)]
     name: String,

@@ -41,12 +41,11 @@ struct Server {
 
 impl Server {
     async fn start() -> Result<Self, Box<dyn std::error::Error>> {
-        let (url, private) = match shared_url() {
-            Some(url) => (database_url(&url, "postgres")?, None),
-            None => {
-                let pg = throw_away().await?;
-                (pg.url_of("postgres"), Some(pg))
-            }
+        let (url, private) = if let Some(url) = shared_url() {
+            (database_url(&url, "postgres")?, None)
+        } else {
+            let pg = throw_away().await?;
+            (pg.url_of("postgres"), Some(pg))
         };
         let template = make_template(&url).await?;
         Ok(Self { url, template, _private: private })

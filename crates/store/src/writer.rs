@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::request::{CostBasis, RequestFact};
-use costlens_domain::{RequestId, TokenClass, Usd};
+use costlens_domain::{ConnectionId, RequestId, TokenClass, Usd};
 use diesel::QueryableByName;
 use diesel::sql_types::{
     Array, BigInt, Bool, Date, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
@@ -55,7 +55,15 @@ impl WriterConn {
         }
         self.refuse_days_without_partition(&mut batch, &mut shipped).await?;
         if !batch.is_empty() {
-            let rows = self.send(&batch).await?;
+            let rows = match self.send(&batch).await {
+                // A check without a name: no partition. Somebody dropped it, or the database is another one now.
+                Err(error) if error.constraint() == Some("") => {
+                    self.forget_days();
+                    self.refuse_days_without_partition(&mut batch, &mut shipped).await?;
+                    self.send(&batch).await?
+                }
+                sent => sent?,
+            };
             shipped.inserted = rows.iter().filter(|row| row.is_new).count();
             let known: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
             let unknown = batch.values().filter(|fact| !known.contains(&fact.id.uuid()));
@@ -111,7 +119,7 @@ impl WriterConn {
             columns.push(*day, fact)?;
         }
         let Columns {
-            counts: [fresh, read, write_5m, write_1h, output, reasoning, audio_in, audio_out, searches],
+            counts: [fresh, cached, write_5m, write_1h, output, reasoning, heard, spoken, searches],
             ..
         } = &columns;
         let rows = diesel::sql_query(include_str!("sql/insert_facts.sql"))
@@ -133,13 +141,13 @@ impl WriterConn {
             .bind::<Array<Text>, _>(&columns.outcome)
             .bind::<Array<Nullable<Text>>, _>(&columns.error_code)
             .bind::<Array<BigInt>, _>(fresh)
-            .bind::<Array<BigInt>, _>(read)
+            .bind::<Array<BigInt>, _>(cached)
             .bind::<Array<BigInt>, _>(write_5m)
             .bind::<Array<BigInt>, _>(write_1h)
             .bind::<Array<BigInt>, _>(output)
             .bind::<Array<BigInt>, _>(reasoning)
-            .bind::<Array<BigInt>, _>(audio_in)
-            .bind::<Array<BigInt>, _>(audio_out)
+            .bind::<Array<BigInt>, _>(heard)
+            .bind::<Array<BigInt>, _>(spoken)
             .bind::<Array<BigInt>, _>(searches)
             .bind::<Array<Text>, _>(&columns.cost_basis)
             .bind::<Array<Nullable<Numeric>>, _>(&columns.cost)
@@ -198,7 +206,7 @@ impl Columns {
         self.day.push(day);
         self.id.push(fact.id.uuid());
         self.api_key_id.push(fact.api_key_id.uuid());
-        self.connection_id.push(fact.connection_id.map(|id| id.uuid()));
+        self.connection_id.push(fact.connection_id.map(ConnectionId::uuid));
         self.started_at.push(fact.started_at);
         self.duration_ms.push(i64::from(fact.duration_ms));
         self.first_byte_ms.push(fact.first_byte_ms.map(i64::from));

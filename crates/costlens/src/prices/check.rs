@@ -1,7 +1,7 @@
 //! `costlens prices check`: whether the prices can be used, and where another list says otherwise.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -42,13 +42,13 @@ pub(super) fn check(args: &CheckArgs, now: DateTime<Utc>, out: &mut dyn Write) -
 
 fn compare(
     args: &CheckArgs,
-    path: &PathBuf,
+    path: &Path,
     catalogue: &Catalogue,
     out: &mut dyn Write,
 ) -> Result<(), PricesError> {
     let listed: Disagreements = read_json(&args.disagreements)?;
     let found = compare_litellm(catalogue, &read(path)?, listed.at)
-        .map_err(|cause| PricesError::Compare { path: path.clone(), cause })?;
+        .map_err(|cause| PricesError::Compare { path: path.to_owned(), cause })?;
     write_comparison(&found, args.verbose, out)?;
     writeln!(out)?;
     for group in &listed.groups {

@@ -45,10 +45,10 @@ impl Cluster {
         let account = account::unprivileged()?;
         let found = binaries::find(config.binaries.as_deref())?;
         let dir = std::path::absolute(&config.dir).map_err(io_error("find", &config.dir))?;
-        if let Some(account) = &account {
-            if let Some(parent) = account.closed_parent(&dir) {
-                return Err(PrivatePgError::OutOfReach { user: account.name.clone(), dir, parent });
-            }
+        if let Some(account) = &account
+            && let Some(parent) = account.closed_parent(&dir)
+        {
+            return Err(PrivatePgError::OutOfReach { user: account.name.clone(), dir, parent });
         }
         make_private_dir(&dir, account.as_ref())?;
         let lock = take_lock(&dir)?;

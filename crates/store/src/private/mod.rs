@@ -33,7 +33,7 @@ pub const OLDEST_MAJOR: u32 = 15;
 const OWNER: &str = "costlens";
 
 /// How long a start may take, crash recovery included.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a private PostgreSQL is made from.
 #[derive(Clone, Debug)]

@@ -146,7 +146,7 @@ fn helper_owns_a_cluster() {
     let config = PrivatePgConfig { durable: false, ..PrivatePgConfig::new(dir.trim()) };
     let pg = runtime.block_on(PrivatePg::start(config)).unwrap();
     println!("supervisor={}", pg.supervisor_pid());
-    std::thread::sleep(Duration::from_secs(60));
+    std::thread::sleep(Duration::from_mins(1));
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ async fn a_tenant_sees_nothing_of_another() {
     let db = TestDb::new().await;
     let (acme, globex) = (actor(&db, "acme").await, actor(&db, "globex").await);
     let secret = fact(&globex, at(0));
-    ship(db.store(), &[secret.clone()]).await;
+    ship(db.store(), std::slice::from_ref(&secret)).await;
     let mut theirs = db.store().tenant(globex.tenant).await.unwrap();
     let connection = theirs.create_connection(&connection_named("main")).await.unwrap();
     theirs.commit().await.unwrap();

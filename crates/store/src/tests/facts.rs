@@ -3,7 +3,7 @@
 use costlens_domain::request::{CostBasis, RequestFact};
 use costlens_domain::{ApiKeyId, RequestId, Tokens, Usd};
 use diesel::sql_types::{BigInt, Nullable, Numeric};
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 use super::support::{Actor, actor, at, fact, owner, ship, unpriced};
 use crate::RequestFilter;
@@ -113,7 +113,7 @@ async fn a_stray_fact_is_refused_and_its_batch_is_not() {
     let mut absurd = fact(&acme, at(0));
     absurd.usage.output = Tokens(u64::MAX);
     let strays = [unknown_key, far_future, no_time, absurd];
-    let shipped = ship(db.store(), &[strays.as_slice(), &[good.clone()]].concat()).await;
+    let shipped = ship(db.store(), &[strays.as_slice(), std::slice::from_ref(&good)].concat()).await;
     assert_eq!(shipped.inserted, 1);
     assert_eq!(shipped.duplicates, 0);
     let mut refused = shipped.refused;
@@ -163,6 +163,16 @@ async fn a_call_just_before_midnight_lies_in_the_day_of_its_id() {
     assert_eq!(partitions.requests, 2);
     assert_eq!(row_sums(&db).await.requests, 2);
     assert_eq!(read(&db, &acme, last.id).await, last);
+}
+
+#[tokio::test]
+async fn a_partition_that_was_dropped_is_made_again() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    ship(db.store(), &[fact(&acme, at(0))]).await;
+    owner(&db).await.batch_execute("DROP TABLE request_20251122").await.unwrap();
+    let shipped = ship(db.store(), &[fact(&acme, at(1))]).await;
+    assert_eq!((shipped.inserted, shipped.refused), (1, Vec::new()));
 }
 
 #[tokio::test]

@@ -18,10 +18,18 @@ fn tight(dir: &std::path::Path) -> SpoolConfig {
 
 /// Begins calls until the spool refuses one.
 fn fill(spool: &Spool, first: u64) -> Vec<(u64, Ticket)> {
+    fill_with(spool, (first..first + 100_000).map(intent))
+        .into_iter()
+        .zip(first..)
+        .map(|(t, n)| (n, t))
+        .collect()
+}
+
+fn fill_with(spool: &Spool, intents: impl Iterator<Item = RequestFact>) -> Vec<Ticket> {
     let mut open = Vec::new();
-    for number in first..first + 100_000 {
-        match spool.begin(&intent(number)) {
-            Ok(ticket) => open.push((number, ticket)),
+    for intent in intents {
+        match spool.begin(&intent) {
+            Ok(ticket) => open.push(ticket),
             Err(SpoolError::Full) => return open,
             Err(other) => panic!("{other}"),
         }
@@ -29,18 +37,40 @@ fn fill(spool: &Spool, first: u64) -> Vec<(u64, Ticket)> {
     panic!("the spool never filled");
 }
 
-/// As long as a completion may get without asking for more room, to the byte.
-fn longest(number: u64) -> RequestFact {
+/// As long as this call's completion may get without asking for more room, to the byte.
+fn longest_end_of(intent: &RequestFact) -> RequestFact {
     let length = |fact: &RequestFact| {
         let mut record = Vec::new();
         payload::encode(&mut record, Kind::Completion, fact).unwrap();
         record.len() as u64
     };
-    let mut fact = completed(number);
+    let mut fact = RequestFact { outcome: Outcome::Completed, ..intent.clone() };
     fact.price.formula = Some(String::new());
-    let left = length(&intent(number)) + COMPLETION_ROOM - length(&fact);
+    let left = length(intent) + COMPLETION_ROOM - length(&fact);
     fact.price.formula = Some("x".repeat(usize::try_from(left).unwrap()));
     fact
+}
+
+fn longest(number: u64) -> RequestFact {
+    longest_end_of(&intent(number))
+}
+
+#[test]
+fn whatever_the_sizes_no_completion_needs_more_than_the_limit() {
+    for caller_bytes in (0..6_000).step_by(500) {
+        let dir = tempfile::tempdir().unwrap();
+        let config = SpoolConfig { limit_bytes: 8 * SpoolConfig::MIN_SEGMENT_BYTES, ..small(dir.path()) };
+        let (spool, _recovered) = open(config);
+        let of = |number| RequestFact { caller_request_id: Some("c".repeat(caller_bytes)), ..intent(number) };
+        for (ticket, number) in fill_with(&spool, (1..100_000).map(of)).into_iter().zip(1..) {
+            ticket.complete(&longest_end_of(&of(number)), Durability::Spool).unwrap();
+        }
+        let counters = spool.counters();
+        assert!(
+            counters.allocated_bytes <= counters.limit_bytes,
+            "texts of {caller_bytes} bytes: {counters:?}"
+        );
+    }
 }
 
 #[tokio::test]
