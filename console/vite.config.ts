@@ -6,7 +6,8 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
 const backend = process.env.COSTLENS_URL ?? "http://127.0.0.1:8080";
-const passedOn = { "/api": backend, "/v1": backend };
+// The host stays the browser's: the API refuses writes whose origin is not the host it was asked by.
+const passedOn = Object.fromEntries(["/api", "/v1"].map((path) => [path, { target: backend, changeOrigin: false }]));
 
 export default defineConfig({
   plugins: [react(), tailwindcss()],

@@ -3,6 +3,7 @@
 //! One folder or file a resource, each an `#[OpenApi]` struct over [`ApiParts`]. Handlers are thin: they check the
 //! caller, call the store, and show what came back in the contract's types. [`contract`] needs no database.
 
+pub mod bills;
 pub mod connections;
 pub mod console;
 pub mod error;
@@ -36,6 +37,7 @@ pub struct ApiParts {
     pub entropy: Arc<dyn Entropy>,
     pub sealer: Arc<Sealer>,
     pub egress_policy: costlens_egress::Policy,
+    pub bills: Arc<dyn bills::ReadBill>,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
     pub https: bool,
 }
@@ -53,10 +55,18 @@ pub(crate) enum Tag {
     Requests,
     /// Spend over time and by what.
     Spend,
+    /// Bills and what they say about AI.
+    Bills,
 }
 
-type Operations =
-    (sessions::SessionsApi, keys::KeysApi, connections::ConnectionsApi, requests::RequestsApi, spend::SpendApi);
+type Operations = (
+    sessions::SessionsApi,
+    keys::KeysApi,
+    connections::ConnectionsApi,
+    requests::RequestsApi,
+    spend::SpendApi,
+    bills::BillsApi,
+);
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
     (
@@ -65,6 +75,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         connections::ConnectionsApi(Arc::clone(parts)),
         requests::RequestsApi(Arc::clone(parts)),
         spend::SpendApi(Arc::clone(parts)),
+        bills::BillsApi(Arc::clone(parts)),
     )
 }
 

@@ -283,7 +283,7 @@ export interface paths {
         get: operations["get_bill"];
         put?: never;
         post?: never;
-        delete: operations["delete_bill"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -360,12 +360,12 @@ export interface components {
              * @description Where it goes: https, version segment included. Absent for the vendor's own address.
              * @default null
              */
-            base_url: string;
+            base_url?: string;
             /**
              * @description The models that a custom endpoint serves.
              * @default []
              */
-            models: string[];
+            models?: string[];
             /** @description What its owner calls it; `name/model` routes to it. Letters, digits, `-`, `_` and `.`. */
             name: string;
             /** @description The provider's stable name, e.g. `openai`. */
@@ -374,7 +374,7 @@ export interface components {
              * @description The vendor's credential. It is sealed before it is stored and never given out again.
              * @default null
              */
-            secret: string;
+            secret?: string;
         };
         /**
          * CreateKey
@@ -385,19 +385,19 @@ export interface components {
              * @description What an answer's last byte waits for.
              * @default spool
              */
-            durability: components["schemas"]["Durability"];
+            durability?: components["schemas"]["Durability"];
             /**
              * @description What to do when the client hangs up.
              * @default drain
              */
-            hangup_policy: components["schemas"]["HangupPolicy"];
+            hangup_policy?: components["schemas"]["HangupPolicy"];
             /** @description What its owner calls it. */
             name: string;
             /**
              * @description What to do where a stream tells its usage only on request.
              * @default inject
              */
-            stream_usage: components["schemas"]["StreamUsagePolicy"];
+            stream_usage?: components["schemas"]["StreamUsagePolicy"];
         };
         /**
          * CreateSession
@@ -562,7 +562,7 @@ export interface components {
              * @description What is wrong with which field.
              * @default []
              */
-            errors: components["schemas"]["FieldError"][];
+            errors?: components["schemas"]["FieldError"][];
             /** @description The request id under which the cause was logged. */
             instance?: string;
             /**
@@ -609,7 +609,7 @@ export interface components {
              * @description The key that made it.
              * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
-            api_key_id: string | null;
+            api_key_id: string;
             /** @description The client's own id of the call. */
             caller_request_id?: string | null;
             /**
@@ -624,21 +624,20 @@ export interface components {
              * @example 0.0018
              */
             cost?: string | null;
-            /** @description How sure the cost is. */
-            cost_basis: components["schemas"]["CostBasis"] | null;
+            cost_basis: components["schemas"]["CostBasis"];
             /**
              * Format: currency
              * @description What the cost counts.
              * @example USD
              */
-            currency: string | null;
+            currency: string;
             /**
              * Format: uint32
              * @description From acceptance to the provider's last byte.
              */
-            duration_ms: number | null;
+            duration_ms: number;
             /** @description The proxy's route. */
-            endpoint: string | null;
+            endpoint: string;
             /** @description A stable code for what went wrong. */
             error_code?: string | null;
             /**
@@ -651,17 +650,15 @@ export interface components {
              * @description The call.
              * @example req_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
-            id: string | null;
+            id: string;
             /** @description The model that was asked for. */
-            model_requested: string | null;
+            model_requested: string;
             /** @description The model that the provider says it served. */
             model_served?: string | null;
-            /** @description How it ended. */
-            outcome: components["schemas"]["Outcome"] | null;
-            /** @description Where the price came from. */
-            price: components["schemas"]["PriceReceipt"] | null;
+            outcome: components["schemas"]["Outcome"];
+            price: components["schemas"]["PriceReceipt"];
             /** @description The provider's stable name. */
-            provider: string | null;
+            provider: string;
             /** @description The provider's id of the call. */
             provider_request_id?: string | null;
             /** @description The service tier that the provider says it served. */
@@ -670,16 +667,15 @@ export interface components {
              * Format: date-time
              * @description When the proxy accepted it.
              */
-            started_at: string | null;
+            started_at: string;
             /**
              * Format: uint16
              * @description The provider's HTTP status; null where it did not answer.
              */
             status?: number | null;
             /** @description Whether the answer was streamed. */
-            streamed: boolean | null;
-            /** @description What it used. */
-            usage: components["schemas"]["Usage"] | null;
+            streamed: boolean;
+            usage: components["schemas"]["Usage"];
         };
         /**
          * Session
@@ -881,37 +877,49 @@ export interface components {
         };
         BillPoint: {
             day: string;
-            group: string | null;
             currency: string;
             cost: string;
+            group?: string | null;
         };
-        BillTotal: {
+        BillShare: {
             currency: string;
             total_cost: string;
             ai_cost: string;
             candidate_cost: string;
-            unclassified_cost: string;
+            lines: number;
+            ai_percent?: string | null;
+        };
+        BillResource: {
+            resource_id: string;
+            account: string;
+            service: string;
+            currency: string;
+            cost: string;
         };
         Bill: {
             id: string;
-            filename: string;
-            format: string;
+            name: string;
+            /** @enum {string} */
+            format: "legacy_cur" | "cur2" | "focus";
             lines: number;
-            totals: components["schemas"]["BillTotal"][];
+            totals: components["schemas"]["BillShare"][];
+            resources: components["schemas"]["BillResource"][];
+            unknown_line_types: string[];
             imported_at: string;
-            period_start?: string | null;
-            period_end?: string | null;
+            first_day?: string | null;
+            last_day?: string | null;
+            superseded_at?: string | null;
         };
-        BillBreakItem: {
+        BillSlice: {
             group: string;
+            currency: string;
             cost: string;
-            tokens?: number | null;
+            tokens: string;
+            lines: number;
             unit_cost_per_million?: string | null;
-            share?: string | null;
         };
         BillBreakdown: {
-            currency: string;
-            items: components["schemas"]["BillBreakItem"][];
+            items: components["schemas"]["BillSlice"][];
         };
     };
     responses: never;
@@ -3174,7 +3182,7 @@ export interface operations {
             query?: {
                 from?: string;
                 to?: string;
-                group_by?: "none" | "model" | "service";
+                group_by?: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "day";
             };
             header?: never;
             path?: never;
@@ -3307,76 +3315,11 @@ export interface operations {
             };
         };
     };
-    delete_bill: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     get_bill_breakdown: {
         parameters: {
             query?: {
-                by?: "service" | "model" | "token_class" | "account" | "region";
-                currency?: string;
+                by?: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "day";
+                limit?: number;
             };
             header?: never;
             path: {

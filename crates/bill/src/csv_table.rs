@@ -7,6 +7,7 @@
 mod cells;
 
 use std::fmt;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,23 +170,24 @@ impl CsvPartition {
     fn read(&self, file: &CsvFile, send: &mut dyn FnMut(RecordBatch) -> bool) -> Result<(), BillError> {
         let corrupt = |lines: u64, reason: String| BillError::Corrupt {
             file: file.name.clone(),
-            // The header is line 1.
-            place: format!("after line {}", lines + 1),
+            place: format!("near line {lines}"),
             reason,
         };
         let reader = csv_reader(&file.path, file.gzip)
             .map_err(|source| BillError::Open { path: file.path.clone(), source })?;
+        let passed = Arc::new(AtomicU64::new(1));
+        let reader = CountingLines { inner: reader, passed: Arc::clone(&passed) };
         let indices: Vec<usize> = self.wanted.iter().map(|column| column.found.index).collect();
         let rows = ReaderBuilder::new(Arc::clone(&self.header))
             .with_header(true)
             .with_batch_size(BATCH)
             .with_projection(distinct(&indices))
             .build_buffered(reader)
-            .map_err(|error| corrupt(0, error.to_string()))?;
+            .map_err(|error| corrupt(1, error.to_string()))?;
         let places = distinct(&indices);
         let mut lines: u64 = 0;
         for rows in rows {
-            let rows = rows.map_err(|error| corrupt(lines, plain(&error.to_string())))?;
+            let rows = rows.map_err(|error| corrupt(passed.load(Ordering::Relaxed), plain(&error.to_string())))?;
             let batch = self.convert(&rows, &places).map_err(|bad| BillError::Corrupt {
                 file: file.name.clone(),
                 place: format!("in line {}", lines + 2 + bad.row),
@@ -219,6 +221,35 @@ impl CsvPartition {
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| cells::BadCell { row: 0, reason: error.to_string() })
     }
+}
+
+/// Counts the lines that were read, so that an error can say where it was.
+struct CountingLines {
+    inner: Box<dyn BufRead + Send>,
+    passed: Arc<AtomicU64>,
+}
+
+impl Read for CountingLines {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl BufRead for CountingLines {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        // What is consumed stands in the buffer already, so looking at it again reads nothing.
+        let lines = self.inner.fill_buf().ok().and_then(|buffer| buffer.get(..amount)).map_or(0, count_lines);
+        self.passed.fetch_add(lines, Ordering::Relaxed);
+        self.inner.consume(amount);
+    }
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    u64::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(0)
 }
 
 fn distinct(indices: &[usize]) -> Vec<usize> {

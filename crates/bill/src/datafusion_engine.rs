@@ -145,11 +145,8 @@ impl DataFusionEngine {
             Failure::Bill(error) => return error,
             Failure::Engine(error) => error,
         };
-        match error.find_root() {
-            DataFusionError::ResourcesExhausted(_) => {
-                return BillError::Memory { memory_bytes: self.memory_bytes };
-            }
-            _ => {}
+        if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+            return BillError::Memory { memory_bytes: self.memory_bytes };
         }
         if let Some(error) = bill_error(&error) {
             return error;

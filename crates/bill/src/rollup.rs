@@ -87,7 +87,7 @@ struct Facts {
     classes: HashMap<[Text; 14], Arc<Classification>>,
     /// Each class once.
     shared: HashMap<Arc<Classification>, Arc<Classification>>,
-    facts: HashMap<FactKey, DailyFact>,
+    by_key: HashMap<FactKey, DailyFact>,
 }
 
 /// What two lines must share to be one fact.
@@ -172,7 +172,7 @@ impl Facts {
             class: Arc::clone(&class),
             currency,
         };
-        let fact = self.facts.entry(key).or_insert_with(|| DailyFact {
+        let fact = self.by_key.entry(key).or_insert_with(|| DailyFact {
             day,
             billing_account,
             usage_account,
@@ -196,9 +196,8 @@ impl Facts {
         });
         fact.usage_quantity += usage_quantity;
         fact.tokens = match (fact.tokens, tokens) {
-            (None, tokens) => tokens,
-            (tokens, None) => tokens,
             (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
         };
         fact.unblended += unblended;
         fact.net_unblended += net_unblended;
@@ -236,7 +235,7 @@ impl Facts {
 
     /// The facts, in an order that does not depend on threads.
     fn into_facts(self) -> Vec<DailyFact> {
-        let mut facts: Vec<DailyFact> = self.facts.into_values().collect();
+        let mut facts: Vec<DailyFact> = self.by_key.into_values().collect();
         facts.sort_by(|a, b| {
             let key = |fact: &DailyFact| {
                 (

@@ -141,7 +141,7 @@ pub(crate) fn select(format: ReportFormat, columns: &Columns, typing: Typing, ta
     let mut inner = Vec::new();
     for (out, sources) in mapping {
         let expression = column(sources, columns, typing, &amount, &mut wanted)
-            .unwrap_or_else(|| missing(out, &amount).to_owned());
+            .unwrap_or_else(|| missing(out, &amount));
         inner.push(format!("{expression} AS {out}"));
     }
     let mut sql = String::from("SELECT *, ");

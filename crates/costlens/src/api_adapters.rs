@@ -1,5 +1,10 @@
 //! What the API needs from crates that it does not know, and the process's own endpoints.
 
+use std::path::Path;
+
+use costlens_api::bills::{BillRefused, ReadBill};
+use costlens_bill::{BillError, NoProgress, ReadOptions, read_bill};
+use costlens_domain::bill::BillReport;
 use costlens_proxy::spool::Spool;
 use costlens_store::Store;
 use poem::endpoint::make;
@@ -45,4 +50,19 @@ pub(crate) fn contract(document: String) -> impl Endpoint {
 
 fn json(status: StatusCode, body: &serde_json::Value) -> Response {
     body.to_string().with_content_type("application/json").with_status(status).into_response()
+}
+
+/// The bill engine behind the API's port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BillAdapter;
+
+#[async_trait::async_trait]
+impl ReadBill for BillAdapter {
+    async fn read(&self, path: &Path) -> Result<BillReport, BillRefused> {
+        let read = read_bill(&[path.to_owned()], &ReadOptions::default(), &NoProgress).await;
+        read.map_err(|error| match error {
+            BillError::Engine { .. } | BillError::Open { .. } => BillRefused::Engine(error.to_string()),
+            theirs => BillRefused::Unreadable(theirs.to_string()),
+        })
+    }
 }

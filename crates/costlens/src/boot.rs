@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use costlens_domain::TenantId;
 use costlens_store::private::{PrivatePg, PrivatePgConfig, PrivatePgError};
 use costlens_store::{RuntimeLogin, Store, StoreConfig};
 
@@ -51,6 +52,18 @@ impl Ledger {
                 Ok(Self { store, private: None })
             }
             other => other,
+        }
+    }
+
+    /// The tenant that was named, or the only one there is.
+    pub(crate) async fn tenant_or_only(&self, named: Option<TenantId>) -> Result<TenantId, Failure> {
+        if let Some(tenant) = named {
+            return Ok(tenant);
+        }
+        match self.store.system().await?.list_tenants().await?.as_slice() {
+            [only] => Ok(only.id),
+            [] => Err("there is no tenant yet; `costlens tenants create NAME` makes one".into()),
+            _ => Err("there are several tenants; name one with --tenant".into()),
         }
     }
 

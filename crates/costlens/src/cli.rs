@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::ServerArgs;
-use crate::{prices};
+use crate::{analyze, import, prices};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
 #[derive(Parser, Debug)]
@@ -21,9 +21,9 @@ pub(crate) enum Command {
     /// Run everything on this machine: proxy, console and API over one PostgreSQL.
     Run(Box<ServerArgs>),
     /// Read AWS bills (CUR 2.0, legacy CUR, FOCUS) and say where the AI money went. Needs no server.
-    //Analyze(analyze::AnalyzeArgs),
+    Analyze(analyze::AnalyzeArgs),
     /// Read a bill into a tenant's ledger.
-    //Import(import::ImportArgs),
+    Import(import::ImportArgs),
     /// Make the schema and the runtime role, with the owner's URL.
     Migrate(MigrateArgs),
     /// Make and list tenants.

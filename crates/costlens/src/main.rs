@@ -3,12 +3,12 @@
 //! One binary, many roles. `run` is everything on one machine with a private PostgreSQL; `analyze` reads a bill
 //! without any server. This crate alone reads the environment and chooses adapters.
 
-//mod analyze;
+mod analyze;
 mod api_adapters;
 mod boot;
 mod cli;
 mod clock;
-//mod import;
+mod import;
 mod prices;
 mod run;
 mod settings;
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> ExitCode {
     let done = match cli.command {
-        //Command::Analyze(args) => return analyze::run(args).await,
+        Command::Analyze(args) => return analyze::run(args).await,
         Command::Prices(args) => {
             let now = costlens_domain::ports::Clock::now(&clock::SystemClock);
             prices::run(&args, now, &mut std::io::stdout().lock()).map_err(Into::into)
@@ -47,7 +47,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Migrate(args) => boot::migrate(args).await,
         Command::Tenants(args) => tenants::run(args).await,
         Command::SignIn(args) => sign_in::run(args).await,
-        //Command::Import(args) => import::run(args).await,
+        Command::Import(args) => import::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,7 @@ use poem::Route;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::api_adapters::Health;
+use crate::api_adapters::{BillAdapter, Health};
 use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
 use crate::settings::{ServerArgs, default_data_dir, default_key_file};
@@ -95,6 +95,7 @@ async fn serve(
         sealer,
         egress_policy: args.policy(),
         https: args.https(),
+        bills: Arc::new(BillAdapter),
     });
 
     let bound = listener.local_addr()?;

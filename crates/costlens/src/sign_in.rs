@@ -23,14 +23,7 @@ pub(crate) async fn run(args: SignInArgs) -> Result<(), Failure> {
 }
 
 async fn make_link(ledger: &Ledger, args: &SignInArgs) -> Result<String, Failure> {
-    let tenant = match args.tenant {
-        Some(tenant) => tenant,
-        None => match ledger.store.system().await?.list_tenants().await?.as_slice() {
-            [only] => only.id,
-            [] => return Err("there is no tenant yet; `costlens tenants create NAME` makes one".into()),
-            _ => return Err("there are several tenants; name one with --tenant".into()),
-        },
-    };
+    let tenant = ledger.tenant_or_only(args.tenant).await?;
     link(&ledger.store, tenant, args.public_url.trim_end_matches('/'), &SystemClock).await
 }
 

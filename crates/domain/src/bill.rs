@@ -148,7 +148,6 @@ pub struct DailyFact {
     /// What the amounts count.
     pub currency: Currency,
     /// What the line is, by the rules of [`crate::classify`].
-    #[serde(flatten)]
     pub class: Arc<Classification>,
     /// The unit in which usage is counted, as billed.
     pub pricing_unit: Text,

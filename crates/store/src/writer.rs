@@ -119,7 +119,7 @@ impl WriterConn {
             columns.push(*day, fact)?;
         }
         let Columns {
-            counts: [fresh, cached, write_5m, write_1h, output, reasoning, heard, spoken, searches],
+            counts: [fresh, cached, five_minutes, one_hour, output, reasoning, heard, spoken, searches],
             ..
         } = &columns;
         let rows = diesel::sql_query(include_str!("sql/insert_facts.sql"))
@@ -142,8 +142,8 @@ impl WriterConn {
             .bind::<Array<Nullable<Text>>, _>(&columns.error_code)
             .bind::<Array<BigInt>, _>(fresh)
             .bind::<Array<BigInt>, _>(cached)
-            .bind::<Array<BigInt>, _>(write_5m)
-            .bind::<Array<BigInt>, _>(write_1h)
+            .bind::<Array<BigInt>, _>(five_minutes)
+            .bind::<Array<BigInt>, _>(one_hour)
             .bind::<Array<BigInt>, _>(output)
             .bind::<Array<BigInt>, _>(reasoning)
             .bind::<Array<BigInt>, _>(heard)

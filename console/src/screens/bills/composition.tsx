@@ -12,13 +12,14 @@ interface Part {
   color: string;
 }
 
-/** The parts of the whole; the rest is what remains, exactly. */
+/** The parts of the whole; the rest is what remains, exactly. What is AI of an unknown kind is a part of the AI. */
 export function partsOf(total: BillTotal): Part[] {
-  const rest = sum([total.total_cost, minus(total.ai_cost), minus(total.candidate_cost), minus(total.unclassified_cost)]);
+  const rest = sum([total.total_cost, minus(total.ai_cost), minus(total.candidate_cost)]);
+  const understood = sum([total.ai_cost, minus(total.unclassified_cost)]);
   return [
-    { label: "AI", meaning: "models, inference, AI services", amount: total.ai_cost, color: "var(--accent)" },
+    { label: "AI, classified", meaning: "by service, model and what was counted", amount: understood ? toShortText(understood) : "0", color: "var(--accent)" },
+    { label: "AI, not classified", meaning: "AI beyond doubt, but of a kind that no rule knows", amount: total.unclassified_cost, color: "var(--series-6)" },
     { label: "May be AI", meaning: "e.g. accelerated instances; what ran on them the bill does not say", amount: total.candidate_cost, color: "var(--series-3)" },
-    { label: "Not classified", meaning: "lines that no rule knows", amount: total.unclassified_cost, color: "var(--series-6)" },
     { label: "Everything else", meaning: "not AI", amount: rest ? toShortText(rest) : "0", color: "var(--line-strong)" },
   ];
 }

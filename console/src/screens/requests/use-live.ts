@@ -7,7 +7,7 @@ import type { RequestRow } from "@/api/types";
 import { type RequestFilters, toQuery } from "@/lib/filters";
 import { emptyList, type LiveList, withHead, withOlder } from "@/lib/live";
 
-const POLL_MS = 1_500;
+const POLL_MS = 1_000;
 const PAGE = 50;
 
 type List = LiveList<RequestRow>;

@@ -29,24 +29,26 @@ pub(super) struct Maps {
 /// One column of a batch.
 pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> Result<ArrayRef, BadCell> {
     let rows = texts.len();
-    let cells = texts.iter().map(|text| text.and_then(value)).enumerate();
+    let cells = texts.iter().map(|text| text.and_then(value));
     let bad = |row: usize, reason: String| BadCell { row: u64::try_from(row).unwrap_or(0), reason };
     match wanted.what {
         What::Text => {
             let mut out = StringBuilder::with_capacity(rows, rows * 12);
-            cells.for_each(|(_, text)| out.append_option(text));
+            cells.for_each(|text| out.append_option(text));
             Ok(Arc::new(out.finish()))
         }
         What::Entry(key) => {
             let mut out = StringBuilder::with_capacity(rows, rows * 12);
             let parsed = maps.parsed.entry(wanted.found.index).or_insert_with(|| parse_maps(texts));
-            parsed.iter().for_each(|map| out.append_option(map.get(key).map(String::as_str)));
+            for map in parsed.iter() {
+                out.append_option(map.get(key).map(String::as_str));
+            }
             Ok(Arc::new(out.finish()))
         }
         What::Amount | What::Quantity => {
             let scale = if wanted.what == What::Amount { AMOUNT_SCALE } else { FLOAT_SCALE };
             let mut out = Decimal128Builder::with_capacity(rows).with_data_type(DataType::Decimal128(38, scale));
-            for (row, text) in cells {
+            for (row, text) in cells.enumerate() {
                 let amount = text
                     .map(|text| {
                         scaled(text, scale)
@@ -59,7 +61,7 @@ pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> 
         }
         What::Day => {
             let mut out = Date32Builder::with_capacity(rows);
-            for (row, text) in cells {
+            for (row, text) in cells.enumerate() {
                 let day = text
                     .map(|text| {
                         day(text).ok_or_else(|| bad(row, format!("{} is {text:?}, which is no day", wanted.name)))

@@ -15,7 +15,9 @@ pub struct Accelerator {
 }
 
 /// Family, accelerator, and the count of each size.
-const FAMILIES: &[(&str, &str, &[(&str, u32)])] = &[
+type Family = (&'static str, &'static str, &'static [(&'static str, u32)]);
+
+const FAMILIES: &[Family] = &[
     ("p2", "K80", &[("xlarge", 1), ("8xlarge", 8), ("16xlarge", 16)]),
     ("p3", "V100", &[("2xlarge", 1), ("8xlarge", 4), ("16xlarge", 8)]),
     ("p3dn", "V100", &[("24xlarge", 8)]),

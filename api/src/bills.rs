@@ -1,0 +1,454 @@
+//! Bills: uploaded, read as a whole or not at all, and broken down.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use costlens_domain::bill::{BillReport, Dimension, Measure, ReportFormat, ResourceCost, Slice, shares};
+use costlens_domain::{BillId, Currency, Problem, ProblemCode};
+use costlens_store::{Bill, BillFilter, NewBill, TenantConn};
+use futures_util::TryStreamExt as _;
+use poem::Body;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::{Binary, Json};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::error::ApiError;
+use crate::page::{DEFAULT_LIMIT, Page};
+use crate::principal::{Caller, Permission};
+use crate::wire::{Exact, Wire};
+use crate::{ApiParts, Tag};
+
+/// Reads a bill from a file. The binary fills this port with the bill engine, so that the API does not carry it.
+#[async_trait]
+pub trait ReadBill: Send + Sync + std::fmt::Debug {
+    /// The bill in this file, whole.
+    async fn read(&self, path: &FilePath) -> Result<BillReport, BillRefused>;
+}
+
+/// Why a file is no bill that can be taken, in words for its owner: the file's place where it breaks.
+#[derive(Debug, thiserror::Error)]
+pub enum BillRefused {
+    /// The file is at fault.
+    #[error("{0}")]
+    Unreadable(String),
+    /// We are.
+    #[error("the bill engine failed: {0}")]
+    Engine(String),
+}
+
+/// Which schema a report has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "ReportFormat", rename_all = "snake_case", remote = "ReportFormat")]
+pub enum ReportFormatView {
+    /// The legacy Cost and Usage Report.
+    LegacyCur,
+    /// CUR 2.0.
+    Cur2,
+    /// FOCUS 1.x.
+    Focus,
+}
+
+/// What a breakdown of a bill groups by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum BillDimension {
+    /// The service, such as `bedrock`.
+    #[default]
+    Service,
+    /// The kind of use within a service.
+    Category,
+    /// The model.
+    Model,
+    /// The token class, or what else is counted.
+    TokenClass,
+    /// The account that used it.
+    Account,
+    /// The region.
+    Region,
+    /// The IAM principal.
+    Principal,
+    /// The service tier.
+    Tier,
+    /// How inference was routed.
+    Routing,
+    /// The UTC day.
+    Day,
+}
+
+impl From<BillDimension> for Dimension {
+    fn from(dimension: BillDimension) -> Self {
+        match dimension {
+            BillDimension::Service => Self::Service,
+            BillDimension::Category => Self::Category,
+            BillDimension::Model => Self::Model,
+            BillDimension::TokenClass => Self::Meter,
+            BillDimension::Account => Self::Account,
+            BillDimension::Region => Self::Region,
+            BillDimension::Principal => Self::Principal,
+            BillDimension::Tier => Self::Tier,
+            BillDimension::Routing => Self::Routing,
+            BillDimension::Day => Self::Day,
+        }
+    }
+}
+
+/// Which of a line's costs is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[oai(rename = "CostMeasure", rename_all = "snake_case", remote = "Measure")]
+pub enum MeasureView {
+    /// As billed on the day.
+    #[default]
+    Unblended,
+    /// As billed, after private discounts.
+    NetUnblended,
+    /// Commitments spread over what they cover.
+    Amortised,
+}
+
+/// The whole bill of one currency, and the AI in it.
+#[derive(Object)]
+pub struct BillShare {
+    /// What the amounts count. Amounts of two currencies are never added.
+    pub currency: Wire<Currency>,
+    /// All lines.
+    pub total_cost: Wire<Exact>,
+    /// What is AI.
+    pub ai_cost: Wire<Exact>,
+    /// What may be AI: accelerators and the like that a tag would have to decide.
+    pub candidate_cost: Wire<Exact>,
+    /// The AI part in percent; null where the whole is not positive.
+    #[oai(nullable)]
+    pub ai_percent: Option<Wire<Exact>>,
+    /// How many lines there are.
+    pub lines: u64,
+}
+
+/// One of the dearest resources.
+#[derive(Object)]
+pub struct BillResource {
+    /// The ARN or name as billed.
+    pub resource_id: String,
+    /// The account that used it.
+    pub account: String,
+    /// The service.
+    pub service: String,
+    /// What the amount counts.
+    pub currency: Wire<Currency>,
+    /// The cost as billed.
+    pub cost: Wire<Exact>,
+}
+
+impl From<ResourceCost> for BillResource {
+    fn from(resource: ResourceCost) -> Self {
+        Self {
+            resource_id: resource.resource_id.to_string(),
+            account: resource.usage_account.to_string(),
+            service: resource.service.to_string(),
+            currency: Wire(resource.currency),
+            cost: Wire(Exact(resource.unblended)),
+        }
+    }
+}
+
+/// A delivery of a report.
+#[derive(Object)]
+#[oai(rename = "Bill")]
+pub struct BillView {
+    /// The bill.
+    pub id: Wire<BillId>,
+    /// The file's name.
+    pub name: String,
+    /// Which schema it has.
+    pub format: ReportFormatView,
+    /// The earliest day of any line; null for a bill without dates.
+    #[oai(nullable)]
+    pub first_day: Option<Wire<NaiveDate>>,
+    /// The latest day of any line.
+    #[oai(nullable)]
+    pub last_day: Option<Wire<NaiveDate>>,
+    /// How many lines were read.
+    pub lines: u64,
+    /// The whole and the AI part, currency by currency.
+    pub totals: Vec<BillShare>,
+    /// The dearest AI resources.
+    pub resources: Vec<BillResource>,
+    /// Line-item types without a rule of their own; their cost as billed was kept.
+    pub unknown_line_types: Vec<String>,
+    /// When it was read.
+    pub imported_at: DateTime<Utc>,
+    /// Since when a newer delivery of the same month counts in its place; null while it counts.
+    #[oai(nullable)]
+    pub superseded_at: Option<DateTime<Utc>>,
+}
+
+/// One row of a bill's breakdown.
+#[derive(Object)]
+#[oai(rename = "BillSlice")]
+pub struct BillSliceView {
+    /// The value of the dimension; empty for lines that have none.
+    pub group: String,
+    /// What the amounts count.
+    pub currency: Wire<Currency>,
+    /// The sum.
+    pub cost: Wire<Exact>,
+    /// The tokens behind the part that is billed by tokens.
+    pub tokens: Wire<Exact>,
+    /// The average price of a million tokens; null where nothing was billed by tokens.
+    #[oai(nullable)]
+    pub unit_cost_per_million: Option<Wire<Exact>>,
+    /// How many bill lines were added up.
+    pub lines: u64,
+}
+
+impl From<Slice> for BillSliceView {
+    fn from(slice: Slice) -> Self {
+        let rate = slice.rate_per_million().map(|rate| Wire(Exact(rate.round_dp(6))));
+        Self {
+            group: slice.key,
+            currency: Wire(slice.currency),
+            cost: Wire(Exact(slice.cost)),
+            tokens: Wire(Exact(slice.tokens)),
+            unit_cost_per_million: rate,
+            lines: slice.lines,
+        }
+    }
+}
+
+/// A bill by one dimension: its AI lines, dearest first, currency by currency.
+#[derive(Object)]
+pub struct BillBreakdown {
+    /// The rows.
+    pub items: Vec<BillSliceView>,
+}
+
+/// What one day cost by the bills.
+#[derive(Object)]
+#[oai(rename = "BillPoint")]
+pub struct BillPointView {
+    /// The UTC day.
+    pub day: Wire<NaiveDate>,
+    /// The group; null in a series without groups.
+    #[oai(nullable)]
+    pub group: Option<String>,
+    /// What the amount counts.
+    pub currency: Wire<Currency>,
+    /// The sum.
+    pub cost: Wire<Exact>,
+}
+
+/// AI spend by day as billed: every current bill, currency by currency. Days without lines are absent.
+#[derive(Object)]
+pub struct BillSeries {
+    /// The points, oldest first.
+    pub points: Vec<BillPointView>,
+}
+
+/// A bill was read.
+#[derive(ApiResponse)]
+pub enum BillCreated {
+    /// The bill.
+    #[oai(status = 201)]
+    Created(Json<BillView>),
+}
+
+pub(crate) struct BillsApi(pub(crate) Arc<ApiParts>);
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Bills")]
+impl BillsApi {
+    /// List bills
+    ///
+    /// Newest first, superseded deliveries included.
+    #[oai(path = "/bills", method = "get", operation_id = "list_bills")]
+    async fn list(
+        &self,
+        caller: Caller,
+        /// How many at most.
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<u32>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<Wire<BillId>>>,
+    ) -> Result<Json<Page<BillView>>, ApiError> {
+        let tenant = caller.require(Permission::BillsRead)?;
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let bills = conn.list_bills(cursor.0.map(|id| id.0), limit.0.saturating_add(1)).await?;
+        let mut page = Page::of(bills, limit.0, |bill| bill.id.to_string(), bill_view);
+        for view in &mut page.items {
+            view.totals = totals(&mut conn, view.id.0).await?;
+        }
+        Ok(Json(page))
+    }
+
+    /// Upload a bill
+    ///
+    /// The body is the file: legacy CUR, CUR 2.0 or FOCUS 1.x, as CSV, CSV with gzip, or Parquet, told apart by its
+    /// columns. It is read as a whole: a truncated or corrupt file names its place and changes nothing. A newer
+    /// delivery of the same month takes the older one's place.
+    #[oai(path = "/bills", method = "post", operation_id = "create_bill")]
+    async fn create(
+        &self,
+        caller: Caller,
+        /// What the file is called.
+        #[oai(validator(min_length = 1, max_length = 255))]
+        filename: Query<String>,
+        body: Binary<Body>,
+    ) -> Result<BillCreated, ApiError> {
+        let tenant = caller.require(Permission::BillsWrite)?;
+        let dir = tempfile::tempdir().map_err(|error| internal(&error))?;
+        let path = dir.path().join("upload");
+        save(body.0, &path).await?;
+        let report = self.0.bills.read(&path).await.map_err(|refused| match refused {
+            // The reader knows the file by the name we gave it; its owner knows it by another.
+            BillRefused::Unreadable(detail) => {
+                ApiError::new(ProblemCode::BillUnreadable, detail.replace("upload", &filename.0))
+            }
+            BillRefused::Engine(_) => internal(&refused),
+        })?;
+        let now = self.0.clock.now();
+        let new = NewBill { id: BillId::new(now, self.0.entropy.for_id()), name: filename.0, created_at: now };
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let bill = conn.import_bill(&new, &report).await?;
+        let mut view = bill_view(bill);
+        view.totals = totals(&mut conn, new.id).await?;
+        conn.commit().await?;
+        Ok(BillCreated::Created(Json(view)))
+    }
+
+    /// AI spend by day, as billed
+    ///
+    /// Of every bill that counts (no superseded delivery), apart by currency.
+    #[oai(path = "/bills/series", method = "get", operation_id = "get_bill_series")]
+    async fn series(
+        &self,
+        caller: Caller,
+        /// From this day.
+        from: Query<Option<Wire<NaiveDate>>>,
+        /// Before this day.
+        to: Query<Option<Wire<NaiveDate>>>,
+        /// What the points are told apart by; one sum a day without it.
+        group_by: Query<Option<BillDimension>>,
+        /// Which cost.
+        #[oai(default)]
+        measure: Query<MeasureView>,
+    ) -> Result<Json<BillSeries>, ApiError> {
+        let tenant = caller.require(Permission::BillsRead)?;
+        let filter = BillFilter {
+            bill_id: None,
+            from: from.0.map(|day| day.0),
+            to: to.0.map(|day| day.0),
+            verdict: Some(costlens_domain::classify::Verdict::Ai),
+        };
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let points = conn.bill_series(&filter, group_by.0.map(Into::into), measure.0.into()).await?;
+        let view = |point: costlens_store::BillPoint| BillPointView {
+            day: Wire(point.day),
+            group: point.group,
+            currency: Wire(point.currency),
+            cost: Wire(Exact(point.cost)),
+        };
+        Ok(Json(BillSeries { points: points.into_iter().map(view).collect() }))
+    }
+
+    /// Get one bill
+    #[oai(path = "/bills/:id", method = "get", operation_id = "get_bill")]
+    async fn get(&self, caller: Caller, id: Path<Wire<BillId>>) -> Result<Json<BillView>, ApiError> {
+        let tenant = caller.require(Permission::BillsRead)?;
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let mut view = bill_view(conn.bill(id.0.0).await?);
+        view.totals = totals(&mut conn, id.0.0).await?;
+        Ok(Json(view))
+    }
+
+    /// Break a bill down
+    ///
+    /// Its AI lines by one dimension, with unit rates.
+    #[oai(path = "/bills/:id/breakdown", method = "get", operation_id = "get_bill_breakdown")]
+    async fn breakdown(
+        &self,
+        caller: Caller,
+        id: Path<Wire<BillId>>,
+        /// By what.
+        #[oai(default)]
+        by: Query<BillDimension>,
+        /// Which cost.
+        #[oai(default)]
+        measure: Query<MeasureView>,
+        /// How many rows of each currency at most.
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "1000")))]
+        limit: Query<u32>,
+    ) -> Result<Json<BillBreakdown>, ApiError> {
+        let tenant = caller.require(Permission::BillsRead)?;
+        let mut conn = self.0.store.tenant(tenant).await?;
+        // Another tenant's bill is not found, rather than found empty.
+        let bill = conn.bill(id.0.0).await?;
+        let filter = BillFilter {
+            bill_id: Some(bill.id),
+            verdict: Some(costlens_domain::classify::Verdict::Ai),
+            ..BillFilter::default()
+        };
+        let slices = conn.bill_breakdown(&filter, by.0.into(), measure.0.into(), limit.0).await?;
+        Ok(Json(BillBreakdown { items: slices.into_iter().map(Into::into).collect() }))
+    }
+}
+
+fn bill_view(bill: Bill) -> BillView {
+    BillView {
+        id: Wire(bill.id),
+        name: bill.name,
+        format: bill.format.into(),
+        first_day: bill.first_day.map(Wire),
+        last_day: bill.last_day.map(Wire),
+        lines: bill.lines,
+        totals: Vec::new(),
+        resources: bill.resources.into_iter().map(Into::into).collect(),
+        unknown_line_types: bill.unknown_line_types,
+        imported_at: bill.created_at,
+        superseded_at: bill.superseded_at,
+    }
+}
+
+async fn totals(conn: &mut TenantConn, id: BillId) -> Result<Vec<BillShare>, ApiError> {
+    let totals = conn.bill_totals(id).await?;
+    let view = |(currency, share): (Currency, costlens_domain::bill::Share)| BillShare {
+        currency: Wire(currency),
+        total_cost: Wire(Exact(share.total)),
+        ai_cost: Wire(Exact(share.ai)),
+        candidate_cost: Wire(Exact(share.candidate)),
+        ai_percent: share.ai_percent().map(|percent| Wire(Exact(percent.round_dp(4)))),
+        lines: share.lines,
+    };
+    Ok(shares(&totals).into_iter().map(view).collect())
+}
+
+/// Writes the body to a file as it comes, so that a bill of gigabytes needs no memory.
+async fn save(body: Body, path: &FilePath) -> Result<(), ApiError> {
+    let mut file = tokio::fs::File::create(path).await.map_err(|error| internal(&error))?;
+    let mut chunks = body.into_bytes_stream();
+    loop {
+        match chunks.try_next().await {
+            Ok(Some(chunk)) => file.write_all(&chunk).await.map_err(|error| internal(&error))?,
+            Ok(None) => break,
+            Err(error) => {
+                return Err(match costlens_edge::body_refusal(&error) {
+                    Some(refused @ costlens_edge::BodyRefused::TooLarge { .. }) => {
+                        Problem::new(ProblemCode::BodyTooLarge, refused.to_string()).into()
+                    }
+                    Some(refused) => Problem::new(ProblemCode::RequestTimeout, refused.to_string()).into(),
+                    None => ApiError::new(ProblemCode::InvalidRequest, "the upload broke off"),
+                });
+            }
+        }
+    }
+    file.flush().await.map_err(|error| internal(&error))
+}
+
+fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
+    tracing::error!(error, "a bill could not be taken");
+    ApiError::new(ProblemCode::Internal, "the cause has been logged under this request's id")
+}
+
+fn default_limit() -> u32 {
+    DEFAULT_LIMIT
+}

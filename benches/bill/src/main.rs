@@ -1,0 +1,100 @@
+//! Makes a month of bill lines, and reads one while measuring itself.
+//!
+//! `bench-bill generate DIR` writes a seeded CUR 2.0 month: 116 columns with MAP columns, snappy Parquet, 16
+//! files. `bench-bill read DIR` reads it into classified daily facts and prints what that took as JSON;
+//! `scripts/bench-bill` runs it beside DuckDB over the same files.
+
+#![expect(clippy::print_stdout, reason = "a bench talks to whoever started it")]
+
+mod columns;
+mod generate;
+mod random;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use costlens_bill::{NoProgress, ReadOptions, read_bill};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a month of bill lines.
+    Generate {
+        /// The folder to write to.
+        folder: PathBuf,
+        /// How many lines in all.
+        #[arg(long, default_value_t = 8_000_000)]
+        lines: usize,
+        /// How many files.
+        #[arg(long, default_value_t = 16)]
+        files: usize,
+        /// The seed; the same seed makes the same lines.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Read a bill into classified daily facts.
+    Read {
+        /// The bill.
+        folder: PathBuf,
+        /// How many resources to name; 0 saves the pass that finds them.
+        #[arg(long, default_value_t = 25)]
+        resources: usize,
+        /// How many threads group.
+        #[arg(long, default_value_t = 2)]
+        partitions: usize,
+    },
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    match Cli::parse().command {
+        Command::Generate { folder, lines, files, seed } => {
+            std::fs::create_dir_all(&folder)?;
+            let each = lines.div_ceil(files.max(1));
+            for file in 0..files {
+                let count = each.min(lines.saturating_sub(file * each));
+                let path = folder.join(format!("bench-{:05}.snappy.parquet", file + 1));
+                generate::file(&path, count, seed.wrapping_mul(1000).wrapping_add(file as u64))?;
+                println!("{} lines in {}", count, path.display());
+            }
+        }
+        Command::Read { folder, resources, partitions } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(partitions.max(1))
+                .enable_all()
+                .build()?;
+            let started = Instant::now();
+            let options = ReadOptions { top_resources: resources, partitions, ..ReadOptions::default() };
+            let report = runtime.block_on(read_bill(&[folder], &options, &NoProgress))?;
+            let totals: Vec<serde_json::Value> = report
+                .totals
+                .iter()
+                .map(|total| {
+                    serde_json::json!({
+                        "type": total.line_item_type.as_ref(),
+                        "currency": total.currency.as_str(),
+                        "lines": total.lines,
+                        "cost": total.unblended.to_string(),
+                    })
+                })
+                .collect();
+            let told = serde_json::json!({
+                "lines": report.lines,
+                "facts": report.facts.len(),
+                "resources": report.resources.len(),
+                "milliseconds": u64::try_from(started.elapsed().as_millis())?,
+                "totals": totals,
+            });
+            println!("{told}");
+        }
+    }
+    Ok(())
+}

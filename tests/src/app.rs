@@ -1,0 +1,237 @@
+//! The real binary as a child process, with its private PostgreSQL in a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::actors::Owner;
+use crate::fake_llm::FakeLlm;
+use crate::supervised::{Supervised, signal};
+use crate::{http, place};
+
+/// A server, and the fake vendor that it takes for OpenAI and Anthropic.
+#[derive(Debug)]
+pub struct TestApp {
+    dir: PathBuf,
+    env: Vec<(String, String)>,
+    child: Option<Supervised>,
+    welcome: Value,
+    /// The vendor behind every connection without an address of its own.
+    pub llm: FakeLlm,
+    /// An address where nothing listens, though connections may name it.
+    pub nothing_there: String,
+    owns_dir: bool,
+}
+
+/// The largest request that the shared server takes.
+pub const MAX_REQUEST_BYTES: usize = 1 << 20;
+
+/// How long the shared server waits for a vendor's first word.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(4);
+
+static SHARED: LazyLock<TestApp> = LazyLock::new(|| {
+    let mut app = TestApp::prepared(&[
+        ("COSTLENS_MAX_REQUEST_BYTES", &MAX_REQUEST_BYTES.to_string()),
+        ("COSTLENS_FIRST_BYTE_TIMEOUT_MS", &FIRST_BYTE_TIMEOUT.as_millis().to_string()),
+    ]);
+    // Statics are never dropped: the supervising shell removes the directory.
+    app.owns_dir = false;
+    app.start();
+    app
+});
+
+/// The server that all tests share which need no more than a tenant of their own.
+#[must_use]
+pub fn shared() -> &'static TestApp {
+    &SHARED
+}
+
+impl TestApp {
+    /// A server of one's own, to be broken.
+    #[must_use]
+    pub fn own(settings: &[(&str, &str)]) -> Self {
+        let mut app = Self::prepared(settings);
+        app.start();
+        app
+    }
+
+    fn prepared(settings: &[(&str, &str)]) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::Builder::new().prefix("costlens-test-").tempdir().unwrap().keep();
+        // PostgreSQL refuses root: an unprivileged user must get through to its own directory below.
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let llm = FakeLlm::start();
+        let nothing_there = nobody_listens();
+        let allowed = [llm.host_port(), nothing_there.clone(), crate::aimock::host_port()].join(",");
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let own = |name: &str, value: String| (name.to_owned(), value);
+        let mut env = vec![
+            own("COSTLENS_LISTEN", "127.0.0.1:0".to_owned()),
+            own("COSTLENS_DATA_DIR", text(dir.join("data"))),
+            own("COSTLENS_KEY_FILE", text(dir.join("keys/master.key"))),
+            own("COSTLENS_ALLOW_PRIVATE_HOSTS", allowed),
+            own("COSTLENS_PROVIDER_URLS", format!("openai={0},anthropic={0}", llm.base_url())),
+            own("COSTLENS_PRINT_JSON", "true".to_owned()),
+            own("COSTLENS_LOG", "info".to_owned()),
+        ];
+        env.extend(settings.iter().map(|(name, value)| own(name, (*value).to_owned())));
+        Self { dir, env, child: None, welcome: Value::Null, llm, nothing_there, owns_dir: true }
+    }
+
+    /// Starts the server (again), over whatever the last one left.
+    pub fn start(&mut self) {
+        let binary = place::binary();
+        let command = [binary.to_str().unwrap(), "run"];
+        let log = self.dir.join("server.log");
+        let begun = Instant::now();
+        loop {
+            let remove = (!self.owns_dir).then_some(self.dir.as_path());
+            let child = Supervised::start(&command, &self.env, &log, remove);
+            let json = |line: &str| serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
+            let came_up = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| child.line(json)));
+            match came_up {
+                Ok(welcome) => {
+                    self.welcome = welcome;
+                    self.child = Some(child);
+                    return;
+                }
+                // The PostgreSQL of one that was just killed may still be stopping.
+                Err(_) if child.log_tail().contains("is in use") && begun.elapsed() < Duration::from_secs(20) => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                Err(cause) => std::panic::resume_unwind(cause),
+            }
+        }
+    }
+
+    /// Kills the server as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(child) = &self.child {
+            child.signal("KILL");
+            while child.is_alive() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        self.child = None;
+    }
+
+    /// Asks the server to stop and waits until it has.
+    pub fn stop(&mut self) {
+        self.child = None;
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.welcome["listening"].as_str().unwrap())
+    }
+
+    /// What the server printed when it came up.
+    #[must_use]
+    pub fn welcome(&self) -> &Value {
+        &self.welcome
+    }
+
+    /// The directory with the server's data.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Runs one of the binary's commands against this server's ledger; gives what it printed.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> String {
+        let output = Command::new(place::binary())
+            .args(args)
+            .env_remove("DATABASE_URL")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "costlens {args:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A new tenant's owner, signed in by a link from the command line.
+    pub async fn owner(&self, name: &str) -> Owner {
+        let tenant = self.command(&["tenants", "create", name]);
+        let link = self.sign_in_link(&tenant);
+        Owner::sign_in(&self.base_url(), &link).await
+    }
+
+    /// A fresh sign-in link.
+    #[must_use]
+    pub fn sign_in_link(&self, tenant: &str) -> String {
+        self.command(&["sign-in", "--tenant", tenant, "--public-url", &self.base_url()])
+    }
+
+    /// A plain GET without any credential.
+    pub async fn get(&self, path: &str) -> http::Answer {
+        http::send("GET", &format!("{}{path}", self.base_url()), &[], "").await
+    }
+
+    /// The process ids of the private PostgreSQL, its main process first.
+    #[must_use]
+    pub fn postgres(&self) -> Vec<u32> {
+        let Some(main) = find(&self.data_dir(), "postmaster.pid") else { panic!("no postmaster.pid") };
+        let text = std::fs::read_to_string(main).unwrap();
+        let main: u32 = text.lines().next().unwrap().trim().parse().unwrap();
+        let children = Command::new("pgrep").args(["-P", &main.to_string()]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        std::iter::once(main).chain(children.lines().filter_map(|line| line.parse().ok())).collect()
+    }
+
+    /// Stops or continues every process of PostgreSQL, as a machine that hangs would.
+    pub fn signal_postgres(&self, name: &str) {
+        for pid in self.postgres() {
+            signal(pid, name);
+        }
+    }
+
+    /// The server's own process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().pid()
+    }
+
+    /// The last lines of the server's log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        self.child.as_ref().map(Supervised::log_tail).unwrap_or_default()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.child = None;
+        if self.owns_dir {
+            let _gone = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// A file below a directory, by name.
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    for entry in std::fs::read_dir(dir).ok()?.flatten() {
+        let path = entry.path();
+        if path.file_name().is_some_and(|file| file == name) {
+            return Some(path);
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && let Some(found) = find(&path, name)
+        {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// An address that was free a moment ago.
+pub(crate) fn nobody_listens() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
