@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 fn main() {
-    #[expect(clippy::disallowed_methods, reason = "a build script is told its directories by the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a build script is told its directories by the environment"
+    )]
     let var = |name: &str| std::env::var_os(name).map(PathBuf::from).unwrap_or_default();
     let built = var("CARGO_MANIFEST_DIR").join("../console/dist");
     println!("cargo::rerun-if-changed={}", built.display());

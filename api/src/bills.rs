@@ -307,7 +307,8 @@ impl BillsApi {
             BillRefused::Engine(_) => internal(&refused),
         })?;
         let now = self.0.clock.now();
-        let new = NewBill { id: BillId::new(now, self.0.entropy.for_id()), name: filename.0, created_at: now };
+        let new =
+            NewBill { id: BillId::new(now, self.0.entropy.for_id()), name: filename.0, created_at: now };
         let mut conn = self.0.store.tenant(tenant).await?;
         let bill = conn.import_bill(&new, &report).await?;
         let mut view = bill_view(bill);

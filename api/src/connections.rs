@@ -146,6 +146,7 @@ pub(crate) struct ConnectionsApi(pub(crate) Arc<ApiParts>);
 impl ConnectionsApi {
     /// List the providers that can be connected
     #[oai(path = "/providers", method = "get", operation_id = "list_providers")]
+    #[expect(clippy::unused_async, reason = "every operation is asynchronous in the framework")]
     async fn providers(&self, caller: Caller) -> Result<Json<Providers>, ApiError> {
         caller.require(Permission::ConnectionsRead)?;
         let connectable = PROVIDERS.iter().filter(|provider| provider.connectable());
@@ -187,7 +188,8 @@ impl ConnectionsApi {
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let claimed =
-            idempotent::claim(&mut conn, "create_connection", idempotency_key.0.as_ref(), &body.0, now).await?;
+            idempotent::claim(&mut conn, "create_connection", idempotency_key.0.as_ref(), &body.0, now)
+                .await?;
         let claim = match claimed {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(ConnectionCreated::Created(Json(idempotent::again(&json)?))),
@@ -267,9 +269,11 @@ impl ConnectionsApi {
         let Some(base_url) = &body.base_url else { return Ok(None) };
         match EndpointUrl::parse(base_url, &self.0.egress_policy) {
             Ok(endpoint) => Ok(Some(endpoint.as_str().to_owned())),
-            Err(refused) => Err(costlens_domain::Problem::new(ProblemCode::EndpointRefused, refused.to_string())
-                .field("/base_url", refused.to_string())
-                .into()),
+            Err(refused) => {
+                Err(costlens_domain::Problem::new(ProblemCode::EndpointRefused, refused.to_string())
+                    .field("/base_url", refused.to_string())
+                    .into())
+            }
         }
     }
 }

@@ -66,7 +66,7 @@ fn wants_html(request: &Request) -> bool {
 }
 
 fn missing() -> Response {
-    problem_response(Problem::new(ProblemCode::NotFound, "there is nothing at this address"))
+    problem_response(&Problem::new(ProblemCode::NotFound, "there is nothing at this address"))
 }
 
 /// The kinds of files that the console is built of.

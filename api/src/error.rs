@@ -55,42 +55,45 @@ impl From<Problem> for ProblemBody {
     }
 }
 
+/// A problem in an answer; boxed, because it is large and rare.
+pub type Told = Json<Box<ProblemBody>>;
+
 /// Every way in which an operation can fail.
 #[derive(Debug, ApiResponse)]
 pub enum ApiError {
     /// The request is not what the operation wants.
     #[oai(status = 400, content_type = "application/problem+json")]
-    Invalid(Json<ProblemBody>),
+    Invalid(Told),
     /// No valid credential.
     #[oai(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(Json<ProblemBody>),
+    Unauthenticated(Told),
     /// The caller may not do this.
     #[oai(status = 403, content_type = "application/problem+json")]
-    Forbidden(Json<ProblemBody>),
+    Forbidden(Told),
     /// There is no such thing, or the caller may not know of it.
     #[oai(status = 404, content_type = "application/problem+json")]
-    NotFound(Json<ProblemBody>),
+    NotFound(Told),
     /// The present state forbids it.
     #[oai(status = 409, content_type = "application/problem+json")]
-    Conflict(Json<ProblemBody>),
+    Conflict(Told),
     /// The body is too large.
     #[oai(status = 413, content_type = "application/problem+json")]
-    TooLarge(Json<ProblemBody>),
+    TooLarge(Told),
     /// The content type is not one the operation reads.
     #[oai(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(Json<ProblemBody>),
+    UnsupportedMediaType(Told),
     /// Well-formed, and yet not possible.
     #[oai(status = 422, content_type = "application/problem+json")]
-    Unprocessable(Json<ProblemBody>),
+    Unprocessable(Told),
     /// Too many requests.
     #[oai(status = 429, content_type = "application/problem+json")]
-    TooMany(Json<ProblemBody>),
+    TooMany(Told),
     /// Something broke on our side.
     #[oai(status = 500, content_type = "application/problem+json")]
-    Internal(Json<ProblemBody>),
+    Internal(Told),
     /// Not now: try again later.
     #[oai(status = 503, content_type = "application/problem+json")]
-    Unavailable(Json<ProblemBody>),
+    Unavailable(Told),
 }
 
 impl From<Problem> for ApiError {
@@ -108,7 +111,7 @@ impl From<Problem> for ApiError {
             503 => Self::Unavailable,
             _ => Self::Internal,
         };
-        variant(Json(problem.into()))
+        variant(Json(Box::new(problem.into())))
     }
 }
 
@@ -155,11 +158,9 @@ impl From<StoreError> for ApiError {
 }
 
 /// A problem as an HTTP answer, for what fails outside of an operation.
-pub(crate) fn problem_response(problem: Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = serde_json::to_string(&problem).unwrap_or_default();
-    let mut response = body.with_content_type("application/problem+json").with_status(status).into_response();
-    if status == StatusCode::UNAUTHORIZED {
+pub(crate) fn problem_response(problem: &Problem) -> Response {
+    let mut response = costlens_edge::problem_response(problem);
+    if response.status() == StatusCode::UNAUTHORIZED {
         let value = poem::http::HeaderValue::from_static("Bearer");
         response.headers_mut().insert(poem::http::header::WWW_AUTHENTICATE, value);
     }
@@ -182,9 +183,7 @@ pub(crate) async fn told_of_request(mut response: Response, id: Option<RequestId
 
 /// The framework's own errors as problems. Poem's texts name internals, so none of them is shown.
 pub(crate) fn framework_error(error: poem::Error) -> Response {
-    use poem::error::{
-        MethodNotAllowedError, NotFoundError, ParsePathError, ParseQueryError, ReadBodyError,
-    };
+    use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError, ParseQueryError, ReadBodyError};
     use poem_openapi::error as oai;
 
     if error.is_from_response() {
@@ -205,7 +204,9 @@ pub(crate) fn framework_error(error: poem::Error) -> Response {
         Problem::new(ProblemCode::UnsupportedMediaType, "this operation does not read that content type")
     } else if let Some(wrong) = error.downcast_ref::<ReadBodyError>() {
         match wrong {
-            ReadBodyError::PayloadTooLarge => Problem::new(ProblemCode::BodyTooLarge, "the body is too large"),
+            ReadBodyError::PayloadTooLarge => {
+                Problem::new(ProblemCode::BodyTooLarge, "the body is too large")
+            }
             _ => Problem::new(ProblemCode::InvalidRequest, "the body could not be read"),
         }
     } else if error.is::<NotFoundError>() {
@@ -218,12 +219,13 @@ pub(crate) fn framework_error(error: poem::Error) -> Response {
         tracing::error!(%error, "an operation failed");
         Problem::new(ProblemCode::Internal, "the cause has been logged under this request's id")
     };
-    problem_response(problem)
+    problem_response(&problem)
 }
 
 /// The first line of what a payload lacks, without type names.
 fn payload_detail(reason: &str) -> String {
-    let words: String = reason.replace("failed to parse ", "").chars().filter(|c| *c != '"').take(200).collect();
+    let words: String =
+        reason.replace("failed to parse ", "").chars().filter(|c| *c != '"').take(200).collect();
     let names_types = words.contains('_') && words.contains("::");
     if names_types || words.trim().is_empty() { "the body is not valid".to_owned() } else { words }
 }

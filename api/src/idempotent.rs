@@ -4,7 +4,7 @@
 //! same answer again; another body under the same key is refused.
 
 use costlens_domain::ProblemCode;
-use costlens_store::{Idempotent, IdempotencyKey, StoredAnswer, TenantConn};
+use costlens_store::{IdempotencyKey, Idempotent, StoredAnswer, TenantConn};
 use costlens_vault::TokenHash;
 use poem_openapi::types::ToJSON;
 

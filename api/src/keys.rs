@@ -180,14 +180,15 @@ impl KeysApi {
         }
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
-        let claim =
-            match idempotent::claim(&mut conn, "create_key", idempotency_key.0.as_ref(), &body.0, now).await? {
-                Claimed::First(claim) => claim,
-                Claimed::Again(_) => {
-                    let detail = "the key was made by an earlier call; its secret was shown then and only then";
-                    return Err(ApiError::new(ProblemCode::Conflict, detail));
-                }
-            };
+        let claim = match idempotent::claim(&mut conn, "create_key", idempotency_key.0.as_ref(), &body.0, now)
+            .await?
+        {
+            Claimed::First(claim) => claim,
+            Claimed::Again(_) => {
+                let detail = "the key was made by an earlier call; its secret was shown then and only then";
+                return Err(ApiError::new(ProblemCode::Conflict, detail));
+            }
+        };
         let secret = SecretToken::generate(API_KEY_PREFIX, &*self.0.entropy);
         let new = NewApiKey {
             id: ApiKeyId::new(now, self.0.entropy.for_id()),

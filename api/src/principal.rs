@@ -107,17 +107,17 @@ pub(crate) struct Gate {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-fn refuse(problem: Problem) -> poem::Error {
+fn refuse(problem: &Problem) -> poem::Error {
     poem::Error::from_response(problem_response(problem))
 }
 
 fn unavailable(error: &StoreError) -> poem::Error {
     tracing::warn!(error = error as &dyn std::error::Error, "a credential cannot be checked");
-    refuse(Problem::new(ProblemCode::DatabaseUnavailable, "the credential cannot be checked now; try again"))
+    refuse(&Problem::new(ProblemCode::DatabaseUnavailable, "the credential cannot be checked now; try again"))
 }
 
 fn gate(request: &Request) -> poem::Result<&Gate> {
-    request.data::<Gate>().ok_or_else(|| refuse(Problem::new(ProblemCode::Internal, "the gate is missing")))
+    request.data::<Gate>().ok_or_else(|| refuse(&Problem::new(ProblemCode::Internal, "the gate is missing")))
 }
 
 /// A page of another origin may not act with this cookie, even where a browser would send it along.
@@ -132,12 +132,13 @@ fn is_of_another_origin(request: &Request) -> bool {
 
 async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Principal> {
     let gate = gate(request)?;
-    let invalid = || refuse(Problem::new(ProblemCode::SessionInvalid, "sign in again"));
+    let invalid = || refuse(&Problem::new(ProblemCode::SessionInvalid, "sign in again"));
     if is_of_another_origin(request) {
-        return Err(refuse(Problem::new(ProblemCode::Forbidden, "the call comes from another origin")));
+        return Err(refuse(&Problem::new(ProblemCode::Forbidden, "the call comes from another origin")));
     }
     let mut conn = gate.store.system().await.map_err(|error| unavailable(&error))?;
-    let session = conn.session_by_hash(&TokenHash::of(&cookie.key).0).await.map_err(|error| unavailable(&error))?;
+    let session =
+        conn.session_by_hash(&TokenHash::of(&cookie.key).0).await.map_err(|error| unavailable(&error))?;
     let session = session.filter(|session| session.is_valid_at(gate.clock.now())).ok_or_else(invalid)?;
     Ok(Principal { tenant_id: session.tenant_id, who: Who::Session(session.id, session.expires_at) })
 }
@@ -147,9 +148,9 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
     let mut conn = gate.store.system().await.map_err(|error| unavailable(&error))?;
     let key = conn.key_by_hash(&TokenHash::of(&bearer.token).0).await.map_err(|error| unavailable(&error))?;
     match key {
-        None => Err(refuse(Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
+        None => Err(refuse(&Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
         Some(key) if key.revoked_at.is_some() => {
-            Err(refuse(Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
+            Err(refuse(&Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
         }
         Some(key) => Ok(Principal { tenant_id: key.tenant_id, who: Who::Key(key.id) }),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use costlens_domain::request::{Outcome, RequestFact};
-use costlens_domain::{ApiKeyId, ConnectionId, Currency, RequestId, TokenClass, Usd, Usage};
+use costlens_domain::{ApiKeyId, ConnectionId, Currency, RequestId, TokenClass, Usage, Usd};
 use costlens_store::RequestFilter;
 use futures_util::StreamExt as _;
 use poem::Body;
@@ -265,6 +265,7 @@ impl RequestsApi {
     /// Every row that the filter lets through, newest first, streamed as it is read. An export that breaks in the
     /// middle ends its connection early: a whole answer is a whole export.
     #[expect(clippy::too_many_arguments, reason = "each is one query parameter of the contract")]
+    #[expect(clippy::unused_async, reason = "every operation is asynchronous in the framework")]
     #[oai(path = "/requests/export", method = "get", operation_id = "export_requests")]
     async fn export(
         &self,

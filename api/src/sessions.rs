@@ -94,7 +94,10 @@ impl SessionsApi {
             "{SESSION_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}",
             token.reveal()
         );
-        Ok(SignedIn::Created(Json(self.view(session.id, session.tenant_id, session.expires_at).await?), cookie))
+        Ok(SignedIn::Created(
+            Json(self.view(session.id, session.tenant_id, session.expires_at).await?),
+            cookie,
+        ))
     }
 
     /// Who is signed in

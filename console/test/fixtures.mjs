@@ -178,11 +178,11 @@ export function makeSeries(from, to, interval, groupBy) {
 
 export function makeBillSeries(from, to, groupBy) {
   const random = seeded(11);
-  const groups = groupBy === "none" ? [null] : ["Claude Sonnet 4.5", "Claude Haiku 4.5", "Amazon Nova Pro"];
+  const groups = groupBy ? ["Claude Sonnet 4.5", "Claude Haiku 4.5", "Amazon Nova Pro"] : [null];
   const points = [];
   for (let day = Date.parse(from); day < Math.min(Date.parse(to), Date.now() - DAY); day += DAY) {
     for (const [rank, group] of groups.entries()) {
-      const cost = (14 + random() * 6) / (groupBy === "none" ? 1 : rank + 1.6);
+      const cost = (14 + random() * 6) / (groupBy ? rank + 1.6 : 1);
       points.push({ day: new Date(day).toISOString().slice(0, 10), group, currency: "USD", cost: cost.toFixed(6) });
     }
   }
@@ -202,55 +202,65 @@ export function makeBreakdown(by) {
 export const BILLS = [
   {
     id: "bil_01",
-    filename: "cur2-acme-2026-10.snappy.parquet",
+    name: "cur2-acme-2026-10.snappy.parquet",
     format: "cur2",
-    period_start: "2026-10-01T00:00:00Z",
-    period_end: "2026-11-01T00:00:00Z",
+    first_day: "2026-10-01",
+    last_day: "2026-10-31",
     lines: 1_204_331,
-    totals: [{ currency: "USD", total_cost: "84211.3372", ai_cost: "12904.118235", candidate_cost: "3120.55", unclassified_cost: "41.02" }],
+    totals: [{ currency: "USD", total_cost: "84211.3372", ai_cost: "12904.118235", candidate_cost: "3120.55", ai_percent: "15.32", lines: 1_204_331 }],
+    resources: [
+      { resource_id: "arn:aws:sagemaker:us-east-1:111122223333:endpoint/ranking-v3", account: "111122223333", service: "sagemaker", currency: "USD", cost: "1140.22" },
+      { resource_id: "i-0a1b2c3d4e5f60718", account: "444455556666", service: "ec2", currency: "USD", cost: "980.4" },
+    ],
+    unknown_line_types: ["PrivateRateDiscount"],
+    superseded_at: null,
     imported_at: new Date(Date.now() - 3 * HOUR).toISOString(),
   },
   {
     id: "bil_02",
-    filename: "focus-two-currencies.csv.gz",
-    format: "focus_1_0",
-    period_start: "2026-09-01T00:00:00Z",
-    period_end: "2026-10-01T00:00:00Z",
+    name: "focus-two-currencies.csv.gz",
+    format: "focus",
+    first_day: "2026-09-01",
+    last_day: "2026-09-30",
     lines: 48_112,
     totals: [
-      { currency: "USD", total_cost: "9120.10", ai_cost: "1204.50", candidate_cost: "0", unclassified_cost: "0" },
-      { currency: "EUR", total_cost: "2210.00", ai_cost: "310.2", candidate_cost: "12", unclassified_cost: "3.5" },
+      { currency: "USD", total_cost: "9120.10", ai_cost: "1204.50", candidate_cost: "0", ai_percent: "13.2", lines: 40_000 },
+      { currency: "EUR", total_cost: "2210.00", ai_cost: "310.2", candidate_cost: "12", ai_percent: "14", lines: 8_112 },
     ],
+    resources: [],
+    unknown_line_types: [],
+    superseded_at: null,
     imported_at: new Date(Date.now() - 2 * DAY).toISOString(),
   },
 ];
 
 const VIEW_GROUPS = {
-  service: ["Amazon Bedrock", "Amazon SageMaker", "AWS Marketplace models", "Amazon Textract", "Amazon Transcribe"],
+  service: ["bedrock", "sagemaker", "textract", "transcribe"],
+  category: ["inference", "provisioned", "managed_api", "other"],
+  principal: ["arn:aws:iam::111122223333:role/checkout", ""],
   model: ["Claude Sonnet 4.5", "Claude Haiku 4.5", "Amazon Nova Pro", "Llama 3.3 70B", "Titan Embeddings V2", ""],
   token_class: ["output", "fresh_input", "cache_write_5m", "cache_read", "provisioned_throughput"],
   account: ["111122223333", "444455556666", "777788889999"],
   region: ["us-east-1", "eu-central-1", "us-west-2"],
 };
 
-export function makeBillBreakdown(bill, by, currency) {
-  const total = bill.totals.find((one) => one.currency === currency) ?? bill.totals[0];
-  const whole = Number(total.ai_cost);
+export function makeBillBreakdown(bill, by) {
   const groups = VIEW_GROUPS[by];
   const weights = groups.map((_, at) => 1 / (at + 1.1) ** 1.5);
   const sum = weights.reduce((a, b) => a + b, 0);
-  return {
-    currency: total.currency,
-    items: groups.map((group, at) => {
-      const cost = (whole * weights[at]) / sum;
-      const counted = by === "model" || by === "token_class";
+  const counted = by === "model" || by === "token_class";
+  const items = bill.totals.flatMap(({ currency, ai_cost }) =>
+    groups.map((group, at) => {
+      const cost = (Number(ai_cost) * weights[at]) / sum;
       return {
         group,
+        currency,
         cost: cost.toFixed(6),
-        tokens: counted ? Math.floor(cost * 210_000) : null,
+        tokens: counted ? String(Math.floor(cost * 210_000)) : "0",
         unit_cost_per_million: counted ? (1e6 / 210_000).toFixed(4) : null,
-        share: (weights[at] / sum).toFixed(6),
+        lines: 900 - at * 70,
       };
     }),
-  };
+  );
+  return { items };
 }

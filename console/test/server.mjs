@@ -114,17 +114,13 @@ async function answer(world, request, url) {
     const body = await bodyOf(request);
     await new Promise((done) => setTimeout(done, 400));
     if (body.includes("garbage")) return problem("bill_unreadable", 422, "The bill cannot be read", `${query.get("filename")}, line 1: no column is known from a Cost and Usage Report or FOCUS.`);
-    const bill = { ...BILLS[0], id: `bil_${world.bills.length + 1}x`, filename: query.get("filename"), imported_at: new Date().toISOString() };
+    const bill = { ...BILLS[0], id: `bil_${world.bills.length + 1}x`, name: query.get("filename"), imported_at: new Date().toISOString() };
     world.bills.unshift(bill);
     return ok(bill, 201);
   }
   const billPath = /^\/bills\/(\w+)(\/breakdown)?$/.exec(path);
   const bill = billPath && world.bills.find(({ id }) => id === billPath[1]);
-  if (bill && method === "DELETE") {
-    world.bills = world.bills.filter((one) => one !== bill);
-    return { status: 204 };
-  }
-  if (bill) return ok(billPath[2] ? makeBillBreakdown(bill, query.get("by") ?? "service", query.get("currency")) : bill);
+  if (bill) return ok(billPath[2] ? makeBillBreakdown(bill, query.get("by") ?? "service") : bill);
   return problem("not_found", 404, "There is no such thing", `${method} ${path}`);
 }
 

@@ -77,7 +77,9 @@ fn lift_defaults(node: &mut Map<String, Value>, version: SpecVersion) {
     let Some(Value::Array(parts)) = node.get("allOf") else { return };
     let reference = parts.iter().find_map(|part| part.get("$ref").cloned());
     let plain = parts.iter().all(|part| {
-        part.as_object().is_some_and(|part| part.keys().all(|key| ["$ref", "default", "description", "nullable"].contains(&key.as_str())))
+        part.as_object().is_some_and(|part| {
+            part.keys().all(|key| ["$ref", "default", "description", "nullable"].contains(&key.as_str()))
+        })
     });
     let (Some(reference), true) = (reference, plain) else { return };
     let mut extra = Map::new();

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ const START: Duration = Duration::from_secs(90);
 pub(crate) struct Supervised {
     shell: Child,
     pid: u32,
-    lines: Receiver<String>,
+    lines: Mutex<Receiver<String>>,
     log: PathBuf,
 }
 
@@ -61,7 +62,7 @@ impl Supervised {
                 }
             }
         });
-        let mut child = Self { shell, pid: 0, lines, log: log.to_owned() };
+        let mut child = Self { shell, pid: 0, lines: Mutex::new(lines), log: log.to_owned() };
         let first = child.line(|line| line.starts_with("pid ").then(|| line.to_owned()));
         child.pid = first[4..].parse().unwrap();
         child
@@ -70,8 +71,9 @@ impl Supervised {
     /// The first line of output that `pick` takes; panics with the log when the child ends without one.
     pub(crate) fn line<T>(&self, mut pick: impl FnMut(&str) -> Option<T>) -> T {
         let begun = Instant::now();
+        let lines = self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         loop {
-            match self.lines.recv_timeout(Duration::from_millis(50)) {
+            match lines.recv_timeout(Duration::from_millis(50)) {
                 Ok(line) => {
                     if let Some(picked) = pick(&line) {
                         return picked;

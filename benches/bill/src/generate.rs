@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, Float64Builder, MapBuilder, RecordBatch, StringBuilder, TimestampMillisecondArray, new_null_array,
+    ArrayRef, Float64Builder, MapBuilder, RecordBatch, StringBuilder, TimestampMillisecondArray,
+    new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -32,7 +33,7 @@ const HOUR: i64 = 3_600_000;
 /// What a line is about.
 struct Line {
     product: &'static str,
-    name: String,
+    name: &'static str,
     family: &'static str,
     usage_type: String,
     operation: &'static str,
@@ -71,8 +72,13 @@ const MODELS: [&str; 12] = [
     "TitanEmbeddingV2-Text",
     "DeepSeek-R1",
 ];
-const CLASSES: [&str; 5] =
-    ["input-tokens", "output-tokens", "cache-read-input-token-count", "input-tokens-batch", "output-tokens-flex"];
+const CLASSES: [&str; 5] = [
+    "input-tokens",
+    "output-tokens",
+    "cache-read-input-token-count",
+    "input-tokens-batch",
+    "output-tokens-flex",
+];
 const EDITIONS: [(&str, &str); 4] = [
     ("5prodffvjxvh4ltq64aaaaaaa", "Claude Opus 5 (Amazon Bedrock Edition)"),
     ("7zgyu5r4aaaaaaaaaaaaaaaaa", "Claude Sonnet 4.6 (Amazon Bedrock Edition)"),
@@ -87,9 +93,11 @@ const COUNTS: [&str; 6] = [
     "InputTokenCount_Global",
     "OutputTokenCount_Global",
 ];
-const FAMILIES: [&str; 12] = ["m5", "m6i", "m7g", "c5", "c6i", "c7g", "r5", "r6g", "t3", "t4g", "i4i", "x2gd"];
+const FAMILIES: [&str; 12] =
+    ["m5", "m6i", "m7g", "c5", "c6i", "c7g", "r5", "r6g", "t3", "t4g", "i4i", "x2gd"];
 const SIZES: [&str; 7] = ["medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "16xlarge"];
-const GPUS: [&str; 6] = ["p5.48xlarge", "p4d.24xlarge", "g5.xlarge", "g6.12xlarge", "trn1.32xlarge", "inf2.xlarge"];
+const GPUS: [&str; 6] =
+    ["p5.48xlarge", "p4d.24xlarge", "g5.xlarge", "g6.12xlarge", "trn1.32xlarge", "inf2.xlarge"];
 const OTHERS: [(&str, &str, &str); 10] = [
     ("AmazonS3", "TimedStorage-ByteHrs", "GB-Mo"),
     ("AmazonS3", "Requests-Tier1", "Requests"),
@@ -112,7 +120,7 @@ fn line(random: &mut Random) -> Option<Line> {
     let (prefix, region) = *pick(random, &REGIONS)?;
     let mut line = Line {
         product: "AmazonEC2",
-        name: String::new(),
+        name: "",
         family: "Compute Instance",
         usage_type: String::new(),
         operation: "RunInstances",
@@ -132,7 +140,7 @@ fn line(random: &mut Random) -> Option<Line> {
     match random.below(1000) {
         0..=69 => {
             line.product = "AmazonBedrock";
-            line.name = "Amazon Bedrock".to_owned();
+            line.name = "Amazon Bedrock";
             line.family = "Amazon Bedrock";
             line.operation = "InvokeModelInference";
             line.unit = "1K tokens";
@@ -142,7 +150,7 @@ fn line(random: &mut Random) -> Option<Line> {
         70..=109 => {
             let (code, name) = *pick(random, &EDITIONS)?;
             line.product = code;
-            line.name = name.to_owned();
+            line.name = name;
             line.family = "Amazon Bedrock";
             line.operation = "Usage";
             line.unit = "Units";
@@ -153,11 +161,13 @@ fn line(random: &mut Random) -> Option<Line> {
             line.product = "AmazonSageMaker";
             line.family = "ML Instance";
             let component = *pick(random, &["Host", "Train", "Notebk", "Processing"])?;
-            line.usage_type = format!("{prefix}-{component}:ml.{}.{}", pick(random, &FAMILIES)?, pick(random, &SIZES)?);
+            line.usage_type =
+                format!("{prefix}-{component}:ml.{}.{}", pick(random, &FAMILIES)?, pick(random, &SIZES)?);
         }
         125..=134 => line.usage_type = format!("{prefix}-BoxUsage:{}", pick(random, &GPUS)?),
         135..=499 => {
-            line.usage_type = format!("{prefix}-BoxUsage:{}.{}", pick(random, &FAMILIES)?, pick(random, &SIZES)?);
+            line.usage_type =
+                format!("{prefix}-BoxUsage:{}.{}", pick(random, &FAMILIES)?, pick(random, &SIZES)?);
             line.kind = match random.below(10) {
                 0 | 1 => "SavingsPlanCoveredUsage",
                 2 => "DiscountedUsage",
@@ -220,13 +230,17 @@ fn data_type(typed: Typed) -> DataType {
 fn column(name: &str, typed: Typed, lines: &[Line]) -> ArrayRef {
     match typed {
         Typed::Text => texts(name, lines),
-        Typed::Time => Arc::new(lines.iter().map(|line| Some(time(name, line))).collect::<TimestampMillisecondArray>()),
+        Typed::Time => {
+            Arc::new(lines.iter().map(|line| Some(time(name, line))).collect::<TimestampMillisecondArray>())
+        }
         Typed::Number => numbers(name, lines),
         Typed::Map => maps(name, lines),
         Typed::NumberMap => {
             let mut out = MapBuilder::new(None, StringBuilder::new(), Float64Builder::new());
             // Both builders are as long as each other: nothing was appended to either.
-            lines.iter().for_each(|_| drop(out.append(true)));
+            for _ in lines {
+                drop(out.append(true));
+            }
             Arc::new(out.finish())
         }
     }
@@ -249,19 +263,27 @@ fn texts(name: &str, lines: &[Line]) -> ArrayRef {
                 let [a, b, c, d] = line.id;
                 out.append_value(format!("{a:016x}{b:016x}{c:016x}{:04x}", d & 0xffff));
             }
-            "identity_time_interval" => out.append_value(format!("2026-10-{:02}T{:02}:00:00Z", line.hour / 24 + 1, line.hour % 24)),
+            "identity_time_interval" => {
+                out.append_value(format!("2026-10-{:02}T{:02}:00:00Z", line.hour / 24 + 1, line.hour % 24))
+            }
             "bill_bill_type" => out.append_value("Anniversary"),
             "bill_billing_entity" => out.append_value(line.entity),
-            "bill_invoicing_entity" | "line_item_legal_entity" => out.append_value("Amazon Web Services, Inc."),
+            "bill_invoicing_entity" | "line_item_legal_entity" => {
+                out.append_value("Amazon Web Services, Inc.")
+            }
             "bill_payer_account_id" => out.append_value("100000000000"),
             "bill_payer_account_name" => out.append_value("payer"),
-            "line_item_usage_account_id" => out.append_value(format!("{}", 100_000_000_000 + line.account * 7919)),
+            "line_item_usage_account_id" => {
+                out.append_value(format!("{}", 100_000_000_000 + line.account * 7919))
+            }
             "line_item_usage_account_name" => out.append_value(format!("acct-{:02}", line.account)),
             "line_item_line_item_type" => out.append_value(line.kind),
             "line_item_product_code" | "product_servicecode" => out.append_value(line.product),
             "line_item_usage_type" | "product_usagetype" => out.append_value(&line.usage_type),
             "line_item_operation" | "product_operation" => out.append_value(line.operation),
-            "line_item_availability_zone" | "product_region_code" | "product_location" => out.append_value(line.region),
+            "line_item_availability_zone" | "product_region_code" | "product_location" => {
+                out.append_value(line.region)
+            }
             "line_item_resource_id" => out.append_value(format!(
                 "arn:aws:service:{}:{}:resource/r-{:017x}",
                 line.region,
@@ -271,19 +293,27 @@ fn texts(name: &str, lines: &[Line]) -> ArrayRef {
             "line_item_currency_code" | "pricing_currency" => out.append_value("USD"),
             "line_item_line_item_description" => match line.unit {
                 "1K tokens" => out.append_value("$0.000060 per 1K tokens"),
-                "Units" => out.append_value(format!("AWS Marketplace software usage|{}|Million Tokens Regional", line.region)),
+                "Units" => out.append_value(format!(
+                    "AWS Marketplace software usage|{}|Million Tokens Regional",
+                    line.region
+                )),
                 _ => out.append_value(format!("per {} of {}", line.unit, line.usage_type)),
             },
             "line_item_unblended_rate" | "line_item_blended_rate" | "pricing_public_on_demand_rate" => {
                 out.append_value(format!("0.{:010}", line.cents % 997));
             }
-            "pricing_rate_code" => out.append_value(format!("SKU{:011}.JRTCKXETXF.6YS6EN2CT7", line.cents % 4999)),
+            "pricing_rate_code" => {
+                out.append_value(format!("SKU{:011}.JRTCKXETXF.6YS6EN2CT7", line.cents % 4999))
+            }
             "product_sku" => out.append_value(format!("SKU{:011}", line.cents % 4999)),
             "pricing_term" => out.append_value("OnDemand"),
             "pricing_unit" => out.append_value(line.unit),
             "product_product_family" if !line.family.is_empty() => out.append_value(line.family),
             "line_item_iam_principal" if line.unit == "1K tokens" || line.unit == "Units" => {
-                out.append_value(format!("arn:aws:sts::100000000000:assumed-role/App/session-{}", line.team * 16 + line.account % 16));
+                out.append_value(format!(
+                    "arn:aws:sts::100000000000:assumed-role/App/session-{}",
+                    line.team * 16 + line.account % 16
+                ));
             }
             _ => out.append_null(),
         }
@@ -291,15 +321,23 @@ fn texts(name: &str, lines: &[Line]) -> ArrayRef {
     Arc::new(out.finish())
 }
 
-#[expect(clippy::disallowed_types, clippy::cast_precision_loss, reason = "exports carry amounts as binary numbers")]
+#[expect(
+    clippy::disallowed_types,
+    clippy::cast_precision_loss,
+    reason = "exports carry amounts as binary numbers"
+)]
 fn numbers(name: &str, lines: &[Line]) -> ArrayRef {
     let cost = |line: &Line| line.cents as f64 / 1e6;
     let value = |line: &Line| -> Option<f64> {
         match name {
-            "line_item_unblended_cost" | "line_item_blended_cost" | "pricing_public_on_demand_cost" => Some(cost(line)),
+            "line_item_unblended_cost" | "line_item_blended_cost" | "pricing_public_on_demand_cost" => {
+                Some(cost(line))
+            }
             "line_item_net_unblended_cost" => Some(line.cents as f64 * 93.0 / 1e8),
             "line_item_usage_amount" => Some(line.usage as f64 / 1e4),
-            "savings_plan_savings_plan_effective_cost" if line.kind == "SavingsPlanCoveredUsage" => Some(cost(line) * 0.7),
+            "savings_plan_savings_plan_effective_cost" if line.kind == "SavingsPlanCoveredUsage" => {
+                Some(cost(line) * 0.7)
+            }
             "reservation_effective_cost" if line.kind == "DiscountedUsage" => Some(cost(line) * 0.6),
             _ => None,
         }
@@ -308,7 +346,9 @@ fn numbers(name: &str, lines: &[Line]) -> ArrayRef {
         return new_null_array(&DataType::Float64, lines.len());
     }
     let mut out = Float64Builder::with_capacity(lines.len());
-    lines.iter().for_each(|line| out.append_option(value(line)));
+    for line in lines {
+        out.append_option(value(line));
+    }
     Arc::new(out.finish())
 }
 
@@ -323,7 +363,7 @@ fn maps(name: &str, lines: &[Line]) -> ArrayRef {
             "product" => {
                 add("region", line.region);
                 if !line.name.is_empty() {
-                    add("product_name", &line.name);
+                    add("product_name", line.name);
                 }
                 if !line.model.is_empty() {
                     add("model", line.model);

@@ -4,6 +4,89 @@
  */
 
 export interface paths {
+    "/api/v1/bills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List bills
+         * @description Newest first, superseded deliveries included.
+         */
+        get: operations["list_bills"];
+        put?: never;
+        /**
+         * Upload a bill
+         * @description The body is the file: legacy CUR, CUR 2.0 or FOCUS 1.x, as CSV, CSV with gzip, or Parquet, told apart by its
+         *     columns. It is read as a whole: a truncated or corrupt file names its place and changes nothing. A newer
+         *     delivery of the same month takes the older one's place.
+         */
+        post: operations["create_bill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * AI spend by day, as billed
+         * @description Of every bill that counts (no superseded delivery), apart by currency.
+         */
+        get: operations["get_bill_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get one bill */
+        get: operations["get_bill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/{id}/breakdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Break a bill down
+         * @description Its AI lines by one dimension, with unit rates.
+         */
+        get: operations["get_bill_breakdown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections": {
         parameters: {
             query?: never;
@@ -241,74 +324,208 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/bills": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["list_bills"];
-        put?: never;
-        post: operations["import_bill"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/bills/series": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_bill_series"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/bills/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_bill"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/bills/{id}/breakdown": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_bill_breakdown"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Bill
+         * @description A delivery of a report.
+         */
+        Bill: {
+            /**
+             * Format: date
+             * @description The earliest day of any line; null for a bill without dates.
+             * @example 2026-11-01
+             */
+            first_day?: string | null;
+            /** @description Which schema it has. */
+            format: components["schemas"]["ReportFormat"];
+            /**
+             * Format: bill-id
+             * @description The bill.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            imported_at: string;
+            /**
+             * Format: date
+             * @description The latest day of any line.
+             * @example 2026-11-01
+             */
+            last_day?: string | null;
+            /**
+             * Format: uint64
+             * @description How many lines were read.
+             */
+            lines: number;
+            /** @description The file's name. */
+            name: string;
+            /** @description The dearest AI resources. */
+            resources: components["schemas"]["BillResource"][];
+            /**
+             * Format: date-time
+             * @description Since when a newer delivery of the same month counts in its place; null while it counts.
+             */
+            superseded_at?: string | null;
+            /** @description The whole and the AI part, currency by currency. */
+            totals: components["schemas"]["BillShare"][];
+            /** @description Line-item types without a rule of their own; their cost as billed was kept. */
+            unknown_line_types: string[];
+        };
+        /**
+         * BillBreakdown
+         * @description A bill by one dimension: its AI lines, dearest first, currency by currency.
+         */
+        BillBreakdown: {
+            /** @description The rows. */
+            items: components["schemas"]["BillSlice"][];
+        };
+        /**
+         * @description What a breakdown of a bill groups by.
+         * @enum {string}
+         */
+        BillDimension: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "day";
+        /**
+         * BillPoint
+         * @description What one day cost by the bills.
+         */
+        BillPoint: {
+            /**
+             * Format: decimal
+             * @description The sum.
+             * @example 12.5
+             */
+            cost: string;
+            /**
+             * Format: currency
+             * @description What the amount counts.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: date
+             * @description The UTC day.
+             * @example 2026-11-01
+             */
+            day: string;
+            /** @description The group; null in a series without groups. */
+            group?: string | null;
+        };
+        /**
+         * BillResource
+         * @description One of the dearest resources.
+         */
+        BillResource: {
+            /** @description The account that used it. */
+            account: string;
+            /**
+             * Format: decimal
+             * @description The cost as billed.
+             * @example 12.5
+             */
+            cost: string;
+            /**
+             * Format: currency
+             * @description What the amount counts.
+             * @example USD
+             */
+            currency: string;
+            /** @description The ARN or name as billed. */
+            resource_id: string;
+            /** @description The service. */
+            service: string;
+        };
+        /**
+         * BillSeries
+         * @description AI spend by day as billed: every current bill, currency by currency. Days without lines are absent.
+         */
+        BillSeries: {
+            /** @description The points, oldest first. */
+            points: components["schemas"]["BillPoint"][];
+        };
+        /**
+         * BillShare
+         * @description The whole bill of one currency, and the AI in it.
+         */
+        BillShare: {
+            /**
+             * Format: decimal
+             * @description What is AI.
+             * @example 12.5
+             */
+            ai_cost: string;
+            /**
+             * Format: decimal
+             * @description The AI part in percent; null where the whole is not positive.
+             * @example 12.5
+             */
+            ai_percent?: string | null;
+            /**
+             * Format: decimal
+             * @description What may be AI: accelerators and the like that a tag would have to decide.
+             * @example 12.5
+             */
+            candidate_cost: string;
+            /**
+             * Format: currency
+             * @description What the amounts count. Amounts of two currencies are never added.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: uint64
+             * @description How many lines there are.
+             */
+            lines: number;
+            /**
+             * Format: decimal
+             * @description All lines.
+             * @example 12.5
+             */
+            total_cost: string;
+        };
+        /**
+         * BillSlice
+         * @description One row of a bill's breakdown.
+         */
+        BillSlice: {
+            /**
+             * Format: decimal
+             * @description The sum.
+             * @example 12.5
+             */
+            cost: string;
+            /**
+             * Format: currency
+             * @description What the amounts count.
+             * @example USD
+             */
+            currency: string;
+            /** @description The value of the dimension; empty for lines that have none. */
+            group: string;
+            /**
+             * Format: uint64
+             * @description How many bill lines were added up.
+             */
+            lines: number;
+            /**
+             * Format: decimal
+             * @description The tokens behind the part that is billed by tokens.
+             * @example 12.5
+             */
+            tokens: string;
+            /**
+             * Format: decimal
+             * @description The average price of a million tokens; null where nothing was billed by tokens.
+             * @example 12.5
+             */
+            unit_cost_per_million?: string | null;
+        };
         /**
          * @description What a breakdown is told apart by.
          * @enum {string}
@@ -351,6 +568,11 @@ export interface components {
          * @enum {string}
          */
         CostBasis: "exact" | "estimated" | "unpriced";
+        /**
+         * @description Which of a line's costs is meant.
+         * @enum {string}
+         */
+        CostMeasure: "unblended" | "net_unblended" | "amortised";
         /**
          * CreateConnection
          * @description A connection to be made.
@@ -500,6 +722,16 @@ export interface components {
          */
         Outcome: "completed" | "failed" | "client_gone" | "interrupted";
         /**
+         * Page_Bill
+         * @description One page of a list.
+         */
+        Page_Bill: {
+            /** @description The items. */
+            items: components["schemas"]["Bill"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
          * Page_Connection
          * @description One page of a list.
          */
@@ -600,6 +832,11 @@ export interface components {
             items: components["schemas"]["Provider"][];
         };
         /**
+         * @description Which schema a report has.
+         * @enum {string}
+         */
+        ReportFormat: "legacy_cur" | "cur2" | "focus";
+        /**
          * Request
          * @description One proxied call.
          */
@@ -624,6 +861,7 @@ export interface components {
              * @example 0.0018
              */
             cost?: string | null;
+            /** @description How sure the cost is. */
             cost_basis: components["schemas"]["CostBasis"];
             /**
              * Format: currency
@@ -655,7 +893,9 @@ export interface components {
             model_requested: string;
             /** @description The model that the provider says it served. */
             model_served?: string | null;
+            /** @description How it ended. */
             outcome: components["schemas"]["Outcome"];
+            /** @description Where the price came from. */
             price: components["schemas"]["PriceReceipt"];
             /** @description The provider's stable name. */
             provider: string;
@@ -675,6 +915,7 @@ export interface components {
             status?: number | null;
             /** @description Whether the answer was streamed. */
             streamed: boolean;
+            /** @description What it used. */
             usage: components["schemas"]["Usage"];
         };
         /**
@@ -875,52 +1116,6 @@ export interface components {
              */
             web_searches: number;
         };
-        BillPoint: {
-            day: string;
-            currency: string;
-            cost: string;
-            group?: string | null;
-        };
-        BillShare: {
-            currency: string;
-            total_cost: string;
-            ai_cost: string;
-            candidate_cost: string;
-            lines: number;
-            ai_percent?: string | null;
-        };
-        BillResource: {
-            resource_id: string;
-            account: string;
-            service: string;
-            currency: string;
-            cost: string;
-        };
-        Bill: {
-            id: string;
-            name: string;
-            /** @enum {string} */
-            format: "legacy_cur" | "cur2" | "focus";
-            lines: number;
-            totals: components["schemas"]["BillShare"][];
-            resources: components["schemas"]["BillResource"][];
-            unknown_line_types: string[];
-            imported_at: string;
-            first_day?: string | null;
-            last_day?: string | null;
-            superseded_at?: string | null;
-        };
-        BillSlice: {
-            group: string;
-            currency: string;
-            cost: string;
-            tokens: string;
-            lines: number;
-            unit_cost_per_million?: string | null;
-        };
-        BillBreakdown: {
-            items: components["schemas"]["BillSlice"][];
-        };
     };
     responses: never;
     parameters: never;
@@ -930,6 +1125,629 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_bills: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Bill"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_bill: {
+        parameters: {
+            query: {
+                /** @description What the file is called. */
+                filename: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The bill. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bill_series: {
+        parameters: {
+            query?: {
+                /** @description From this day. */
+                from?: string;
+                /** @description Before this day. */
+                to?: string;
+                /** @description What the points are told apart by; one sum a day without it. */
+                group_by?: components["schemas"]["BillDimension"];
+                /** @description Which cost. */
+                measure?: components["schemas"]["CostMeasure"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BillSeries"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bill_breakdown: {
+        parameters: {
+            query?: {
+                /** @description By what. */
+                by?: components["schemas"]["BillDimension"];
+                /** @description Which cost. */
+                measure?: components["schemas"]["CostMeasure"];
+                /** @description How many rows of each currency at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BillBreakdown"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_connections: {
         parameters: {
             query?: {
@@ -3026,356 +3844,6 @@ export interface operations {
             };
             /** @description Not now: try again later. */
             503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_bills: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        items: components["schemas"]["Bill"][];
-                        next_cursor?: string | null;
-                    };
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    import_bill: {
-        parameters: {
-            query?: {
-                filename?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/octet-stream": string;
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Bill"];
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_bill_series: {
-        parameters: {
-            query?: {
-                from?: string;
-                to?: string;
-                group_by?: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "day";
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        points: components["schemas"]["BillPoint"][];
-                    };
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_bill: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Bill"];
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_bill_breakdown: {
-        parameters: {
-            query?: {
-                by?: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "day";
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BillBreakdown"];
-                };
-            };
-            /** @description problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            500: {
                 headers: {
                     [name: string]: unknown;
                 };

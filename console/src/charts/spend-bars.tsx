@@ -66,7 +66,9 @@ function axisMoney(value: number, currency: string): string {
       ? `${Number((value / 1000).toPrecision(3))}k`
       : value === 0 || Number.isInteger(value)
         ? `${value}`
-        : value.toFixed(value < 0.01 ? Math.min(8, 2 - Math.floor(Math.log10(value))) : 2);
+        : value < 0.01
+          ? value.toFixed(Math.min(12, 2 - Math.floor(Math.log10(value)))).replace(/0+$/, "")
+          : value.toFixed(2);
   return currency === "USD" ? `$${text}` : text;
 }
 

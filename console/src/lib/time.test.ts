@@ -16,6 +16,6 @@ describe("times", () => {
   });
 
   it("of calls carry their unit", () => {
-    expect([duration(812), duration(3417), duration(125_000)]).toEqual(["812 ms", "3.42 s", "2 min 05 s"]);
+    expect([duration(0), duration(812), duration(3417), duration(125_000)]).toEqual(["< 1 ms", "812 ms", "3.42 s", "2 min 05 s"]);
   });
 });

@@ -57,8 +57,9 @@ export function ago(iso: string, now: number, zone: string): string {
   return fullDay(iso, zone);
 }
 
-/** `812 ms`, `3.42 s`, `2 min 05 s`. */
+/** `< 1 ms`, `812 ms`, `3.42 s`, `2 min 05 s`. */
 export function duration(ms: number): string {
+  if (ms < 1) return "< 1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(2)} s`;
   const seconds = Math.round(ms / 1000);

@@ -37,9 +37,11 @@ export function totalTokens(usage: TokenCounts): number {
   return TOKEN_CLASSES.reduce((sum, kind) => sum + (usage[kind.key] ?? 0), 0);
 }
 
+const RARE_CLASSES: Record<string, string> = { cache_write_30m: "Cache write 30 min" };
+
 /** A class's name for people: `cache_write_5m` is `Cache write 5 min`; anything else in plain words. */
 export function tokenClassLabel(key: string): string {
-  return TOKEN_CLASSES.find((kind) => kind.key === key)?.label ?? plainWords(key);
+  return TOKEN_CLASSES.find((kind) => kind.key === key)?.label ?? RARE_CLASSES[key] ?? plainWords(key);
 }
 
 /** `provisioned_throughput` is `Provisioned throughput`. */

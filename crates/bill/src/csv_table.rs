@@ -109,8 +109,7 @@ impl TableProvider for CsvTable {
         let all: Vec<usize> = (0..self.wanted.len()).collect();
         let projection = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(projection)?);
-        let wanted: Vec<Wanted> =
-            projection.iter().filter_map(|at| self.wanted.get(*at)).cloned().collect();
+        let wanted: Vec<Wanted> = projection.iter().filter_map(|at| self.wanted.get(*at)).cloned().collect();
         let shares = self.partitions.min(self.files.len());
         let partitions = (0..shares)
             .map(|share| {
@@ -187,7 +186,8 @@ impl CsvPartition {
         let places = distinct(&indices);
         let mut lines: u64 = 0;
         for rows in rows {
-            let rows = rows.map_err(|error| corrupt(passed.load(Ordering::Relaxed), plain(&error.to_string())))?;
+            let rows =
+                rows.map_err(|error| corrupt(passed.load(Ordering::Relaxed), plain(&error.to_string())))?;
             let batch = self.convert(&rows, &places).map_err(|bad| BillError::Corrupt {
                 file: file.name.clone(),
                 place: format!("in line {}", lines + 2 + bad.row),

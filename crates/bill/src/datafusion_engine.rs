@@ -190,7 +190,9 @@ fn alike(files: &[SourceFile]) -> Vec<Vec<&SourceFile>> {
 
 fn csv_file(file: &SourceFile) -> Option<CsvFile> {
     match file.encoding {
-        Encoding::Csv { gzip, .. } => Some(CsvFile { path: file.path.clone(), name: file.name.clone(), gzip }),
+        Encoding::Csv { gzip, .. } => {
+            Some(CsvFile { path: file.path.clone(), name: file.name.clone(), gzip })
+        }
         Encoding::Parquet { .. } => None,
     }
 }
@@ -266,9 +268,10 @@ fn copy(error: &BillError) -> BillError {
         BillError::Corrupt { file, place, reason } => {
             BillError::Corrupt { file: file.clone(), place: place.clone(), reason: reason.clone() }
         }
-        BillError::Open { path, source } => {
-            BillError::Open { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
-        }
+        BillError::Open { path, source } => BillError::Open {
+            path: path.clone(),
+            source: std::io::Error::new(source.kind(), source.to_string()),
+        },
         other => BillError::Engine { message: other.to_string() },
     }
 }

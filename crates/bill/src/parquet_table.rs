@@ -123,9 +123,8 @@ pub(crate) fn find_corruption(files: &[ParquetFile], wanted: &[Wanted]) -> Optio
 }
 
 fn corruption_in(file: &ParquetFile, wanted: &[Wanted]) -> Option<BillError> {
-    let corrupt = |place: String, reason: String| {
-        Some(BillError::Corrupt { file: file.name.clone(), place, reason })
-    };
+    let corrupt =
+        |place: String, reason: String| Some(BillError::Corrupt { file: file.name.clone(), place, reason });
     let open = || -> Result<_, DataFusionError> {
         Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path)?)?)
     };

@@ -210,8 +210,22 @@ impl Facts {
         if let Some(known) = self.classes.get(texts) {
             return Arc::clone(known);
         }
-        let [code, name, family, usage_type, operation, description, entity, line_type, provider, model, inference, feature, unit, category] =
-            texts;
+        let [
+            code,
+            name,
+            family,
+            usage_type,
+            operation,
+            description,
+            entity,
+            line_type,
+            provider,
+            model,
+            inference,
+            feature,
+            unit,
+            category,
+        ] = texts;
         let found = Arc::new(classify(&LineKey {
             product_code: code,
             product_name: name,
@@ -258,7 +272,8 @@ impl Facts {
 }
 
 fn add_resource(row: &mut Row<'_>, resources: &mut Vec<ResourceCost>) -> Result<(), BillError> {
-    let [resource_id, usage_account, currency, code, usage_type, entity, name, category] = row.texts::<8>()?;
+    let [resource_id, usage_account, currency, code, usage_type, entity, name, category] =
+        row.texts::<8>()?;
     let unblended = row.amount()?.unwrap_or_default();
     let lines = row.count()?;
     let class = classify(&LineKey {
@@ -286,7 +301,10 @@ fn add_resource(row: &mut Row<'_>, resources: &mut Vec<ResourceCost>) -> Result<
 /// The dearest of each currency, dearest first.
 fn dearest(mut resources: Vec<ResourceCost>, top: usize) -> Vec<ResourceCost> {
     resources.sort_by(|a, b| {
-        a.currency.cmp(&b.currency).then(b.unblended.cmp(&a.unblended)).then(a.resource_id.cmp(&b.resource_id))
+        a.currency
+            .cmp(&b.currency)
+            .then(b.unblended.cmp(&a.unblended))
+            .then(a.resource_id.cmp(&b.resource_id))
     });
     let mut taken: BTreeMap<Currency, usize> = BTreeMap::new();
     resources.retain(|resource| {

@@ -79,7 +79,8 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Sources, BillError> {
     let mut files: Vec<SourceFile> = Vec::new();
     let mut skipped = Vec::new();
     for path in paths {
-        let meta = std::fs::metadata(path).map_err(|source| BillError::Open { path: path.clone(), source })?;
+        let meta =
+            std::fs::metadata(path).map_err(|source| BillError::Open { path: path.clone(), source })?;
         if meta.is_dir() {
             let before = files.len();
             for (path, name) in walk::files_below(path)? {

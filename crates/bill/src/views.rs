@@ -134,14 +134,19 @@ pub(crate) fn has_cost(format: ReportFormat, columns: &Columns) -> bool {
 }
 
 /// The SELECT that makes `lines` of one table, and the columns that it needs of that table.
-pub(crate) fn select(format: ReportFormat, columns: &Columns, typing: Typing, table: &str) -> (String, Vec<Wanted>) {
+pub(crate) fn select(
+    format: ReportFormat,
+    columns: &Columns,
+    typing: Typing,
+    table: &str,
+) -> (String, Vec<Wanted>) {
     let mapping = if format == ReportFormat::Focus { FOCUS } else { CUR };
     let amount = amount_type(format, columns, typing);
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut inner = Vec::new();
     for (out, sources) in mapping {
-        let expression = column(sources, columns, typing, &amount, &mut wanted)
-            .unwrap_or_else(|| missing(out, &amount));
+        let expression =
+            column(sources, columns, typing, &amount, &mut wanted).unwrap_or_else(|| missing(out, &amount));
         inner.push(format!("{expression} AS {out}"));
     }
     let mut sql = String::from("SELECT *, ");
@@ -163,7 +168,8 @@ pub(crate) fn select(format: ReportFormat, columns: &Columns, typing: Typing, ta
 
 /// All amounts of one table have one type: exact where the file is exact.
 fn amount_type(format: ReportFormat, columns: &Columns, typing: Typing) -> String {
-    let binary = columns.find(cost_column(format)).is_some_and(|found| matches!(found.kind, Kind::Float | Kind::Text));
+    let binary =
+        columns.find(cost_column(format)).is_some_and(|found| matches!(found.kind, Kind::Float | Kind::Text));
     let scale = if typing == Typing::AsFound && binary { FLOAT_SCALE } else { AMOUNT_SCALE };
     format!("DECIMAL(38, {scale})")
 }
@@ -226,8 +232,8 @@ fn missing(out: &str, amount: &str) -> String {
     match out {
         "day" => "CAST(NULL AS DATE)".to_owned(),
         "usage_quantity" => format!("CAST(NULL AS DECIMAL(38, {FLOAT_SCALE}))"),
-        "cost" | "net_cost" | "plan_cost" | "plan_total" | "plan_used" | "reserved_cost" | "unused_upfront"
-        | "unused_recurring" | "effective_cost" => format!("CAST(NULL AS {amount})"),
+        "cost" | "net_cost" | "plan_cost" | "plan_total" | "plan_used" | "reserved_cost"
+        | "unused_upfront" | "unused_recurring" | "effective_cost" => format!("CAST(NULL AS {amount})"),
         _ => "CAST(NULL AS VARCHAR)".to_owned(),
     }
 }

@@ -9,7 +9,10 @@ pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        #[expect(clippy::disallowed_methods, reason = "this is the adapter behind the one source of business time")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the adapter behind the one source of business time"
+        )]
         let now = std::time::SystemTime::now();
         now.into()
     }

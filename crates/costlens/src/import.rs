@@ -1,5 +1,6 @@
 //! `costlens import`: a bill from the command line into a tenant's ledger.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -50,7 +51,8 @@ async fn store(
     conn.commit().await?;
     let mut told = format!("{}  {} lines, {} daily facts\n", new.id, report.lines, report.facts.len());
     for (currency, share) in report.by_currency() {
-        told.push_str(&format!("  {currency}: {} in all, {} of it AI\n", share.total.normalize(), share.ai.normalize()));
+        let (total, ai) = (share.total.normalize(), share.ai.normalize());
+        let _infallible = writeln!(told, "  {currency}: {total} in all, {ai} of it AI");
     }
     Ok(told)
 }

@@ -61,13 +61,11 @@ fn openapi(args: &cli::OpenapiArgs) -> ExitCode {
         Ok(text) => text,
         Err(error) => return fail(&error),
     };
-    match &args.out {
-        Some(path) => std::fs::write(path, text).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
-        None => {
-            cli::print(&text);
-            ExitCode::SUCCESS
-        }
-    }
+    let Some(path) = &args.out else {
+        cli::print(&text);
+        return ExitCode::SUCCESS;
+    };
+    std::fs::write(path, text).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }
 
 /// Says what went wrong and why, each cause on a line of its own.

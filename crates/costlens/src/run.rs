@@ -46,7 +46,11 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
         None => Ledger::private(&data_dir).await?,
     };
     if let Some(private) = &ledger.private {
-        notes.push(format!("PostgreSQL {} (private, no network), data in {}", private.major(), data_dir.display()));
+        notes.push(format!(
+            "PostgreSQL {} (private, no network), data in {}",
+            private.major(),
+            data_dir.display()
+        ));
     }
     let served = serve(&args, data_dir, &master_key, listener, &ledger, &notes).await;
     ledger.close().await;
@@ -88,7 +92,7 @@ async fn serve(
         spool,
         egress,
     });
-    let parts = Arc::new(ApiParts {
+    let api_parts = Arc::new(ApiParts {
         store: ledger.store.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -106,8 +110,9 @@ async fn serve(
     } else {
         welcome.print(notes);
     }
-    let routes = routes(&proxy, &parts, health)?;
-    let drained = costlens_edge::serve(listener, routes, edge(args, &clock, &entropy), stop_signal()?).await;
+    let endpoints = routes(&proxy, &api_parts, health)?;
+    let drained =
+        costlens_edge::serve(listener, endpoints, edge(args, &clock, &entropy), stop_signal()?).await;
     following.abort();
     let shipped = shipper.close(LAST_SHIPMENT).await;
     tracing::info!(?drained, ?shipped, "stopped");
@@ -134,7 +139,10 @@ fn edge(args: &ServerArgs, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -
         trusted_proxies: args.trusted_proxies(),
         body: BodyRule { max_bytes: 1 << 20, deadline: Duration::from_secs(30) },
         body_rules: vec![
-            ("/v1/".to_owned(), BodyRule { max_bytes: args.max_request_bytes, deadline: Duration::from_mins(2) }),
+            (
+                "/v1/".to_owned(),
+                BodyRule { max_bytes: args.max_request_bytes, deadline: Duration::from_mins(2) },
+            ),
             ("/api/v1/bills".to_owned(), BodyRule { max_bytes: args.max_bill_bytes, deadline: minutes }),
         ],
         ..EdgeConfig::new(Arc::clone(clock), Arc::clone(entropy))
@@ -169,7 +177,11 @@ fn master_key(args: &ServerArgs) -> Result<(MasterKey, KeySource), Failure> {
 fn log_to_stderr(filter: &str) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) { subscriber.init() } else { subscriber.json().init() }
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        subscriber.init();
+    } else {
+        subscriber.json().init();
+    }
     Ok(())
 }
 

@@ -96,10 +96,13 @@ impl ServerArgs {
                 wrong.push("COSTLENS_MASTER_KEY is not set: production keeps no key file".to_owned());
             }
             if !self.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {
-                wrong.push("COSTLENS_PUBLIC_URL is not an https address: plain HTTP is not served".to_owned());
+                wrong
+                    .push("COSTLENS_PUBLIC_URL is not an https address: plain HTTP is not served".to_owned());
             }
             if !self.provider_urls.is_empty() {
-                wrong.push("COSTLENS_PROVIDER_URLS is set: production calls the vendors' own addresses".to_owned());
+                wrong.push(
+                    "COSTLENS_PROVIDER_URLS is set: production calls the vendors' own addresses".to_owned(),
+                );
             }
         }
         if let Err(error) = self.provider_base_urls() {

@@ -1,5 +1,6 @@
 //! The first minute: what a fresh start makes and prints, so that one click and one curl line work.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use costlens_domain::ports::{Clock, Entropy as _};
@@ -62,16 +63,17 @@ impl Welcome {
         let Self { base, key, sign_in, .. } = self;
         let mut text = format!("\n  {bold}Costlens {}{plain}\n", env!("CARGO_PKG_VERSION"));
         for note in notes {
-            text.push_str(&format!("  {note}\n"));
+            let _infallible = writeln!(text, "  {note}");
         }
-        text.push_str(&format!(
+        let _infallible = write!(
+            text,
             "\n  Console   {bold}{sign_in}{plain}\n            (a single-use sign-in link, valid for 30 minutes)\n  \
              Proxy     {base}/v1        API   {base}/api/v1        Contract   {base}/openapi.json\n\n  \
              Try it:\n\n  \
              curl {base}/v1/chat/completions -H 'Authorization: Bearer {key}' \
              -H 'Content-Type: application/json' \
              -d '{{\"model\":\"demo/echo\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello, ledger!\"}}]}}'\n\n"
-        ));
+        );
         print(&text);
     }
 }

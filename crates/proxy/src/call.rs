@@ -52,7 +52,11 @@ impl Call {
     ) -> Result<Self, SpoolError> {
         fact.outcome = Outcome::Interrupted;
         fact.usage = Usage { fresh_input: estimate_tokens(request_bytes as u64), ..Usage::default() };
-        price(&mut fact, &catalogue, Some("interrupted: input estimated from the request's size, output unknown"));
+        price(
+            &mut fact,
+            &catalogue,
+            Some("interrupted: input estimated from the request's size, output unknown"),
+        );
         let ticket = spool.begin(&fact)?;
         Ok(Self { ticket, fact, catalogue, accepted: Instant::now(), durability, database_wait })
     }
@@ -90,12 +94,11 @@ impl Call {
                     price(&mut fact, &catalogue, None);
                 }
             }
-            Ending::Complete | Ending::Drained | Ending::Broken(_) | Ending::ClientGone => match reading.usage {
-                Some(usage) => {
+            Ending::Complete | Ending::Drained | Ending::Broken(_) | Ending::ClientGone => {
+                if let Some(usage) = reading.usage {
                     fact.usage = usage;
                     price(&mut fact, &catalogue, None);
-                }
-                None => {
+                } else {
                     let output = estimate_tokens(reading.output_text_bytes);
                     let counted = meter.input_so_far();
                     let input = counted.unwrap_or(fact.usage);
@@ -107,7 +110,7 @@ impl Call {
                     };
                     price(&mut fact, &catalogue, Some(note));
                 }
-            },
+            }
         }
         let id = fact.id;
         match ticket.complete(&fact, durability) {
@@ -156,7 +159,8 @@ fn outcome(ending: Ending, failed_inside: bool) -> (Outcome, Option<String>) {
 /// Prices what the fact says was used, at the model that was served.
 fn price(fact: &mut RequestFact, catalogue: &Catalogue, estimated: Option<&str>) {
     let asked = fact.model_requested.as_str();
-    let served = fact.model_served.as_deref().filter(|served| catalogue.find(&fact.provider, served).is_some());
+    let served =
+        fact.model_served.as_deref().filter(|served| catalogue.find(&fact.provider, served).is_some());
     let quote = Quote {
         provider: &fact.provider,
         model: served.unwrap_or(asked),

@@ -31,13 +31,13 @@ pub struct ProxyConfig {
 impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
-            first_byte_timeout: Duration::from_secs(600),
-            idle_timeout: Duration::from_secs(300),
-            drain_time: Duration::from_secs(120),
+            first_byte_timeout: Duration::from_mins(10),
+            idle_timeout: Duration::from_mins(5),
+            drain_time: Duration::from_mins(2),
             drain_concurrency: 256,
             metered_answer_bytes: 64 << 20,
             key_fresh: Duration::from_secs(5),
-            key_stale: Duration::from_secs(60),
+            key_stale: Duration::from_mins(1),
             database_wait: Duration::from_secs(10),
             provider_base_urls: HashMap::new(),
         }

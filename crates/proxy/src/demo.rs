@@ -103,7 +103,9 @@ impl Echo<'_> {
                 "stop_reason": null, "stop_sequence": null,
                 "usage": {"input_tokens": self.input, "output_tokens": 1},
             }})),
-            event(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})),
+            event(
+                &json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            ),
         ];
         out.extend(words(&self.said).map(|word| {
             let delta = json!({"type": "text_delta", "text": word});

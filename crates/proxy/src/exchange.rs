@@ -108,7 +108,13 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(call: Call, sending: Sending, meter: Meter, hangup: HangupPolicy, limits: Limits) -> Self {
+    pub(crate) fn new(
+        call: Call,
+        sending: Sending,
+        meter: Meter,
+        hangup: HangupPolicy,
+        limits: Limits,
+    ) -> Self {
         Self {
             call: Some(call),
             stage: Stage::Sending(sending),

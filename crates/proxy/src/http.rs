@@ -1,6 +1,5 @@
 //! The proxy's routes on Poem. Nothing but this file knows the framework.
 
-
 use costlens_domain::ProblemCode;
 use costlens_domain::providers::Dialect;
 use costlens_edge::{Arrival, BodyRefused};
@@ -36,12 +35,10 @@ impl Endpoint for Carry {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let answer = match self.proxy.caller(request.headers()).await {
             // The body is read only for a caller that is let in.
-            Ok(caller) => {
-                match request.take_body().into_bytes().await {
-                    Ok(body) => self.proxy.carry(self.dialect, &caller, request.headers(), &body).await,
-                    Err(error) => Err(unread(&error)),
-                }
-            }
+            Ok(caller) => match request.take_body().into_bytes().await {
+                Ok(body) => self.proxy.carry(self.dialect, &caller, request.headers(), &body).await,
+                Err(error) => Err(unread(&error)),
+            },
             Err(refusal) => Err(refusal),
         };
         Ok(match answer {

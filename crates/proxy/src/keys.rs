@@ -178,19 +178,18 @@ impl KeyRing {
             }
         };
         let place = SealedFor { tenant, table: "connection", column: "sealed_secret", row: id.uuid() };
-        let secret = match connection.sealed_secret.map(|sealed| self.sealer.open(&place, &sealed)).transpose() {
-            Ok(secret) => secret,
-            Err(error) => {
-                skip(&error.to_string());
-                return None;
-            }
-        };
-        let secret = match secret.map(|bytes| std::str::from_utf8(&bytes).map(str::to_owned)).transpose() {
-            Ok(secret) => secret.map(Zeroizing::new),
-            Err(_) => {
-                skip("its secret is not text");
-                return None;
-            }
+        let secret =
+            match connection.sealed_secret.map(|sealed| self.sealer.open(&place, &sealed)).transpose() {
+                Ok(secret) => secret,
+                Err(error) => {
+                    skip(&error.to_string());
+                    return None;
+                }
+            };
+        let text = secret.map(|bytes| std::str::from_utf8(&bytes).map(str::to_owned)).transpose();
+        let Ok(secret) = text.map(|text| text.map(Zeroizing::new)) else {
+            skip("its secret is not text");
+            return None;
         };
         Some(Target { id, name: connection.name, provider, endpoint, secret, models: connection.models })
     }

@@ -89,7 +89,8 @@ impl<'a> Peek<'a> {
 
     /// Whether the stream will tell its usage as the request stands.
     fn asks_for_usage(&self) -> bool {
-        let options = self.stream_options.and_then(|text| serde_json::from_str::<StreamOptions<'_>>(text).ok());
+        let options =
+            self.stream_options.and_then(|text| serde_json::from_str::<StreamOptions<'_>>(text).ok());
         options.and_then(|options| options.include_usage).is_some_and(|value| value.get() == "true")
     }
 
@@ -176,7 +177,10 @@ mod tests {
     #[test]
     fn a_stream_is_asked_for_its_usage_in_every_spelling() {
         for (body, expected) in [
-            (r#"{"model":"m","stream":true}"#, r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#),
+            (
+                r#"{"model":"m","stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+            ),
             (
                 r#"{"model":"m","stream":true,"stream_options":{}}"#,
                 r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,

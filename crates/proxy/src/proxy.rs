@@ -139,7 +139,7 @@ impl Proxy {
             dialect == Dialect::OpenAiChat && caller.key.stream_usage == StreamUsagePolicy::Inject;
         let (upstream_body, asked) = peek.for_upstream(body, model, ask_for_usage);
         let sending = match route {
-            Route::Demo { model } => self.demo(dialect, &upstream_body, model, id, started_at.timestamp()),
+            Route::Demo { model } => demo_answer(dialect, &upstream_body, model, id, started_at.timestamp()),
             Route::Connection { target, .. } => self.send(dialect, target, headers, upstream_body)?,
         };
         // From here on the call has a row, whatever happens.
@@ -174,16 +174,6 @@ impl Proxy {
         Ok(Answer { status: head.status, headers, body })
     }
 
-    /// The built-in provider's answer, in the shape of one that is being sent for.
-    fn demo(&self, dialect: Dialect, body: &Bytes, model: &str, id: RequestId, created: i64) -> Sending {
-        let answer = demo::answer(dialect, body, model, &format!("demo-{}", id.uuid().simple()), created);
-        Box::pin(async move {
-            let (mut parts, ()) = ::http::Response::new(()).into_parts();
-            parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-            Ok(Head { parts, source: Source::Demo(answer.frames.into()) })
-        })
-    }
-
     fn send(
         &self,
         dialect: Dialect,
@@ -203,7 +193,9 @@ impl Proxy {
         if let Some(secret) = &target.secret {
             let (name, text) = match target.provider.credential {
                 Credential::XApiKey => (HeaderName::from_static("x-api-key"), secret.to_string()),
-                Credential::Bearer | Credential::None => (header::AUTHORIZATION, format!("Bearer {}", **secret)),
+                Credential::Bearer | Credential::None => {
+                    (header::AUTHORIZATION, format!("Bearer {}", **secret))
+                }
             };
             let mut value = HeaderValue::try_from(text)
                 .map_err(|_| internal("the connection's secret cannot stand in a header"))?;
@@ -216,6 +208,16 @@ impl Proxy {
             Ok(Head { parts, source: Source::Provider(body) })
         }))
     }
+}
+
+/// The built-in provider's answer, in the shape of one that is being sent for.
+fn demo_answer(dialect: Dialect, body: &Bytes, model: &str, id: RequestId, created: i64) -> Sending {
+    let answer = demo::answer(dialect, body, model, &format!("demo-{}", id.uuid().simple()), created);
+    Box::pin(async move {
+        let (mut parts, ()) = ::http::Response::new(()).into_parts();
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+        Ok(Head { parts, source: Source::Demo(answer.frames.into()) })
+    })
 }
 
 type Sending = Pin<Box<dyn Future<Output = Result<Head, EgressError>> + Send>>;
@@ -248,7 +250,7 @@ fn refuse_body(error: &PeekError) -> Refusal {
         }
         PeekError::Field { field, .. } => {
             let mut refusal = Refusal::new(ProblemCode::InvalidRequest, error.to_string()).param(field);
-            refusal.problem = refusal.problem.field(format!("/{field}"), error.to_string());
+            *refusal.problem = refusal.problem.clone().field(format!("/{field}"), error.to_string());
             refusal
         }
     }
@@ -265,7 +267,8 @@ fn refuse_model(model: &str, caller: &Caller, dialect: Dialect, near: &[String])
 fn refuse_spool(error: &SpoolError) -> Refusal {
     match error {
         SpoolError::Full => {
-            Refusal::new(ProblemCode::SpoolFull, "the call could not be recorded, so it was not made").retry_after(5)
+            Refusal::new(ProblemCode::SpoolFull, "the call could not be recorded, so it was not made")
+                .retry_after(5)
         }
         SpoolError::TooLarge { .. } => {
             Refusal::new(ProblemCode::InvalidRequest, "the call's identifiers are too long to be recorded")
@@ -284,7 +287,11 @@ fn refuse_upstream(provider: &str, error: NoAnswer) -> Refusal {
             Refusal::new(ProblemCode::UpstreamTimeout, format!("{provider} did not answer in time"))
         }
         NoAnswer::Egress(error) => {
-            tracing::info!(provider, error = &error as &dyn std::error::Error, "a provider cannot be reached");
+            tracing::info!(
+                provider,
+                error = &error as &dyn std::error::Error,
+                "a provider cannot be reached"
+            );
             let code = match error {
                 EgressError::ConnectTimeout(_) => ProblemCode::UpstreamTimeout,
                 _ => ProblemCode::UpstreamUnreachable,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Why a call is not made.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    pub(crate) problem: Problem,
+    pub(crate) problem: Box<Problem>,
     /// Seconds after which trying again makes sense.
     pub(crate) retry_after: Option<u32>,
     /// Which member of the body is wrong.
@@ -19,7 +19,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self { problem: Problem::new(code, detail), retry_after: None, param: None }
+        Self { problem: Box::new(Problem::new(code, detail)), retry_after: None, param: None }
     }
 
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
@@ -34,7 +34,7 @@ impl Refusal {
 
     /// The body: the problem with the vendor's `error` member.
     pub(crate) fn body(&self, dialect: Dialect) -> String {
-        let mut body = serde_json::to_value(&self.problem).unwrap_or(Value::Null);
+        let mut body = serde_json::to_value(&*self.problem).unwrap_or(Value::Null);
         let error = match dialect {
             Dialect::OpenAiChat => json!({
                 "message": self.problem.detail,

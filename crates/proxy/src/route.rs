@@ -1,8 +1,8 @@
 //! From a model's name to the connection that serves it.
 
+use costlens_domain::ConnectionId;
 use costlens_domain::pricing::Catalogue;
 use costlens_domain::providers::{DEMO, Dialect, Provider, provider};
-use costlens_domain::ConnectionId;
 use zeroize::Zeroizing;
 
 /// One of a tenant's connections, opened and ready to be called.
@@ -23,7 +23,10 @@ pub struct Target {
 
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Target").field("id", &self.id).field("provider", &self.provider.name).finish_non_exhaustive()
+        f.debug_struct("Target")
+            .field("id", &self.id)
+            .field("provider", &self.provider.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -46,9 +49,10 @@ pub enum Route<'a> {
 
 /// Finds the route, or says which names are near.
 ///
-/// In this order: a name that a custom endpoint lists; a name that a connected vendor's price list knows;
-/// `connection/model` or `provider/model`; a name of a connected vendor's families, priced or not. Among several
-/// connections the oldest wins.
+/// In this order: a name that a custom endpoint lists; a connected vendor's own exact name; `connection/model` or
+/// `provider/model` where the model has a price; a dated or otherwise longer form of a vendor's name; the prefixes
+/// without a price; a name of a connected vendor's families, priced or not. Among several connections the oldest
+/// wins.
 pub fn find<'a>(
     targets: &'a [Target],
     catalogue: &Catalogue,
@@ -66,18 +70,34 @@ pub fn find<'a>(
     if let Some(target) = speaking().find(|target| target.models.iter().any(|listed| listed == model)) {
         return Ok(to(target));
     }
-    if let Some(target) = speaking().find(|target| catalogue.find(target.provider.name, model).is_some()) {
+    let entry = |target: &Target, model: &str| catalogue.find(target.provider.name, model);
+    let knows = |target: &Target, model: &str| entry(target, model).is_some();
+    let names = |target: &Target| {
+        entry(target, model).is_some_and(|entry| entry.names.iter().any(|name| name == model))
+    };
+    if let Some(target) = speaking().find(|target| names(target)) {
         return Ok(to(target));
     }
-    if let Some((prefix, model)) = model.split_once('/')
-        && !model.is_empty()
-    {
+    // A prefix names a connection, or else a vendor. Some vendors' own names hold a slash, too: those were found
+    // above, by their full spelling.
+    let prefixed = model.split_once('/').filter(|(_, rest)| !rest.is_empty()).and_then(|(prefix, rest)| {
         let named = speaking().find(|target| target.name == prefix);
-        if let Some(target) = named.or_else(|| speaking().find(|target| target.provider.name == prefix)) {
-            return Ok(Route::Connection { target, model });
-        }
+        let target = named.or_else(|| speaking().find(|target| target.provider.name == prefix))?;
+        Some((target, rest))
+    });
+    if let Some((target, model)) = prefixed
+        && knows(target, model)
+    {
+        return Ok(Route::Connection { target, model });
     }
-    let of_family = |target: &&Target| target.provider.families.iter().any(|family| model.starts_with(family));
+    if let Some(target) = speaking().find(|target| knows(target, model)) {
+        return Ok(to(target));
+    }
+    if let Some((target, model)) = prefixed {
+        return Ok(Route::Connection { target, model });
+    }
+    let of_family =
+        |target: &&Target| target.provider.families.iter().any(|family| model.starts_with(family));
     if let Some(target) = speaking().find(of_family) {
         return Ok(to(target));
     }
@@ -90,7 +110,8 @@ fn near_names(targets: &[Target], catalogue: &Catalogue, dialect: Dialect, model
     const CONSIDERED: usize = 200;
     let bare = model.rsplit('/').next().unwrap_or(model);
     let speaking: Vec<_> = targets.iter().filter(|target| target.provider.dialect == dialect).collect();
-    let routed = |name: &String| speaking.iter().any(|target| catalogue.find(target.provider.name, name).is_some());
+    let routed =
+        |name: &String| speaking.iter().any(|target| catalogue.find(target.provider.name, name).is_some());
     let mut names: Vec<String> = speaking.iter().flat_map(|target| target.models.iter().cloned()).collect();
     names.extend(catalogue.nearest(bare, CONSIDERED).into_iter().filter(routed));
     names.push(format!("{DEMO}/echo"));
@@ -104,4 +125,69 @@ fn near_names(targets: &[Target], catalogue: &Catalogue, dialect: Dialect, model
 #[must_use]
 pub fn known_provider(name: &str) -> Option<&'static Provider> {
     provider(name).filter(|provider| provider.connectable())
+}
+
+#[cfg(test)]
+mod tests {
+    use costlens_egress::{EndpointUrl, Policy};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn target(n: u128, name: &str, provider: &str, models: &[&str]) -> Target {
+        Target {
+            id: ConnectionId::from(Uuid::from_u128(n)),
+            name: name.to_owned(),
+            provider: known_provider(provider).unwrap(),
+            endpoint: EndpointUrl::parse("https://llm.example.com/v1", &Policy::default()).unwrap(),
+            secret: None,
+            models: models.iter().map(|&model| model.to_owned()).collect(),
+        }
+    }
+
+    fn routed(targets: &[Target], dialect: Dialect, model: &str) -> Result<(String, String), Vec<String>> {
+        let catalogue = Catalogue::embedded().unwrap();
+        find(targets, &catalogue, dialect, model).map(|route| match route {
+            Route::Demo { model } => (DEMO.to_owned(), model.to_owned()),
+            Route::Connection { target, model } => (target.name.clone(), model.to_owned()),
+        })
+    }
+
+    #[test]
+    fn every_way_of_naming_a_model_leads_to_one_connection() {
+        let targets = [
+            target(1, "main", "openai", &[]),
+            target(2, "fast", "groq", &[]),
+            target(3, "house", "openai_compatible", &["llama-house"]),
+            target(4, "second", "openai", &[]),
+            target(5, "claude", "anthropic", &[]),
+        ];
+        for (model, name, upstream) in [
+            ("gpt-4o", "main", "gpt-4o"),
+            ("openai/gpt-4o", "main", "gpt-4o"),
+            ("second/gpt-4o", "second", "gpt-4o"),
+            ("llama-house", "house", "llama-house"),
+            ("house/anything-else", "house", "anything-else"),
+            ("gpt-99-of-tomorrow", "main", "gpt-99-of-tomorrow"),
+            // A vendor's own names may hold a slash that is no route.
+            ("openai/gpt-oss-120b", "fast", "openai/gpt-oss-120b"),
+            ("demo/echo", "demo", "echo"),
+        ] {
+            let expected = Ok((name.to_owned(), upstream.to_owned()));
+            assert_eq!(routed(&targets, Dialect::OpenAiChat, model), expected, "{model}");
+        }
+        let claude = routed(&targets, Dialect::AnthropicMessages, "claude-sonnet-4-5");
+        assert_eq!(claude, Ok(("claude".to_owned(), "claude-sonnet-4-5".to_owned())));
+    }
+
+    #[test]
+    fn a_name_that_nobody_serves_gets_near_ones_of_the_tenants_own_connections() {
+        let near = routed(&[target(1, "main", "openai", &[])], Dialect::OpenAiChat, "gtp-4o").unwrap_err();
+        assert!(near.iter().any(|name| name.contains("gpt-4o")), "{near:?}");
+        let none = routed(&[], Dialect::OpenAiChat, "gpt-4o").unwrap_err();
+        assert_eq!(none, ["demo/echo"]);
+        assert!(
+            routed(&[target(1, "a", "anthropic", &[])], Dialect::OpenAiChat, "claude-sonnet-4-5").is_err()
+        );
+    }
 }

@@ -77,6 +77,9 @@ impl Sealer {
     }
 
     /// Seals a secret for its place.
+    ///
+    /// # Panics
+    /// On a secret of 64 GiB and more.
     #[must_use]
     pub fn seal(&self, place: &SealedFor<'_>, secret: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
         let mut nonce = [0_u8; 12];

@@ -1,40 +1,37 @@
-// The AI part of a bill by one of its dimensions, with unit rates.
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { api } from "@/api/client";
-import type { BillGroup } from "@/api/types";
+// The AI part of a bill by one of its dimensions, in one currency, with unit rates.
+import type { BillGroup, BillTotal } from "@/api/types";
 import { toFloat } from "@/lib/decimal";
-import { shortCount, tokenClassLabel } from "@/lib/tokens";
+import { share } from "@/lib/money";
+import { shortCount } from "@/lib/tokens";
 import { Amount } from "@/ui/amount";
 import { ShareBar } from "@/ui/share-bar";
 import { Problem, SkeletonRows } from "@/ui/states";
 import { Table, Td, Th } from "@/ui/table";
-import { VIEW_LABELS } from "./views";
+import { groupName } from "./names";
 import type { View } from "./search";
+import { MOST_GROUPS, useBreakdown } from "./use-breakdown";
+import { VIEW_LABELS } from "./views";
 
-export function BillBreakdown({ billId, by, currency }: { billId: string; by: View; currency: string }) {
-  const breakdown = useQuery(
-    api.queryOptions(
-      "get",
-      "/api/v1/bills/{id}/breakdown",
-      { params: { path: { id: billId }, query: { by, currency } } },
-      { placeholderData: keepPreviousData, staleTime: 60_000 },
-    ),
-  );
+export function BillBreakdown({ billId, by, total }: { billId: string; by: View; total: BillTotal }) {
+  const breakdown = useBreakdown(billId, by);
   if (breakdown.isPending) return <SkeletonRows label="Loading the breakdown" />;
   if (breakdown.isError) return <Problem error={breakdown.error} retry={() => void breakdown.refetch()} />;
-  const { items, currency: told } = breakdown.data;
-  if (items.length === 0) return <p className="px-4 py-8 text-center text-muted">No AI cost in this bill by {VIEW_LABELS[by].toLowerCase()}.</p>;
-  return <Groups items={items} by={by} currency={told} />;
+  const items = breakdown.data.items.filter(({ currency }) => currency === total.currency);
+  if (items.length === 0) return <p className="px-4 py-8 text-center text-muted">This bill has no AI cost in {total.currency}.</p>;
+  return (
+    <>
+      <Groups items={items} by={by} total={total} />
+      {items.length === MOST_GROUPS ? (
+        <p className="border-t px-4 py-2.5 text-sm text-muted">The {MOST_GROUPS} dearest; the bill has more.</p>
+      ) : null}
+    </>
+  );
 }
 
-function nameOf(group: string, by: View): string {
-  if (group === "") return "not told by the bill";
-  return by === "token_class" ? tokenClassLabel(group) : group;
-}
-
-function Groups({ items, by, currency }: { items: BillGroup[]; by: View; currency: string }) {
+function Groups({ items, by, total }: { items: BillGroup[]; by: View; total: BillTotal }) {
+  const { currency } = total;
   const top = Math.max(...items.map((item) => toFloat(item.cost)));
-  const hasTokens = items.some((item) => item.tokens);
+  const hasTokens = items.some((item) => toFloat(item.tokens) > 0);
   return (
     <Table>
       <thead>
@@ -42,9 +39,9 @@ function Groups({ items, by, currency }: { items: BillGroup[]; by: View; currenc
           <Th>{VIEW_LABELS[by]}</Th>
           <Th end>Cost</Th>
           <Th className="hidden w-40 sm:table-cell">
-            <span className="sr-only">Share</span>
+            <span className="sr-only">Share as a bar</span>
           </Th>
-          <Th end className="hidden sm:table-cell">
+          <Th end className="hidden sm:table-cell" title="Of the AI cost of this bill">
             Share
           </Th>
           {hasTokens ? (
@@ -52,18 +49,21 @@ function Groups({ items, by, currency }: { items: BillGroup[]; by: View; currenc
               <Th end className="hidden md:table-cell">
                 Tokens
               </Th>
-              <Th end className="hidden md:table-cell">
+              <Th end className="hidden md:table-cell" title="What is billed by tokens, divided by the tokens">
                 Per million
               </Th>
             </>
           ) : null}
+          <Th end className="hidden lg:table-cell">
+            Lines
+          </Th>
         </tr>
       </thead>
       <tbody className="divide-y">
         {items.map((item) => (
           <tr key={item.group} className="hover:bg-sunken">
             <Td className="max-w-72 truncate font-medium" title={item.group}>
-              {nameOf(item.group, by)}
+              {groupName(item.group, by)}
             </Td>
             <Td end>
               <Amount value={item.cost} currency={currency} />
@@ -72,27 +72,24 @@ function Groups({ items, by, currency }: { items: BillGroup[]; by: View; currenc
               <ShareBar part={toFloat(item.cost)} whole={top} color="var(--bill)" />
             </Td>
             <Td end className="hidden text-muted sm:table-cell">
-              {item.share ? percent(item.share) : "–"}
+              {share(item.cost, total.ai_cost)}
             </Td>
             {hasTokens ? (
               <>
-                <Td end className="hidden md:table-cell" title={item.tokens ? item.tokens.toLocaleString("en-US") : undefined}>
-                  {item.tokens ? shortCount(item.tokens) : "–"}
+                <Td end className="hidden md:table-cell" title={item.tokens}>
+                  {toFloat(item.tokens) > 0 ? shortCount(toFloat(item.tokens)) : "–"}
                 </Td>
                 <Td end className="hidden md:table-cell">
                   {item.unit_cost_per_million ? <Amount value={item.unit_cost_per_million} currency={currency} /> : "–"}
                 </Td>
               </>
             ) : null}
+            <Td end className="hidden text-muted lg:table-cell">
+              {item.lines.toLocaleString("en-US")}
+            </Td>
           </tr>
         ))}
       </tbody>
     </Table>
   );
-}
-
-/** A share told as a ratio between 0 and 1. */
-function percent(ratio: string): string {
-  const value = toFloat(ratio) * 100;
-  return value !== 0 && Math.abs(value) < 0.1 ? "< 0.1 %" : `${value.toFixed(1)} %`;
 }

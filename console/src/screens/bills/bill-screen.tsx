@@ -2,24 +2,22 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { ChevronLeft } from "lucide-react";
-import { useState } from "react";
-import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
-import { billsQuery } from "@/api/queries";
 import type { Bill } from "@/api/types";
 import { fullTime } from "@/lib/time";
+import { SOURCE_WORDS, type Word } from "@/lib/words";
 import { PageHead } from "@/shell/page";
 import { usePreferences } from "@/shell/preferences";
-import { Badge } from "@/ui/badge";
-import { Button } from "@/ui/button";
+import { WordBadge } from "@/ui/badge";
 import { Card } from "@/ui/card";
-import { Confirm } from "@/ui/dialog";
 import { Segments } from "@/ui/segments";
 import { Problem, Skeleton, SkeletonRows } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { BillBreakdown } from "./bill-breakdown";
 import { Composition } from "./composition";
-import { periodInWords } from "./period";
+import { FORMAT_NAMES } from "./names";
+import { daysInWords } from "./period";
+import { Resources } from "./resources";
 import { VIEWS } from "./search";
 import { VIEW_LABELS } from "./views";
 
@@ -50,19 +48,26 @@ export function BillScreen() {
   );
 }
 
+const REPLACED: Word = {
+  label: "Replaced",
+  meaning: "A newer delivery of the same month counts in its place; this one is kept to look at.",
+  tone: "neutral",
+};
+
 function BillOf({ bill }: { bill: Bill }) {
   const search = useSearch({ from: "/member/bills/$billId" });
   const navigate = useNavigate({ from: "/bills/$billId" });
   const { zone } = usePreferences();
-  const [removing, setRemoving] = useState(false);
   const by = search.by ?? "service";
   const total = bill.totals.find(({ currency }) => currency === search.currency) ?? bill.totals[0];
   const change = (next: typeof search) =>
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true, resetScroll: false });
   return (
     <>
-      <PageHead title={bill.filename} note={`${periodInWords(bill.period_start, bill.period_end)}, ${bill.lines.toLocaleString("en-US")} lines, ${bill.format}`}>
-        <Badge tone="bill">Bill</Badge>
+      <PageHead title={bill.name}
+        note={`${daysInWords(bill.first_day, bill.last_day)}, ${bill.lines.toLocaleString("en-US")} lines, ${FORMAT_NAMES[bill.format]}`}
+      >
+        <WordBadge word={bill.superseded_at ? REPLACED : SOURCE_WORDS.bill} />
         {bill.totals.length > 1 && total ? (
           <Segments
             label="Currency"
@@ -71,13 +76,10 @@ function BillOf({ bill }: { bill: Bill }) {
             onChange={(currency) => change({ currency })}
           />
         ) : null}
-        <Button weight="danger" size="small" onClick={() => setRemoving(true)}>
-          Remove
-        </Button>
       </PageHead>
       {total ? (
         <>
-          <Composition total={total} />
+          <Composition billId={bill.id} total={total} />
           {bill.totals.length > 1 ? (
             <p className="mt-2 text-sm text-muted">
               This bill is in {bill.totals.length} currencies. They are shown one at a time and never added up.
@@ -92,42 +94,22 @@ function BillOf({ bill }: { bill: Bill }) {
                 onChange={(value) => change({ by: value })}
               >
                 <div className="-mx-4">
-                  <BillBreakdown billId={bill.id} by={by} currency={total.currency} />
+                  <BillBreakdown billId={bill.id} by={by} total={total} />
                 </div>
               </Tabs>
             </div>
           </Card>
+          <Resources bill={bill} currency={total.currency} />
         </>
       ) : (
         <Card className="p-6 text-muted">This file carries no cost, so there is nothing to break down.</Card>
       )}
       <p className="mt-3 text-xs text-muted">
-        Imported {fullTime(bill.imported_at, zone)} {zone}
+        Imported {fullTime(bill.imported_at, zone)} {zone}.
+        {bill.unknown_line_types.length > 0
+          ? ` Line-item types without a rule of their own, kept as billed: ${bill.unknown_line_types.join(", ")}.`
+          : ""}
       </p>
-      <RemoveBill bill={bill} open={removing} onOpenChange={setRemoving} />
     </>
-  );
-}
-
-function RemoveBill({ bill, open, onOpenChange }: { bill: Bill; open: boolean; onOpenChange: (open: boolean) => void }) {
-  const navigate = useNavigate();
-  const remove = api.useMutation("delete", "/api/v1/bills/{id}", {
-    onSuccess: async () => {
-      await navigate({ to: "/bills" });
-      await queryClient.invalidateQueries({ queryKey: billsQuery().queryKey });
-    },
-  });
-  return (
-    <Confirm
-      open={open}
-      onOpenChange={onOpenChange}
-      title={`Remove “${bill.filename}”?`}
-      action="Remove the bill"
-      busy={remove.isPending}
-      error={remove.error}
-      onConfirm={() => remove.mutate({ params: { path: { id: bill.id } } })}
-    >
-      Its figures leave the ledger and the overview. The file can be imported again.
-    </Confirm>
   );
 }

@@ -10,10 +10,12 @@ import { PageHead } from "@/shell/page";
 import { usePreferences } from "@/shell/preferences";
 import { Amount } from "@/ui/amount";
 import { Card, CardHead } from "@/ui/card";
+import { cx } from "@/ui/cx";
 import { Problem, SkeletonRows } from "@/ui/states";
 import { Table, Td, Th } from "@/ui/table";
 import { DropZone } from "./drop-zone";
-import { periodInWords } from "./period";
+import { FORMAT_NAMES } from "./names";
+import { daysInWords } from "./period";
 
 export function BillsScreen() {
   const bills = useQuery(billsQuery());
@@ -58,14 +60,15 @@ function BillTable({ items }: { items: Bill[] }) {
       </thead>
       <tbody className="divide-y">
         {items.map((bill) => (
-          <tr key={bill.id} className="hover:bg-sunken">
+          <tr key={bill.id} className={cx("hover:bg-sunken", bill.superseded_at && "text-muted")}>
             <Td className="max-w-64 py-2">
               <Link to="/bills/$billId" params={{ billId: bill.id }} className="block truncate rounded font-medium hover:text-accent-ink hover:underline">
-                {bill.filename}
+                {bill.name}
               </Link>
-              <span className="block truncate text-xs text-muted">{periodInWords(bill.period_start, bill.period_end)}</span>
+              <span className="block truncate text-xs text-muted">{daysInWords(bill.first_day, bill.last_day)}
+                {bill.superseded_at ? ", replaced by a newer delivery" : ""}</span>
             </Td>
-            <Td className="hidden md:table-cell">{bill.format}</Td>
+            <Td className="hidden md:table-cell">{FORMAT_NAMES[bill.format]}</Td>
             <Td end className="hidden md:table-cell">
               {bill.lines.toLocaleString("en-US")}
             </Td>

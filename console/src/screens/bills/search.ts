@@ -1,5 +1,5 @@
 // The query string of a bill's screen.
-export const VIEWS = ["service", "model", "token_class", "account", "region"] as const;
+export const VIEWS = ["service", "model", "token_class", "category", "account", "region", "principal"] as const;
 export type View = (typeof VIEWS)[number];
 
 export interface BillSearch {

@@ -5,6 +5,8 @@ export const VIEW_LABELS: Record<View, string> = {
   service: "Service",
   model: "Model",
   token_class: "Token class",
+  category: "Kind of use",
   account: "Account",
   region: "Region",
+  principal: "Principal",
 };

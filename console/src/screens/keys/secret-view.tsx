@@ -51,7 +51,7 @@ export function SecretView({ created, stored, onStored, onDone }: SecretViewProp
           <p className="mt-2 text-xs text-muted">{DEMO_MODEL} is built in and needs no vendor key.</p>
         )}
       </div>
-      <FirstRequest keyId={created.key.id} />
+      <FirstRequest keyId={created.key.id} leave={stored} />
       <div className="flex justify-end gap-2">
         {stored ? (
           <Button onClick={onDone}>Close</Button>
@@ -65,7 +65,8 @@ export function SecretView({ created, stored, onStored, onDone }: SecretViewProp
   );
 }
 
-export function FirstRequest({ keyId }: { keyId: string }) {
+/** `leave` offers the way to the receipt, which closes the dialog: not before the secret is stored. */
+function FirstRequest({ keyId, leave }: { keyId: string; leave: boolean }) {
   const { data } = useQuery(
     api.queryOptions(
       "get",
@@ -78,7 +79,7 @@ export function FirstRequest({ keyId }: { keyId: string }) {
   return (
     <div role="status" className="flex min-h-12 items-center gap-3 rounded-lg border bg-sunken px-4 py-2.5">
       {first ? (
-        <Arrived row={first} />
+        <Arrived row={first} leave={leave} />
       ) : (
         <>
           <LoaderCircle className="size-5 shrink-0 animate-spin text-muted" aria-hidden />
@@ -89,7 +90,7 @@ export function FirstRequest({ keyId }: { keyId: string }) {
   );
 }
 
-function Arrived({ row }: { row: RequestRow }) {
+function Arrived({ row, leave }: { row: RequestRow; leave: boolean }) {
   const good = row.outcome === "completed";
   return (
     <>
@@ -102,9 +103,11 @@ function Arrived({ row }: { row: RequestRow }) {
         {good ? "Received" : OUTCOME_WORDS[row.outcome].label} {row.status ?? ""} in {duration(row.duration_ms)},{" "}
         <Amount value={row.cost} currency={row.currency} className="font-medium" />
       </span>
-      <Link to="/requests" search={{ id: row.id }} className="shrink-0 font-medium text-accent-ink hover:underline">
-        Receipt
-      </Link>
+      {leave ? (
+        <Link to="/requests" search={{ id: row.id }} className="shrink-0 font-medium text-accent-ink hover:underline">
+          Receipt
+        </Link>
+      ) : null}
     </>
   );
 }

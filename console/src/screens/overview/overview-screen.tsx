@@ -47,11 +47,10 @@ function useIsEmpty(bills: readonly Bill[] | undefined): boolean {
   return bills?.length === 0 && first.data?.items.length === 0;
 }
 
-/** The days of the newest bill, where the shown days have none of it. */
-function daysOf(bill: Bill | undefined): { from: string; to: string } | null {
-  if (!bill?.period_start || !bill.period_end) return null;
-  const last = new Date(Date.parse(bill.period_end) - 1000);
-  return { from: bill.period_start.slice(0, 10), to: last.toISOString().slice(0, 10) };
+/** The days of the newest bill that counts, where the shown days have none of it. */
+function daysOf(bills: readonly Bill[]): { from: string; to: string } | null {
+  const newest = bills.find((bill) => !bill.superseded_at && bill.first_day && bill.last_day);
+  return newest?.first_day && newest.last_day ? { from: newest.first_day, to: newest.last_day } : null;
 }
 
 export function OverviewScreen() {
@@ -81,7 +80,7 @@ export function OverviewScreen() {
     );
   }
 
-  const elsewhere = billed?.length === 0 ? daysOf(bills.data?.items[0]) : null;
+  const elsewhere = billed?.length === 0 ? daysOf(bills.data?.items ?? []) : null;
   return (
     <>
       <PageHead title="Overview" note={`${span.label}, ${span.interval === "day" ? "UTC days" : `hours in ${zone}`}`}>

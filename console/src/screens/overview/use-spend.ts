@@ -56,7 +56,7 @@ export function useSpend(span: Span, source: Source, by: Group) {
     api.queryOptions(
       "get",
       "/api/v1/bills/series",
-      { params: { query: { from: from.slice(0, 10), to: to.slice(0, 10), group_by: source === "bill" ? "model" : "none" } } },
+      { params: { query: { from: from.slice(0, 10), to: to.slice(0, 10), group_by: source === "bill" ? "model" : undefined } } },
       { ...live, refetchInterval: BILL_FRESH_MS },
     ),
   );

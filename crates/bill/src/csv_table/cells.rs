@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use datafusion::arrow::array::{Array, ArrayRef, Date32Builder, Decimal128Builder, StringArray, StringBuilder};
+use datafusion::arrow::array::{
+    Array, ArrayRef, Date32Builder, Decimal128Builder, StringArray, StringBuilder,
+};
 use datafusion::arrow::datatypes::DataType;
 
 use super::{AMOUNT_SCALE, FLOAT_SCALE, Wanted, What};
@@ -47,12 +49,14 @@ pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> 
         }
         What::Amount | What::Quantity => {
             let scale = if wanted.what == What::Amount { AMOUNT_SCALE } else { FLOAT_SCALE };
-            let mut out = Decimal128Builder::with_capacity(rows).with_data_type(DataType::Decimal128(38, scale));
+            let mut out =
+                Decimal128Builder::with_capacity(rows).with_data_type(DataType::Decimal128(38, scale));
             for (row, text) in cells.enumerate() {
                 let amount = text
                     .map(|text| {
-                        scaled(text, scale)
-                            .ok_or_else(|| bad(row, format!("{} is {text:?}, which is no amount", wanted.name)))
+                        scaled(text, scale).ok_or_else(|| {
+                            bad(row, format!("{} is {text:?}, which is no amount", wanted.name))
+                        })
                     })
                     .transpose()?;
                 out.append_option(amount);
@@ -64,7 +68,8 @@ pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> 
             for (row, text) in cells.enumerate() {
                 let day = text
                     .map(|text| {
-                        day(text).ok_or_else(|| bad(row, format!("{} is {text:?}, which is no day", wanted.name)))
+                        day(text)
+                            .ok_or_else(|| bad(row, format!("{} is {text:?}, which is no day", wanted.name)))
                     })
                     .transpose()?;
                 out.append_option(day);

@@ -1,8 +1,8 @@
 //! Reading a row cell by cell, in the order of its query.
 
+use chrono::NaiveDate;
 use costlens_domain::bill::Text;
 use costlens_domain::money::Currency;
-use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use crate::BillError;

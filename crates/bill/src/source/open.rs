@@ -67,7 +67,8 @@ fn read_up_to(file: &mut File, buffer: &mut [u8; 4]) -> std::io::Result<usize> {
 }
 
 fn csv(path: &Path, name: String, size_bytes: u64, gzip: bool) -> Result<Looked, BillError> {
-    let reader = csv_reader(path, gzip).map_err(|source| BillError::Open { path: path.to_path_buf(), source })?;
+    let reader =
+        csv_reader(path, gzip).map_err(|source| BillError::Open { path: path.to_path_buf(), source })?;
     let mut header = Vec::new();
     let read = reader.take(MAX_HEADER).read_until(b'\n', &mut header);
     if let Err(error) = read {
@@ -124,9 +125,10 @@ fn kind(data_type: &DataType) -> Kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
         DataType::Dictionary(_, value) => kind(value),
         DataType::Float16 | DataType::Float32 | DataType::Float64 => Kind::Float,
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
-            Kind::Decimal
-        }
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => Kind::Decimal,
         DataType::Int8
         | DataType::Int16
         | DataType::Int32
@@ -143,9 +145,14 @@ fn kind(data_type: &DataType) -> Kind {
 
 fn recognise(path: &Path, name: String, size_bytes: u64, encoding: Encoding, columns: Columns) -> Looked {
     match format(&columns) {
-        Some(format) => {
-            Looked::Bill(Box::new(SourceFile { path: path.to_path_buf(), name, size_bytes, encoding, columns, format }))
-        }
+        Some(format) => Looked::Bill(Box::new(SourceFile {
+            path: path.to_path_buf(),
+            name,
+            size_bytes,
+            encoding,
+            columns,
+            format,
+        })),
         None if columns.is_empty() => Looked::Other("no columns".to_owned()),
         None => Looked::Other(format!("its columns are {}", columns.sample())),
     }

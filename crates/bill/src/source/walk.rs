@@ -22,7 +22,8 @@ pub(super) fn files_below(root: &Path) -> Result<Vec<(PathBuf, String)>, BillErr
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = entry.path();
-            let meta = std::fs::metadata(&path).map_err(|source| BillError::Open { path: path.clone(), source })?;
+            let meta =
+                std::fs::metadata(&path).map_err(|source| BillError::Open { path: path.clone(), source })?;
             if name.starts_with('.') {
                 continue;
             }
@@ -71,7 +72,10 @@ fn period_and_delivery(folder: &str) -> Option<(String, &str)> {
 
 fn is_period(part: &str) -> bool {
     let legacy = part.len() == 17
-        && part.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() });
+        && part
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() });
     legacy || part.to_ascii_uppercase().starts_with("BILLING_PERIOD=")
 }
 

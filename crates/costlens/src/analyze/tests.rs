@@ -1,8 +1,8 @@
 //! What people and programs read for a small bill.
 
-use super::{text, json};
-use costlens_domain::bill::{BillReport, Measure};
+use super::{json, text};
 use costlens_bill::{NoProgress, ReadOptions, read_bill};
+use costlens_domain::bill::{BillReport, Measure};
 
 const BILL: &str = "\
 identity/LineItemId,bill/BillingEntity,bill/PayerAccountId,lineItem/UsageAccountId,lineItem/LineItemType,lineItem/UsageStartDate,lineItem/ProductCode,lineItem/UsageType,lineItem/UsageAmount,lineItem/CurrencyCode,lineItem/UnblendedCost,lineItem/LineItemDescription,product/regionCode,pricing/unit
@@ -27,7 +27,8 @@ async fn a_person_reads_shares_rates_and_what_is_unclear() {
     text::write(&report, Measure::Unblended, 10, text::Style { bold: false }, &mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
     let has = |wanted: &[&str]| {
-        let found = out.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") == wanted.join(" "));
+        let found =
+            out.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") == wanted.join(" "));
         assert!(found, "{wanted:?} is not in\n{out}");
     };
     has(&["AI $4.50 4.5 % of the bill"]);

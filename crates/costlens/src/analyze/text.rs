@@ -185,8 +185,7 @@ fn not_understood(
 ) -> Result<()> {
     let mut found: BTreeMap<(String, String), (Decimal, u64)> = BTreeMap::new();
     for fact in report.unclassified().filter(|fact| fact.currency == currency) {
-        let product =
-            if fact.product_name.is_empty() { &fact.product_code } else { &fact.product_name };
+        let product = if fact.product_name.is_empty() { &fact.product_code } else { &fact.product_name };
         let sum = found.entry((product.to_string(), fact.usage_type.to_string())).or_default();
         sum.0 += fact.cost(measure);
         sum.1 += fact.lines;
@@ -280,7 +279,10 @@ fn notes(report: &BillReport, out: &mut dyn Write) -> Result<()> {
     }
     let split = report.totals.iter().any(|total| !total.split_cost.is_zero());
     if split {
-        writeln!(out, "Container split-cost lines repeat their instance's cost: in the totals, in no share.")?;
+        writeln!(
+            out,
+            "Container split-cost lines repeat their instance's cost: in the totals, in no share."
+        )?;
     }
     if !report.unknown_line_types.is_empty() {
         let kinds: Vec<&str> = report.unknown_line_types.iter().map(AsRef::as_ref).collect();

@@ -30,17 +30,84 @@ const FAMILIES: &[Family] = &[
     ("p6-b300", "B300", &[("48xlarge", 8)]),
     ("g3", "M60", &[("4xlarge", 1), ("8xlarge", 2), ("16xlarge", 4)]),
     ("g3s", "M60", &[("xlarge", 1)]),
-    ("g4ad", "Radeon Pro V520", &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 2), ("16xlarge", 4)]),
-    ("g4dn", "T4", &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 4), ("16xlarge", 1), ("metal", 8)]),
-    ("g5", "A10G", &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 4), ("16xlarge", 1), ("24xlarge", 4), ("48xlarge", 8)]),
-    ("g5g", "T4g", &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("16xlarge", 2), ("metal", 2)]),
-    ("g6", "L4", &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 4), ("16xlarge", 1), ("24xlarge", 4), ("48xlarge", 8)]),
-    ("g6e", "L40S", &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 4), ("16xlarge", 1), ("24xlarge", 4), ("48xlarge", 8)]),
+    (
+        "g4ad",
+        "Radeon Pro V520",
+        &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 2), ("16xlarge", 4)],
+    ),
+    (
+        "g4dn",
+        "T4",
+        &[
+            ("xlarge", 1),
+            ("2xlarge", 1),
+            ("4xlarge", 1),
+            ("8xlarge", 1),
+            ("12xlarge", 4),
+            ("16xlarge", 1),
+            ("metal", 8),
+        ],
+    ),
+    (
+        "g5",
+        "A10G",
+        &[
+            ("xlarge", 1),
+            ("2xlarge", 1),
+            ("4xlarge", 1),
+            ("8xlarge", 1),
+            ("12xlarge", 4),
+            ("16xlarge", 1),
+            ("24xlarge", 4),
+            ("48xlarge", 8),
+        ],
+    ),
+    (
+        "g5g",
+        "T4g",
+        &[("xlarge", 1), ("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("16xlarge", 2), ("metal", 2)],
+    ),
+    (
+        "g6",
+        "L4",
+        &[
+            ("xlarge", 1),
+            ("2xlarge", 1),
+            ("4xlarge", 1),
+            ("8xlarge", 1),
+            ("12xlarge", 4),
+            ("16xlarge", 1),
+            ("24xlarge", 4),
+            ("48xlarge", 8),
+        ],
+    ),
+    (
+        "g6e",
+        "L40S",
+        &[
+            ("xlarge", 1),
+            ("2xlarge", 1),
+            ("4xlarge", 1),
+            ("8xlarge", 1),
+            ("12xlarge", 4),
+            ("16xlarge", 1),
+            ("24xlarge", 4),
+            ("48xlarge", 8),
+        ],
+    ),
     ("g6f", "L4 (shared)", &[]),
     ("gr6", "L4", &[("4xlarge", 1), ("8xlarge", 1)]),
     ("gr6f", "L4 (shared)", &[]),
-    ("g7", "RTX PRO 4500", &[("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 2), ("24xlarge", 4), ("48xlarge", 8)]),
-    ("g7e", "RTX PRO Server 6000", &[("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 2), ("24xlarge", 4), ("48xlarge", 8)]),
+    (
+        "g7",
+        "RTX PRO 4500",
+        &[("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 2), ("24xlarge", 4), ("48xlarge", 8)],
+    ),
+    (
+        "g7e",
+        "RTX PRO Server 6000",
+        &[("2xlarge", 1), ("4xlarge", 1), ("8xlarge", 1), ("12xlarge", 2), ("24xlarge", 4), ("48xlarge", 8)],
+    ),
     ("trn1", "Trainium", &[("2xlarge", 1), ("32xlarge", 16)]),
     ("trn1n", "Trainium", &[("32xlarge", 16)]),
     ("trn2", "Trainium2", &[("3xlarge", 1), ("48xlarge", 16)]),
@@ -115,7 +182,18 @@ mod tests {
 
     #[test]
     fn families_with_like_letters_are_not_accelerated() {
-        for plain in ["m5.large", "c7g.large", "r6g.large", "i4g.large", "t4g.micro", "hpc7g.4xlarge", "d3.xlarge", "x2gd.large", "f2.6xlarge", ""] {
+        for plain in [
+            "m5.large",
+            "c7g.large",
+            "r6g.large",
+            "i4g.large",
+            "t4g.micro",
+            "hpc7g.4xlarge",
+            "d3.xlarge",
+            "x2gd.large",
+            "f2.6xlarge",
+            "",
+        ] {
             assert_eq!(find(plain), None, "{plain}");
         }
     }

@@ -132,9 +132,8 @@ pub(super) fn classify(key: &LineKey<'_>) -> Classification {
         class.tokens_per_unit = tokens_per_unit(key.pricing_unit, key.usage_type, key.description);
     }
     class.model = canonical(key.model).or(in_usage).or_else(|| edition(key.product_name));
-    class.vendor = vendor_named(key.provider)
-        .or_else(|| class.model.as_deref().and_then(vendor_of))
-        .map(Cow::Borrowed);
+    class.vendor =
+        vendor_named(key.provider).or_else(|| class.model.as_deref().and_then(vendor_of)).map(Cow::Borrowed);
     let needs_model = class.category == Category::Inference && class.meter.counts_tokens();
     if needs_model && (class.model.is_none() || class.vendor.is_none()) {
         class.understood = false;

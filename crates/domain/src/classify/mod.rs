@@ -60,7 +60,9 @@ pub struct LineKey<'a> {
 impl LineKey<'_> {
     fn by_marketplace(&self) -> bool {
         let entity = self.billing_entity;
-        !entity.is_empty() && !entity.eq_ignore_ascii_case("AWS") && !entity.starts_with("Amazon Web Services")
+        !entity.is_empty()
+            && !entity.eq_ignore_ascii_case("AWS")
+            && !entity.starts_with("Amazon Web Services")
     }
 }
 

@@ -103,7 +103,8 @@ pub fn canonical(name: &str) -> Option<String> {
 /// The common spelling of a model whose name was already taken apart.
 pub(super) fn canonical_words(mut words: Vec<String>) -> Option<String> {
     join_pairs(&mut words);
-    let vendor_first = words.first().is_some_and(|first| vendor_named(first).is_some() && vendor_of(first).is_none());
+    let vendor_first =
+        words.first().is_some_and(|first| vendor_named(first).is_some() && vendor_of(first).is_none());
     if vendor_first && words.len() > 1 {
         // "Anthropic Claude …", "Cohere Embed …": the vendor has a field of its own. Qwen, Mistral and others
         // named models after themselves.
@@ -144,9 +145,7 @@ fn without_dotted_prefixes(mut name: &str) -> &str {
 /// Names that their own spelling tears apart.
 fn join_pairs(words: &mut Vec<String>) {
     for (first, second) in [("deep", "seek"), ("mini", "max"), ("open", "ai")] {
-        let found = words
-            .windows(2)
-            .position(|pair| matches!(pair, [a, b] if a == first && b == second));
+        let found = words.windows(2).position(|pair| matches!(pair, [a, b] if a == first && b == second));
         if let Some(at) = found {
             words.remove(at + 1);
             if let Some(word) = words.get_mut(at) {
@@ -158,8 +157,10 @@ fn join_pairs(words: &mut Vec<String>) {
 
 /// Takes off `-20260217`, `-v1:0` and `-v1` at the end.
 fn drop_revision(words: &mut Vec<String>) {
-    let ends = |words: &[String], back: usize| words.len().checked_sub(back).and_then(|at| words.get(at)).cloned();
-    if ends(words, 1).is_some_and(|last| last == "0") && ends(words, 2).is_some_and(|word| is_revision(&word)) {
+    let ends =
+        |words: &[String], back: usize| words.len().checked_sub(back).and_then(|at| words.get(at)).cloned();
+    if ends(words, 1).is_some_and(|last| last == "0") && ends(words, 2).is_some_and(|word| is_revision(&word))
+    {
         words.truncate(words.len().saturating_sub(2));
     } else if words.len() > 3 && ends(words, 1).is_some_and(|last| last == "v1") {
         words.truncate(words.len().saturating_sub(1));
@@ -171,7 +172,8 @@ fn drop_revision(words: &mut Vec<String>) {
 
 /// `Nova 2.0 Lite` is `nova-2-lite`: nobody writes the zero in the model's id.
 fn drop_point_zero(words: &mut Vec<String>) {
-    let found = words.windows(2).position(|pair| matches!(pair, [major, zero] if is_number(major) && zero == "0"));
+    let found =
+        words.windows(2).position(|pair| matches!(pair, [major, zero] if is_number(major) && zero == "0"));
     if let Some(at) = found {
         words.remove(at + 1);
     }
@@ -218,7 +220,10 @@ mod tests {
                     "global.anthropic.claude-sonnet-4-6",
                 ][..],
             ),
-            ("claude-3-5-haiku", &["Claude3-5Haiku", "Claude 3.5 Haiku", "anthropic.claude-3-5-haiku-20241022-v1:0"]),
+            (
+                "claude-3-5-haiku",
+                &["Claude3-5Haiku", "Claude 3.5 Haiku", "anthropic.claude-3-5-haiku-20241022-v1:0"],
+            ),
             ("claude-3-haiku", &["Claude3Haiku", "claude-3-haiku-20240307"]),
             ("nova-2-lite", &["Nova2.0Lite", "Nova 2 Lite", "amazon.nova-2-lite-v1:0"]),
             ("gpt-oss-120b", &["gpt-oss-120b", "openai.gpt-oss-120b"]),

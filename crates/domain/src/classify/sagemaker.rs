@@ -42,7 +42,8 @@ const COMPONENTS: &[(&str, Category, Meter)] = &[
 pub(super) fn classify(key: &LineKey<'_>) -> Classification {
     let usage_type = without_region(key.usage_type);
     let lower = usage_type.to_ascii_lowercase();
-    let Some((_, category, meter)) = COMPONENTS.iter().find(|(component, ..)| lower.contains(component)) else {
+    let Some((_, category, meter)) = COMPONENTS.iter().find(|(component, ..)| lower.contains(component))
+    else {
         return Classification::not_understood("sagemaker");
     };
     let class = Classification::of(Verdict::Ai, "sagemaker", *category, *meter);

@@ -23,8 +23,12 @@ pub(super) struct Service {
 const BEDROCK_CODES: [&str; 4] =
     ["AmazonBedrock", "AmazonBedrockService", "AmazonBedrockFoundationModels", "AmazonBedrockAgentCore"];
 
-const BEDROCK_NAMES: [&str; 4] =
-    ["Amazon Bedrock", "Amazon Bedrock Service", "Amazon Bedrock Foundation Models", "Amazon Bedrock AgentCore"];
+const BEDROCK_NAMES: [&str; 4] = [
+    "Amazon Bedrock",
+    "Amazon Bedrock Service",
+    "Amazon Bedrock Foundation Models",
+    "Amazon Bedrock AgentCore",
+];
 
 const EDITION: &str = "(Amazon Bedrock Edition)";
 
@@ -51,7 +55,19 @@ const SERVICES: &[Service] = &[
     service!("augmented_ai", Labelling, ["AmazonA2I"], ["Amazon Augmented AI"]),
     service!("health_lake", ManagedApi, ["AmazonHealthLake"], ["AWS HealthLake", "Amazon HealthLake"]),
     service!("health_omics", ManagedApi, ["AmazonOmics"], ["AWS HealthOmics", "Amazon Omics"]),
-    service!("lookout", ManagedApi, ["AmazonLookoutEquipment", "AmazonLookoutMetrics", "AmazonLookoutVision", "LookoutEquipment", "LookoutMetrics", "LookoutVision"], ["Amazon Lookout for Equipment", "Amazon Lookout for Metrics", "Amazon Lookout for Vision"]),
+    service!(
+        "lookout",
+        ManagedApi,
+        [
+            "AmazonLookoutEquipment",
+            "AmazonLookoutMetrics",
+            "AmazonLookoutVision",
+            "LookoutEquipment",
+            "LookoutMetrics",
+            "LookoutVision"
+        ],
+        ["Amazon Lookout for Equipment", "Amazon Lookout for Metrics", "Amazon Lookout for Vision"]
+    ),
     service!("panorama", ManagedApi, ["AWSPanorama"], ["AWS Panorama"]),
     service!("deepracer", Training, ["AWSDeepRacer"], ["AWS DeepRacer"]),
     service!("machine_learning", ManagedApi, ["AmazonML"], ["Amazon Machine Learning"]),
@@ -102,7 +118,8 @@ pub(super) fn is_bedrock(key: &LineKey<'_>) -> bool {
 
 /// True for AgentCore, whose usage types follow a grammar of their own.
 pub(super) fn is_agent_core(key: &LineKey<'_>) -> bool {
-    key.product_code == "AmazonBedrockAgentCore" || key.product_name.eq_ignore_ascii_case("Amazon Bedrock AgentCore")
+    key.product_code == "AmazonBedrockAgentCore"
+        || key.product_name.eq_ignore_ascii_case("Amazon Bedrock AgentCore")
 }
 
 /// The service that the line belongs to, where that service is AI as a whole.
@@ -134,15 +151,20 @@ pub(super) fn classify(service: &'static Service, key: &LineKey<'_>) -> Classifi
 pub(super) fn candidate(key: &LineKey<'_>) -> Option<Classification> {
     let usage_type = key.usage_type;
     match key.product_code {
-        "AmazonS3" if without_region(usage_type).starts_with("Vectors-") => {
-            Some(Classification::of(Verdict::Ai, "s3_vectors", Category::Retrieval, vectors_meter(usage_type)))
-        }
+        "AmazonS3" if without_region(usage_type).starts_with("Vectors-") => Some(Classification::of(
+            Verdict::Ai,
+            "s3_vectors",
+            Category::Retrieval,
+            vectors_meter(usage_type),
+        )),
         "AmazonEC2" | "Amazon Elastic Compute Cloud" => {
             let instance_type = compute_instance(usage_type)?;
             let class = Classification::of(Verdict::Candidate, "ec2", Category::GpuCompute, Meter::Hours);
             Some(class.on_instance(instance_type))
         }
-        "AmazonES" | "AmazonOpenSearchService" if words(usage_type).iter().any(|word| word.ends_with("ocu")) => {
+        "AmazonES" | "AmazonOpenSearchService"
+            if words(usage_type).iter().any(|word| word.ends_with("ocu")) =>
+        {
             Some(Classification::of(Verdict::Candidate, "opensearch", Category::Retrieval, Meter::Hours))
         }
         _ => None,

@@ -1,1 +1,185 @@
+//! Real usage types of AWS's price lists and bills, and what each of their parts means.
 
+use super::{Category, LineKey, Meter, Routing, Tier, Verdict, classify, screen};
+
+fn bedrock(usage_type: &str) -> super::Classification {
+    classify(&LineKey {
+        product_code: "AmazonBedrock",
+        usage_type,
+        pricing_unit: "1K tokens",
+        line_item_type: "Usage",
+        ..LineKey::default()
+    })
+}
+
+fn marketplace(usage_type: &str) -> super::Classification {
+    classify(&LineKey {
+        product_code: "7zgyu5r4aaaaaaaaaaaaaaaaa",
+        product_name: "Claude Opus 5 (Amazon Bedrock Edition)",
+        billing_entity: "AWS Marketplace",
+        usage_type,
+        description: "AWS Marketplace software usage|us-east-1|Million Input Tokens Regional",
+        pricing_unit: "Units",
+        line_item_type: "Usage",
+        ..LineKey::default()
+    })
+}
+
+#[test]
+fn tier_routing_and_context_are_dimensions_of_their_own() {
+    for (usage_type, tier, routing, long, custom) in [
+        ("USE1-NovaPro-input-tokens", Tier::Standard, Routing::Regional, false, false),
+        ("USE1-NovaPro-input-tokens-batch", Tier::Batch, Routing::Regional, false, false),
+        (
+            "USE1-NovaPro-output-tokens-latency-optimized",
+            Tier::LatencyOptimized,
+            Routing::Regional,
+            false,
+            false,
+        ),
+        ("USE1-gpt-oss-120b-output-tokens-priority", Tier::Priority, Routing::Regional, false, false),
+        (
+            "USE1-Claude4Sonnet-input-tokens-cross-region-global-batch",
+            Tier::Batch,
+            Routing::Global,
+            false,
+            false,
+        ),
+        ("USE1-Claude4Sonnet-input-tokens-long-context", Tier::Standard, Routing::Regional, true, false),
+        (
+            "USE1-NovaPro-cache-write-input-token-count-custom-model",
+            Tier::Standard,
+            Routing::Regional,
+            false,
+            true,
+        ),
+        (
+            "USE1-openai.gpt-5.6-luna-mantle-cache-write-tokens-5m-long-ctx-flex",
+            Tier::Flex,
+            Routing::Regional,
+            true,
+            false,
+        ),
+        (
+            "USE1-Nova2.0Lite-ProvisionedThroughput-1month-ModelUnits",
+            Tier::Reserved,
+            Routing::Regional,
+            false,
+            false,
+        ),
+    ] {
+        let class = bedrock(usage_type);
+        assert_eq!(
+            (class.tier, class.routing, class.long_context, class.custom_model),
+            (tier, routing, long, custom),
+            "{usage_type}"
+        );
+        assert!(class.understood && class.verdict == Verdict::Ai, "{usage_type}");
+    }
+    for (usage_type, tier, routing, long) in [
+        ("USE1-MP:USE1_input_tokens_long_ctx_global_standard-Units", Tier::Standard, Routing::Global, true),
+        ("USE1-MP:USE1_InputTokenCount_Global_Batch-Units", Tier::Batch, Routing::Global, false),
+        ("USE1-MP:USE1_InputTokenCount_Geo-Units", Tier::Standard, Routing::Geo, false),
+        ("USE1-MP:USE1_OutputTokenCount_LongContext-Units", Tier::Standard, Routing::Regional, true),
+        ("USE1-MP:USE1_Reserved_3Month_OutputTPM_Global-Units", Tier::Reserved, Routing::Global, false),
+    ] {
+        let class = marketplace(usage_type);
+        assert_eq!((class.tier, class.routing, class.long_context), (tier, routing, long), "{usage_type}");
+    }
+}
+
+#[test]
+fn cache_is_told_from_input_and_its_lifetimes_apart() {
+    for (usage_type, meter) in [
+        ("USE1-MP:USE1_CacheReadInputTokenCount-Units", Meter::CacheRead),
+        ("USE1-MP:USE1_CacheWriteInputTokenCount-Units", Meter::CacheWrite5m),
+        ("USE1-MP:USE1_CacheWrite30mInputTokenCount-Units", Meter::CacheWrite30m),
+        ("USE1-MP:USE1_CacheWrite1hInputTokenCount_Global-Units", Meter::CacheWrite1h),
+        ("USE1-MP:USE1_cache_write_tokens_1h_long_ctx_standard-Units", Meter::CacheWrite1h),
+        ("USE1-MP:USE1_cache_write_tokens_global_standard-Units", Meter::CacheWrite5m),
+        ("USE1-MP:USE1_cache_read_tokens_standard-Units", Meter::CacheRead),
+        ("USE1-MP:USE1_CacheStorage-Units", Meter::Storage),
+        ("USE1-MP:USE1_MillionBatchInputTokens-Units", Meter::FreshInput),
+    ] {
+        assert_eq!(marketplace(usage_type).meter, meter, "{usage_type}");
+    }
+}
+
+#[test]
+fn a_model_with_hyphens_is_not_cut_short() {
+    for (usage_type, model, vendor) in [
+        ("USE1-gpt-oss-120b-input-tokens-batch", "gpt-oss-120b", "openai"),
+        ("USE1-Llama3-1-405B-output-tokens-batch", "llama-3-1-405b", "meta"),
+        ("USE1-openai.gpt-5.6-luna-mantle-input-tokens-standard", "gpt-5-6-luna", "openai"),
+        ("USE1-qwen.qwen3-32b-mantle-input-tokens-batch", "qwen-3-32b", "qwen"),
+        ("USE1-Claude4.6Opus-output-tokens", "claude-opus-4-6", "anthropic"),
+        ("GPT-OSS-Safeguard-20B-output-tokens-batch", "gpt-oss-safeguard-20b", "openai"),
+    ] {
+        let class = bedrock(usage_type);
+        assert_eq!(
+            (class.model.as_deref(), class.vendor.as_deref()),
+            (Some(model), Some(vendor)),
+            "{usage_type}"
+        );
+    }
+}
+
+#[test]
+fn units_say_how_many_tokens_they_stand_for() {
+    assert_eq!(bedrock("USE1-NovaPro-input-tokens").tokens_per_unit, Some(1_000));
+    assert_eq!(marketplace("USE1-MP:USE1_InputTokenCount-Units").tokens_per_unit, Some(1_000_000));
+    assert_eq!(bedrock("USE1-Guardrail-ContentPolicyUnitsConsumed").tokens_per_unit, None);
+}
+
+#[test]
+fn what_stands_beside_inference_has_a_kind() {
+    for (usage_type, category) in [
+        ("USE1-Guardrail-ContentPolicyUnitsConsumed", Category::Guardrail),
+        ("USE1-Nova2.0Lite-Customization-Training", Category::Customization),
+        ("USE1-Customization-Storage", Category::Storage),
+        ("USE1-CustomModelImport-Storage", Category::Storage),
+        ("USE1-Nova2.0Lite-RFT-Training-Hours", Category::Customization),
+        ("USE1-Nova2.0Lite-nova-grounding", Category::Retrieval),
+        ("USE1-DataAutomation-Pages", Category::DataAutomation),
+        ("USE1-InvokeFlow-NodeTransitions", Category::Agents),
+        ("USE1-OptimizePrompt-Tokens", Category::Inference),
+    ] {
+        let class = bedrock(usage_type);
+        assert_eq!((class.category, class.understood), (category, true), "{usage_type}");
+    }
+}
+
+#[test]
+fn an_unknown_model_is_kept_named_and_reported() {
+    let class = bedrock("USE1-Zebra9-input-tokens");
+    assert_eq!(class.verdict, Verdict::Ai);
+    assert_eq!(class.model.as_deref(), Some("zebra-9"));
+    assert!(!class.understood);
+    assert!(!bedrock("USE1-Something-New").understood);
+}
+
+#[test]
+fn the_first_look_lets_every_ai_line_through() {
+    // Only what the first pass reads: no Marketplace name, no map, no description.
+    let opaque = LineKey {
+        product_code: "7zgyu5r4aaaaaaaaaaaaaaaaa",
+        billing_entity: "AWS Marketplace",
+        usage_type: "USE1-MP:USE1_InputTokenCount-Units",
+        ..LineKey::default()
+    };
+    assert!(screen(&opaque));
+    assert_eq!(classify(&opaque).verdict, Verdict::NotAi, "without its name nobody can know");
+    let plain =
+        LineKey { product_code: "AmazonS3", usage_type: "USE1-TimedStorage-ByteHrs", ..LineKey::default() };
+    assert!(!screen(&plain));
+}
+
+#[test]
+fn names_decide_only_where_no_code_does() {
+    let focus =
+        LineKey { product_code: "Amazon Bedrock", product_name: "Amazon Bedrock", ..LineKey::default() };
+    assert_eq!(classify(&focus).service, "bedrock");
+    let imposter =
+        LineKey { product_code: "AmazonConnect", product_name: "Amazon SageMaker", ..LineKey::default() };
+    assert_eq!(classify(&imposter).verdict, Verdict::NotAi);
+}

@@ -47,7 +47,10 @@ mod tests {
         let told = "AWS Marketplace software usage|us-east-1|Million Input Tokens Regional";
         assert_eq!(tokens_per_unit("Units", "", told), Some(1_000_000));
         assert_eq!(tokens_per_unit("", "", "$0.000060 per 1K input tokens"), Some(1_000));
-        assert_eq!(tokens_per_unit("Units", "USE1-MP:USE1_MillionBatchInputTokens-Units", ""), Some(1_000_000));
+        assert_eq!(
+            tokens_per_unit("Units", "USE1-MP:USE1_MillionBatchInputTokens-Units", ""),
+            Some(1_000_000)
+        );
     }
 
     #[test]

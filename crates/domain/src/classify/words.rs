@@ -67,8 +67,7 @@ pub(crate) fn without_region(usage_type: &str) -> &str {
 
 /// True for the abbreviations that usage types begin with (`USE1` for us-east-1, `EU` for eu-west-1, `CPT`).
 pub(crate) fn is_region(prefix: &str) -> bool {
-    const AREAS: [&str; 13] =
-        ["US", "EU", "AP", "AF", "ME", "IL", "SA", "CA", "CN", "MX", "UG", "NZ", "TH"];
+    const AREAS: [&str; 13] = ["US", "EU", "AP", "AF", "ME", "IL", "SA", "CA", "CN", "MX", "UG", "NZ", "TH"];
     match prefix.as_bytes() {
         b"EU" | b"CPT" => true,
         [_, _, third, digit] => {
@@ -89,7 +88,10 @@ mod tests {
         assert_eq!(words("cache-read-input-token-count").join(" "), "cache read input token count");
         assert_eq!(words("CacheReadInputTokenCount").join(" "), "cache read input token count");
         assert_eq!(words("cache_read_tokens").join(" "), "cache read tokens");
-        assert_eq!(words("CacheWrite1hInputTokenCount_Global").join(" "), "cache write 1h input token count global");
+        assert_eq!(
+            words("CacheWrite1hInputTokenCount_Global").join(" "),
+            "cache write 1h input token count global"
+        );
         assert_eq!(words("Reserved_3Month_OutputTPM").join(" "), "reserved 3 month output tpm");
     }
 

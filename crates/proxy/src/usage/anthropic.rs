@@ -120,7 +120,8 @@ pub(super) fn read_body(body: &[u8], counts: &mut Counts, reading: &mut Reading)
 
 pub(super) fn read_event(data: &[u8], counts: &mut Counts, reading: &mut Reading) -> EventKind {
     if is_delta(data) {
-        reading.output_text_bytes = reading.output_text_bytes.saturating_add(text_bytes_after(data, TEXT_KEYS));
+        reading.output_text_bytes =
+            reading.output_text_bytes.saturating_add(text_bytes_after(data, TEXT_KEYS));
         return EventKind::Ordinary;
     }
     let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return EventKind::Ordinary };

@@ -40,6 +40,7 @@ struct WireUsage {
 }
 
 #[derive(Deserialize, Default)]
+#[expect(clippy::struct_field_names, reason = "the vendor's names")]
 struct PromptDetails {
     #[serde(default)]
     cached_tokens: Option<u64>,
@@ -73,7 +74,8 @@ impl WireUsage {
         let audio_output = Tokens(out.audio_tokens.unwrap_or(0));
         let reasoning = Tokens(out.reasoning_tokens.unwrap_or(0));
         // Only the total tells of reasoning that was counted apart.
-        let apart = self.total_tokens.map_or(Tokens(0), |total| Tokens(total).minus(prompt).minus(completion));
+        let apart =
+            self.total_tokens.map_or(Tokens(0), |total| Tokens(total).minus(prompt).minus(completion));
         Some(Usage {
             fresh_input: prompt.minus(cached).minus(written).minus(audio_input),
             cache_read: cached,

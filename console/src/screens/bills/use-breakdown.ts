@@ -1,0 +1,18 @@
+// A bill by one of its dimensions.
+import { useQuery } from "@tanstack/react-query";
+import { api } from "@/api/client";
+import type { View } from "./search";
+
+/** The most groups of a currency that are asked for. */
+export const MOST_GROUPS = 200;
+
+export function useBreakdown(billId: string, by: View) {
+  return useQuery(
+    api.queryOptions(
+      "get",
+      "/api/v1/bills/{id}/breakdown",
+      { params: { path: { id: billId }, query: { by, limit: MOST_GROUPS } } },
+      { staleTime: 60_000 },
+    ),
+  );
+}

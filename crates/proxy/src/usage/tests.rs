@@ -1,0 +1,173 @@
+//! Usage as the vendors tell it, in every shape that has cost somebody money.
+
+use costlens_domain::providers::Dialect;
+use costlens_domain::{Tokens, Usage};
+
+use super::{EventKind, Meter};
+
+fn openai_body(body: &str) -> Meter {
+    let mut meter = Meter::new(Dialect::OpenAiChat);
+    meter.read_body(body.as_bytes());
+    meter
+}
+
+fn events(dialect: Dialect, events: &[&str]) -> (Meter, Vec<EventKind>) {
+    let mut meter = Meter::new(dialect);
+    // The fixtures are folded for the reader; on the wire an event's data is one line.
+    let on_one_line = |event: &str| event.lines().map(str::trim).collect::<String>();
+    let read = |event: &&str| meter.read_event(format!("data: {}\n\n", on_one_line(event)).as_bytes());
+    let kinds = events.iter().map(read).collect();
+    (meter, kinds)
+}
+
+#[test]
+fn openais_cached_and_audio_tokens_are_taken_out_of_the_prompt() {
+    let meter = openai_body(
+        r#"{"model":"gpt-4o-2024-08-06","service_tier":"default","choices":[{}],"usage":{"prompt_tokens":1000,
+        "completion_tokens":300,"total_tokens":1300,"prompt_tokens_details":{"cached_tokens":400,"audio_tokens":50},
+        "completion_tokens_details":{"reasoning_tokens":120,"audio_tokens":30}}}"#,
+    );
+    let expected = Usage {
+        fresh_input: Tokens(550),
+        cache_read: Tokens(400),
+        output: Tokens(270),
+        reasoning: Tokens(120),
+        audio_input: Tokens(50),
+        audio_output: Tokens(30),
+        ..Usage::default()
+    };
+    assert_eq!(meter.reading().usage, Some(expected));
+    assert_eq!(meter.reading().model.as_deref(), Some("gpt-4o-2024-08-06"));
+    assert_eq!(meter.reading().service_tier.as_deref(), Some("default"));
+}
+
+#[test]
+fn reasoning_that_only_the_total_tells_of_is_output() {
+    let meter = openai_body(
+        r#"{"model":"grok-4","choices":[{}],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":115,
+        "completion_tokens_details":{"reasoning_tokens":100}}}"#,
+    );
+    let usage = meter.reading().usage.unwrap();
+    assert_eq!((usage.output, usage.reasoning), (Tokens(105), Tokens(100)));
+}
+
+#[test]
+fn deepseeks_cache_hits_are_cache_reads() {
+    let meter = openai_body(
+        r#"{"choices":[{}],"usage":{"prompt_tokens":100,"completion_tokens":1,"total_tokens":101,
+        "prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}}"#,
+    );
+    let usage = meter.reading().usage.unwrap();
+    assert_eq!((usage.fresh_input, usage.cache_read), (Tokens(36), Tokens(64)));
+}
+
+#[test]
+fn an_explicit_zero_is_a_count_and_an_absent_usage_is_not() {
+    let zero =
+        openai_body(r#"{"choices":[{}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#);
+    assert_eq!(zero.reading().usage, Some(Usage::default()));
+    let absent = openai_body(r#"{"choices":[{"message":{"content":"four \"by\" four"}}]}"#);
+    assert_eq!(absent.reading().usage, None);
+    assert_eq!(absent.reading().output_text_bytes, 16);
+    assert_eq!(openai_body(r#"{"choices":[{}],"usage":{}}"#).reading().usage, None);
+}
+
+#[test]
+fn a_stream_tells_its_usage_in_a_chunk_of_its_own() {
+    let (meter, kinds) = events(
+        Dialect::OpenAiChat,
+        &[
+            r#"{"model":"gpt-4o","choices":[{"delta":{"content":""}}],"usage":null}"#,
+            r#"{"model":"gpt-4o","choices":[{"delta":{"content":"say \"usage\": {}"}}],"usage":null}"#,
+            r#"{"model":"gpt-4o","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#,
+            "[DONE]",
+        ],
+    );
+    let expected = [EventKind::Ordinary, EventKind::Ordinary, EventKind::UsageOnly, EventKind::Terminal];
+    assert_eq!(kinds, expected);
+    let usage = meter.reading().usage.unwrap();
+    assert_eq!((usage.fresh_input, usage.output), (Tokens(7), Tokens(3)));
+    assert!(meter.reading().finished);
+}
+
+#[test]
+fn usage_on_the_last_content_chunk_is_read_and_the_chunk_stays() {
+    // Mistral, Groq and DeepSeek tell usage without being asked, on a chunk that also carries a choice.
+    let (meter, kinds) = events(
+        Dialect::OpenAiChat,
+        &[
+            r#"{"model":"m","choices":[{"delta":{"content":"hi"}}]}"#,
+            r#"{"model":"m","choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#,
+        ],
+    );
+    assert_eq!(kinds[1], EventKind::Ordinary);
+    assert_eq!(meter.reading().usage.unwrap().fresh_input, Tokens(2));
+}
+
+#[test]
+fn anthropics_counts_are_cumulative_and_its_input_excludes_the_cache() {
+    let (meter, kinds) = events(
+        Dialect::AnthropicMessages,
+        &[
+            r#"{"type":"message_start","message":{"model":"claude-sonnet-4-5-20250929","usage":{"input_tokens":100,
+            "cache_creation_input_tokens":1000,"cache_read_input_tokens":2000,"output_tokens":1,"service_tier":"standard",
+            "cache_creation":{"ephemeral_5m_input_tokens":600,"ephemeral_1h_input_tokens":400}}}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hello"}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":20}}"#,
+            r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":50,"server_tool_use":{"web_search_requests":2}}}"#,
+            r#"{"type":"message_stop"}"#,
+        ],
+    );
+    assert_eq!(kinds.last(), Some(&EventKind::Terminal));
+    let expected = Usage {
+        fresh_input: Tokens(100),
+        cache_read: Tokens(2000),
+        cache_write_5m: Tokens(600),
+        cache_write_1h: Tokens(400),
+        output: Tokens(50),
+        web_searches: 2,
+        ..Usage::default()
+    };
+    assert_eq!(meter.reading().usage, Some(expected));
+    assert_eq!(meter.reading().service_tier.as_deref(), Some("standard"));
+}
+
+#[test]
+fn a_stream_that_breaks_before_its_output_is_counted_has_only_its_input() {
+    let (meter, _) = events(
+        Dialect::AnthropicMessages,
+        &[
+            r#"{"type":"message_start","message":{"model":"claude","usage":{"input_tokens":100,"output_tokens":1}}}"#,
+            r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"12345678"}}"#,
+        ],
+    );
+    assert_eq!(meter.reading().usage, None);
+    assert_eq!(meter.input_so_far().unwrap().fresh_input, Tokens(100));
+    assert_eq!(meter.reading().output_text_bytes, 8);
+}
+
+#[test]
+fn a_whole_anthropic_answer_without_the_split_writes_to_the_five_minute_cache() {
+    let mut meter = Meter::new(Dialect::AnthropicMessages);
+    meter.read_body(
+        br#"{"type":"message","model":"claude-3-haiku-20240307","usage":{"input_tokens":5,"output_tokens":6,
+        "cache_creation_input_tokens":70,"cache_read_input_tokens":null}}"#,
+    );
+    let usage = meter.reading().usage.unwrap();
+    assert_eq!((usage.fresh_input, usage.cache_write_5m, usage.output), (Tokens(5), Tokens(70), Tokens(6)));
+}
+
+#[test]
+fn nonsense_counts_nothing_and_harms_nothing() {
+    for nonsense in
+        ["", "{", "null", "[1,2]", "\"usage\"", "{\"usage\":3}", "{\"usage\":{\"prompt_tokens\":-1}}"]
+    {
+        for dialect in [Dialect::OpenAiChat, Dialect::AnthropicMessages] {
+            let (meter, _) = events(dialect, &[nonsense]);
+            assert_eq!(meter.reading().usage, None, "{nonsense}");
+            let mut meter = Meter::new(dialect);
+            meter.read_body(nonsense.as_bytes());
+            assert_eq!(meter.reading().usage, None, "{nonsense}");
+        }
+    }
+}

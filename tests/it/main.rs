@@ -1,0 +1,23 @@
+//! The product from outside, in one binary: one server, one fake vendor and one independent mock serve all tests,
+//! but for those that break a server on purpose.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod architecture;
+mod bytes;
+mod contract;
+mod crash;
+mod failures;
+mod first_call;
+mod hang_ups;
+mod isolation;
+mod outage;
+mod refusals;
+mod sdks;
+mod sign_in;
