@@ -85,7 +85,7 @@ need_python() {
 need_chromium() {
   find_chromium && return
   refresh_package_lists
-  if apt-cache show chromium 2>/dev/null | grep -q '^Depends:.*libnss3'; then
+  if [[ $(apt-cache show chromium 2>/dev/null) == *libnss3* ]]; then
     install_packages chromium
   else
     install_packages libnss3 libnspr4

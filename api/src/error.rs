@@ -2,8 +2,8 @@
 
 use costlens_domain::{Problem, ProblemCode, RequestId};
 use costlens_store::StoreError;
+use poem::Response;
 use poem::http::StatusCode;
-use poem::{IntoResponse as _, Response};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object};
 

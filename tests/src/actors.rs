@@ -156,9 +156,19 @@ impl Program {
         id: &str,
         body: impl Into<bytes::Bytes>,
     ) -> ::http::Response<hyper::body::Incoming> {
+        self.try_open(path, id, body).await.unwrap_or_else(|error| panic!("{path}: {error:?}"))
+    }
+
+    /// The same, where the server may be gone.
+    pub async fn try_open(
+        &self,
+        path: &str,
+        id: &str,
+        body: impl Into<bytes::Bytes>,
+    ) -> Result<::http::Response<hyper::body::Incoming>, http::Failure> {
         let bearer = format!("Bearer {}", self.secret);
         let headers = [("authorization", bearer.as_str()), JSON, ("x-client-request-id", id)];
-        http::open("POST", &format!("{}{path}", self.base), &headers, body).await.unwrap()
+        http::open("POST", &format!("{}{path}", self.base), &headers, body).await
     }
 
     /// A chat with one sentence.

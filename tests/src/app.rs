@@ -53,7 +53,14 @@ impl TestApp {
     /// A server of one's own, to be broken.
     #[must_use]
     pub fn own(settings: &[(&str, &str)]) -> Self {
+        Self::own_after(settings, |_| ())
+    }
+
+    /// The same, after its data directory was prepared.
+    #[must_use]
+    pub fn own_after(settings: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
         let mut app = Self::prepared(settings);
+        prepare(&app.data_dir());
         app.start();
         app
     }
@@ -173,6 +180,12 @@ impl TestApp {
     /// A plain GET without any credential.
     pub async fn get(&self, path: &str) -> http::Answer {
         http::send("GET", &format!("{}{path}", self.base_url()), &[], "").await
+    }
+
+    /// The directory of the server's spool.
+    #[must_use]
+    pub fn spool_dir(&self) -> PathBuf {
+        self.data_dir().join("spool")
     }
 
     /// The process ids of the private PostgreSQL, its main process first.

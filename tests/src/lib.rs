@@ -18,6 +18,8 @@ pub mod aimock;
 pub mod app;
 pub mod fake_llm;
 pub mod http;
+pub mod judge;
+pub mod load;
 pub mod place;
 pub mod reply;
 pub mod sdk;

@@ -264,17 +264,17 @@ fn texts(name: &str, lines: &[Line]) -> ArrayRef {
                 out.append_value(format!("{a:016x}{b:016x}{c:016x}{:04x}", d & 0xffff));
             }
             "identity_time_interval" => {
-                out.append_value(format!("2026-10-{:02}T{:02}:00:00Z", line.hour / 24 + 1, line.hour % 24))
+                out.append_value(format!("2026-10-{:02}T{:02}:00:00Z", line.hour / 24 + 1, line.hour % 24));
             }
             "bill_bill_type" => out.append_value("Anniversary"),
             "bill_billing_entity" => out.append_value(line.entity),
             "bill_invoicing_entity" | "line_item_legal_entity" => {
-                out.append_value("Amazon Web Services, Inc.")
+                out.append_value("Amazon Web Services, Inc.");
             }
             "bill_payer_account_id" => out.append_value("100000000000"),
             "bill_payer_account_name" => out.append_value("payer"),
             "line_item_usage_account_id" => {
-                out.append_value(format!("{}", 100_000_000_000 + line.account * 7919))
+                out.append_value(format!("{}", 100_000_000_000 + line.account * 7919));
             }
             "line_item_usage_account_name" => out.append_value(format!("acct-{:02}", line.account)),
             "line_item_line_item_type" => out.append_value(line.kind),
@@ -282,7 +282,7 @@ fn texts(name: &str, lines: &[Line]) -> ArrayRef {
             "line_item_usage_type" | "product_usagetype" => out.append_value(&line.usage_type),
             "line_item_operation" | "product_operation" => out.append_value(line.operation),
             "line_item_availability_zone" | "product_region_code" | "product_location" => {
-                out.append_value(line.region)
+                out.append_value(line.region);
             }
             "line_item_resource_id" => out.append_value(format!(
                 "arn:aws:service:{}:{}:resource/r-{:017x}",
@@ -303,7 +303,7 @@ fn texts(name: &str, lines: &[Line]) -> ArrayRef {
                 out.append_value(format!("0.{:010}", line.cents % 997));
             }
             "pricing_rate_code" => {
-                out.append_value(format!("SKU{:011}.JRTCKXETXF.6YS6EN2CT7", line.cents % 4999))
+                out.append_value(format!("SKU{:011}.JRTCKXETXF.6YS6EN2CT7", line.cents % 4999));
             }
             "product_sku" => out.append_value(format!("SKU{:011}", line.cents % 4999)),
             "pricing_term" => out.append_value("OnDemand"),

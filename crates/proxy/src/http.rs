@@ -4,7 +4,7 @@ use costlens_domain::ProblemCode;
 use costlens_domain::providers::Dialect;
 use costlens_edge::{Arrival, BodyRefused};
 use futures_util::stream;
-use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, Endpoint, IntoEndpoint, Request, Response, Route, post};
 
 use crate::exchange::Exchange;
@@ -97,9 +97,9 @@ fn problem(refusal: &Refusal, dialect: Dialect) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    // SDKs try again on some statuses by themselves; only where it can help should they.
-    let again = matches!(status.as_u16(), 429 | 503);
-    let value = HeaderValue::from_static(if again { "true" } else { "false" });
-    response.headers_mut().insert(HeaderName::from_static("x-should-retry"), value);
+    if status == StatusCode::GATEWAY_TIMEOUT {
+        // SDKs would try again by themselves, and the provider may be working on the first call still.
+        response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
+    }
     response
 }

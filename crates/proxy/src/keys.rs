@@ -1,10 +1,11 @@
 //! Who calls: API keys and their tenants' connections, kept in memory for a moment.
 //!
 //! A key is looked up by the SHA-256 of what was presented. It is served from memory while fresh, and, if the
-//! database cannot be reached, for at most `key_stale` longer; a key that memory does not hold is then refused:
+//! database cannot be reached, until it is `key_stale` old; a key that memory does not hold is then refused:
 //! authentication fails closed. A change of any key or connection empties the memory at once.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,29 @@ pub enum KeyRefusal {
 struct Kept {
     caller: Arc<Caller>,
     loaded: Instant,
+    /// When the database was last asked again, in milliseconds after `loaded`.
+    asked: AtomicU64,
 }
+
+impl Kept {
+    fn new(caller: Arc<Caller>) -> Self {
+        Self { caller, loaded: Instant::now(), asked: AtomicU64::new(0) }
+    }
+
+    /// True for one caller a second.
+    fn may_ask(&self) -> bool {
+        let now = u64::try_from(self.loaded.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let last = self.asked.load(Ordering::Relaxed);
+        now.saturating_sub(last) >= ASK_EVERY_MS
+            && self.asked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The longest wait for news of a key that memory still vouches for.
+const ASK_WITHIN: Duration = Duration::from_millis(100);
+
+/// How often such news is asked for.
+const ASK_EVERY_MS: u64 = 1_000;
 
 /// The pause before listening for changes again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
@@ -57,7 +80,7 @@ pub struct KeyRing {
     stale: Duration,
     overrides: HashMap<String, costlens_egress::EndpointUrl>,
     policy: costlens_egress::Policy,
-    kept: RwLock<HashMap<TokenHash, Kept>>,
+    kept: RwLock<HashMap<TokenHash, Arc<Kept>>>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -91,30 +114,43 @@ impl KeyRing {
         let hash = TokenHash::of(presented);
         let kept = {
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-            kept.get(&hash).map(|kept| (Arc::clone(&kept.caller), kept.loaded.elapsed()))
+            kept.get(&hash).cloned()
         };
-        if let Some((caller, age)) = &kept
-            && *age < self.fresh
-        {
-            return Ok(Arc::clone(caller));
+        let Some(kept) = kept else { return self.look_up(hash).await };
+        let age = kept.loaded.elapsed();
+        if age < self.fresh {
+            return Ok(Arc::clone(&kept.caller));
         }
+        if age >= self.stale {
+            return self.look_up(hash).await;
+        }
+        // Not fresh, and still good if the database is away. One call at a time asks, and does not wait for long:
+        // an outage must not slow down every call by the time it takes to notice it.
+        if kept.may_ask() {
+            match tokio::time::timeout(ASK_WITHIN, self.look_up(hash)).await {
+                Ok(Err(KeyRefusal::Unavailable(_))) | Err(_) => {}
+                Ok(answer) => return answer,
+            }
+        }
+        Ok(Arc::clone(&kept.caller))
+    }
+
+    /// Asks the database, and remembers.
+    async fn look_up(&self, hash: TokenHash) -> Result<Arc<Caller>, KeyRefusal> {
         match self.load(&hash).await {
             Ok(caller) => {
                 let caller = Arc::new(caller);
-                let entry = Kept { caller: Arc::clone(&caller), loaded: Instant::now() };
                 let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
                 if all.len() >= KEPT_KEYS {
                     all.clear();
                 }
-                all.insert(hash, entry);
+                all.insert(hash, Arc::new(Kept::new(Arc::clone(&caller))));
                 Ok(caller)
             }
-            Err(KeyRefusal::Unavailable(error)) => match kept {
-                Some((caller, age)) if age < self.stale => Ok(caller),
-                _ => Err(KeyRefusal::Unavailable(error)),
-            },
             Err(refusal) => {
-                self.kept.write().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                if !matches!(refusal, KeyRefusal::Unavailable(_)) {
+                    self.kept.write().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                }
                 Err(refusal)
             }
         }

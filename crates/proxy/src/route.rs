@@ -73,7 +73,8 @@ pub fn find<'a>(
     let entry = |target: &Target, model: &str| catalogue.find(target.provider.name, model);
     let knows = |target: &Target, model: &str| entry(target, model).is_some();
     let names = |target: &Target| {
-        entry(target, model).is_some_and(|entry| entry.names.iter().any(|name| name == model))
+        entry(target, model)
+            .is_some_and(|entry| entry.id == model || entry.names.iter().any(|name| name == model))
     };
     if let Some(target) = speaking().find(|target| names(target)) {
         return Ok(to(target));

@@ -10,17 +10,15 @@ use super::read;
 
 #[tokio::test]
 async fn every_format_agrees_with_an_independent_sum() {
-    for seed in [1, 2] {
-        let rows = generator::rows(seed, 700);
-        for format in Format::ALL {
-            let folder = tempfile::tempdir().unwrap();
-            // The name says nothing: the format is told from the content.
-            let path = folder.path().join("bill");
-            generator::write(&rows, format, &path);
-            let report = read(path).await.unwrap_or_else(|error| panic!("{format:?}: {error}"));
-            assert_eq!(report.format, format.report(), "{format:?}");
-            generator::assert_totals(&report, &rows);
-        }
+    let rows = generator::rows(1, 700);
+    for format in Format::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        // The name says nothing: the format is told from the content.
+        let path = folder.path().join("bill");
+        generator::write(&rows, format, &path);
+        let report = read(path).await.unwrap_or_else(|error| panic!("{format:?}: {error}"));
+        assert_eq!(report.format, format.report(), "{format:?}");
+        generator::assert_totals(&report, &rows);
     }
 }
 

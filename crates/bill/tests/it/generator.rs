@@ -243,7 +243,7 @@ fn columns(format: Format) -> impl Iterator<Item = (&'static str, fn(&Row) -> St
     TEXTS
         .iter()
         .map(move |(spelled, value)| (spelled[names(format)], *value))
-        .filter(move |(name, _)| !name.is_empty() && !(cur2 && *name == "product_product_name"))
+        .filter(move |(name, _)| !(name.is_empty() || cur2 && *name == "product_product_name"))
 }
 
 fn csv(rows: &[Row], format: Format) -> String {

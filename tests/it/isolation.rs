@@ -1,0 +1,405 @@
+//! One tenant's key, session or id never shows another tenant's data: a matrix over every operation of the
+//! contract and every route of the proxy. An operation without a row in the matrix fails the test.
+
+use std::collections::BTreeSet;
+
+use costlens_tests::actors::{CHAT, MESSAGES, Owner, Program, call_id};
+use costlens_tests::app::{TestApp, shared};
+use costlens_tests::fake_llm::Line;
+use costlens_tests::http::Answer;
+use costlens_tests::reply::Tokens;
+use costlens_tests::{http, run};
+use serde_json::{Value, json};
+
+/// What an operation is about, and so how a stranger must fare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// One thing, named in the path: 404 for whoever may not know of it.
+    OneThing,
+    /// The caller's things, narrowed by these queries, some of which name another's: never another's.
+    Things(&'static [&'static str]),
+    /// A new thing of the caller's own.
+    NewThing,
+    /// The caller's session.
+    Session,
+    /// What is the same for everybody who is let in.
+    Everybody,
+    /// The door itself.
+    SignIn,
+}
+
+/// One row for each operation of the contract.
+const MATRIX: &[(&str, About)] = &[
+    ("create_session", About::SignIn),
+    ("get_session", About::Session),
+    ("delete_session", About::Session),
+    ("list_keys", About::Things(&["", "?limit=200", "?cursor={key}"])),
+    ("create_key", About::NewThing),
+    ("get_key", About::OneThing),
+    ("revoke_key", About::OneThing),
+    ("list_providers", About::Everybody),
+    ("list_connections", About::Things(&["", "?limit=200", "?cursor={connection}"])),
+    ("create_connection", About::NewThing),
+    ("get_connection", About::OneThing),
+    ("disable_connection", About::OneThing),
+    (
+        "list_requests",
+        About::Things(&["", "?api_key_id={key}", "?model=gpt-4o-mini", "?provider=openai", "?cursor={request}"]),
+    ),
+    (
+        "export_requests",
+        About::Things(&["", "?format=csv", "?api_key_id={key}", "?format=csv&api_key_id={key}&provider=openai"]),
+    ),
+    ("get_request", About::OneThing),
+    (
+        "get_spend_series",
+        About::Things(&["", "?group_by=key", "?group_by=model&interval=hour", "?provider=openai"]),
+    ),
+    ("get_spend_breakdown", About::Things(&["", "?by=key", "?by=provider"])),
+    ("list_bills", About::Things(&["", "?limit=200", "?cursor={bill}"])),
+    ("create_bill", About::NewThing),
+    ("get_bill", About::OneThing),
+    ("get_bill_breakdown", About::OneThing),
+    ("get_bill_series", About::Things(&["", "?group_by=account"])),
+];
+
+/// The routes of the proxy, each with a model that only the first tenant's connections serve.
+const ROUTES: &[(&str, &str)] = &[(CHAT, "gpt-4o-mini"), (MESSAGES, "claude-sonnet-4-5")];
+
+/// The first tenant, with one of everything, and the words that would betray it.
+struct Victim {
+    owner: Owner,
+    program: Program,
+    line: Line,
+    connection: String,
+    request: String,
+    bill: Option<String>,
+}
+
+const ACCOUNT: &str = "424242424242";
+
+impl Victim {
+    async fn with_everything(app: &TestApp, operations: &[Operation]) -> Self {
+        let owner = app.owner("Aurora").await;
+        let line = app.llm.line_of(Tokens::plain(4_242, 17));
+        let connection = json!({"provider": "openai", "name": "aurora-openai", "secret": line.secret()});
+        let connection = owner.connect(connection).await;
+        owner
+            .connect(json!({"provider": "anthropic", "name": "aurora-anthropic", "secret": line.secret()}))
+            .await;
+        let program = owner.create_key("aurora-key").await;
+        let mut request = String::new();
+        for (path, model) in ROUTES {
+            let body = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "aurora"}]});
+            let id = format!("aurora-{}", call_id());
+            let answer = program.post(path, &id, body.to_string()).await.expect(200);
+            answer.header("costlens-request-id").clone_into(&mut request);
+            program.row(&id).await;
+        }
+        let bill = match operations.iter().find(|operation| operation.id == "create_bill") {
+            Some(operation) => {
+                let answer = send(app, operation, &operation.path, &[("cookie", owner.cookie())]).await;
+                Some(answer.expect(201).json()["id"].as_str().unwrap().to_owned())
+            }
+            None => None,
+        };
+        Self { owner, program, line, connection, request, bill }
+    }
+
+    /// Everything that must never reach another tenant.
+    fn secrets(&self) -> Vec<String> {
+        let mut words: Vec<String> =
+            ["aurora", "Aurora", "4242", self.line.secret()].map(str::to_owned).to_vec();
+        words.extend([&self.owner.tenant_id, &self.program.key_id, &self.program.secret].map(Clone::clone));
+        words.extend([&self.connection, &self.request].map(Clone::clone));
+        words.extend(self.bill.clone());
+        words
+    }
+
+    /// A path or query with the victim's ids put in.
+    fn named_in(&self, path: &str) -> String {
+        let of_path = |segment: &str| match segment {
+            "keys" => self.program.key_id.clone(),
+            "connections" => self.connection.clone(),
+            "requests" => self.request.clone(),
+            "bills" => self.bill.clone().unwrap_or_default(),
+            other => panic!("{path}: the matrix knows no `{other}` with an id"),
+        };
+        let path = match path.split_once("/{id}") {
+            Some((before, _)) => path.replace("{id}", &of_path(before.rsplit('/').next().unwrap())),
+            None => path.to_owned(),
+        };
+        path.replace("{key}", &self.program.key_id)
+            .replace("{connection}", &self.connection)
+            .replace("{request}", &self.request)
+            .replace("{bill}", self.bill.as_deref().unwrap_or_default())
+    }
+}
+
+#[derive(Debug)]
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+}
+
+async fn operations(app: &TestApp) -> Vec<Operation> {
+    let contract = app.get("/openapi.json").await.expect(200).json();
+    let mut all = Vec::new();
+    for (path, methods) in contract["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            all.push(Operation { id, method: method.to_uppercase(), path: path.clone() });
+        }
+    }
+    all
+}
+
+/// Calls an operation with a body that it takes.
+async fn send(app: &TestApp, operation: &Operation, path: &str, credential: &[(&str, &str)]) -> Answer {
+    let name = call_id();
+    let (kind, body) = match operation.id.as_str() {
+        "create_key" => ("application/json", json!({"name": name}).to_string()),
+        "create_connection" => {
+            ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
+        }
+        "create_session" => ("application/json", json!({"token": "acs_no-such-token"}).to_string()),
+        "create_bill" => ("application/octet-stream", bill(credential)),
+        _ => ("", String::new()),
+    };
+    let mut headers = credential.to_vec();
+    if !kind.is_empty() {
+        headers.push(("content-type", kind));
+    }
+    let query = if operation.id == "create_bill" { "?filename=bill.csv" } else { "" };
+    http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
+}
+
+/// A legacy Cost and Usage Report of two lines. Every caller's is a bill of its own.
+fn bill(credential: &[(&str, &str)]) -> String {
+    let account = if credential.is_empty() { "000000000000" } else { ACCOUNT };
+    let line = |id: &str, service: &str, usage: &str, cost: &str| {
+        format!(
+            "{id},2026-10-01T00:00:00Z/2026-10-01T01:00:00Z,{account},{account},Usage,2026-10-01T00:00:00Z,\
+             2026-10-01T01:00:00Z,{service},{usage},1000,USD,{cost},2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,AWS,Anniversary\n"
+        )
+    };
+    "identity/LineItemId,identity/TimeInterval,bill/PayerAccountId,lineItem/UsageAccountId,lineItem/LineItemType,\
+     lineItem/UsageStartDate,lineItem/UsageEndDate,lineItem/ProductCode,lineItem/UsageType,lineItem/UsageAmount,\
+     lineItem/CurrencyCode,lineItem/UnblendedCost,bill/BillingPeriodStartDate,bill/BillingPeriodEndDate,\
+     bill/BillingEntity,bill/BillType\n"
+        .to_owned()
+        + &line("a1", "AmazonBedrock", "USE1-Claude3Sonnet-input-tokens", "3.00")
+        + &line("a2", "AmazonEC2", "BoxUsage:t3.micro", "1.00")
+}
+
+#[track_caller]
+fn shows_nothing_of(secrets: &[String], answer: &Answer, what: &str) {
+    let text = format!("{:?}\n{}", answer.headers, answer.text());
+    for secret in secrets {
+        assert!(!text.contains(secret.as_str()), "{what} shows `{secret}`: {} {text}", answer.status);
+    }
+}
+
+#[test]
+fn every_operation_has_a_row_in_the_matrix() {
+    run(async {
+        let operations = operations(shared()).await;
+        let contract: BTreeSet<_> = operations.iter().map(|operation| operation.id.as_str()).collect();
+        let matrix: BTreeSet<_> = MATRIX.iter().map(|(id, _)| *id).collect();
+        let missing: Vec<_> = contract.difference(&matrix).collect();
+        assert!(missing.is_empty(), "give these operations a row in the matrix: {missing:?}");
+        let gone: Vec<_> = matrix.difference(&contract).collect();
+        assert!(gone.is_empty(), "these operations are no longer in the contract: {gone:?}");
+        let routes: BTreeSet<_> = ROUTES.iter().map(|(path, _)| *path).collect();
+        let served: BTreeSet<_> = costlens_proxy::http::ROUTES.iter().copied().collect();
+        assert_eq!(routes, served, "the proxy's routes and the matrix differ");
+    });
+}
+
+fn about(operation: &Operation) -> About {
+    let row = MATRIX.iter().find(|(id, _)| *id == operation.id);
+    row.unwrap_or_else(|| panic!("give `{}` a row in the matrix", operation.id)).1
+}
+
+#[test]
+fn without_a_valid_credential_no_operation_gives_anything() {
+    run(async {
+        let app = shared();
+        let operations = operations(app).await;
+        let victim = Victim::with_everything(app, &operations).await;
+        let secrets = victim.secrets();
+
+        let ended = app.owner("Ended").await;
+        assert_eq!(ended.call("DELETE", "/api/v1/session", None).await.status, 204);
+        let owner = app.owner("Revoked").await;
+        let revoked = owner.create_key("revoked").await;
+        let path = format!("/api/v1/keys/{}", revoked.key_id);
+        assert_eq!(owner.call("DELETE", &path, None).await.status, 204);
+        let revoked = format!("Bearer {}", revoked.secret);
+        // A tenant's own id and a session's cookie in the wrong place open nothing either.
+        let cookie_as_key = format!("Bearer {}", victim.owner.cookie().split_once('=').unwrap().1);
+        let key_as_cookie = format!("costlens_session={}", victim.program.secret);
+        let credentials: [&[(&str, &str)]; 6] = [
+            &[],
+            &[("cookie", ended.cookie())],
+            &[("cookie", "costlens_session=made-up")],
+            &[("authorization", &revoked)],
+            &[("authorization", &cookie_as_key)],
+            &[("cookie", &key_as_cookie)],
+        ];
+        for operation in &operations {
+            let path = victim.named_in(&operation.path);
+            for credential in credentials {
+                let answer = send(app, operation, &path, credential).await;
+                let what = format!("{} with {credential:?}", operation.id);
+                assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+                shows_nothing_of(&secrets, &answer, &what);
+            }
+        }
+        for (path, model) in ROUTES {
+            for credential in credentials {
+                let body = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+                let url = format!("{}{path}", app.base_url());
+                let answer = http::send("POST", &url, credential, body.to_string()).await;
+                assert_eq!(answer.status, 401, "{path} with {credential:?}: {}", answer.text());
+                shows_nothing_of(&secrets, &answer, path);
+            }
+        }
+        assert_eq!(victim.line.log().len(), ROUTES.len(), "no call went out with the victim's credential");
+    });
+}
+
+#[test]
+fn another_tenants_key_and_session_see_and_change_nothing() {
+    run(async {
+        let app = shared();
+        let operations = operations(app).await;
+        let victim = Victim::with_everything(app, &operations).await;
+        let secrets = victim.secrets();
+        let stranger = app.owner("Stranger").await;
+        let program = stranger.create_key("stranger").await;
+        let bearer = format!("Bearer {}", program.secret);
+        let as_session: &[(&str, &str)] = &[("cookie", stranger.cookie())];
+        let as_program: &[(&str, &str)] = &[("authorization", &bearer)];
+        let as_victim: &[(&str, &str)] = &[("cookie", victim.owner.cookie())];
+
+        for operation in &operations {
+            let id = &operation.id;
+            let queries = match about(operation) {
+                About::Things(queries) => queries,
+                _ => &[""][..],
+            };
+            for query in queries {
+                let path = victim.named_in(&format!("{}{query}", operation.path));
+                let what = format!("{id} {path}");
+                let session = match about(operation) {
+                    // The one operation that ends what the next rows need.
+                    About::Session if operation.method == "DELETE" => {
+                        let other = app.sign_in_link(&stranger.tenant_id);
+                        let other = Owner::sign_in(&app.base_url(), &other).await;
+                        send(app, operation, &path, &[("cookie", other.cookie())]).await
+                    }
+                    _ => send(app, operation, &path, as_session).await,
+                };
+                let key = send(app, operation, &path, as_program).await;
+                let (allowed_session, allowed_key): (&[u16], &[u16]) = match about(operation) {
+                    About::OneThing => (&[404], &[403, 404]),
+                    About::Things(_) | About::Everybody => (&[200], &[200, 403]),
+                    About::NewThing => (&[201], &[403]),
+                    About::Session => (&[200, 204], &[401]),
+                    About::SignIn => (&[401], &[401]),
+                };
+                assert!(allowed_session.contains(&session.status), "{what}: {} {}", session.status, session.text());
+                assert!(allowed_key.contains(&key.status), "{what}: {} {}", key.status, key.text());
+                // A cursor may name anything: it is a place in the caller's own list.
+                if about(operation) != About::NewThing {
+                    shows_nothing_of(&secrets, &session, &what);
+                }
+                shows_nothing_of(&secrets, &key, &what);
+                check_the_row_itself(app, operation, &path, as_victim, &secrets).await;
+            }
+        }
+        untouched(&victim).await;
+    });
+}
+
+/// The victim itself sees what the stranger must not: without this, a wrong path would pass for isolation.
+async fn check_the_row_itself(
+    app: &TestApp,
+    operation: &Operation,
+    path: &str,
+    as_victim: &[(&str, &str)],
+    secrets: &[String],
+) {
+    if operation.method != "GET" || path.contains("cursor=") {
+        return;
+    }
+    let own = send(app, operation, path, as_victim).await;
+    assert_eq!(own.status, 200, "{path}: {}", own.text());
+    if matches!(about(operation), About::OneThing | About::Things(_)) {
+        let text = own.text();
+        assert!(secrets.iter().any(|secret| text.contains(secret.as_str())), "{path} shows its owner nothing: {text}");
+    }
+}
+
+/// Everything of the victim's is as it was.
+async fn untouched(victim: &Victim) {
+    let key = victim.owner.get(&format!("/api/v1/keys/{}", victim.program.key_id)).await;
+    assert_eq!(key["revoked_at"], Value::Null);
+    let connection = victim.owner.get(&format!("/api/v1/connections/{}", victim.connection)).await;
+    assert_eq!(connection["disabled_at"], Value::Null);
+    assert_eq!(victim.owner.get("/api/v1/keys").await["items"].as_array().unwrap().len(), 1);
+    assert_eq!(victim.owner.get("/api/v1/connections").await["items"].as_array().unwrap().len(), 2);
+    assert_eq!(victim.program.rows().await.len(), ROUTES.len());
+    assert_eq!(victim.owner.get("/api/v1/session").await["tenant_name"], "Aurora");
+}
+
+#[test]
+fn no_route_of_the_proxy_reaches_through_another_tenants_connection() {
+    run(async {
+        let app = shared();
+        let victim = Victim::with_everything(app, &operations(app).await).await;
+        let secrets = victim.secrets();
+        let stranger = app.owner("Stranger at the proxy").await;
+        let program = stranger.create_key("stranger").await;
+        let body = |model: &str| {
+            json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}).to_string()
+        };
+        for (path, model) in ROUTES {
+            for prefix in ["", "openai/", "anthropic/", "aurora-openai/", "aurora-anthropic/"] {
+                let answer = program.post(path, &call_id(), body(&format!("{prefix}{model}"))).await;
+                answer.expect_problem(404, "model_not_found");
+                // The refusal repeats the name that the caller typed, and nothing else of it.
+                let told = answer.text().replace(&format!("{prefix}{model}"), "");
+                assert!(secrets.iter().all(|secret| !told.contains(secret.as_str())), "{told}");
+            }
+        }
+        assert_eq!(victim.line.log().len(), ROUTES.len(), "the victim's vendor was called for another");
+
+        // With a connection of its own, under the very same name, each calls its own vendor and has its own rows.
+        let line = app.llm.line_of(Tokens::plain(1, 1));
+        stranger.connect(json!({"provider": "openai", "name": "aurora-openai", "secret": line.secret()})).await;
+        let id = call_id();
+        let answer = program.post(CHAT, &id, body("aurora-openai/gpt-4o-mini")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(program.row(&id).await["usage"]["fresh_input"], 1);
+        assert_eq!((line.log().len(), victim.line.log().len()), (1, ROUTES.len()));
+        assert_eq!(victim.program.rows().await.len(), ROUTES.len());
+    });
+}
+
+#[test]
+fn an_idempotency_key_of_one_tenant_replays_nothing_to_another() {
+    run(async {
+        let app = shared();
+        let (one, other) = (app.owner("One").await, app.owner("Other").await);
+        let body = json!({"provider": "openai", "name": "same", "secret": "sk-same"});
+        let again = [("idempotency-key", "the-same-key")];
+        let path = "/api/v1/connections";
+        let first = one.call_with("POST", path, Some(&body), &again).await.expect(201).json();
+        let second = other.call_with("POST", path, Some(&body), &again).await.expect(201).json();
+        assert_ne!(first["id"], second["id"]);
+        assert_eq!(other.get(path).await["items"][0]["id"], second["id"]);
+    });
+}

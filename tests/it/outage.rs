@@ -1,0 +1,137 @@
+//! PostgreSQL hangs, the disk is full: calls go on as long as they can be recorded, and not a moment longer.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use costlens_tests::actors::{CHAT, Program, call_id};
+use costlens_tests::app::TestApp;
+use costlens_tests::fake_llm::Line;
+use costlens_tests::judge::judge;
+use costlens_tests::load::{self, Called, Fate, Load};
+use costlens_tests::{place, run};
+use serde_json::Value;
+
+async fn set_up(app: &TestApp) -> (Program, Line) {
+    let owner = app.owner("Outages").await;
+    let line = load::line(&app.llm);
+    owner.connect_both(&line).await;
+    (owner.create_key("load").await, line)
+}
+
+#[test]
+fn calls_of_warm_keys_go_on_while_postgresql_hangs_and_are_all_there_afterwards() {
+    run(async {
+        let outage = Duration::from_secs(place::number("COSTLENS_OUTAGE_SECONDS", 8));
+        let app = TestApp::own(&[]);
+        let (program, line) = set_up(&app).await;
+        let load = Load::start(&program, 4);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        app.signal_postgres("STOP");
+        tokio::time::sleep(outage).await;
+        let before = line.log().len();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let during = line.log().len() - before;
+        app.signal_postgres("CONT");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let calls = load.finish().await;
+        let failed: Vec<_> = calls.iter().filter(|call| call.fate != Fate::Whole).collect();
+        assert!(failed.is_empty(), "{} of {} calls failed, e.g. {:?}", failed.len(), calls.len(), failed[0]);
+        assert!(during > 0, "no call got through in the last half second of the outage");
+        let verdict = judge(&program, &line, &calls, 0).await;
+        eprintln!("PostgreSQL stopped for {outage:?}: {verdict:?}");
+        assert_eq!((verdict.rows, verdict.completed), (calls.len(), calls.len()), "{verdict:?}");
+    });
+}
+
+/// Calls until the proxy refuses, then lets PostgreSQL go on and calls until it no longer does.
+async fn fill_and_empty(app: &TestApp) {
+    let (program, line) = set_up(app).await;
+    let mut calls = Vec::new();
+    let one = async || {
+        let id = call_id();
+        let fate = load::call(&program, CHAT, "gpt-4o-mini", false, &id).await;
+        Called { id, fate }
+    };
+    calls.push(one().await);
+    app.signal_postgres("STOP");
+    let refusal = loop {
+        let called = one().await;
+        let refused = match &called.fate {
+            Fate::Whole => None,
+            Fate::Refused(503, body) => Some(body.clone()),
+            other => panic!("{other:?} after {} calls", calls.len()),
+        };
+        calls.push(called);
+        assert!(calls.len() < 3_000, "the spool never fills");
+        if let Some(body) = refused {
+            break body;
+        }
+    };
+    let problem: Value = serde_json::from_str(&refusal).unwrap();
+    assert_eq!(problem["code"], "spool_full", "{problem}");
+    assert!(problem["error"]["message"].is_string(), "{problem}");
+    assert!(calls.len() > 10, "only {} calls fit", calls.len());
+
+    app.signal_postgres("CONT");
+    let begun = std::time::Instant::now();
+    loop {
+        let called = one().await;
+        let whole = called.fate == Fate::Whole;
+        calls.push(called);
+        if whole {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "the spool stays full: {:?}", calls.last());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // None of the refused calls reached the vendor; every other has its row, once.
+    let verdict = judge(&program, &line, &calls, 0).await;
+    eprintln!("the spool was full after {} calls: {verdict:?}", verdict.answered);
+    assert_eq!(verdict.rows, verdict.answered, "{verdict:?}");
+}
+
+#[test]
+fn a_full_spool_refuses_calls_before_they_are_made_and_recovers() {
+    run(async {
+        let limits = [("COSTLENS_SPOOL_SEGMENT_BYTES", "131072"), ("COSTLENS_SPOOL_LIMIT_BYTES", "524288")];
+        fill_and_empty(&TestApp::own(&limits)).await;
+    });
+}
+
+#[test]
+fn a_full_disk_refuses_calls_before_they_are_made_and_recovers() {
+    run(async {
+        let segments = [("COSTLENS_SPOOL_SEGMENT_BYTES", "131072")];
+        let mut disk = None;
+        let app = TestApp::own_after(&segments, |data_dir| disk = SmallDisk::mount(&data_dir.join("spool")));
+        let Some(disk) = disk else {
+            // Only root may mount one; the limit's own test above covers the same refusal.
+            eprintln!("no small disk could be mounted here: not tried");
+            return;
+        };
+        fill_and_empty(&app).await;
+        drop(app);
+        drop(disk);
+    });
+}
+
+/// A file system of half a megabyte.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(at).output();
+        mounted.is_ok_and(|done| done.status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+        if let Some(left) = self.0.ancestors().nth(2) {
+            let _gone = std::fs::remove_dir_all(left);
+        }
+    }
+}
