@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts beside this file share: finding or installing what is missing, and building the console.
 # Sourced, never run. Everything here may run again at no cost: it says something only when it does something.
 
@@ -20,7 +21,7 @@ as_root() {
 
 refresh_package_lists() {
   if [ -n "${LISTS_ARE_FRESH:-}" ] || ! have apt-get; then return; fi
-  as_root apt-get update -qq >&2 </dev/null || say "the package lists could not be refreshed; going on with the old ones"
+  as_root apt-get update -qq >/dev/null 2>&1 || say "the package lists could not be refreshed; going on with the old ones"
   LISTS_ARE_FRESH=1
 }
 
@@ -31,8 +32,9 @@ install_packages() {
   [ "$(id -u)" -eq 0 ] || have sudo || fail "neither root nor sudo; as root, run: apt-get install $*"
   say "installing $*"
   refresh_package_lists
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 </dev/null ||
-    fail "apt-get could not install them; $by_hand"
+  local said
+  said=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" 2>&1) ||
+    fail "apt-get could not install them; $by_hand"$'\n'"$said"
 }
 
 need_rust() {

@@ -5,6 +5,7 @@
 //! a problem.
 
 use costlens_domain::{Problem, ProblemCode};
+use costlens_edge::Arrival;
 use poem::endpoint::make_sync;
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse as _, Request, Response};
@@ -28,16 +29,16 @@ pub fn endpoint() -> impl Endpoint<Output = Response> {
 
 fn serve(request: &Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return missing();
+        return missing(request);
     }
     let path = request.original_uri().path().trim_start_matches('/');
     let asset = path.starts_with("assets/");
     match Files::get(path) {
         Some(file) if !path.is_empty() => answer(request, path, file, asset),
-        _ if asset || !wants_html(request) => missing(),
+        _ if asset || !wants_html(request) => missing(request),
         _ => match Files::get("index.html") {
             Some(page) => answer(request, "index.html", page, false),
-            None => missing(),
+            None => missing(request),
         },
     }
 }
@@ -65,8 +66,12 @@ fn wants_html(request: &Request) -> bool {
     request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html"))
 }
 
-fn missing() -> Response {
-    problem_response(&Problem::new(ProblemCode::NotFound, "there is nothing at this address"))
+fn missing(request: &Request) -> Response {
+    let problem = Problem::new(ProblemCode::NotFound, "there is nothing at this address");
+    problem_response(&match request.data::<Arrival>() {
+        Some(arrival) => problem.instance(arrival.request_id.to_string()),
+        None => problem,
+    })
 }
 
 /// The kinds of files that the console is built of.

@@ -111,9 +111,15 @@ pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'stat
     service(operations(parts))
         .data(gate)
         .catch_all_error(|error| async move { error::framework_error(error) })
-        .around(|endpoint, request| async move {
+        .around(|endpoint, mut request| async move {
             let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
+            let refused = principal::Refused::default();
+            request.extensions_mut().insert(refused.clone());
             let response = endpoint.call(request).await?.into_response();
-            Ok(error::told_of_request(response, id).await)
+            let mut response = error::told_of_request(refused.instead_of(response), id).await;
+            // Keys, cookies and figures of one caller: nobody on the way keeps them.
+            let kept = poem::http::HeaderValue::from_static("no-store");
+            response.headers_mut().entry(poem::http::header::CACHE_CONTROL).or_insert(kept);
+            Ok::<_, poem::Error>(response)
         })
 }

@@ -3,15 +3,15 @@
 //! A signed-in browser may do everything of its tenant; an API key may read what it produces. The scheme is the
 //! parameter that yields the principal, so an operation cannot forget it; a permission is asked for by type.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use costlens_domain::ports::Clock;
 use costlens_domain::{ApiKeyId, Problem, ProblemCode, SessionId, TenantId};
 use costlens_store::{Store, StoreError};
 use costlens_vault::TokenHash;
-use poem::Request;
-use poem::http::{Method, header};
+use poem::http::{Method, StatusCode, header};
+use poem::{Request, Response};
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::{ApiKey, Bearer};
 
@@ -107,17 +107,39 @@ pub(crate) struct Gate {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-fn refuse(problem: &Problem) -> poem::Error {
-    poem::Error::from_response(problem_response(problem))
+/// Why the credential that came with a request was refused. The framework tries one scheme after the other and
+/// tells of the last alone; the caller should hear of the one it used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refused(Arc<OnceLock<Problem>>);
+
+impl Refused {
+    /// The refusal, in the place of an answer that says no credential was sent.
+    pub(crate) fn instead_of(&self, response: Response) -> Response {
+        match self.0.get() {
+            Some(problem) if response.status() == StatusCode::UNAUTHORIZED => problem_response(problem),
+            _ => response,
+        }
+    }
 }
 
-fn unavailable(error: &StoreError) -> poem::Error {
+fn refuse(request: &Request, problem: Problem) -> poem::Error {
+    let error = poem::Error::from_response(problem_response(&problem));
+    if let Some(refused) = request.data::<Refused>() {
+        // Of two bad credentials, the first is told.
+        let _told_already = refused.0.set(problem);
+    }
+    error
+}
+
+fn unavailable(request: &Request, error: &StoreError) -> poem::Error {
     tracing::warn!(error = error as &dyn std::error::Error, "a credential cannot be checked");
-    refuse(&Problem::new(ProblemCode::DatabaseUnavailable, "the credential cannot be checked now; try again"))
+    let detail = "the credential cannot be checked now; try again";
+    refuse(request, Problem::new(ProblemCode::DatabaseUnavailable, detail))
 }
 
 fn gate(request: &Request) -> poem::Result<&Gate> {
-    request.data::<Gate>().ok_or_else(|| refuse(&Problem::new(ProblemCode::Internal, "the gate is missing")))
+    let problem = || Problem::new(ProblemCode::Internal, "the gate is missing");
+    request.data::<Gate>().ok_or_else(|| refuse(request, problem()))
 }
 
 /// A page of another origin may not act with this cookie, even where a browser would send it along.
@@ -132,25 +154,33 @@ fn is_of_another_origin(request: &Request) -> bool {
 
 async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Principal> {
     let gate = gate(request)?;
-    let invalid = || refuse(&Problem::new(ProblemCode::SessionInvalid, "sign in again"));
+    let invalid = || refuse(request, Problem::new(ProblemCode::SessionInvalid, "sign in again"));
     if is_of_another_origin(request) {
-        return Err(refuse(&Problem::new(ProblemCode::Forbidden, "the call comes from another origin")));
+        return Err(refuse(
+            request,
+            Problem::new(ProblemCode::Forbidden, "the call comes from another origin"),
+        ));
     }
-    let mut conn = gate.store.system().await.map_err(|error| unavailable(&error))?;
-    let session =
-        conn.session_by_hash(&TokenHash::of(&cookie.key).0).await.map_err(|error| unavailable(&error))?;
+    let mut conn = gate.store.system().await.map_err(|error| unavailable(request, &error))?;
+    let session = conn
+        .session_by_hash(&TokenHash::of(&cookie.key).0)
+        .await
+        .map_err(|error| unavailable(request, &error))?;
     let session = session.filter(|session| session.is_valid_at(gate.clock.now())).ok_or_else(invalid)?;
     Ok(Principal { tenant_id: session.tenant_id, who: Who::Session(session.id, session.expires_at) })
 }
 
 async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal> {
     let gate = gate(request)?;
-    let mut conn = gate.store.system().await.map_err(|error| unavailable(&error))?;
-    let key = conn.key_by_hash(&TokenHash::of(&bearer.token).0).await.map_err(|error| unavailable(&error))?;
+    let mut conn = gate.store.system().await.map_err(|error| unavailable(request, &error))?;
+    let key = conn
+        .key_by_hash(&TokenHash::of(&bearer.token).0)
+        .await
+        .map_err(|error| unavailable(request, &error))?;
     match key {
-        None => Err(refuse(&Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
+        None => Err(refuse(request, Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
         Some(key) if key.revoked_at.is_some() => {
-            Err(refuse(&Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
+            Err(refuse(request, Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
         }
         Some(key) => Ok(Principal { tenant_id: key.tenant_id, who: Who::Key(key.id) }),
     }

@@ -43,28 +43,17 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     ("costlens-tests", 6, &["costlens-proxy"]),
-    (
-        "costlens-benches",
-        6,
-        &[
-            "costlens-domain",
-            "costlens-store",
-            "costlens-vault",
-            "costlens-egress",
-            "costlens-edge",
-            "costlens-bill",
-            "costlens-proxy",
-        ],
-    ),
+    ("costlens-benches", 6, &["costlens-domain", "costlens-egress", "costlens-edge"]),
+    ("costlens-bench-bill", 6, &["costlens-bill"]),
 ];
 
 /// Heavy or dangerous dependencies, and the packages that alone may name them. What only tests and benches use may
 /// stand among anybody's dev-dependencies.
 const JAILS: &[(&str, &[&str])] = &[
     ("aes-gcm", &["costlens-vault"]),
-    ("clap", &["costlens", "costlens-openapi"]),
+    ("clap", &["costlens", "costlens-openapi", "costlens-bench-bill"]),
     ("cargo_metadata", &["costlens-tests"]),
-    ("datafusion", &["costlens-bill", "costlens-benches"]),
+    ("datafusion", &["costlens-bill", "costlens-bench-bill"]),
     ("diesel", &["costlens-store"]),
     ("diesel-async", &["costlens-store"]),
     ("diesel_migrations", &["costlens-store"]),
@@ -74,7 +63,7 @@ const JAILS: &[(&str, &[&str])] = &[
     ("hyper-rustls", &["costlens-egress"]),
     ("hyper-util", &["costlens-edge", "costlens-egress", "costlens-tests", "costlens-benches"]),
     ("indicatif", &["costlens"]),
-    ("mimalloc", &["costlens"]),
+    ("mimalloc", &["costlens", "costlens-bench-bill"]),
     ("poem", &["costlens-edge", "costlens-proxy", "costlens-api", "costlens", "costlens-benches"]),
     ("poem-openapi", &["costlens-api"]),
     ("rust-embed", &["costlens-api"]),

@@ -10,7 +10,7 @@ use costlens_tests::app::TestApp;
 use costlens_tests::fake_llm::Line;
 use costlens_tests::judge::judge;
 use costlens_tests::load::{self, Called, Load};
-use costlens_tests::{place, run};
+use costlens_tests::{eventually, place, run};
 
 async fn set_up(app: &TestApp) -> (Program, Line) {
     let owner = app.owner("Crashes").await;
@@ -29,9 +29,12 @@ impl Chance {
     }
 }
 
-/// Loads the server, kills it, and gives what the clients remember.
-async fn load_and_kill(app: &mut TestApp, program: &Program, after: Duration) -> Vec<Called> {
+/// Loads the server, kills it so long after its first answer, and gives what the clients remember.
+async fn load_and_kill(app: &mut TestApp, program: &Program, line: &Line, after: Duration) -> Vec<Called> {
+    let before = line.log().len();
     let load = Load::start(&program.at(&app.base_url()), 8);
+    let answered = async || line.log().get(before).filter(|heard| heard.was_answered()).map(|_| ());
+    eventually(Duration::from_secs(20), "first answer", answered).await;
     tokio::time::sleep(after).await;
     app.kill();
     load.finish().await
@@ -47,7 +50,7 @@ fn no_answered_call_is_lost_doubled_or_changed_by_kills_under_load() {
         let mut calls = Vec::new();
         for round in 0..rounds {
             let after = Duration::from_millis(30 + chance.below(700));
-            calls.extend(load_and_kill(&mut app, &program, after).await);
+            calls.extend(load_and_kill(&mut app, &program, &line, after).await);
             if round % 3 == 2 {
                 // What a write that was never finished leaves behind the last whole record.
                 tear(&app.spool_dir(), &Tear::Garbage);
@@ -66,7 +69,7 @@ fn a_torn_last_record_costs_that_record_alone() {
     run(async {
         let mut app = TestApp::own(&[]);
         let (program, line) = set_up(&app).await;
-        let calls = load_and_kill(&mut app, &program, Duration::from_millis(400)).await;
+        let calls = load_and_kill(&mut app, &program, &line, Duration::from_millis(400)).await;
         tear(&app.spool_dir(), &Tear::Last);
         app.start();
         let verdict = judge(&program.at(&app.base_url()), &line, &calls, 1).await;

@@ -67,7 +67,6 @@ fn an_address_where_nobody_listens_is_502_and_a_row() {
             let answer = program.post(path, &id, call(model, false)).await;
             let problem = answer.expect_problem(502, "upstream_unreachable");
             assert!(problem["error"]["message"].is_string(), "{problem}");
-            assert_eq!(answer.header("x-should-retry"), "false");
             let row = program.row(&id).await;
             check(&row, "failed", "exact", row["error_code"].clone());
             assert!(row["error_code"].is_string(), "{row}");
@@ -84,6 +83,7 @@ fn a_vendor_that_does_not_answer_in_time_is_504_and_a_row_that_does_not_pretend_
         let id = call_id();
         let answer = program.post(CHAT, &id, call("gpt-4o-mini", false)).await;
         answer.expect_problem(504, "upstream_timeout");
+        assert_eq!(answer.header("x-should-retry"), "false", "the vendor may be working on the first one still");
         let row = program.row(&id).await;
         check(&row, "failed", "estimated", json!("upstream_timeout"));
         assert!(row["usage"]["fresh_input"].as_u64().unwrap() > 0, "the vendor may have worked: {row}");

@@ -109,7 +109,7 @@ impl Victim {
     /// Everything that must never reach another tenant.
     fn secrets(&self) -> Vec<String> {
         let mut words: Vec<String> =
-            ["aurora", "Aurora", "4242", self.line.secret()].map(str::to_owned).to_vec();
+            ["aurora", "Aurora", "4242", "42.42", self.line.secret()].map(str::to_owned).to_vec();
         words.extend([&self.owner.tenant_id, &self.program.key_id, &self.program.secret].map(Clone::clone));
         words.extend([&self.connection, &self.request].map(Clone::clone));
         words.extend(self.bill.clone());
@@ -189,7 +189,7 @@ fn bill(credential: &[(&str, &str)]) -> String {
      lineItem/CurrencyCode,lineItem/UnblendedCost,bill/BillingPeriodStartDate,bill/BillingPeriodEndDate,\
      bill/BillingEntity,bill/BillType\n"
         .to_owned()
-        + &line("a1", "AmazonBedrock", "USE1-Claude3Sonnet-input-tokens", "3.00")
+        + &line("a1", "AmazonBedrock", "USE1-Claude3Sonnet-input-tokens", "42.42")
         + &line("a2", "AmazonEC2", "BoxUsage:t3.micro", "1.00")
 }
 

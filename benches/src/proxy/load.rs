@@ -45,6 +45,11 @@ impl Latencies {
         self.0.get(rank - 1).copied().unwrap_or_default()
     }
 
+    pub(crate) fn add(&mut self, more: Self) {
+        self.0.extend(more.0);
+        self.0.sort_unstable();
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }

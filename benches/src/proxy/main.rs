@@ -25,9 +25,9 @@ const USAGE: &str =
   bench-proxy run [--costlens PATH] [--seconds N] [--rate N] [--rounds N] [--check]
       --costlens PATH   the binary to measure (default: beside this one); `none` for the relays alone
       --proxy URL,KEY,PID[,MODEL]   measure a proxy that runs already, instead of starting one
-      --seconds N       of load per round (default 4)
+      --seconds N       of load per round (default 2)
       --rate N          requests per second of the fixed-rate part (default 1000)
-      --rounds N        in which the relays take turns (default 3)
+      --rounds N        in which the relays take turns (default 5)
       --check           fail if a goal is missed
   bench-proxy upstream | floor ADDR | edge ADDR      the parts, each printing the address it listens on";
 

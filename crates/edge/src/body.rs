@@ -113,6 +113,11 @@ impl Body for GuardedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
+        // A length that was declared too large is refused before a byte of it is read, and by whoever reads it:
+        // an endpoint knows in which words its clients hear of it.
+        if this.inner.size_hint().lower() > this.left {
+            return this.refuse(BodyRefused::TooLarge { max_bytes: this.rule.max_bytes });
+        }
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);

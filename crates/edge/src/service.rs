@@ -98,9 +98,6 @@ fn admit(request: &Request<Incoming>, config: &EdgeConfig, rule: BodyRule) -> Re
     if fields.sum::<usize>() + start > config.max_header_bytes as usize {
         return Err(Problem::new(ProblemCode::HeadersTooLarge, "The request's headers are too large.").into());
     }
-    if request.body().size_hint().lower() > rule.max_bytes {
-        return Err(answer::refused(BodyRefused::TooLarge { max_bytes: rule.max_bytes }).into());
-    }
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     let missing = host.is_none() && request.version() == Version::HTTP_11;
