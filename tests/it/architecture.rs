@@ -76,8 +76,19 @@ const JAILS: &[(&str, &[&str])] = &[
 ];
 
 /// Other ways to the same ends, which nobody takes.
-const UNWANTED: &[&str] =
-    &["reqwest", "ureq", "curl", "sqlx", "tokio-postgres", "openssl", "native-tls", "axum", "actix-web", "arrow", "parquet"];
+const UNWANTED: &[&str] = &[
+    "reqwest",
+    "ureq",
+    "curl",
+    "sqlx",
+    "tokio-postgres",
+    "openssl",
+    "native-tls",
+    "axum",
+    "actix-web",
+    "arrow",
+    "parquet",
+];
 
 /// All that the vocabulary may stand on: nothing that does I/O, knows a clock or runs tasks.
 const DOMAIN: &[&str] = &["chrono", "rust_decimal", "serde", "serde_json", "strsim", "thiserror", "uuid"];
@@ -90,7 +101,8 @@ fn workspace() -> Metadata {
 
 /// The names of a package's dependencies, without what only its tests use.
 fn dependencies(package: &Package) -> BTreeSet<String> {
-    let lasting = package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+    let lasting =
+        package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
     lasting.map(|dependency| dependency.name.clone()).collect()
 }
 
@@ -109,11 +121,19 @@ fn every_package_has_its_row_and_arrows_point_down_only() {
         let (name, own, allowed) = ARROWS.iter().find(|(row, ..)| *row == package.name.as_str()).unwrap();
         for to in dependencies(package).iter().filter(|to| is_ours(to)) {
             assert!(allowed.contains(&to.as_str()), "{name} must not depend on {to} (see ARCHITECTURE.md)");
-            assert!(level(to) < *own, "{name} (level {own}) names {to} (level {}): arrows point down", level(to));
+            assert!(
+                level(to) < *own,
+                "{name} (level {own}) names {to} (level {}): arrows point down",
+                level(to)
+            );
         }
         // Tests of one crate do not reach into its neighbours or upwards either.
         for dependency in package.dependencies.iter().filter(|to| is_ours(&to.name)) {
-            assert!(level(&dependency.name) < *own, "{name} depends on {}, if only in its tests", dependency.name);
+            assert!(
+                level(&dependency.name) < *own,
+                "{name} depends on {}, if only in its tests",
+                dependency.name
+            );
         }
     }
 }
@@ -132,7 +152,10 @@ fn each_heavy_dependency_is_named_by_its_own_crate_alone() {
             );
         }
         for unwanted in UNWANTED {
-            assert!(!named.contains(*unwanted), "{name} names {unwanted}, for which the workspace has another way");
+            assert!(
+                !named.contains(*unwanted),
+                "{name} names {unwanted}, for which the workspace has another way"
+            );
         }
     }
     // A jail around nothing tells the reader something that is not so.
@@ -145,7 +168,8 @@ fn each_heavy_dependency_is_named_by_its_own_crate_alone() {
 #[test]
 fn the_contracts_command_line_is_optional() {
     let workspace = workspace();
-    let openapi = workspace.packages.iter().find(|package| package.name.as_str() == "costlens-openapi").unwrap();
+    let openapi =
+        workspace.packages.iter().find(|package| package.name.as_str() == "costlens-openapi").unwrap();
     let clap = openapi.dependencies.iter().find(|dependency| dependency.name == "clap").unwrap();
     assert!(clap.optional, "only the binary takes the contract's version from a command line");
 }
@@ -153,12 +177,15 @@ fn the_contracts_command_line_is_optional() {
 #[test]
 fn the_vocabulary_does_no_io_and_reads_no_clock() {
     let workspace = workspace();
-    let domain = workspace.packages.iter().find(|package| package.name.as_str() == "costlens-domain").unwrap();
+    let domain =
+        workspace.packages.iter().find(|package| package.name.as_str() == "costlens-domain").unwrap();
     let strangers: Vec<_> =
         dependencies(domain).into_iter().filter(|name| !DOMAIN.contains(&name.as_str())).collect();
     assert!(strangers.is_empty(), "costlens-domain stands on {strangers:?}: is that paper only?");
     for (path, text) in sources("crates/domain/src") {
-        for word in ["std::fs", "std::net", "std::process", "std::env::var", "std::thread", "Utc::now(", "SystemTime"] {
+        for word in
+            ["std::fs", "std::net", "std::process", "std::env::var", "std::thread", "Utc::now(", "SystemTime"]
+        {
             assert!(!text.contains(word), "{} names {word}", path.display());
         }
     }
@@ -176,7 +203,11 @@ fn the_proxy_knows_its_web_framework_in_one_file() {
 fn every_package_inherits_the_workspaces_lints() {
     for package in workspace().packages {
         let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{} has lints of its own", package.manifest_path);
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} has lints of its own",
+            package.manifest_path
+        );
     }
 }
 

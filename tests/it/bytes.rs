@@ -101,7 +101,11 @@ fn a_key_may_forbid_the_edit_and_gets_an_estimate() {
         assert_eq!(String::from_utf8_lossy(&line.only().body), said);
         assert!(!answer.text().contains("usage"), "{}", answer.text());
         let row = program.row(&id).await;
-        assert_eq!((&row["outcome"], &row["cost_basis"]), (&json!("completed"), &json!("estimated")), "{row}");
+        assert_eq!(
+            (&row["outcome"], &row["cost_basis"]),
+            (&json!("completed"), &json!("estimated")),
+            "{row}"
+        );
         assert!(row["price"]["note"].as_str().unwrap().contains("estimated"), "{row}");
         assert!(row["usage"]["output"].as_u64().unwrap() > 0 && row["cost"].is_string(), "{row}");
     });

@@ -75,7 +75,8 @@ fn a_streamed_first_call_ends_with_done_and_is_priced_like_a_plain_one() {
         let app = shared();
         let program = app.owner("First stream").await.create_key("ci").await;
         let id = call_id();
-        let body = r#"{"model":"demo/echo","stream":true,"messages":[{"role":"user","content":"Hello, ledger!"}]}"#;
+        let body =
+            r#"{"model":"demo/echo","stream":true,"messages":[{"role":"user","content":"Hello, ledger!"}]}"#;
 
         let answer = program.post(CHAT, &id, body).await.expect(200);
 
@@ -95,7 +96,9 @@ fn a_program_can_call_from_any_language_without_an_sdk() {
         let body = r#"{"model":"demo/echo","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
         let url = format!("{}/v1/messages", app.base_url());
         let bearer = format!("bearer {}", program.secret);
-        for header in [("x-api-key", program.secret.as_str()), ("authorization", &bearer), ("api-key", &program.secret)] {
+        for header in
+            [("x-api-key", program.secret.as_str()), ("authorization", &bearer), ("api-key", &program.secret)]
+        {
             let answer = http::send("POST", &url, &[header], body).await.expect(200);
             assert_eq!(answer.json()["content"][0]["text"], "x");
         }

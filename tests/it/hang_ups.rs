@@ -47,7 +47,11 @@ fn a_draining_key_reads_the_rest_and_its_row_is_exact() {
             let id = call_id();
             hang_up(&program, path, &id, model).await;
             let row = program.row(&id).await;
-            assert_eq!((&row["outcome"], &row["cost_basis"]), (&json!("client_gone"), &json!("exact")), "{row}");
+            assert_eq!(
+                (&row["outcome"], &row["cost_basis"]),
+                (&json!("client_gone"), &json!("exact")),
+                "{row}"
+            );
             assert_eq!((&row["usage"]["fresh_input"], &row["usage"]["output"]), (&json!(1_000), &json!(500)));
             assert_eq!(row["cost"], cost);
             assert!(line.last().was_answered(), "the vendor's answer was read to its end");
@@ -63,10 +67,16 @@ fn an_aborting_key_drops_the_vendor_at_once_and_its_row_is_an_estimate() {
             let id = call_id();
             hang_up(&program, path, &id, model).await;
             let row = program.row(&id).await;
-            assert_eq!((&row["outcome"], &row["cost_basis"]), (&json!("client_gone"), &json!("estimated")), "{row}");
+            assert_eq!(
+                (&row["outcome"], &row["cost_basis"]),
+                (&json!("client_gone"), &json!("estimated")),
+                "{row}"
+            );
             let heard = line.last();
-            eventually(Duration::from_secs(5), "hang-up at the vendor", async || heard.was_dropped().then_some(()))
-                .await;
+            eventually(Duration::from_secs(5), "hang-up at the vendor", async || {
+                heard.was_dropped().then_some(())
+            })
+            .await;
             assert!(heard.frames_sent() < 8, "{} frames were sent to nobody", heard.frames_sent());
             // Anthropic tells the input first, so that part is counted and not guessed.
             if path == MESSAGES {

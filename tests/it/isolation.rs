@@ -2,14 +2,16 @@
 //! contract and every route of the proxy. An operation without a row in the matrix fails the test.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use costlens_tests::actors::{CHAT, MESSAGES, Owner, Program, call_id};
+use costlens_tests::actors::{CHAT, Owner, call_id};
 use costlens_tests::app::{TestApp, shared};
-use costlens_tests::fake_llm::Line;
 use costlens_tests::http::Answer;
 use costlens_tests::reply::Tokens;
-use costlens_tests::{http, run};
+use costlens_tests::{eventually, http, run};
 use serde_json::{Value, json};
+
+use crate::victim::{Operation, ROUTES, Victim, operations, send};
 
 /// What an operation is about, and so how a stranger must fare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +46,22 @@ const MATRIX: &[(&str, About)] = &[
     ("disable_connection", About::OneThing),
     (
         "list_requests",
-        About::Things(&["", "?api_key_id={key}", "?model=gpt-4o-mini", "?provider=openai", "?cursor={request}"]),
+        About::Things(&[
+            "",
+            "?api_key_id={key}",
+            "?model=gpt-4o-mini",
+            "?provider=openai",
+            "?cursor={request}",
+        ]),
     ),
     (
         "export_requests",
-        About::Things(&["", "?format=csv", "?api_key_id={key}", "?format=csv&api_key_id={key}&provider=openai"]),
+        About::Things(&[
+            "",
+            "?format=csv",
+            "?api_key_id={key}",
+            "?format=csv&api_key_id={key}&provider=openai",
+        ]),
     ),
     ("get_request", About::OneThing),
     (
@@ -62,136 +75,6 @@ const MATRIX: &[(&str, About)] = &[
     ("get_bill_breakdown", About::OneThing),
     ("get_bill_series", About::Things(&["", "?group_by=account"])),
 ];
-
-/// The routes of the proxy, each with a model that only the first tenant's connections serve.
-const ROUTES: &[(&str, &str)] = &[(CHAT, "gpt-4o-mini"), (MESSAGES, "claude-sonnet-4-5")];
-
-/// The first tenant, with one of everything, and the words that would betray it.
-struct Victim {
-    owner: Owner,
-    program: Program,
-    line: Line,
-    connection: String,
-    request: String,
-    bill: Option<String>,
-}
-
-const ACCOUNT: &str = "424242424242";
-
-impl Victim {
-    async fn with_everything(app: &TestApp, operations: &[Operation]) -> Self {
-        let owner = app.owner("Aurora").await;
-        let line = app.llm.line_of(Tokens::plain(4_242, 17));
-        let connection = json!({"provider": "openai", "name": "aurora-openai", "secret": line.secret()});
-        let connection = owner.connect(connection).await;
-        owner
-            .connect(json!({"provider": "anthropic", "name": "aurora-anthropic", "secret": line.secret()}))
-            .await;
-        let program = owner.create_key("aurora-key").await;
-        let mut request = String::new();
-        for (path, model) in ROUTES {
-            let body = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "aurora"}]});
-            let id = format!("aurora-{}", call_id());
-            let answer = program.post(path, &id, body.to_string()).await.expect(200);
-            answer.header("costlens-request-id").clone_into(&mut request);
-            program.row(&id).await;
-        }
-        let bill = match operations.iter().find(|operation| operation.id == "create_bill") {
-            Some(operation) => {
-                let answer = send(app, operation, &operation.path, &[("cookie", owner.cookie())]).await;
-                Some(answer.expect(201).json()["id"].as_str().unwrap().to_owned())
-            }
-            None => None,
-        };
-        Self { owner, program, line, connection, request, bill }
-    }
-
-    /// Everything that must never reach another tenant.
-    fn secrets(&self) -> Vec<String> {
-        let mut words: Vec<String> =
-            ["aurora", "Aurora", "4242", "42.42", self.line.secret()].map(str::to_owned).to_vec();
-        words.extend([&self.owner.tenant_id, &self.program.key_id, &self.program.secret].map(Clone::clone));
-        words.extend([&self.connection, &self.request].map(Clone::clone));
-        words.extend(self.bill.clone());
-        words
-    }
-
-    /// A path or query with the victim's ids put in.
-    fn named_in(&self, path: &str) -> String {
-        let of_path = |segment: &str| match segment {
-            "keys" => self.program.key_id.clone(),
-            "connections" => self.connection.clone(),
-            "requests" => self.request.clone(),
-            "bills" => self.bill.clone().unwrap_or_default(),
-            other => panic!("{path}: the matrix knows no `{other}` with an id"),
-        };
-        let path = match path.split_once("/{id}") {
-            Some((before, _)) => path.replace("{id}", &of_path(before.rsplit('/').next().unwrap())),
-            None => path.to_owned(),
-        };
-        path.replace("{key}", &self.program.key_id)
-            .replace("{connection}", &self.connection)
-            .replace("{request}", &self.request)
-            .replace("{bill}", self.bill.as_deref().unwrap_or_default())
-    }
-}
-
-#[derive(Debug)]
-struct Operation {
-    id: String,
-    method: String,
-    path: String,
-}
-
-async fn operations(app: &TestApp) -> Vec<Operation> {
-    let contract = app.get("/openapi.json").await.expect(200).json();
-    let mut all = Vec::new();
-    for (path, methods) in contract["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
-            let id = operation["operationId"].as_str().unwrap().to_owned();
-            all.push(Operation { id, method: method.to_uppercase(), path: path.clone() });
-        }
-    }
-    all
-}
-
-/// Calls an operation with a body that it takes.
-async fn send(app: &TestApp, operation: &Operation, path: &str, credential: &[(&str, &str)]) -> Answer {
-    let name = call_id();
-    let (kind, body) = match operation.id.as_str() {
-        "create_key" => ("application/json", json!({"name": name}).to_string()),
-        "create_connection" => {
-            ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
-        }
-        "create_session" => ("application/json", json!({"token": "acs_no-such-token"}).to_string()),
-        "create_bill" => ("application/octet-stream", bill(credential)),
-        _ => ("", String::new()),
-    };
-    let mut headers = credential.to_vec();
-    if !kind.is_empty() {
-        headers.push(("content-type", kind));
-    }
-    let query = if operation.id == "create_bill" { "?filename=bill.csv" } else { "" };
-    http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
-}
-
-/// A legacy Cost and Usage Report of two lines. Every caller's is a bill of its own.
-fn bill(credential: &[(&str, &str)]) -> String {
-    let account = if credential.is_empty() { "000000000000" } else { ACCOUNT };
-    let line = |id: &str, service: &str, usage: &str, cost: &str| {
-        format!(
-            "{id},2026-10-01T00:00:00Z/2026-10-01T01:00:00Z,{account},{account},Usage,2026-10-01T00:00:00Z,\
-             2026-10-01T01:00:00Z,{service},{usage},1000,USD,{cost},2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,AWS,Anniversary\n"
-        )
-    };
-    "identity/LineItemId,identity/TimeInterval,bill/PayerAccountId,lineItem/UsageAccountId,lineItem/LineItemType,\
-     lineItem/UsageStartDate,lineItem/UsageEndDate,lineItem/ProductCode,lineItem/UsageType,lineItem/UsageAmount,\
-     lineItem/CurrencyCode,lineItem/UnblendedCost,bill/BillingPeriodStartDate,bill/BillingPeriodEndDate,\
-     bill/BillingEntity,bill/BillType\n"
-        .to_owned()
-        + &line("a1", "AmazonBedrock", "USE1-Claude3Sonnet-input-tokens", "42.42")
-        + &line("a2", "AmazonEC2", "BoxUsage:t3.micro", "1.00")
-}
 
 #[track_caller]
 fn shows_nothing_of(secrets: &[String], answer: &Answer, what: &str) {
@@ -259,7 +142,8 @@ fn without_a_valid_credential_no_operation_gives_anything() {
         }
         for (path, model) in ROUTES {
             for credential in credentials {
-                let body = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+                let body =
+                    json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
                 let url = format!("{}{path}", app.base_url());
                 let answer = http::send("POST", &url, credential, body.to_string()).await;
                 assert_eq!(answer.status, 401, "{path} with {credential:?}: {}", answer.text());
@@ -310,7 +194,12 @@ fn another_tenants_key_and_session_see_and_change_nothing() {
                     About::Session => (&[200, 204], &[401]),
                     About::SignIn => (&[401], &[401]),
                 };
-                assert!(allowed_session.contains(&session.status), "{what}: {} {}", session.status, session.text());
+                assert!(
+                    allowed_session.contains(&session.status),
+                    "{what}: {} {}",
+                    session.status,
+                    session.text()
+                );
                 assert!(allowed_key.contains(&key.status), "{what}: {} {}", key.status, key.text());
                 // A cursor may name anything: it is a place in the caller's own list.
                 if about(operation) != About::NewThing {
@@ -339,7 +228,10 @@ async fn check_the_row_itself(
     assert_eq!(own.status, 200, "{path}: {}", own.text());
     if matches!(about(operation), About::OneThing | About::Things(_)) {
         let text = own.text();
-        assert!(secrets.iter().any(|secret| text.contains(secret.as_str())), "{path} shows its owner nothing: {text}");
+        assert!(
+            secrets.iter().any(|secret| text.contains(secret.as_str())),
+            "{path} shows its owner nothing: {text}"
+        );
     }
 }
 
@@ -364,7 +256,8 @@ fn no_route_of_the_proxy_reaches_through_another_tenants_connection() {
         let stranger = app.owner("Stranger at the proxy").await;
         let program = stranger.create_key("stranger").await;
         let body = |model: &str| {
-            json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}).to_string()
+            json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]})
+                .to_string()
         };
         for (path, model) in ROUTES {
             for prefix in ["", "openai/", "anthropic/", "aurora-openai/", "aurora-anthropic/"] {
@@ -379,10 +272,16 @@ fn no_route_of_the_proxy_reaches_through_another_tenants_connection() {
 
         // With a connection of its own, under the very same name, each calls its own vendor and has its own rows.
         let line = app.llm.line_of(Tokens::plain(1, 1));
-        stranger.connect(json!({"provider": "openai", "name": "aurora-openai", "secret": line.secret()})).await;
-        let id = call_id();
-        let answer = program.post(CHAT, &id, body("aurora-openai/gpt-4o-mini")).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        stranger
+            .connect(json!({"provider": "openai", "name": "aurora-openai", "secret": line.secret()}))
+            .await;
+        // (The key is warm: a new connection reaches the proxy's memory within a second.)
+        let id = eventually(Duration::from_secs(1), "route through its own connection", async || {
+            let id = call_id();
+            let answer = program.post(CHAT, &id, body("aurora-openai/gpt-4o-mini")).await;
+            (answer.status == 200).then_some(id)
+        })
+        .await;
         assert_eq!(program.row(&id).await["usage"]["fresh_input"], 1);
         assert_eq!((line.log().len(), victim.line.log().len()), (1, ROUTES.len()));
         assert_eq!(victim.program.rows().await.len(), ROUTES.len());

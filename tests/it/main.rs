@@ -6,7 +6,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, in its helpers too, and says what it counted"
 )]
 
 mod architecture;
@@ -18,6 +19,8 @@ mod first_call;
 mod hang_ups;
 mod isolation;
 mod outage;
+mod promises;
 mod refusals;
 mod sdks;
 mod sign_in;
+mod victim;

@@ -122,7 +122,8 @@ struct SmallDisk(std::path::PathBuf);
 impl SmallDisk {
     fn mount(at: &Path) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(at).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(at).output();
         mounted.is_ok_and(|done| done.status.success()).then(|| Self(at.to_owned()))
     }
 }

@@ -37,7 +37,8 @@ fn calls(program: &Program, model: impl Fn(&str) -> String) -> Vec<Value> {
 fn check_result(call: &Value, result: &Value, text: &str) {
     assert!(result["error"].is_null(), "{call}: {result}");
     assert_eq!(result["text"], text, "{call}");
-    let (openai, streamed, asked) = (call["sdk"] == "openai", call["stream"] == true, call["include_usage"] == true);
+    let (openai, streamed, asked) =
+        (call["sdk"] == "openai", call["stream"] == true, call["include_usage"] == true);
     if openai && streamed {
         let empty = u64::from(asked);
         assert_eq!(result["empty_choices"], empty, "chunks without choices: {call}: {result}");
@@ -123,7 +124,11 @@ async fn against_the_independent_mock(language: Language) {
         assert_eq!(row["model_requested"], call["model"].as_str().unwrap().split_once('/').unwrap().1);
         let (input, output) = if openai { (321, 45) } else { (654, 32) };
         let usage = &row["usage"];
-        assert_eq!((&usage["fresh_input"], &usage["output"]), (&json!(input), &json!(output)), "{call}: {row}");
+        assert_eq!(
+            (&usage["fresh_input"], &usage["output"]),
+            (&json!(input), &json!(output)),
+            "{call}: {row}"
+        );
         // A custom endpoint has no published price: unknown, never zero.
         assert_eq!((&row["cost_basis"], &row["cost"]), (&json!("unpriced"), &Value::Null), "{row}");
     }

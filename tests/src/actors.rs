@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::eventually;
 use crate::fake_llm::Line;
 use crate::http::{self, Answer};
-use crate::eventually;
 
 /// A signed-in person.
 #[derive(Debug, Clone)]
@@ -93,7 +93,8 @@ impl Owner {
 pub async fn redeem(base: &str, link: &str) -> Answer {
     let (_, token) = link.split_once("#t=").expect("a link with a token");
     let body = json!({"token": token}).to_string();
-    http::send("POST", &format!("{base}/api/v1/sessions"), &[("content-type", "application/json")], body).await
+    http::send("POST", &format!("{base}/api/v1/sessions"), &[("content-type", "application/json")], body)
+        .await
 }
 
 /// Something that calls models with an API key.

@@ -107,7 +107,10 @@ impl TestApp {
                     return;
                 }
                 // The PostgreSQL of one that was just killed may still be stopping.
-                Err(_) if child.log_tail().contains("is in use") && begun.elapsed() < Duration::from_secs(20) => {
+                Err(_)
+                    if child.log_tail().contains("another process already runs")
+                        && begun.elapsed() < Duration::from_secs(20) =>
+                {
                     std::thread::sleep(Duration::from_millis(200));
                 }
                 Err(cause) => std::panic::resume_unwind(cause),

@@ -48,7 +48,7 @@ pub struct Heard {
     pub call: Value,
     /// The vendor's own id of the call, which it answers with.
     pub id: String,
-    said: Mutex<Option<Option<Tokens>>>,
+    said: Mutex<Option<Tokens>>,
     frames_sent: AtomicUsize,
     progress: AtomicU64,
 }
@@ -81,7 +81,7 @@ impl Heard {
     /// The tokens that the answer told.
     #[must_use]
     pub fn tokens(&self) -> Option<Tokens> {
-        self.said.lock().unwrap().flatten()
+        *self.said.lock().unwrap()
     }
 }
 
@@ -201,9 +201,11 @@ impl FakeLlm {
                 line.log.lock().unwrap().push(Arc::clone(&heard));
                 (line.answer)(&heard)
             }
-            None => Reply::refusal(401, r#"{"error":{"message":"no such line","type":"invalid_request_error"}}"#),
+            None => {
+                Reply::refusal(401, r#"{"error":{"message":"no such line","type":"invalid_request_error"}}"#)
+            }
         };
-        *heard.said.lock().unwrap() = Some(reply.tokens);
+        *heard.said.lock().unwrap() = reply.tokens;
         tokio::time::sleep(reply.before).await;
         let mut response = Response::builder().status(reply.status).header("x-request-id", &heard.id);
         for (name, value) in &reply.headers {

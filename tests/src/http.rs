@@ -18,7 +18,10 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 static CLIENT: LazyLock<Client<HttpConnector, Full<Bytes>>> = LazyLock::new(|| {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).retry_canceled_requests(false).build(connector)
+    Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .retry_canceled_requests(false)
+        .build(connector)
 });
 
 /// A whole answer.
@@ -35,7 +38,8 @@ impl Answer {
     #[must_use]
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{} is not JSON: {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{} is not JSON: {}", self.status, self.text()))
     }
 
     /// The body as text.
@@ -51,6 +55,7 @@ impl Answer {
     }
 
     /// The same answer, if it has this status.
+    #[expect(clippy::return_self_not_must_use, reason = "often the status is all that a test asks")]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());

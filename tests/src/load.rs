@@ -81,7 +81,8 @@ async fn work(program: &Program, worker: usize, stop: &AtomicBool) -> Vec<Called
     let mut calls = Vec::new();
     let mut turn = worker;
     while !stop.load(Ordering::SeqCst) {
-        let (path, model) = if turn.is_multiple_of(2) { (CHAT, "gpt-4o-mini") } else { (MESSAGES, "claude-sonnet-4-5") };
+        let (path, model) =
+            if turn.is_multiple_of(2) { (CHAT, "gpt-4o-mini") } else { (MESSAGES, "claude-sonnet-4-5") };
         let stream = turn % 4 < 2;
         turn += 1;
         let id = call_id();
@@ -107,14 +108,22 @@ pub async fn call(program: &Program, path: &str, model: &str, stream: bool, id: 
     }
 }
 
-async fn read(program: &Program, path: &str, stream: bool, id: &str, body: String) -> Result<Fate, http::Failure> {
+async fn read(
+    program: &Program,
+    path: &str,
+    stream: bool,
+    id: &str,
+    body: String,
+) -> Result<Fate, http::Failure> {
     let answer = program.try_open(path, id, body).await?;
     let status = answer.status().as_u16();
     let mut body = answer.into_body();
     let mut text = Vec::new();
     let broken = loop {
         match body.frame().await {
-            Some(Ok(frame)) => text.extend_from_slice(frame.data_ref().map(|data| &data[..]).unwrap_or_default()),
+            Some(Ok(frame)) => {
+                text.extend_from_slice(frame.data_ref().map(|data| &data[..]).unwrap_or_default());
+            }
             Some(Err(error)) => break Some(error),
             None => break None,
         }

@@ -12,13 +12,12 @@ pub fn repository() -> PathBuf {
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the harness alone is told by the environment what to test")]
 pub fn binary() -> PathBuf {
-    let binary = match std::env::var_os("COSTLENS_BIN") {
-        Some(named) => PathBuf::from(named),
-        None => {
-            let this = std::env::current_exe().unwrap();
-            let profile = this.ancestors().find(|dir| !dir.ends_with("deps") && dir.is_dir()).unwrap();
-            profile.join("costlens")
-        }
+    let binary = if let Some(named) = std::env::var_os("COSTLENS_BIN") {
+        PathBuf::from(named)
+    } else {
+        let this = std::env::current_exe().unwrap();
+        let profile = this.ancestors().find(|dir| !dir.ends_with("deps") && dir.is_dir()).unwrap();
+        profile.join("costlens")
     };
     assert!(binary.is_file(), "{} is not there: run `cargo build -p costlens` first", binary.display());
     binary
@@ -26,7 +25,10 @@ pub fn binary() -> PathBuf {
 
 /// A number that whoever starts the tests may raise, e.g. the rounds of the crash test.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the harness alone is told by the environment how long to test")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness alone is told by the environment how long to test"
+)]
 pub fn number(variable: &str, otherwise: u64) -> u64 {
     match std::env::var(variable) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, not `{text}`")),

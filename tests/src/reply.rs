@@ -102,7 +102,10 @@ impl Reply {
     fn of(status: u16, kind: &str, frames: Vec<Bytes>) -> Self {
         Self {
             status,
-            headers: vec![("content-type", kind.to_owned()), ("x-ratelimit-remaining-requests", "59".to_owned())],
+            headers: vec![
+                ("content-type", kind.to_owned()),
+                ("x-ratelimit-remaining-requests", "59".to_owned()),
+            ],
             frames,
             tokens: None,
             before: Duration::ZERO,

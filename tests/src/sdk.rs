@@ -39,13 +39,18 @@ pub async fn call(language: Language, base_url: &str, calls: &[Value]) -> Vec<Va
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap_or_else(|error| panic!("{} cannot be run ({error}): run tests/sdk/install", program.display()));
+        .unwrap_or_else(|error| {
+            panic!("{} cannot be run ({error}): run tests/sdk/install", program.display())
+        });
     let task = json!({"base_url": base_url, "calls": calls}).to_string();
     child.stdin.take().unwrap().write_all(task.as_bytes()).await.unwrap();
-    let output = tokio::time::timeout(std::time::Duration::from_secs(60), child.wait_with_output());
+    let output = tokio::time::timeout(std::time::Duration::from_mins(1), child.wait_with_output());
     let output = output.await.expect("the SDKs hang").unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{language:?} failed (tests/sdk/install makes what it needs):\n{errors}");
+    assert!(
+        output.status.success(),
+        "{language:?} failed (tests/sdk/install makes what it needs):\n{errors}"
+    );
     let results: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"));
     assert_eq!(results.len(), calls.len());
     results

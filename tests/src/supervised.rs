@@ -40,7 +40,12 @@ pub(crate) struct Supervised {
 
 impl Supervised {
     /// Starts a program whose standard error goes to `log`.
-    pub(crate) fn start(command: &[&str], env: &[(String, String)], log: &Path, remove: Option<&Path>) -> Self {
+    pub(crate) fn start(
+        command: &[&str],
+        env: &[(String, String)],
+        log: &Path,
+        remove: Option<&Path>,
+    ) -> Self {
         let errors = File::options().create(true).append(true).open(log).unwrap();
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "costlens-tests"])
@@ -80,7 +85,9 @@ impl Supervised {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if self.is_alive() && begun.elapsed() < START => {}
-                Err(_) => panic!("the child did not come up; its log:\n{}", self.log_tail()),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("the child did not come up; its log:\n{}", self.log_tail())
+                }
             }
         }
     }
@@ -126,5 +133,6 @@ impl Drop for Supervised {
 
 /// Sends a signal to a process.
 pub(crate) fn signal(pid: u32, name: &str) {
-    let _gone = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).stderr(Stdio::null()).status();
+    let _gone =
+        Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).stderr(Stdio::null()).status();
 }

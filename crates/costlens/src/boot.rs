@@ -1,6 +1,7 @@
 //! From settings to a ledger: a given database, or a private PostgreSQL of our own.
 
 use std::path::Path;
+use std::time::Duration;
 
 use costlens_domain::TenantId;
 use costlens_store::private::{PrivatePg, PrivatePgConfig, PrivatePgError};
@@ -8,6 +9,10 @@ use costlens_store::{RuntimeLogin, Store, StoreConfig};
 
 use crate::cli::{LedgerArgs, MigrateArgs, print};
 use crate::settings::default_data_dir;
+
+/// How long a connection to a private PostgreSQL may take: it shares the machine with all that starts at once, and
+/// may still be mending what a crash left.
+const LOCAL_WAIT: Duration = Duration::from_secs(10);
 
 /// Any failure of a command; told with all its causes.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -32,7 +37,8 @@ impl Ledger {
         let private = PrivatePg::start(PrivatePgConfig::new(dir)).await?;
         let login = RuntimeLogin::Password(private.runtime_password().to_owned());
         costlens_store::migrate(&private.url(), &login).await?;
-        let store = Store::connect(&StoreConfig::new(private.runtime_url()?))?;
+        let config = StoreConfig { acquire_timeout: LOCAL_WAIT, ..StoreConfig::new(private.runtime_url()?) };
+        let store = Store::connect(&config)?;
         store.check_runtime_role().await?;
         Ok(Self { store, private: Some(private) })
     }

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api_adapters::{BillAdapter, Health};
 use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
-use crate::settings::{ServerArgs, default_data_dir, default_key_file};
+use crate::settings::{Environment, ServerArgs, default_data_dir, default_key_file};
 use crate::welcome::Welcome;
 
 /// How long a shutdown waits for the spool to reach the ledger. What is left is shipped at the next start.
@@ -104,11 +104,14 @@ async fn serve(
 
     let bound = listener.local_addr()?;
     let base = args.public_url(bound);
-    let welcome = Welcome::prepare(ledger, &base, &*clock).await?;
-    if args.print_json {
-        welcome.print_json(bound);
-    } else {
-        welcome.print(notes);
+    // In production nobody gets a tenant, a key or a link by starting a process: `tenants` and `sign-in` make them.
+    if args.environment == Environment::Local {
+        let welcome = Welcome::prepare(ledger, &base, &*clock).await?;
+        if args.print_json {
+            welcome.print_json(bound);
+        } else {
+            welcome.print(notes);
+        }
     }
     let endpoints = routes(&proxy, &api_parts, health)?;
     let drained =

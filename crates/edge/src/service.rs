@@ -20,7 +20,7 @@ use tracing::Instrument;
 
 use crate::answer::{self, AnswerBody, problem_response};
 use crate::arrival::Arrival;
-use crate::body::{BodyRefused, GuardedBody, Refusal};
+use crate::body::{GuardedBody, Refusal};
 use crate::config::{BodyRule, EdgeConfig};
 use crate::connection::ConnectionState;
 use crate::headers::{REQUEST_ID, harden};
@@ -56,7 +56,7 @@ pub(crate) async fn answer<E: Endpoint>(
 
     let rule = config.body_rule(request.uri().path());
     let refusal = Refusal::default();
-    let mut response = match admit(&request, config, rule) {
+    let mut response = match admit(&request, config) {
         Ok(()) => {
             let request = for_poem(request, ends, arrival, rule, &refusal, &connection);
             let called =
@@ -91,7 +91,7 @@ pub(crate) async fn answer<E: Endpoint>(
 }
 
 /// Refuses what no endpoint needs to see.
-fn admit(request: &Request<Incoming>, config: &EdgeConfig, rule: BodyRule) -> Result<(), Box<Problem>> {
+fn admit(request: &Request<Incoming>, config: &EdgeConfig) -> Result<(), Box<Problem>> {
     // As on the wire: each field with its colon, blank and line end.
     let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let start = request.uri().path_and_query().map_or(0, |target| target.as_str().len());

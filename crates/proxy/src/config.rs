@@ -37,7 +37,7 @@ impl Default for ProxyConfig {
             drain_concurrency: 256,
             metered_answer_bytes: 64 << 20,
             key_fresh: Duration::from_secs(5),
-            key_stale: Duration::from_mins(1),
+            key_stale: Duration::from_mins(2),
             database_wait: Duration::from_secs(10),
             provider_base_urls: HashMap::new(),
         }

@@ -68,6 +68,10 @@ struct Edit {
 impl<'a> Peek<'a> {
     /// Reads the members that matter.
     pub fn new(body: &'a [u8]) -> Result<Self, PeekError> {
+        // Serde would take an array for an object whose members stand in order.
+        if body.trim_ascii_start().starts_with(b"[") {
+            return Err(PeekError::Field { field: "", expected: "a JSON object" });
+        }
         let call: Call<'a> = serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => PeekError::Field { field: "", expected: "a JSON object" },
             _ => PeekError::Malformed { line: error.line(), column: error.column() },
@@ -215,7 +219,7 @@ mod tests {
         for body in ["", "{", "nonsense", "{\"model\":\"m\",}", "{\"model\":\"m\",\"model\":\"n\"}"] {
             assert!(Peek::new(body.as_bytes()).is_err(), "{body}");
         }
-        for body in ["[]", "{}", r#"{"model":1}"#, r#"{"model":""}"#, r#"{"model":"m","stream":1}"#] {
+        for body in ["[]", r#"["m"]"#, "{}", r#"{"model":1}"#, r#"{"model":""}"#, r#"{"model":"m","stream":1}"#] {
             assert!(matches!(Peek::new(body.as_bytes()), Err(PeekError::Field { .. })), "{body}");
         }
         assert!(Peek::new(b"{\"model\":\"\xff\"}").is_err());
