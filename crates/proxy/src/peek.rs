@@ -219,7 +219,9 @@ mod tests {
         for body in ["", "{", "nonsense", "{\"model\":\"m\",}", "{\"model\":\"m\",\"model\":\"n\"}"] {
             assert!(Peek::new(body.as_bytes()).is_err(), "{body}");
         }
-        for body in ["[]", r#"["m"]"#, "{}", r#"{"model":1}"#, r#"{"model":""}"#, r#"{"model":"m","stream":1}"#] {
+        for body in
+            ["[]", r#"["m"]"#, "{}", r#"{"model":1}"#, r#"{"model":""}"#, r#"{"model":"m","stream":1}"#]
+        {
             assert!(matches!(Peek::new(body.as_bytes()), Err(PeekError::Field { .. })), "{body}");
         }
         assert!(Peek::new(b"{\"model\":\"\xff\"}").is_err());
