@@ -29,13 +29,22 @@ impl Chance {
     }
 }
 
-/// Loads the server, kills it so long after its first answer, and gives what the clients remember.
-async fn load_and_kill(app: &mut TestApp, program: &Program, line: &Line, after: Duration) -> Vec<Called> {
+/// Loads the server, kills it so long after so many answers, and gives what the clients remember.
+async fn load_and_kill(
+    app: &mut TestApp,
+    program: &Program,
+    line: &Line,
+    answers: u64,
+    then: Duration,
+) -> Vec<Called> {
     let before = line.log().len();
     let load = Load::start(&program.at(&app.base_url()), 8);
-    let answered = async || line.log().get(before).filter(|heard| heard.was_answered()).map(|_| ());
-    eventually(Duration::from_secs(20), "first answer", answered).await;
-    tokio::time::sleep(after).await;
+    eventually(Duration::from_secs(30), "load to kill the server under", async || {
+        let answered = line.log()[before..].iter().filter(|heard| heard.was_answered()).count();
+        (answered as u64 >= answers).then_some(())
+    })
+    .await;
+    tokio::time::sleep(then).await;
     app.kill();
     load.finish().await
 }
@@ -49,8 +58,8 @@ fn no_answered_call_is_lost_doubled_or_changed_by_kills_under_load() {
         let (program, line) = set_up(&app).await;
         let mut calls = Vec::new();
         for round in 0..rounds {
-            let after = Duration::from_millis(30 + chance.below(700));
-            calls.extend(load_and_kill(&mut app, &program, &line, after).await);
+            let (answers, then) = (5 + chance.below(40), Duration::from_millis(chance.below(40)));
+            calls.extend(load_and_kill(&mut app, &program, &line, answers, then).await);
             if round % 3 == 2 {
                 // What a write that was never finished leaves behind the last whole record.
                 tear(&app.spool_dir(), &Tear::Garbage);
@@ -59,7 +68,7 @@ fn no_answered_call_is_lost_doubled_or_changed_by_kills_under_load() {
         }
         let verdict = judge(&program.at(&app.base_url()), &line, &calls, 0).await;
         eprintln!("{rounds} kills: {verdict:?}");
-        assert!(verdict.answered as u64 > rounds * 5, "there was hardly any load: {verdict:?}");
+        assert!(verdict.answered as u64 >= rounds * 3, "there was hardly any load: {verdict:?}");
         assert!(verdict.interrupted > 0, "no kill met a call in the middle: {verdict:?}");
     });
 }
@@ -69,11 +78,11 @@ fn a_torn_last_record_costs_that_record_alone() {
     run(async {
         let mut app = TestApp::own(&[]);
         let (program, line) = set_up(&app).await;
-        let calls = load_and_kill(&mut app, &program, &line, Duration::from_millis(400)).await;
+        let calls = load_and_kill(&mut app, &program, &line, 20, Duration::from_millis(7)).await;
         tear(&app.spool_dir(), &Tear::Last);
         app.start();
         let verdict = judge(&program.at(&app.base_url()), &line, &calls, 1).await;
-        assert!(verdict.answered > 5, "{verdict:?}");
+        assert!(verdict.answered >= 10, "{verdict:?}");
     });
 }
 

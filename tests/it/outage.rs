@@ -22,7 +22,7 @@ async fn set_up(app: &TestApp) -> (Program, Line) {
 #[test]
 fn calls_of_warm_keys_go_on_while_postgresql_hangs_and_are_all_there_afterwards() {
     run(async {
-        let outage = Duration::from_secs(place::number("COSTLENS_OUTAGE_SECONDS", 8));
+        let outage = Duration::from_secs(place::number("COSTLENS_OUTAGE_SECONDS", 6));
         let app = TestApp::own(&[]);
         let (program, line) = set_up(&app).await;
         let load = Load::start(&program, 4);

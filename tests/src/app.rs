@@ -30,7 +30,7 @@ pub struct TestApp {
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 /// How long the shared server waits for a vendor's first word.
-pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(4);
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(3);
 
 static SHARED: LazyLock<TestApp> = LazyLock::new(|| {
     let mut app = TestApp::prepared(&[

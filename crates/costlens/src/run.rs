@@ -83,15 +83,7 @@ async fn serve(
         async move { keys.follow_changes().await }
     });
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
-    let proxy = Proxy::new(ProxyParts {
-        config,
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-        catalogue,
-        keys,
-        spool,
-        egress,
-    });
+    let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
     let api_parts = Arc::new(ApiParts {
         store: ledger.store.clone(),
         clock: Arc::clone(&clock),

@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 /// What the edge knows of a request; found in the request's extensions. One value, so that a request costs one
 /// insertion.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Our id of the request: also the `X-Request-Id` of the answer and the `instance` of a problem. Never the
     /// caller's, who may repeat itself.

@@ -33,10 +33,16 @@ impl Endpoint for Carry {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let Some(&arrival) = request.data::<Arrival>() else {
+            return Err(poem::Error::from_string(
+                "not served by the edge",
+                StatusCode::INTERNAL_SERVER_ERROR,
+            ));
+        };
         let answer = match self.proxy.caller(request.headers()).await {
             // The body is read only for a caller that is let in.
             Ok(caller) => match request.take_body().into_bytes().await {
-                Ok(body) => self.proxy.carry(self.dialect, &caller, request.headers(), &body).await,
+                Ok(body) => self.proxy.carry(self.dialect, &caller, arrival, request.headers(), &body).await,
                 Err(error) => Err(unread(&error)),
             },
             Err(refusal) => Err(refusal),
@@ -44,8 +50,7 @@ impl Endpoint for Carry {
         Ok(match answer {
             Ok(answer) => relay(answer),
             Err(mut refusal) => {
-                let id = request.data::<Arrival>().map(|arrival| arrival.request_id.to_string());
-                refusal.problem.instance = id;
+                refusal.problem.instance = Some(arrival.request_id.to_string());
                 problem(&refusal, self.dialect)
             }
         })

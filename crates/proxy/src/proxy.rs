@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, Request};
 use bytes::Bytes;
-use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::Catalogue;
 use costlens_domain::providers::{Credential, DEMO, Dialect};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact, StreamUsagePolicy};
 use costlens_domain::{ProblemCode, RequestId, Usage};
+use costlens_edge::Arrival;
 use costlens_egress::{Egress, EgressError};
 use tokio::sync::Semaphore;
 
@@ -30,8 +30,6 @@ use crate::{KeyRing, ProxyConfig, demo};
 #[expect(missing_docs, reason = "each part is documented where it is defined")]
 pub struct ProxyParts {
     pub config: ProxyConfig,
-    pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
     pub catalogue: Arc<Catalogue>,
     pub keys: Arc<KeyRing>,
     pub spool: Spool,
@@ -97,6 +95,7 @@ impl Proxy {
         &self,
         dialect: Dialect,
         caller: &Caller,
+        arrival: Arrival,
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Result<Answer, Refusal> {
@@ -105,8 +104,8 @@ impl Proxy {
         let route = route::find(&caller.targets, &parts.catalogue, dialect, &peek.model)
             .map_err(|near| refuse_model(&peek.model, caller, dialect, &near))?;
 
-        let started_at = parts.clock.now();
-        let id = RequestId::new(started_at, parts.entropy.for_id());
+        // The row bears the id that every answer tells, so that `X-Request-Id` leads to the receipt.
+        let (id, started_at) = (arrival.request_id, arrival.at);
         let (provider, connection_id, model) = match route {
             Route::Demo { model } => (DEMO, None, model),
             Route::Connection { target, model } => (target.provider.name, Some(target.id), model),
