@@ -116,8 +116,16 @@ fn pick<'a, T>(random: &mut Random, all: &'a [T]) -> Option<&'a T> {
     all.get(usize::try_from(at).unwrap_or(0))
 }
 
+/// One of the few that an account keeps to.
+fn of_account<'a, T>(random: &mut Random, account: u64, all: &'a [T], few: u64) -> Option<&'a T> {
+    let at = (account.wrapping_mul(7) + random.below(few)) % (all.len() as u64);
+    all.get(usize::try_from(at).unwrap_or(0))
+}
+
 fn line(random: &mut Random) -> Option<Line> {
-    let (prefix, region) = *pick(random, &REGIONS)?;
+    // An account lives in two regions, has two teams, and keeps to a few kinds of instances and models.
+    let account = random.skewed(60);
+    let (prefix, region) = *of_account(random, account, &REGIONS, 2)?;
     let mut line = Line {
         product: "AmazonEC2",
         name: "",
@@ -129,10 +137,10 @@ fn line(random: &mut Random) -> Option<Line> {
         entity: "AWS",
         model: "",
         region,
-        account: random.skewed(60),
-        resource: random.skewed(60_000),
+        account,
+        resource: account * 1000 + random.skewed(1000),
         hour: i64::try_from(random.below(31 * 24)).unwrap_or(0),
-        team: random.skewed(25),
+        team: account % 24 + random.below(2),
         cents: random.below(1_000_000),
         usage: random.below(10_000_000),
         id: [random.next(), random.next(), random.next(), random.next()],
@@ -144,11 +152,11 @@ fn line(random: &mut Random) -> Option<Line> {
             line.family = "Amazon Bedrock";
             line.operation = "InvokeModelInference";
             line.unit = "1K tokens";
-            line.model = pick(random, &MODELS)?;
+            line.model = of_account(random, account, &MODELS, 3)?;
             line.usage_type = format!("{prefix}-{}-{}", line.model, pick(random, &CLASSES)?);
         }
         70..=109 => {
-            let (code, name) = *pick(random, &EDITIONS)?;
+            let (code, name) = *of_account(random, account, &EDITIONS, 2)?;
             line.product = code;
             line.name = name;
             line.family = "Amazon Bedrock";
@@ -161,13 +169,19 @@ fn line(random: &mut Random) -> Option<Line> {
             line.product = "AmazonSageMaker";
             line.family = "ML Instance";
             let component = *pick(random, &["Host", "Train", "Notebk", "Processing"])?;
-            line.usage_type =
-                format!("{prefix}-{component}:ml.{}.{}", pick(random, &FAMILIES)?, pick(random, &SIZES)?);
+            line.usage_type = format!(
+                "{prefix}-{component}:ml.{}.{}",
+                of_account(random, account, &FAMILIES, 4)?,
+                pick(random, &SIZES)?
+            );
         }
         125..=134 => line.usage_type = format!("{prefix}-BoxUsage:{}", pick(random, &GPUS)?),
         135..=499 => {
-            line.usage_type =
-                format!("{prefix}-BoxUsage:{}.{}", pick(random, &FAMILIES)?, pick(random, &SIZES)?);
+            line.usage_type = format!(
+                "{prefix}-BoxUsage:{}.{}",
+                of_account(random, account, &FAMILIES, 4)?,
+                pick(random, &SIZES)?
+            );
             line.kind = match random.below(10) {
                 0 | 1 => "SavingsPlanCoveredUsage",
                 2 => "DiscountedUsage",
@@ -312,7 +326,7 @@ fn texts(name: &str, lines: &[Line]) -> ArrayRef {
             "line_item_iam_principal" if line.unit == "1K tokens" || line.unit == "Units" => {
                 out.append_value(format!(
                     "arn:aws:sts::100000000000:assumed-role/App/session-{}",
-                    line.team * 16 + line.account % 16
+                    line.account * 2 + line.team % 2
                 ));
             }
             _ => out.append_null(),

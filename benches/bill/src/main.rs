@@ -4,17 +4,18 @@
 //! files. `bench-bill read DIR` reads it into classified daily facts and prints what that took as JSON;
 //! `scripts/bench-bill` runs it beside DuckDB over the same files.
 
-#![expect(clippy::print_stdout, reason = "a bench talks to whoever started it")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to whoever started it")]
 
 mod columns;
 mod generate;
 mod random;
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use costlens_bill::{NoProgress, ReadOptions, read_bill};
+use costlens_bill::{Progress, ReadOptions, read_bill};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,6 +55,27 @@ enum Command {
     },
 }
 
+/// Says on standard error when each step began.
+#[derive(Default)]
+struct Steps(Mutex<(Option<Instant>, String)>);
+
+impl Progress for Steps {
+    fn begin(&self, _size_bytes: u64) {
+        if let Ok(mut state) = self.0.lock() {
+            state.0 = Some(Instant::now());
+        }
+    }
+
+    fn advance(&self, step: &str, _permille: u16) {
+        if let Ok(mut state) = self.0.lock()
+            && state.1 != step
+        {
+            eprintln!("{:>8} ms: {step}", state.0.map_or(0, |began| began.elapsed().as_millis()));
+            step.clone_into(&mut state.1);
+        }
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     match Cli::parse().command {
         Command::Generate { folder, lines, files, seed } => {
@@ -73,7 +95,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .build()?;
             let started = Instant::now();
             let options = ReadOptions { top_resources: resources, partitions, ..ReadOptions::default() };
-            let report = runtime.block_on(read_bill(&[folder], &options, &NoProgress))?;
+            let report = runtime.block_on(read_bill(&[folder], &options, &Steps::default()))?;
             let totals: Vec<serde_json::Value> = report
                 .totals
                 .iter()

@@ -3,6 +3,7 @@
 mod keys;
 mod row;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -35,21 +36,23 @@ pub(crate) async fn read(
 
     let mut facts = Facts::default();
     let mut resources = Vec::new();
-    if let Some(filter) = keys.filter() {
+    let filter = keys.filter();
+    if let Some(filter) = &filter {
         let step = Step { progress, name: "reading the AI lines", from: one, to: two };
         let first_day = keys.first_day;
         let on_row = &mut |cells: &[_]| facts.add(&mut Row::new(cells), first_day);
-        engine.query(&sql::facts(&filter), step, on_row).await?;
-        if resources_wanted {
-            // Products that turn out to be no AI after all must not crowd out those that are.
-            let limit = options.top_resources.saturating_mul(8).max(200);
-            let step = Step { progress, name: "finding the dearest resources", from: two, to: 1000 };
-            let on_row = &mut |cells: &[_]| add_resource(&mut Row::new(cells), &mut resources);
-            engine.query(&sql::resources(&filter, limit), step, on_row).await?;
-            resources = dearest(resources, options.top_resources);
-        }
+        engine.query(&sql::facts(filter), step, on_row).await?;
     }
     let facts = facts.into_facts();
+    if let Some(filter) = filter.filter(|_| resources_wanted && !facts.is_empty()) {
+        // Products that turn out to be no AI after all must not crowd out those that are.
+        let limit = options.top_resources.saturating_mul(8).max(200);
+        let services = services(&facts);
+        let step = Step { progress, name: "finding the dearest resources", from: two, to: 1000 };
+        let on_row = &mut |cells: &[_]| add_resource(&mut Row::new(cells), &services, &mut resources);
+        engine.query(&sql::resources(&filter, limit), step, on_row).await?;
+        resources = dearest(resources, options.top_resources);
+    }
     let totals = with_ai(keys.totals, &facts);
     Ok(BillReport {
         format: sources.format,
@@ -87,16 +90,7 @@ struct Facts {
     classes: HashMap<[Text; 14], Arc<Classification>>,
     /// Each class once.
     shared: HashMap<Arc<Classification>, Arc<Classification>>,
-    by_key: HashMap<FactKey, DailyFact>,
-}
-
-/// What two lines must share to be one fact.
-#[derive(PartialEq, Eq, Hash)]
-struct FactKey {
-    day: NaiveDate,
-    texts: [Text; 11],
-    class: Arc<Classification>,
-    currency: Currency,
+    all: Vec<DailyFact>,
 }
 
 impl Facts {
@@ -154,25 +148,7 @@ impl Facts {
             .tokens_per_unit
             .filter(|_| costlens_domain::classify::is_usage(&line_type))
             .and_then(|per_unit| usage_quantity.checked_mul(Decimal::from(per_unit)));
-        let key = FactKey {
-            day,
-            texts: [
-                billing_account.clone(),
-                usage_account.clone(),
-                region.clone(),
-                billing_entity.clone(),
-                product_code.clone(),
-                product_name.clone(),
-                usage_type.clone(),
-                operation.clone(),
-                principal.clone(),
-                line_type.clone(),
-                pricing_unit.clone(),
-            ],
-            class: Arc::clone(&class),
-            currency,
-        };
-        let fact = self.by_key.entry(key).or_insert_with(|| DailyFact {
+        self.all.push(DailyFact {
             day,
             billing_account,
             usage_account,
@@ -187,22 +163,13 @@ impl Facts {
             currency,
             class,
             pricing_unit,
-            usage_quantity: Decimal::ZERO,
-            tokens: None,
-            unblended: Decimal::ZERO,
-            net_unblended: Decimal::ZERO,
-            amortised: Decimal::ZERO,
-            lines: 0,
+            usage_quantity,
+            tokens,
+            unblended,
+            net_unblended,
+            amortised,
+            lines,
         });
-        fact.usage_quantity += usage_quantity;
-        fact.tokens = match (fact.tokens, tokens) {
-            (Some(a), Some(b)) => Some(a + b),
-            (a, b) => a.or(b),
-        };
-        fact.unblended += unblended;
-        fact.net_unblended += net_unblended;
-        fact.amortised += amortised;
-        fact.lines += lines;
         Ok(())
     }
 
@@ -247,49 +214,80 @@ impl Facts {
         shared
     }
 
-    /// The facts, in an order that does not depend on threads.
-    fn into_facts(self) -> Vec<DailyFact> {
-        let mut facts: Vec<DailyFact> = self.by_key.into_values().collect();
-        facts.sort_by(|a, b| {
-            let key = |fact: &DailyFact| {
-                (
-                    fact.day,
-                    fact.product_code.clone(),
-                    fact.usage_type.clone(),
-                    fact.usage_account.clone(),
-                    fact.line_item_type.clone(),
-                    fact.region.clone(),
-                    fact.principal.clone(),
-                    fact.operation.clone(),
-                    fact.currency,
-                    fact.product_name.clone(),
-                )
-            };
-            key(a).cmp(&key(b))
+    /// The facts, in an order that does not depend on threads. Groups that differed only in what a fact does not
+    /// keep, such as the description, become one.
+    fn into_facts(mut self) -> Vec<DailyFact> {
+        self.all.sort_unstable_by(order);
+        self.all.dedup_by(|next, fact| {
+            let same = order(next, fact).is_eq();
+            if same {
+                fact.usage_quantity += next.usage_quantity;
+                fact.tokens = match (fact.tokens, next.tokens) {
+                    (Some(a), Some(b)) => Some(a + b),
+                    (a, b) => a.or(b),
+                };
+                fact.unblended += next.unblended;
+                fact.net_unblended += next.net_unblended;
+                fact.amortised += next.amortised;
+                fact.lines += next.lines;
+            }
+            same
         });
-        facts
+        self.all
     }
 }
 
-fn add_resource(row: &mut Row<'_>, resources: &mut Vec<ResourceCost>) -> Result<(), BillError> {
-    let [resource_id, usage_account, currency, code, usage_type, entity, name, category] =
-        row.texts::<8>()?;
+/// The order of facts; equal where two of them say the same but for their figures.
+fn order(a: &DailyFact, b: &DailyFact) -> Ordering {
+    a.day
+        .cmp(&b.day)
+        .then_with(|| text_order(&a.product_code, &b.product_code))
+        .then_with(|| text_order(&a.usage_type, &b.usage_type))
+        .then_with(|| text_order(&a.usage_account, &b.usage_account))
+        .then_with(|| text_order(&a.line_item_type, &b.line_item_type))
+        .then_with(|| text_order(&a.region, &b.region))
+        .then_with(|| text_order(&a.principal, &b.principal))
+        .then_with(|| text_order(&a.operation, &b.operation))
+        .then_with(|| text_order(&a.product_name, &b.product_name))
+        .then_with(|| text_order(&a.pricing_unit, &b.pricing_unit))
+        .then_with(|| text_order(&a.billing_account, &b.billing_account))
+        .then_with(|| text_order(&a.billing_entity, &b.billing_entity))
+        .then_with(|| a.currency.cmp(&b.currency))
+        .then_with(|| if Arc::ptr_eq(&a.class, &b.class) { Ordering::Equal } else { a.class.cmp(&b.class) })
+}
+
+/// Shared texts are mostly the very same one.
+fn text_order(a: &Text, b: &Text) -> Ordering {
+    if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
+}
+
+/// The service and verdict of each product, as its facts say; a product that is AI in part counts as AI.
+fn services(facts: &[DailyFact]) -> HashMap<Text, (Text, Verdict)> {
+    let mut services: HashMap<Text, (Text, Verdict)> = HashMap::new();
+    for fact in facts {
+        let known = services.get(&fact.product_code);
+        if known.is_none_or(|(_, verdict)| fact.class.verdict < *verdict) {
+            let service = Text::from(fact.class.service.as_ref());
+            services.insert(fact.product_code.clone(), (service, fact.class.verdict));
+        }
+    }
+    services
+}
+
+fn add_resource(
+    row: &mut Row<'_>,
+    services: &HashMap<Text, (Text, Verdict)>,
+    resources: &mut Vec<ResourceCost>,
+) -> Result<(), BillError> {
+    let [resource_id, usage_account, currency, code] = row.texts::<4>()?;
     let unblended = row.amount()?.unwrap_or_default();
     let lines = row.count()?;
-    let class = classify(&LineKey {
-        product_code: &code,
-        product_name: &name,
-        usage_type: &usage_type,
-        billing_entity: &entity,
-        service_category: &category,
-        ..LineKey::default()
-    });
-    if class.verdict != Verdict::NotAi {
+    if let Some((service, verdict)) = services.get(&code) {
         resources.push(ResourceCost {
             resource_id,
             usage_account,
-            service: Text::from(class.service.as_ref()),
-            verdict: class.verdict,
+            service: service.clone(),
+            verdict: *verdict,
             currency: row::currency(&currency),
             unblended,
             lines,

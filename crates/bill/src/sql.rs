@@ -57,9 +57,7 @@ pub(crate) fn facts(filter: &str) -> String {
 /// Pass three: the dearest resources among the lines that may be AI.
 pub(crate) fn resources(filter: &str, limit: usize) -> String {
     format!(
-        "SELECT resource_id, usage_account, currency, product_code, MIN(usage_type) AS usage_type, \
-         MIN(billing_entity) AS billing_entity, MIN(product_name) AS product_name, \
-         MIN(service_category) AS service_category, SUM(cost) AS cost_sum, COUNT(*) AS line_count \
+        "SELECT resource_id, usage_account, currency, product_code, SUM(cost) AS cost_sum, COUNT(*) AS line_count \
          FROM lines WHERE ({filter}) AND resource_id <> '' AND (operation IS NULL OR NOT {SPLIT}) \
          GROUP BY resource_id, usage_account, currency, product_code \
          ORDER BY cost_sum DESC LIMIT {limit}"

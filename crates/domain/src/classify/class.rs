@@ -199,7 +199,7 @@ words! {
 }
 
 /// What a bill line is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Classification {
     /// Is it AI?
     pub verdict: Verdict,
