@@ -16,7 +16,8 @@ pub struct ProxyConfig {
     pub drain_time: Duration,
     /// How many such answers are read at once; further ones are dropped and estimated.
     pub drain_concurrency: usize,
-    /// The largest plain answer whose usage is read; a larger one is relayed and estimated.
+    /// The largest plain answer, which is read whole before it is passed on; a larger one is broken off and its row
+    /// estimated.
     pub metered_answer_bytes: usize,
     /// How long a key is served from memory before it is looked up again.
     pub key_fresh: Duration,
