@@ -49,6 +49,9 @@ enum Command {
         /// How many resources to name; 0 saves the pass that finds them.
         #[arg(long, default_value_t = 25)]
         resources: usize,
+        /// What grouping may hold in memory, in megabytes.
+        #[arg(long, default_value_t = 192)]
+        memory: usize,
         /// How many threads group.
         #[arg(long, default_value_t = 2)]
         partitions: usize,
@@ -88,13 +91,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 println!("{} lines in {}", count, path.display());
             }
         }
-        Command::Read { folder, resources, partitions } => {
+        Command::Read { folder, resources, memory, partitions } => {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(partitions.max(1))
                 .enable_all()
                 .build()?;
             let started = Instant::now();
-            let options = ReadOptions { top_resources: resources, partitions, ..ReadOptions::default() };
+            let options =
+                ReadOptions { top_resources: resources, partitions, memory_bytes: memory * 1024 * 1024 };
             let report = runtime.block_on(read_bill(&[folder], &options, &Steps::default()))?;
             let totals: Vec<serde_json::Value> = report
                 .totals

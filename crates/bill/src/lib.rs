@@ -6,7 +6,7 @@
 //! corrupt is an error that names the place, never a smaller sum; memory stays bounded, whatever the file.
 //!
 //! How: one pass groups all lines by the few cheap columns that a first look at a product needs. The classifier
-//! ([`costlens_domain::classify`]) sees those distinct keys, not lines. A second pass then reads descriptions,
+//! ([`costlens_domain::classify`]) sees those distinct keys, not lines. Further passes read descriptions,
 //! maps, accounts and days for what may be AI alone. This crate is the only one that names DataFusion; the SQL
 //! is portable and runs behind [`engine::RollupEngine`].
 

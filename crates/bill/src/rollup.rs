@@ -1,22 +1,23 @@
 //! From queries to a report: first what may be AI, then the facts about it, then the totals that prove them.
 
+mod classes;
+mod facts;
 mod keys;
 mod row;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use chrono::NaiveDate;
 use costlens_domain::bill::{BillReport, ControlTotal, DailyFact, KNOWN_LINE_TYPES, ResourceCost, Text};
-use costlens_domain::classify::{Classification, LineKey, RULES_VERSION, Verdict, classify};
+use costlens_domain::classify::{RULES_VERSION, Verdict};
 use costlens_domain::money::Currency;
-use rust_decimal::Decimal;
 
 use crate::engine::{RollupEngine, Step};
 use crate::progress::Progress;
 use crate::source::Sources;
 use crate::{BillError, ReadOptions, sql};
+use classes::Classes;
+use facts::Facts;
 use keys::Keys;
 use row::Row;
 
@@ -34,16 +35,18 @@ pub(crate) async fn read(
     engine.query(&sql::totals(), step, &mut |cells| keys.add(&mut Row::new(cells))).await?;
     must_carry_cost(sources, &keys)?;
 
-    let mut facts = Facts::default();
     let mut resources = Vec::new();
     let filter = keys.filter();
-    if let Some(filter) = &filter {
-        let step = Step { progress, name: "reading the AI lines", from: one, to: two };
-        let first_day = keys.first_day;
-        let on_row = &mut |cells: &[_]| facts.add(&mut Row::new(cells), first_day);
-        engine.query(&sql::facts(filter), step, on_row).await?;
-    }
-    let facts = facts.into_facts();
+    let facts = match &filter {
+        Some(filter) => {
+            let mut classes = Classes::default();
+            let middle = one + (two - one) / 3;
+            let step = Step { progress, name: "looking at AI products", from: one, to: middle };
+            engine.query(&sql::classes(filter), step, &mut |cells| classes.add(&mut Row::new(cells))).await?;
+            facts(engine, filter, classes, keys.first_day, Step { from: middle, to: two, ..step }).await?
+        }
+        None => Vec::new(),
+    };
     if let Some(filter) = filter.filter(|_| resources_wanted && !facts.is_empty()) {
         // Products that turn out to be no AI after all must not crowd out those that are.
         let limit = options.top_resources.saturating_mul(8).max(200);
@@ -69,6 +72,26 @@ pub(crate) async fn read(
     })
 }
 
+/// The facts: most by the few cheap columns, the rest of them in full.
+async fn facts(
+    engine: &dyn RollupEngine,
+    filter: &str,
+    mut classes: Classes,
+    first_day: Option<NaiveDate>,
+    step: Step<'_>,
+) -> Result<Vec<DailyFact>, BillError> {
+    let step = Step { name: "reading the AI lines", ..step };
+    let mut facts = Facts::new(first_day);
+    let on_row = &mut |cells: &[_]| facts.add(&mut Row::new(cells), &mut classes, false);
+    engine.query(&sql::facts(filter, false), step, on_row).await?;
+    if let Some(filter) = classes.unclear_filter() {
+        let step = Step { from: step.to, ..step };
+        let on_row = &mut |cells: &[_]| facts.add(&mut Row::new(cells), &mut classes, true);
+        engine.query(&sql::facts(&filter, true), step, on_row).await?;
+    }
+    Ok(facts.into_facts())
+}
+
 /// Cost columns whose every cell is empty say as little as no column.
 fn must_carry_cost(sources: &Sources, keys: &Keys) -> Result<(), BillError> {
     let lines: u64 = keys.totals.values().map(|total| total.lines).sum();
@@ -81,184 +104,6 @@ fn must_carry_cost(sources: &Sources, keys: &Keys) -> Result<(), BillError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Facts by what they say, whatever their descriptions.
-#[derive(Default)]
-struct Facts {
-    /// Classes that were already found, by what they were found from.
-    classes: HashMap<[Text; 14], Arc<Classification>>,
-    /// Each class once.
-    shared: HashMap<Arc<Classification>, Arc<Classification>>,
-    all: Vec<DailyFact>,
-}
-
-impl Facts {
-    fn add(&mut self, row: &mut Row<'_>, first_day: Option<NaiveDate>) -> Result<(), BillError> {
-        let [
-            billing_account,
-            usage_account,
-            region,
-            billing_entity,
-            product_code,
-            product_name,
-            product_family,
-            usage_type,
-            operation,
-            description,
-            line_type,
-            currency,
-            principal,
-            provider,
-            model,
-            inference_type,
-            feature,
-            pricing_unit,
-            service_category,
-        ] = row.texts::<{ sql::FACT_TEXTS.len() }>()?;
-        let class = self.class_of(&[
-            product_code.clone(),
-            product_name.clone(),
-            product_family,
-            usage_type.clone(),
-            operation.clone(),
-            description,
-            billing_entity.clone(),
-            line_type.clone(),
-            provider,
-            model,
-            inference_type,
-            feature,
-            pricing_unit.clone(),
-            service_category,
-        ]);
-        if class.verdict == Verdict::NotAi {
-            return Ok(());
-        }
-        let currency = row::currency(&currency);
-        let Some(day) = row.day()?.or(first_day) else {
-            return Err(BillError::Engine { message: "no line of the bill has a day".to_owned() });
-        };
-        let lines = row.count()?;
-        let usage_quantity = row.amount()?.unwrap_or_default();
-        let unblended = row.amount()?.unwrap_or_default();
-        let net_unblended = row.amount()?.unwrap_or_default();
-        let amortised = row.amount()?.unwrap_or_default();
-        let tokens = class
-            .tokens_per_unit
-            .filter(|_| costlens_domain::classify::is_usage(&line_type))
-            .and_then(|per_unit| usage_quantity.checked_mul(Decimal::from(per_unit)));
-        self.all.push(DailyFact {
-            day,
-            billing_account,
-            usage_account,
-            region,
-            billing_entity,
-            product_code,
-            product_name,
-            usage_type,
-            operation,
-            principal,
-            line_item_type: line_type,
-            currency,
-            class,
-            pricing_unit,
-            usage_quantity,
-            tokens,
-            unblended,
-            net_unblended,
-            amortised,
-            lines,
-        });
-        Ok(())
-    }
-
-    fn class_of(&mut self, texts: &[Text; 14]) -> Arc<Classification> {
-        if let Some(known) = self.classes.get(texts) {
-            return Arc::clone(known);
-        }
-        let [
-            code,
-            name,
-            family,
-            usage_type,
-            operation,
-            description,
-            entity,
-            line_type,
-            provider,
-            model,
-            inference,
-            feature,
-            unit,
-            category,
-        ] = texts;
-        let found = Arc::new(classify(&LineKey {
-            product_code: code,
-            product_name: name,
-            product_family: family,
-            usage_type,
-            operation,
-            description,
-            billing_entity: entity,
-            line_item_type: line_type,
-            provider,
-            model,
-            inference_type: inference,
-            feature,
-            pricing_unit: unit,
-            service_category: category,
-        }));
-        let shared = Arc::clone(self.shared.entry(Arc::clone(&found)).or_insert(found));
-        self.classes.insert(texts.clone(), Arc::clone(&shared));
-        shared
-    }
-
-    /// The facts, in an order that does not depend on threads. Groups that differed only in what a fact does not
-    /// keep, such as the description, become one.
-    fn into_facts(mut self) -> Vec<DailyFact> {
-        self.all.sort_unstable_by(order);
-        self.all.dedup_by(|next, fact| {
-            let same = order(next, fact).is_eq();
-            if same {
-                fact.usage_quantity += next.usage_quantity;
-                fact.tokens = match (fact.tokens, next.tokens) {
-                    (Some(a), Some(b)) => Some(a + b),
-                    (a, b) => a.or(b),
-                };
-                fact.unblended += next.unblended;
-                fact.net_unblended += next.net_unblended;
-                fact.amortised += next.amortised;
-                fact.lines += next.lines;
-            }
-            same
-        });
-        self.all
-    }
-}
-
-/// The order of facts; equal where two of them say the same but for their figures.
-fn order(a: &DailyFact, b: &DailyFact) -> Ordering {
-    a.day
-        .cmp(&b.day)
-        .then_with(|| text_order(&a.product_code, &b.product_code))
-        .then_with(|| text_order(&a.usage_type, &b.usage_type))
-        .then_with(|| text_order(&a.usage_account, &b.usage_account))
-        .then_with(|| text_order(&a.line_item_type, &b.line_item_type))
-        .then_with(|| text_order(&a.region, &b.region))
-        .then_with(|| text_order(&a.principal, &b.principal))
-        .then_with(|| text_order(&a.operation, &b.operation))
-        .then_with(|| text_order(&a.product_name, &b.product_name))
-        .then_with(|| text_order(&a.pricing_unit, &b.pricing_unit))
-        .then_with(|| text_order(&a.billing_account, &b.billing_account))
-        .then_with(|| text_order(&a.billing_entity, &b.billing_entity))
-        .then_with(|| a.currency.cmp(&b.currency))
-        .then_with(|| if Arc::ptr_eq(&a.class, &b.class) { Ordering::Equal } else { a.class.cmp(&b.class) })
-}
-
-/// Shared texts are mostly the very same one.
-fn text_order(a: &Text, b: &Text) -> Ordering {
-    if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
 }
 
 /// The service and verdict of each product, as its facts say; a product that is AI in part counts as AI.

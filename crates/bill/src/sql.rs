@@ -19,32 +19,39 @@ pub(crate) fn totals() -> String {
     )
 }
 
-/// The text columns of pass two, in the order of its result.
-pub(crate) const FACT_TEXTS: [&str; 19] = [
-    "billing_account",
-    "usage_account",
-    "region",
-    "billing_entity",
-    "product_code",
+/// What a line says about its product, in few columns.
+pub(crate) const KEY_TEXTS: [&str; 6] =
+    ["product_code", "usage_type", "operation", "line_type", "pricing_unit", "billing_entity"];
+
+/// What else it says about its product: maps and descriptions, dear to read and dearer to group by.
+pub(crate) const CLASS_TEXTS: [&str; 8] = [
     "product_name",
     "product_family",
-    "usage_type",
-    "operation",
     "description",
-    "line_type",
-    "currency",
-    "principal",
     "provider",
     "model",
     "inference_type",
     "feature",
-    "pricing_unit",
     "service_category",
 ];
 
-/// Pass two: the lines that may be AI, in full.
-pub(crate) fn facts(filter: &str) -> String {
-    let texts = FACT_TEXTS.join(", ");
+/// Who used it and where.
+pub(crate) const USER_TEXTS: [&str; 5] =
+    ["billing_account", "usage_account", "region", "principal", "currency"];
+
+/// Pass two: what the lines that may be AI say about their products, each way of saying it once.
+pub(crate) fn classes(filter: &str) -> String {
+    let texts = [KEY_TEXTS.as_slice(), CLASS_TEXTS.as_slice()].concat().join(", ");
+    format!(
+        "SELECT {texts}, COUNT(*) AS line_count FROM lines \
+         WHERE ({filter}) AND (operation IS NULL OR NOT {SPLIT}) GROUP BY {texts}"
+    )
+}
+
+/// Pass three: the facts; `in_full` groups by the dear columns too, for products whose few columns say too little.
+pub(crate) fn facts(filter: &str, in_full: bool) -> String {
+    let dear = if in_full { CLASS_TEXTS.as_slice() } else { &[] };
+    let texts = [KEY_TEXTS.as_slice(), USER_TEXTS.as_slice(), dear].concat().join(", ");
     format!(
         "SELECT {texts}, day, COUNT(*) AS line_count, \
          SUM(CASE WHEN {USAGE} THEN usage_quantity END) AS usage_sum, \
@@ -54,7 +61,7 @@ pub(crate) fn facts(filter: &str) -> String {
     )
 }
 
-/// Pass three: the dearest resources among the lines that may be AI.
+/// Pass four: the dearest resources among the lines that may be AI.
 pub(crate) fn resources(filter: &str, limit: usize) -> String {
     format!(
         "SELECT resource_id, usage_account, currency, product_code, SUM(cost) AS cost_sum, COUNT(*) AS line_count \

@@ -184,7 +184,9 @@ fn column(
     let mut found = Vec::new();
     for (name, what) in sources {
         let Some(column) = columns.find(name) else { continue };
-        if matches!(what, What::Entry(_)) && !matches!(column.kind, Kind::Map | Kind::Text) {
+        // Maps are dear: where a column of its own says it, they are left alone.
+        let is_entry = matches!(what, What::Entry(_));
+        if is_entry && (!found.is_empty() || !matches!(column.kind, Kind::Map | Kind::Text)) {
             continue;
         }
         if column.kind == Kind::Other || (*what == What::Text && column.kind == Kind::Map) {
