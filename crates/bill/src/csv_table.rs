@@ -4,7 +4,7 @@
 //! maps written as JSON, and cannot say in which line a file breaks off. This one reads the wanted columns as
 //! text, and turns them into what they are.
 
-mod cells;
+pub(crate) mod cells;
 
 use std::fmt;
 use std::io::{BufRead, Read};
@@ -25,8 +25,8 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use crate::BillError;
+use crate::lines::{SCALE, Wanted, What};
 use crate::source::csv_reader;
-use crate::views::{AMOUNT_SCALE, FLOAT_SCALE, Wanted, What};
 
 /// Lines per batch: a line of 120 columns has about 2 KB.
 const BATCH: usize = 4096;
@@ -39,13 +39,19 @@ pub(crate) struct CsvFile {
     pub(crate) gzip: bool,
 }
 
-/// CSV files with the same header, as one table.
-pub(crate) struct CsvTable {
-    files: Vec<CsvFile>,
+/// What is read of the lines of CSV files with the same header.
+#[derive(Clone, Debug)]
+pub(crate) struct CsvLines {
     /// Every column of the header, so that a short or long line is noticed.
     header: SchemaRef,
     wanted: Vec<Wanted>,
     schema: SchemaRef,
+}
+
+/// CSV files with the same header, as one table.
+pub(crate) struct CsvTable {
+    files: Vec<CsvFile>,
+    lines: CsvLines,
     partitions: usize,
     lines_read: Arc<AtomicU64>,
 }
@@ -53,24 +59,11 @@ pub(crate) struct CsvTable {
 impl CsvTable {
     pub(crate) fn new(
         files: Vec<CsvFile>,
-        width: usize,
-        wanted: Vec<Wanted>,
+        lines: CsvLines,
         partitions: usize,
         lines_read: Arc<AtomicU64>,
     ) -> Self {
-        // Names do not matter to the reader, and a header may repeat one.
-        let header: Vec<Field> =
-            (0..width).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)).collect();
-        let fields: Vec<Field> =
-            wanted.iter().map(|column| Field::new(&column.name, data_type(column.what), true)).collect();
-        Self {
-            files,
-            header: Arc::new(Schema::new(header)),
-            wanted,
-            schema: Arc::new(Schema::new(fields)),
-            partitions: partitions.max(1),
-            lines_read,
-        }
+        Self { files, lines, partitions: partitions.max(1), lines_read }
     }
 }
 
@@ -83,8 +76,7 @@ impl fmt::Debug for CsvTable {
 fn data_type(what: What) -> DataType {
     match what {
         What::Text | What::Entry(_) => DataType::Utf8,
-        What::Amount => DataType::Decimal128(38, AMOUNT_SCALE),
-        What::Quantity => DataType::Decimal128(38, FLOAT_SCALE),
+        What::Amount => DataType::Decimal128(38, SCALE.cast_signed()),
         What::Day => DataType::Date32,
     }
 }
@@ -92,7 +84,7 @@ fn data_type(what: What) -> DataType {
 #[async_trait]
 impl TableProvider for CsvTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.lines.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -106,18 +98,15 @@ impl TableProvider for CsvTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all: Vec<usize> = (0..self.wanted.len()).collect();
-        let projection = projection.unwrap_or(&all);
-        let schema = Arc::new(self.schema.project(projection)?);
-        let wanted: Vec<Wanted> = projection.iter().filter_map(|at| self.wanted.get(*at)).cloned().collect();
+        let all: Vec<usize> = (0..self.lines.wanted.len()).collect();
+        let lines = self.lines.project(projection.unwrap_or(&all))?;
+        let schema = Arc::clone(&lines.schema);
         let shares = self.partitions.min(self.files.len());
         let partitions = (0..shares)
             .map(|share| {
                 Arc::new(CsvPartition {
                     files: self.files.iter().skip(share).step_by(shares).cloned().collect(),
-                    header: Arc::clone(&self.header),
-                    wanted: wanted.clone(),
-                    schema: Arc::clone(&schema),
+                    lines: lines.clone(),
                     lines_read: Arc::clone(&self.lines_read),
                 }) as Arc<dyn PartitionStream>
             })
@@ -128,35 +117,33 @@ impl TableProvider for CsvTable {
 }
 
 /// The files that one thread reads, one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct CsvPartition {
     files: Vec<CsvFile>,
-    header: SchemaRef,
-    wanted: Vec<Wanted>,
-    schema: SchemaRef,
+    lines: CsvLines,
     lines_read: Arc<AtomicU64>,
 }
 
 impl PartitionStream for CsvPartition {
     fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.lines.schema
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), 2);
+        let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.lines.schema), 2);
         let sender = stream.tx();
-        let work = Self {
-            files: self.files.clone(),
-            header: Arc::clone(&self.header),
-            wanted: self.wanted.clone(),
-            schema: Arc::clone(&self.schema),
-            lines_read: Arc::clone(&self.lines_read),
-        };
+        let work = self.clone();
         stream.spawn_blocking(move || {
             for file in &work.files {
                 // A closed channel means that the query ended early: nobody is waiting for the rest.
-                let mut send = |batch| sender.blocking_send(Ok(batch)).is_ok();
-                work.read(file, &mut send).map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let mut send = |batch: RecordBatch, _| {
+                    work.lines_read
+                        .fetch_add(u64::try_from(batch.num_rows()).unwrap_or(0), Ordering::Relaxed);
+                    sender.blocking_send(Ok(batch)).is_ok()
+                };
+                work.lines
+                    .read(file, &mut send)
+                    .map_err(|error| DataFusionError::External(Box::new(error)))?;
             }
             Ok(())
         });
@@ -164,15 +151,36 @@ impl PartitionStream for CsvPartition {
     }
 }
 
-impl CsvPartition {
-    /// Reads one file until it ends or `send` says stop.
-    fn read(&self, file: &CsvFile, send: &mut dyn FnMut(RecordBatch) -> bool) -> Result<(), BillError> {
+impl CsvLines {
+    pub(crate) fn new(width: usize, wanted: Vec<Wanted>) -> Self {
+        // Names do not matter to the reader, and a header may repeat one.
+        let header: Vec<Field> =
+            (0..width).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)).collect();
+        let field = |column: &Wanted| Field::new(&column.found.name, data_type(column.what), true);
+        let fields: Vec<Field> = wanted.iter().map(field).collect();
+        Self { header: Arc::new(Schema::new(header)), wanted, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    fn project(&self, places: &[usize]) -> Result<Self> {
+        let wanted = places.iter().filter_map(|at| self.wanted.get(*at)).cloned().collect();
+        let schema = Arc::new(self.schema.project(places)?);
+        Ok(Self { header: Arc::clone(&self.header), wanted, schema })
+    }
+
+    /// Reads one file until it ends or `send` says stop. Handed over are a column for each wanted one and how many
+    /// bytes of the file were read so far.
+    pub(crate) fn read(
+        &self,
+        file: &CsvFile,
+        send: &mut dyn FnMut(RecordBatch, u64) -> bool,
+    ) -> Result<(), BillError> {
         let corrupt = |lines: u64, reason: String| BillError::Corrupt {
             file: file.name.clone(),
             place: format!("near line {lines}"),
             reason,
         };
-        let reader = csv_reader(&file.path, file.gzip)
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        let reader = csv_reader(&file.path, file.gzip, Arc::clone(&bytes_read))
             .map_err(|source| BillError::Open { path: file.path.clone(), source })?;
         let passed = Arc::new(AtomicU64::new(1));
         let reader = CountingLines { inner: reader, passed: Arc::clone(&passed) };
@@ -193,10 +201,8 @@ impl CsvPartition {
                 place: format!("in line {}", lines + 2 + bad.row),
                 reason: bad.reason,
             })?;
-            let count = u64::try_from(rows.num_rows()).unwrap_or(0);
-            lines += count;
-            self.lines_read.fetch_add(count, Ordering::Relaxed);
-            if !send(batch) {
+            lines += u64::try_from(rows.num_rows()).unwrap_or(0);
+            if !send(batch, bytes_read.load(Ordering::Relaxed)) {
                 break;
             }
         }
@@ -213,7 +219,8 @@ impl CsvPartition {
                 .and_then(|at| rows.columns().get(at))
                 .and_then(|column| column.as_any().downcast_ref::<StringArray>());
             let Some(texts) = texts else {
-                return Err(cells::BadCell { row: 0, reason: format!("column {} is missing", wanted.name) });
+                let reason = format!("column {} is missing", wanted.found.name);
+                return Err(cells::BadCell { row: 0, reason });
             };
             columns.push(cells::convert(texts, wanted, &mut maps)?);
         }

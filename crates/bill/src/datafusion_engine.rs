@@ -18,11 +18,12 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures_util::StreamExt;
 use tokio::sync::OnceCell;
 
-use crate::csv_table::{CsvFile, CsvTable};
+use crate::csv_table::{CsvFile, CsvLines, CsvTable};
 use crate::engine::{OnRow, RollupEngine, Step};
+use crate::lines::Wanted;
 use crate::parquet_table::{ParquetFile, ParquetTable, find_corruption};
 use crate::source::{Encoding, SourceFile, Sources};
-use crate::views::{Typing, Wanted, select};
+use crate::views::{Typing, select};
 use crate::{BillError, ReadOptions};
 
 /// How often progress is told.
@@ -35,16 +36,15 @@ pub(crate) struct DataFusionEngine {
     selects: Vec<String>,
     view: OnceCell<()>,
     parquet: Vec<(Vec<ParquetFile>, Vec<Wanted>)>,
-    /// How many lines the Parquet footers promise; 0 where files are CSV.
-    rows_promised: u64,
+    /// How many lines there are.
+    lines: u64,
     csv_lines: Arc<AtomicU64>,
-    /// How many lines a whole pass over the CSV files has, once one is done.
-    csv_lines_total: AtomicU64,
     memory_bytes: usize,
 }
 
 impl DataFusionEngine {
-    pub(crate) fn open(sources: &Sources, options: &ReadOptions) -> Result<Self, BillError> {
+    /// `lines` is how many lines the files have, for telling how far a query is.
+    pub(crate) fn open(sources: &Sources, options: &ReadOptions, lines: u64) -> Result<Self, BillError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
             .build_arc()
@@ -60,9 +60,8 @@ impl DataFusionEngine {
             selects: Vec::new(),
             view: OnceCell::new(),
             parquet: Vec::new(),
-            rows_promised: 0,
+            lines,
             csv_lines: Arc::default(),
-            csv_lines_total: AtomicU64::new(0),
             memory_bytes: options.memory_bytes,
         };
         for group in alike(&sources.files) {
@@ -80,13 +79,15 @@ impl DataFusionEngine {
                 let (sql, wanted) = select(first.format, &first.columns, Typing::Exact, &table);
                 let files = group.iter().filter_map(|file| csv_file(file)).collect();
                 let lines = Arc::clone(&self.csv_lines);
-                (sql, Arc::new(CsvTable::new(files, *width, wanted, options.partitions, lines)))
+                (
+                    sql,
+                    Arc::new(CsvTable::new(files, CsvLines::new(*width, wanted), options.partitions, lines)),
+                )
             }
             Encoding::Parquet { schema, .. } => {
                 let (sql, wanted) = select(first.format, &first.columns, Typing::AsFound, &table);
                 let files: Vec<ParquetFile> = group.iter().map(|file| parquet_file(file)).collect();
                 let provider = ParquetTable::new(&files, schema, &wanted)?;
-                self.rows_promised += group.iter().map(|file| rows(file)).sum::<u64>();
                 self.parquet.push((files, wanted));
                 (sql, Arc::new(provider))
             }
@@ -122,24 +123,13 @@ impl DataFusionEngine {
                     Some(batch) => reader.read(&batch?, on_row)?,
                     None => break,
                 },
-                _ = tick.tick() => self.tell(&plan, step),
+                _ = tick.tick() => {
+                    step.tell(scanned(&plan).max(self.csv_lines.load(Ordering::Relaxed)), self.lines);
+                }
             }
         }
-        self.csv_lines_total.store(self.csv_lines.load(Ordering::Relaxed), Ordering::Relaxed);
-        step.progress.advance(step.name, step.to);
+        step.tell(self.lines, self.lines);
         Ok(())
-    }
-
-    /// Tells how far the scan has come.
-    fn tell(&self, plan: &Arc<dyn ExecutionPlan>, step: Step<'_>) {
-        let (done, whole) = if self.rows_promised > 0 {
-            (scanned(plan), self.rows_promised)
-        } else {
-            (self.csv_lines.load(Ordering::Relaxed), self.csv_lines_total.load(Ordering::Relaxed))
-        };
-        let span = u64::from(step.to.saturating_sub(step.from));
-        let share = done.min(whole).saturating_mul(span).checked_div(whole).unwrap_or(0);
-        step.progress.advance(step.name, step.from + u16::try_from(share).unwrap_or(0));
     }
 
     fn explain(&self, failure: Failure) -> BillError {
@@ -201,13 +191,6 @@ fn csv_file(file: &SourceFile) -> Option<CsvFile> {
 
 fn parquet_file(file: &SourceFile) -> ParquetFile {
     ParquetFile { path: file.path.clone(), name: file.name.clone(), size_bytes: file.size_bytes }
-}
-
-fn rows(file: &SourceFile) -> u64 {
-    match file.encoding {
-        Encoding::Parquet { rows, .. } => rows,
-        Encoding::Csv { .. } => 0,
-    }
 }
 
 /// How many lines the scans below this plan have seen, filtered or not.

@@ -1,12 +1,11 @@
-//! What runs the SQL: the one seam between rules about bills and a query engine.
+//! What runs SQL over a bill: for questions whose answer may have more groups than memory holds.
 //!
-//! The SQL that crosses it is portable (one view named `lines`, plain aggregates, no engine's own functions), so
-//! that another engine, or a cluster of them, can stand behind the same trait.
+//! The SQL that crosses this seam is portable (one view named `lines`, plain aggregates, no engine's own
+//! functions), so that another engine, or a cluster of them, can stand behind the same trait.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use crate::BillError;
@@ -19,14 +18,10 @@ pub enum Cell {
     Null,
     /// Text, shared between rows where it repeats.
     Text(Arc<str>),
-    /// A day.
-    Day(NaiveDate),
     /// An exact amount.
     Amount(Decimal),
     /// A count.
     Count(u64),
-    /// Yes or no.
-    Flag(bool),
 }
 
 /// What a row is handed to.
@@ -43,6 +38,15 @@ pub struct Step<'a> {
     pub from: u16,
     /// The thousandths that will be done after.
     pub to: u16,
+}
+
+impl Step<'_> {
+    /// Tells that `done` of `whole` is done.
+    pub fn tell(self, done: u64, whole: u64) {
+        let span = u64::from(self.to.saturating_sub(self.from));
+        let share = done.min(whole).saturating_mul(span).checked_div(whole).unwrap_or(0);
+        self.progress.advance(self.name, self.from + u16::try_from(share).unwrap_or(0));
+    }
 }
 
 /// Runs queries over the view `lines`.

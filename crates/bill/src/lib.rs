@@ -5,19 +5,23 @@
 //! control totals; CSV amounts are added as the exact decimals that they are; a file that is truncated or
 //! corrupt is an error that names the place, never a smaller sum; memory stays bounded, whatever the file.
 //!
-//! How: one pass groups all lines by the few cheap columns that a first look at a product needs. The classifier
-//! ([`costlens_domain::classify`]) sees those distinct keys, not lines. Further passes read descriptions,
-//! maps, accounts and days for what may be AI alone. This crate is the only one that names DataFusion; the SQL
-//! is portable and runs behind [`engine::RollupEngine`].
+//! How: one pass reads every line, its texts as numbers. A first look at a few cheap columns says which products
+//! may be AI; descriptions, maps, accounts and amounts are unpacked for those alone. The classifier
+//! ([`costlens_domain::classify`]) sees each way of naming a product once, not each line. The dearest resources,
+//! of which there may be more than memory holds, are found by portable SQL behind [`engine::RollupEngine`]. This
+//! crate is the only one that names DataFusion.
 
 mod columns;
 mod csv_table;
 mod datafusion_engine;
 pub mod engine;
 mod error;
+mod lines;
 mod parquet_table;
 mod progress;
+mod report;
 mod rollup;
+mod scan;
 mod source;
 mod sql;
 mod views;
@@ -32,9 +36,9 @@ pub use progress::{NoProgress, Progress};
 /// How a bill is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// What grouping may hold in memory before it spills to disk, in bytes.
+    /// What a query may hold in memory before it spills to disk, in bytes.
     pub memory_bytes: usize,
-    /// How many threads read and group.
+    /// How many threads read and add up.
     pub partitions: usize,
     /// How many of the dearest resources to name; 0 for none, which saves a pass.
     pub top_resources: usize,
@@ -59,9 +63,8 @@ pub async fn read_bill(
     let sources = tokio::task::spawn_blocking(move || source::find(&found))
         .await
         .map_err(|_| BillError::Engine { message: "the search for files was interrupted".to_owned() })??;
-    let engine = datafusion_engine::DataFusionEngine::open(&sources, options)?;
     progress.begin(sources.size_bytes());
-    let report = rollup::read(&engine, &sources, options, progress).await;
+    let report = report::read(&sources, options, progress).await;
     progress.finish();
     report
 }

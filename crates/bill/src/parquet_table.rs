@@ -23,7 +23,7 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::BillError;
-use crate::views::Wanted;
+use crate::lines::Wanted;
 
 /// One Parquet file.
 #[derive(Clone, Debug)]

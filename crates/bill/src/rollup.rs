@@ -1,184 +1,407 @@
-//! From queries to a report: first what may be AI, then the facts about it, then the totals that prove them.
+//! Adding up lines: control totals of all, daily facts of those that are AI or may be.
+//!
+//! Texts are numbers here ([`Texts`]), so a line costs a few look-ups in tables of integers. The classifier is
+//! asked once for each way in which a line names its product. Several of these, filled by several threads or
+//! from several files, become one by [`Rollup::absorb`], in any order with the same result.
 
-mod classes;
 mod facts;
-mod keys;
-mod row;
+mod measures;
+mod products;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use costlens_domain::bill::{BillReport, ControlTotal, DailyFact, KNOWN_LINE_TYPES, ResourceCost, Text};
-use costlens_domain::classify::{RULES_VERSION, Verdict};
+use costlens_domain::bill::{ControlTotal, DailyFact, Text};
+use costlens_domain::classify::{LineKey, screen};
 use costlens_domain::money::Currency;
+use datafusion::arrow::array::ArrayRef;
+use hashbrown::HashMap;
+use rust_decimal::Decimal;
 
-use crate::engine::{RollupEngine, Step};
-use crate::progress::Progress;
-use crate::source::Sources;
-use crate::{BillError, ReadOptions, sql};
-use classes::Classes;
-use facts::Facts;
-use keys::Keys;
-use row::Row;
+use crate::lines::amounts::{self, Amount, Day, date, decimal, out_of_range};
+use crate::lines::texts::{Code, TextReader, Texts};
+use crate::lines::{
+    FIRST_AMOUNTS, FIRST_TEXTS, Layout, Meanings, PRODUCT_TEXTS, REST_AMOUNTS, REST_FLAGS, SCALE, USER_TEXTS,
+};
+use crate::{BillError, sql};
+use facts::{FactKey, Facts};
+use measures::Measures;
+use products::Products;
 
-/// Reads the whole bill through the engine.
-pub(crate) async fn read(
-    engine: &dyn RollupEngine,
-    sources: &Sources,
-    options: &ReadOptions,
-    progress: &dyn Progress,
-) -> Result<BillReport, BillError> {
-    let resources_wanted = options.top_resources > 0;
-    let (one, two) = if resources_wanted { (500, 800) } else { (600, 1000) };
-    let mut keys = Keys::default();
-    let step = Step { progress, name: "adding up every line", from: 0, to: one };
-    engine.query(&sql::totals(), step, &mut |cells| keys.add(&mut Row::new(cells))).await?;
-    must_carry_cost(sources, &keys)?;
+/// What [`Rollup::look`] needs of a batch.
+pub(crate) const FIRST: Meanings<'_> =
+    Meanings { texts: &FIRST_TEXTS, flags: &[], amounts: &FIRST_AMOUNTS, day: true };
+/// What [`Rollup::add`] needs of a batch.
+pub(crate) const REST: Meanings<'_> =
+    Meanings { texts: &REST_TEXTS, flags: &REST_FLAGS, amounts: &REST_AMOUNTS, day: false };
+/// What both need, for [`BatchReader::split`].
+pub(crate) const ALL: Meanings<'_> =
+    Meanings { texts: &ALL_TEXTS, flags: &REST_FLAGS, amounts: &ALL_AMOUNTS, day: true };
 
-    let mut resources = Vec::new();
-    let filter = keys.filter();
-    let facts = match &filter {
-        Some(filter) => {
-            let mut classes = Classes::default();
-            let middle = one + (two - one) / 3;
-            let step = Step { progress, name: "looking at AI products", from: one, to: middle };
-            engine.query(&sql::classes(filter), step, &mut |cells| classes.add(&mut Row::new(cells))).await?;
-            facts(engine, filter, classes, keys.first_day, Step { from: middle, to: two, ..step }).await?
-        }
-        None => Vec::new(),
-    };
-    if let Some(filter) = filter.filter(|_| resources_wanted && !facts.is_empty()) {
-        // Products that turn out to be no AI after all must not crowd out those that are.
-        let limit = options.top_resources.saturating_mul(8).max(200);
-        let services = services(&facts);
-        let step = Step { progress, name: "finding the dearest resources", from: two, to: 1000 };
-        let on_row = &mut |cells: &[_]| add_resource(&mut Row::new(cells), &services, &mut resources);
-        engine.query(&sql::resources(&filter, limit), step, on_row).await?;
-        resources = dearest(resources, options.top_resources);
+const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUCT_TEXTS, USER_TEXTS);
+const ALL_TEXTS: [&str; FIRST_TEXTS.len() + REST_TEXTS.len()] = joined(FIRST_TEXTS, REST_TEXTS);
+const ALL_AMOUNTS: [&str; FIRST_AMOUNTS.len() + REST_AMOUNTS.len()] = joined(FIRST_AMOUNTS, REST_AMOUNTS);
+
+const fn joined<const A: usize, const B: usize, const N: usize>(
+    a: [&'static str; A],
+    b: [&'static str; B],
+) -> [&'static str; N] {
+    let mut out = [""; N];
+    let mut at = 0;
+    while at < N {
+        out[at] = if at < A { a[at] } else { b[at - A] };
+        at += 1;
     }
-    let totals = with_ai(keys.totals, &facts);
-    Ok(BillReport {
-        format: sources.format,
-        files: sources.report_files(),
-        lines: totals.iter().map(|total| total.lines).sum(),
-        first_day: keys.first_day,
-        last_day: keys.last_day,
-        rules_version: RULES_VERSION,
-        unknown_line_types: unknown_line_types(&totals),
-        totals,
-        facts,
-        resources,
-        skipped: sources.skipped.clone(),
+    out
+}
+
+/// Why a batch was not added.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// A cell is not what its column promises.
+    Cell(String),
+    /// Anything else.
+    Other(BillError),
+}
+
+impl Failed {
+    /// The error, with the place where it was met.
+    pub(crate) fn at(self, file: &str, place: impl FnOnce() -> String) -> BillError {
+        match self {
+            Self::Cell(reason) => BillError::Corrupt { file: file.to_owned(), place: place(), reason },
+            Self::Other(error) => error,
+        }
+    }
+}
+
+impl From<BillError> for Failed {
+    fn from(error: BillError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Finds the meanings in batches of one shape.
+#[derive(Debug)]
+pub(crate) struct BatchReader {
+    layout: Layout,
+    texts: TextReader,
+}
+
+impl BatchReader {
+    pub(crate) fn new(layout: Layout) -> Self {
+        Self { layout, texts: TextReader::default() }
+    }
+
+    /// The readers for both looks at batches that hold [`ALL`].
+    pub(crate) fn split(all: Layout) -> (Self, Self) {
+        let Layout { wanted, mut texts, flags, mut amounts, day } = all;
+        let rest = Layout {
+            wanted: wanted.clone(),
+            texts: texts.split_off(FIRST_TEXTS.len().min(texts.len())),
+            flags,
+            amounts: amounts.split_off(FIRST_AMOUNTS.len().min(amounts.len())),
+            day: Vec::new(),
+        };
+        (Self::new(Layout { wanted, texts, flags: Vec::new(), amounts, day }), Self::new(rest))
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn codes<const N: usize>(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        from: usize,
+        texts: &mut Texts,
+    ) -> Result<[Vec<Code>; N], Failed> {
+        let mut out = [const { Vec::new() }; N];
+        for (codes, sources) in out.iter_mut().zip(self.layout.texts.iter().skip(from)) {
+            let read = self.texts.codes(columns, rows, sources, texts);
+            *codes = read.map_err(|error| Failed::Cell(error.to_string()))?;
+        }
+        Ok(out)
+    }
+
+    fn amounts<const N: usize>(&self, columns: &[ArrayRef], rows: usize) -> Result<[Vec<Amount>; N], Failed> {
+        let mut out = [const { Vec::new() }; N];
+        for (amounts, sources) in out.iter_mut().zip(&self.layout.amounts) {
+            *amounts = amounts::amounts(columns, rows, sources).map_err(Failed::Cell)?;
+        }
+        Ok(out)
+    }
+}
+
+/// The values of one row of columns that are as long as each other.
+fn row<T: Copy + Default, const N: usize>(columns: &[Vec<T>; N], at: usize) -> [T; N] {
+    std::array::from_fn(|column| {
+        columns.get(column).and_then(|values| values.get(at)).copied().unwrap_or_default()
     })
 }
 
-/// The facts: most by the few cheap columns, the rest of them in full.
-async fn facts(
-    engine: &dyn RollupEngine,
-    filter: &str,
-    mut classes: Classes,
-    first_day: Option<NaiveDate>,
-    step: Step<'_>,
-) -> Result<Vec<DailyFact>, BillError> {
-    let step = Step { name: "reading the AI lines", ..step };
-    let mut facts = Facts::new(first_day);
-    let on_row = &mut |cells: &[_]| facts.add(&mut Row::new(cells), &mut classes, false);
-    engine.query(&sql::facts(filter, false), step, on_row).await?;
-    if let Some(filter) = classes.unclear_filter() {
-        let step = Step { from: step.to, ..step };
-        let on_row = &mut |cells: &[_]| facts.add(&mut Row::new(cells), &mut classes, true);
-        engine.query(&sql::facts(&filter, true), step, on_row).await?;
-    }
-    Ok(facts.into_facts())
+/// What a first look says about a line: the codes of [`FIRST_TEXTS`].
+type FirstKey = [Code; FIRST_TEXTS.len()];
+
+/// All lines of which a first look says the same.
+#[derive(Debug)]
+struct First {
+    key: FirstKey,
+    /// The place of its control total.
+    total: usize,
+    /// A container's share of its instance's line.
+    is_split: bool,
+    may_be_ai: bool,
 }
 
-/// Cost columns whose every cell is empty say as little as no column.
-fn must_carry_cost(sources: &Sources, keys: &Keys) -> Result<(), BillError> {
-    let lines: u64 = keys.totals.values().map(|total| total.lines).sum();
-    let unpriced: u64 = keys.totals.values().map(|total| total.lines_without_cost).sum();
-    match sources.files.first() {
-        Some(first) if lines > 0 && unpriced == lines => {
-            let column = crate::views::cost_column(sources.format);
-            let reason = format!("all {lines} cells of {column} are empty");
-            Err(BillError::NoCost { file: first.name.clone(), reason })
-        }
-        _ => Ok(()),
+/// A line that may be AI.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pick {
+    /// Its row.
+    pub(crate) row: usize,
+    first: u32,
+    cost: Amount,
+    day: Day,
+}
+
+impl Pick {
+    /// The same line in a batch that begins so many rows earlier.
+    pub(crate) const fn moved_by(self, rows: usize) -> Self {
+        Self { row: self.row + rows, ..self }
     }
 }
 
-/// The service and verdict of each product, as its facts say; a product that is AI in part counts as AI.
-fn services(facts: &[DailyFact]) -> HashMap<Text, (Text, Verdict)> {
-    let mut services: HashMap<Text, (Text, Verdict)> = HashMap::new();
-    for fact in facts {
-        let known = services.get(&fact.product_code);
-        if known.is_none_or(|(_, verdict)| fact.class.verdict < *verdict) {
-            let service = Text::from(fact.class.service.as_ref());
-            services.insert(fact.product_code.clone(), (service, fact.class.verdict));
-        }
-    }
-    services
+/// One control total as it grows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    lines: u64,
+    lines_without_cost: u64,
+    cost: i128,
+    split_cost: i128,
 }
 
-fn add_resource(
-    row: &mut Row<'_>,
-    services: &HashMap<Text, (Text, Verdict)>,
-    resources: &mut Vec<ResourceCost>,
-) -> Result<(), BillError> {
-    let [resource_id, usage_account, currency, code] = row.texts::<4>()?;
-    let unblended = row.amount()?.unwrap_or_default();
-    let lines = row.count()?;
-    if let Some((service, verdict)) = services.get(&code) {
-        resources.push(ResourceCost {
-            resource_id,
-            usage_account,
-            service: service.clone(),
-            verdict: *verdict,
-            currency: row::currency(&currency),
-            unblended,
-            lines,
-        });
-    }
-    Ok(())
+/// Sums of lines.
+#[derive(Debug, Default)]
+pub(crate) struct Rollup {
+    texts: Texts,
+    first_by_key: HashMap<FirstKey, u32>,
+    firsts: Vec<First>,
+    /// By line-item type and currency.
+    total_by_key: HashMap<[Code; 2], usize>,
+    totals: Vec<Total>,
+    days: Option<(i32, i32)>,
+    products: Products,
+    facts: Facts,
 }
 
-/// The dearest of each currency, dearest first.
-fn dearest(mut resources: Vec<ResourceCost>, top: usize) -> Vec<ResourceCost> {
-    resources.sort_by(|a, b| {
-        a.currency
-            .cmp(&b.currency)
-            .then(b.unblended.cmp(&a.unblended))
-            .then(a.resource_id.cmp(&b.resource_id))
-    });
-    let mut taken: BTreeMap<Currency, usize> = BTreeMap::new();
-    resources.retain(|resource| {
-        let count = taken.entry(resource.currency).or_default();
-        *count += 1;
-        *count <= top
-    });
-    resources
-}
-
-/// The control totals with their AI and candidate parts.
-fn with_ai(totals: BTreeMap<(Text, Currency), ControlTotal>, facts: &[DailyFact]) -> Vec<ControlTotal> {
-    let mut totals = totals;
-    for fact in facts {
-        if let Some(total) = totals.get_mut(&(fact.line_item_type.clone(), fact.currency)) {
-            match fact.class.verdict {
-                Verdict::Ai => total.ai += fact.unblended,
-                Verdict::Candidate => total.candidate += fact.unblended,
-                Verdict::NotAi => {}
+impl Rollup {
+    /// Adds every line to its control total; answers those that may be AI, by [`screen`], in their order.
+    pub(crate) fn look(
+        &mut self,
+        reader: &mut BatchReader,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Vec<Pick>, Failed> {
+        let texts = reader.codes::<{ FIRST_TEXTS.len() }>(columns, rows, 0, &mut self.texts)?;
+        let [costs] = reader.amounts::<1>(columns, rows)?;
+        let days = amounts::days(columns, rows, &reader.layout.day).map_err(Failed::Cell)?;
+        let mut picks = Vec::new();
+        for (at, (cost, day)) in costs.into_iter().zip(days).enumerate() {
+            if let Some(day) = day {
+                self.days =
+                    Some(self.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
+            }
+            let key = row(&texts, at);
+            let first = self.first(key);
+            let Some(known) = usize::try_from(first).ok().and_then(|at| self.firsts.get(at)) else {
+                continue;
+            };
+            let Some(total) = self.totals.get_mut(known.total) else { continue };
+            total.lines += 1;
+            match cost {
+                None => total.lines_without_cost += 1,
+                Some(cost) => {
+                    total.cost = total.cost.checked_add(cost).ok_or_else(out_of_range)?;
+                    if known.is_split {
+                        total.split_cost = total.split_cost.checked_add(cost).ok_or_else(out_of_range)?;
+                    }
+                }
+            }
+            if known.may_be_ai && !known.is_split {
+                picks.push(Pick { row: at, first, cost, day });
             }
         }
+        Ok(picks)
     }
-    totals.into_values().collect()
+
+    /// Adds the picked lines, of which the batch holds the rest, to the facts.
+    pub(crate) fn add(
+        &mut self,
+        reader: &mut BatchReader,
+        columns: &[ArrayRef],
+        picks: &[Pick],
+    ) -> Result<(), Failed> {
+        let rows = picks.len();
+        let product = reader.codes::<{ PRODUCT_TEXTS.len() }>(columns, rows, 0, &mut self.texts)?;
+        let user =
+            reader.codes::<{ USER_TEXTS.len() }>(columns, rows, PRODUCT_TEXTS.len(), &mut self.texts)?;
+        let amounts = reader.amounts::<{ REST_AMOUNTS.len() }>(columns, rows)?;
+        let mut reserved = Vec::new();
+        if let Some(sources) = reader.layout.flags.first() {
+            reserved = amounts::said(columns, rows, sources).map_err(Failed::Cell)?;
+        }
+        for (at, pick) in picks.iter().enumerate() {
+            let Some(first) = usize::try_from(pick.first).ok().and_then(|at| self.firsts.get(at)) else {
+                continue;
+            };
+            let look = self.products.look(pick.first, first.key, row(&product, at), &mut self.texts);
+            let Some(product) = look.product else { continue };
+            let measures = Measures {
+                cost: pick.cost,
+                rest: row(&amounts, at),
+                is_reserved: reserved.get(at).copied().unwrap_or(false),
+            };
+            let key = FactKey { product, user: row(&user, at), day: pick.day };
+            self.facts.add(key, measures.sums(look.rule, look.counts_usage)?)?;
+        }
+        Ok(())
+    }
+
+    /// The number of what a first look says.
+    fn first(&mut self, key: FirstKey) -> u32 {
+        if let Some(known) = self.first_by_key.get(&key) {
+            return *known;
+        }
+        let number = u32::try_from(self.firsts.len()).unwrap_or(u32::MAX);
+        let [line_type, currency, ..] = key;
+        let [kind, _, entity, code, name, family, category, usage_type, operation] = self.texts.texts(key);
+        let may_be_ai = screen(&LineKey {
+            product_code: &code,
+            product_name: &name,
+            product_family: &family,
+            usage_type: &usage_type,
+            billing_entity: &entity,
+            line_item_type: &kind,
+            service_category: &category,
+            ..LineKey::default()
+        });
+        let is_split = sql::SPLIT_OPERATIONS.contains(&operation.as_ref());
+        let total = self.total([line_type, currency]);
+        self.firsts.push(First { key, total, is_split, may_be_ai });
+        self.first_by_key.insert(key, number);
+        number
+    }
+
+    /// The place of a control total.
+    fn total(&mut self, key: [Code; 2]) -> usize {
+        *self.total_by_key.entry(key).or_insert_with(|| {
+            self.totals.push(Total::default());
+            self.totals.len() - 1
+        })
+    }
+
+    /// Adds all that another one holds.
+    pub(crate) fn absorb(&mut self, other: &Self) -> Result<(), BillError> {
+        let codes: Vec<Code> = other.texts.all().iter().map(|text| self.texts.code_of_shared(text)).collect();
+        let own = |code: Code| usize::try_from(code).ok().and_then(|at| codes.get(at)).copied().unwrap_or(0);
+        for first in &other.firsts {
+            self.first(first.key.map(own));
+        }
+        for (key, at) in &other.total_by_key {
+            let Some(theirs) = other.totals.get(*at) else { continue };
+            let place = self.total(key.map(own));
+            let Some(total) = self.totals.get_mut(place) else { continue };
+            total.lines += theirs.lines;
+            total.lines_without_cost += theirs.lines_without_cost;
+            total.cost = total.cost.checked_add(theirs.cost).ok_or_else(out_of_range)?;
+            total.split_cost = total.split_cost.checked_add(theirs.split_cost).ok_or_else(out_of_range)?;
+        }
+        self.days = match (self.days, other.days) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (days, None) | (None, days) => days,
+        };
+        let products = self.products.absorb(&other.products, own);
+        self.facts.absorb(&other.facts, |key| FactKey {
+            product: usize::try_from(key.product).ok().and_then(|at| products.get(at)).copied().unwrap_or(0),
+            user: key.user.map(own),
+            day: key.day,
+        })
+    }
+
+    /// How many lines were added.
+    pub(crate) fn lines(&self) -> u64 {
+        self.totals.iter().map(|total| total.lines).sum()
+    }
+
+    /// The first and the last day of any line.
+    pub(crate) fn days(&self) -> Result<Option<(NaiveDate, NaiveDate)>, BillError> {
+        self.days.map(|(first, last)| Ok((date(first)?, date(last)?))).transpose()
+    }
+
+    /// The control totals; their AI and candidate parts are still to be added.
+    pub(crate) fn totals(&self) -> Result<BTreeMap<(Text, Currency), ControlTotal>, BillError> {
+        let mut totals = BTreeMap::new();
+        for (key, at) in &self.total_by_key {
+            let [line_item_type, code] = self.texts.texts(*key);
+            let Some(total) = self.totals.get(*at) else { continue };
+            let currency = currency(&code);
+            let entry = totals.entry((line_item_type.clone(), currency)).or_insert_with(|| ControlTotal {
+                line_item_type,
+                currency,
+                lines: 0,
+                lines_without_cost: 0,
+                unblended: Decimal::ZERO,
+                split_cost: Decimal::ZERO,
+                ai: Decimal::ZERO,
+                candidate: Decimal::ZERO,
+            });
+            entry.lines += total.lines;
+            entry.lines_without_cost += total.lines_without_cost;
+            entry.unblended += decimal(total.cost, SCALE)?;
+            entry.split_cost += decimal(total.split_cost, SCALE)?;
+        }
+        Ok(totals)
+    }
+
+    /// The condition for the lines that may be AI, in SQL; `None` where there are none.
+    pub(crate) fn filter(&self) -> Option<String> {
+        // For each product, the usage types that may be AI and those that are not.
+        let mut products: BTreeMap<Text, (BTreeSet<Text>, BTreeSet<Text>)> = BTreeMap::new();
+        for first in &self.firsts {
+            let [_, _, _, code, _, _, _, usage_type, _] = self.texts.texts(first.key);
+            let (ai, not_ai) = products.entry(code).or_default();
+            if first.may_be_ai {
+                ai.insert(usage_type)
+            } else {
+                not_ai.insert(usage_type)
+            };
+        }
+        let mut whole: Vec<&str> = Vec::new();
+        let mut usage_types: BTreeSet<&str> = BTreeSet::new();
+        for (code, (ai, not_ai)) in &products {
+            if ai.is_empty() {
+                continue;
+            }
+            // A product is named as a whole where all of it may be AI, or where a line without a usage type is.
+            let all = not_ai.is_empty() || ai.iter().any(|usage_type| usage_type.is_empty());
+            if all && !code.is_empty() {
+                whole.push(code);
+            } else {
+                usage_types.extend(ai.iter().map(AsRef::as_ref));
+            }
+        }
+        let usage_types: Vec<&str> = usage_types.into_iter().collect();
+        sql::filter(&whole, &usage_types)
+    }
+
+    /// The facts, in an order that does not depend on threads.
+    pub(crate) fn into_facts(self) -> Result<Vec<DailyFact>, BillError> {
+        let first_day = self.days.map(|(first, _)| first);
+        self.facts.into_daily(&self.products, &self.texts, first_day)
+    }
 }
 
-fn unknown_line_types(totals: &[ControlTotal]) -> Vec<Text> {
-    let mut unknown: Vec<Text> = totals
-        .iter()
-        .map(|total| total.line_item_type.clone())
-        .filter(|kind| !KNOWN_LINE_TYPES.contains(&kind.as_ref()))
-        .collect();
-    unknown.dedup();
-    unknown
+/// The code of a cell; `XXX`, ISO 4217's "no currency", where the cell is empty or unreadable.
+pub(crate) fn currency(text: &str) -> Currency {
+    text.parse().or_else(|_| "XXX".parse()).unwrap_or(Currency::USD)
 }

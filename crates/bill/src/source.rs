@@ -30,8 +30,8 @@ pub(crate) enum Encoding {
     Parquet {
         /// The Arrow schema.
         schema: SchemaRef,
-        /// The rows that the footer promises.
-        rows: u64,
+        /// How many row groups the footer promises.
+        row_groups: usize,
     },
 }
 
@@ -113,8 +113,8 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Sources, BillError> {
     }
     walk::one_delivery_per_period(&files)?;
     for file in &files {
-        if !crate::views::has_cost(file.format, &file.columns) {
-            let wanted = crate::views::cost_column(file.format);
+        if !crate::lines::has_cost(file.format, &file.columns) {
+            let wanted = crate::lines::cost_column(file.format);
             let reason = format!("there is no column {wanted}");
             return Err(BillError::NoCost { file: file.name.clone(), reason });
         }

@@ -11,7 +11,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::DataType;
 
-use super::{AMOUNT_SCALE, FLOAT_SCALE, Wanted, What};
+use crate::lines::{SCALE, Wanted, What};
 
 /// A cell that is not what its column promises.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(super) struct Maps {
 /// One column of a batch.
 pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> Result<ArrayRef, BadCell> {
     let rows = texts.len();
+    let name = &wanted.found.name;
     let cells = texts.iter().map(|text| text.and_then(value));
     let bad = |row: usize, reason: String| BadCell { row: u64::try_from(row).unwrap_or(0), reason };
     match wanted.what {
@@ -47,32 +48,24 @@ pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> 
             }
             Ok(Arc::new(out.finish()))
         }
-        What::Amount | What::Quantity => {
-            let scale = if wanted.what == What::Amount { AMOUNT_SCALE } else { FLOAT_SCALE };
-            let mut out =
-                Decimal128Builder::with_capacity(rows).with_data_type(DataType::Decimal128(38, scale));
+        What::Amount => {
+            let data_type = DataType::Decimal128(38, SCALE.cast_signed());
+            let mut out = Decimal128Builder::with_capacity(rows).with_data_type(data_type);
             for (row, text) in cells.enumerate() {
-                let amount = text
-                    .map(|text| {
-                        scaled(text, scale).ok_or_else(|| {
-                            bad(row, format!("{} is {text:?}, which is no amount", wanted.name))
-                        })
-                    })
-                    .transpose()?;
-                out.append_option(amount);
+                let read = |text| {
+                    amount(text, SCALE)
+                        .ok_or_else(|| bad(row, format!("{name} is {text:?}, which is no amount")))
+                };
+                out.append_option(text.map(read).transpose()?);
             }
             Ok(Arc::new(out.finish()))
         }
         What::Day => {
             let mut out = Date32Builder::with_capacity(rows);
             for (row, text) in cells.enumerate() {
-                let day = text
-                    .map(|text| {
-                        day(text)
-                            .ok_or_else(|| bad(row, format!("{} is {text:?}, which is no day", wanted.name)))
-                    })
-                    .transpose()?;
-                out.append_option(day);
+                let read =
+                    |text| day(text).ok_or_else(|| bad(row, format!("{name} is {text:?}, which is no day")));
+                out.append_option(text.map(read).transpose()?);
             }
             Ok(Arc::new(out.finish()))
         }
@@ -85,14 +78,14 @@ fn value(text: &str) -> Option<&str> {
 }
 
 /// Days since 1970 of a date or a time stamp in ISO 8601.
-fn day(text: &str) -> Option<i32> {
+pub(crate) fn day(text: &str) -> Option<i32> {
     let date: NaiveDate = text.get(..10)?.parse().ok()?;
     i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
 }
 
 /// A decimal, plain or in E-notation, as a whole number of its last digits. Digits beyond the scale are rounded
 /// half to even; no bill that we know has them.
-fn scaled(text: &str, scale: i8) -> Option<i128> {
+pub(crate) fn amount(text: &str, scale: u8) -> Option<i128> {
     let (number, exponent) = match text.split_once(['e', 'E']) {
         Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
         None => (text, 0),
@@ -136,7 +129,7 @@ fn shifted(digits: i128, shift: i32) -> Option<i128> {
 }
 
 /// Maps as JSON text; what is no JSON object is an empty map. Most lines repeat the map of the line before.
-fn parse_maps(texts: &StringArray) -> Vec<Arc<BTreeMap<String, String>>> {
+pub(crate) fn parse_maps(texts: &StringArray) -> Vec<Arc<BTreeMap<String, String>>> {
     let mut last: Option<(&str, Arc<BTreeMap<String, String>>)> = None;
     let mut out = Vec::with_capacity(texts.len());
     for text in texts {
@@ -169,16 +162,16 @@ mod tests {
 
     #[test]
     fn amounts_are_read_digit_by_digit() {
-        assert_eq!(scaled("1.81E-8", 18), Some(18_100_000_000));
-        assert_eq!(scaled("0.1", 18), Some(100_000_000_000_000_000));
-        assert_eq!(scaled("-12.5", 2), Some(-1250));
-        assert_eq!(scaled(".5", 1), Some(5));
-        assert_eq!(scaled("1e3", 2), Some(100_000));
-        assert_eq!(scaled("0.0000000000000000005", 18), Some(0), "half to even");
-        assert_eq!(scaled("0.0000000000000000015", 18), Some(2), "half to even");
-        assert_eq!(scaled("1e-60", 18), Some(0));
+        assert_eq!(amount("1.81E-8", 18), Some(18_100_000_000));
+        assert_eq!(amount("0.1", 18), Some(100_000_000_000_000_000));
+        assert_eq!(amount("-12.5", 2), Some(-1250));
+        assert_eq!(amount(".5", 1), Some(5));
+        assert_eq!(amount("1e3", 2), Some(100_000));
+        assert_eq!(amount("0.0000000000000000005", 18), Some(0), "half to even");
+        assert_eq!(amount("0.0000000000000000015", 18), Some(2), "half to even");
+        assert_eq!(amount("1e-60", 18), Some(0));
         for bad in ["", "-", ".", "1,5", "abc", "1e", "NaN", "0x1", "1e40", "--1"] {
-            assert_eq!(scaled(bad, 18), None, "{bad:?}");
+            assert_eq!(amount(bad, 18), None, "{bad:?}");
         }
     }
 

@@ -1,123 +1,182 @@
-//! Pass three: the daily facts.
+//! Daily facts as they grow: integer keys and integer sums, made into words at the end.
 
-use std::cmp::Ordering;
-use std::sync::Arc;
-
-use chrono::NaiveDate;
-use costlens_domain::bill::{DailyFact, Text};
-use costlens_domain::classify::{Verdict, is_usage};
+use costlens_domain::bill::DailyFact;
+use hashbrown::HashMap;
 use rust_decimal::Decimal;
 
-use super::classes::{Classes, Key};
-use super::row::{self, Row};
+use super::measures::Sums;
+use super::products::Products;
 use crate::BillError;
+use crate::lines::amounts::{Day, date, decimal};
+use crate::lines::texts::{Code, Texts};
+use crate::lines::{SCALE, USER_TEXTS};
 
-/// Facts as they come in.
+/// What makes two lines the same fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FactKey {
+    pub(super) product: u32,
+    /// The codes of [`USER_TEXTS`].
+    pub(super) user: [Code; USER_TEXTS.len()],
+    pub(super) day: Day,
+}
+
+/// Every fact once.
+#[derive(Debug, Default)]
 pub(super) struct Facts {
-    first_day: Option<NaiveDate>,
-    all: Vec<DailyFact>,
+    by_key: HashMap<FactKey, u32>,
+    sums: Vec<Sums>,
 }
 
 impl Facts {
-    /// `first_day` stands in for lines without a day.
-    pub(super) const fn new(first_day: Option<NaiveDate>) -> Self {
-        Self { first_day, all: Vec::new() }
+    pub(super) fn add(&mut self, key: FactKey, sums: Sums) -> Result<(), BillError> {
+        let at = *self.by_key.entry(key).or_insert_with(|| {
+            self.sums.push(Sums::default());
+            u32::try_from(self.sums.len() - 1).unwrap_or(u32::MAX)
+        });
+        match usize::try_from(at).ok().and_then(|at| self.sums.get_mut(at)) {
+            Some(known) => known.add(sums),
+            None => Ok(()),
+        }
     }
 
-    pub(super) fn add(
+    pub(super) fn absorb(
         &mut self,
-        row: &mut Row<'_>,
-        classes: &mut Classes,
-        in_full: bool,
+        other: &Self,
+        own: impl Fn(&FactKey) -> FactKey,
     ) -> Result<(), BillError> {
-        let key: Key = row.texts()?;
-        let [billing_account, usage_account, region, principal, currency] = row.texts()?;
-        let product = if in_full { classes.in_full(key.clone(), row.texts()?) } else { classes.of_key(&key) };
-        let Some(product) = product.filter(|product| product.class.verdict != Verdict::NotAi) else {
-            return Ok(());
-        };
-        let [product_code, usage_type, operation, line_item_type, pricing_unit, billing_entity] = key;
-        let Some(day) = row.day()?.or(self.first_day) else {
-            return Err(BillError::Engine { message: "no line of the bill has a day".to_owned() });
-        };
-        let lines = row.count()?;
-        let usage_quantity = row.amount()?.unwrap_or_default();
-        let unblended = row.amount()?.unwrap_or_default();
-        let net_unblended = row.amount()?.unwrap_or_default();
-        let amortised = row.amount()?.unwrap_or_default();
-        let tokens = product
-            .class
-            .tokens_per_unit
-            .filter(|_| is_usage(&line_item_type))
-            .and_then(|per_unit| usage_quantity.checked_mul(Decimal::from(per_unit)));
-        self.all.push(DailyFact {
-            day,
-            billing_account,
-            usage_account,
-            region,
-            billing_entity,
-            product_code,
-            product_name: product.name,
-            usage_type,
-            operation,
-            principal,
-            line_item_type,
-            currency: row::currency(&currency),
-            class: product.class,
-            pricing_unit,
-            usage_quantity,
-            tokens,
-            unblended,
-            net_unblended,
-            amortised,
-            lines,
-        });
+        for (key, at) in &other.by_key {
+            if let Some(sums) = usize::try_from(*at).ok().and_then(|at| other.sums.get(at)) {
+                self.add(own(key), *sums)?;
+            }
+        }
         Ok(())
     }
 
-    /// The facts, in an order that does not depend on threads. Groups that differed only in what a fact does not
-    /// keep, such as the description, become one.
-    pub(super) fn into_facts(mut self) -> Vec<DailyFact> {
-        self.all.sort_unstable_by(order);
-        self.all.dedup_by(|next, fact| {
-            let same = order(next, fact).is_eq();
-            if same {
-                fact.usage_quantity += next.usage_quantity;
-                fact.tokens = match (fact.tokens, next.tokens) {
-                    (Some(a), Some(b)) => Some(a + b),
-                    (a, b) => a.or(b),
-                };
-                fact.unblended += next.unblended;
-                fact.net_unblended += next.net_unblended;
-                fact.amortised += next.amortised;
-                fact.lines += next.lines;
+    /// The facts in words, ordered by day, product, account and so on. `first_day` stands in for a missing day.
+    pub(super) fn into_daily(
+        self,
+        products: &Products,
+        texts: &Texts,
+        first_day: Day,
+    ) -> Result<Vec<DailyFact>, BillError> {
+        let order = Order::new(products, texts);
+        let mut keys = Vec::with_capacity(self.by_key.len());
+        for (key, at) in self.by_key {
+            let Some(day) = key.day.or(first_day) else {
+                return Err(BillError::Engine { message: "no line of the bill has a day".to_owned() });
+            };
+            keys.push((order.rank(day, &key), day, key, at));
+        }
+        keys.sort_unstable_by_key(|(rank, ..)| *rank);
+        let products: Vec<_> = products.all().collect();
+        let mut daily: Vec<DailyFact> = Vec::with_capacity(keys.len());
+        // Lines without a day may meet those of the first day.
+        for same in keys.chunk_by(|a, b| a.0 == b.0) {
+            let mut sums = Sums::default();
+            for (.., at) in same {
+                if let Some(more) = usize::try_from(*at).ok().and_then(|at| self.sums.get(at)) {
+                    sums.add(*more)?;
+                }
             }
-            same
-        });
-        self.all
+            let Some((_, day, key, _)) = same.first() else { continue };
+            let Some((product, class)) = usize::try_from(key.product).ok().and_then(|at| products.get(at))
+            else {
+                continue;
+            };
+            let [billing_account, usage_account, region, principal] = texts.texts(key.user);
+            let usage_quantity = decimal(sums.usage_quantity, SCALE)?;
+            let line_item_type = texts.text(product.line_type);
+            let tokens = class
+                .tokens_per_unit
+                .filter(|_| costlens_domain::classify::is_usage(&line_item_type))
+                .and_then(|per_unit| usage_quantity.checked_mul(Decimal::from(per_unit)));
+            daily.push(DailyFact {
+                day: date(*day)?,
+                billing_account,
+                usage_account,
+                region,
+                billing_entity: texts.text(product.entity),
+                product_code: texts.text(product.code),
+                product_name: texts.text(product.name),
+                usage_type: texts.text(product.usage_type),
+                operation: texts.text(product.operation),
+                principal,
+                line_item_type,
+                currency: super::currency(&texts.text(product.currency)),
+                class: (*class).clone(),
+                pricing_unit: texts.text(product.unit),
+                usage_quantity,
+                tokens,
+                unblended: decimal(sums.unblended, SCALE)?,
+                net_unblended: decimal(sums.net_unblended, SCALE)?,
+                amortised: decimal(sums.amortised, SCALE)?,
+                lines: sums.lines,
+            });
+        }
+        Ok(daily)
     }
 }
 
-/// The order of facts; equal where two of them say the same but for their figures.
-fn order(a: &DailyFact, b: &DailyFact) -> Ordering {
-    a.day
-        .cmp(&b.day)
-        .then_with(|| text_order(&a.product_code, &b.product_code))
-        .then_with(|| text_order(&a.usage_type, &b.usage_type))
-        .then_with(|| text_order(&a.usage_account, &b.usage_account))
-        .then_with(|| text_order(&a.line_item_type, &b.line_item_type))
-        .then_with(|| text_order(&a.region, &b.region))
-        .then_with(|| text_order(&a.principal, &b.principal))
-        .then_with(|| text_order(&a.operation, &b.operation))
-        .then_with(|| text_order(&a.product_name, &b.product_name))
-        .then_with(|| text_order(&a.pricing_unit, &b.pricing_unit))
-        .then_with(|| text_order(&a.billing_account, &b.billing_account))
-        .then_with(|| text_order(&a.billing_entity, &b.billing_entity))
-        .then_with(|| a.currency.cmp(&b.currency))
-        .then_with(|| if Arc::ptr_eq(&a.class, &b.class) { Ordering::Equal } else { a.class.cmp(&b.class) })
+/// Where a fact stands: day, product code, usage type, account, line type, region, principal, the rest of the
+/// product, the payer.
+type Rank = (i32, [u32; 8]);
+
+/// The places of texts and products in their order.
+struct Order {
+    texts: Vec<u32>,
+    products: Vec<ProductRank>,
 }
 
-/// Shared texts are mostly the very same one.
-fn text_order(a: &Text, b: &Text) -> Ordering {
-    if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
+#[derive(Clone, Copy, Default)]
+struct ProductRank {
+    code: u32,
+    usage_type: u32,
+    line_type: u32,
+    rest: u32,
+}
+
+impl Order {
+    fn new(products: &Products, texts: &Texts) -> Self {
+        let texts_rank = ranks(texts.all());
+        let rank =
+            |code: Code| usize::try_from(code).ok().and_then(|at| texts_rank.get(at)).copied().unwrap_or(0);
+        let rest: Vec<_> =
+            products.all().map(|(product, class)| (product.order_texts(texts), (*class).clone())).collect();
+        let products = products.all().zip(ranks(&rest)).map(|((product, _), rest)| ProductRank {
+            code: rank(product.code),
+            usage_type: rank(product.usage_type),
+            line_type: rank(product.line_type),
+            rest,
+        });
+        Self { products: products.collect(), texts: texts_rank }
+    }
+
+    fn rank(&self, day: i32, key: &FactKey) -> Rank {
+        let text =
+            |code: Code| usize::try_from(code).ok().and_then(|at| self.texts.get(at)).copied().unwrap_or(0);
+        let [payer, account, region, principal] = key.user.map(text);
+        let at = usize::try_from(key.product).ok();
+        let ProductRank { code, usage_type, line_type, rest } =
+            at.and_then(|at| self.products.get(at)).copied().unwrap_or_default();
+        (day, [code, usage_type, account, line_type, region, principal, rest, payer])
+    }
+}
+
+/// For each element its place among all of them in order; equal ones share a place.
+fn ranks<T: Ord>(all: &[T]) -> Vec<u32> {
+    let mut sorted: Vec<(usize, &T)> = all.iter().enumerate().collect();
+    sorted.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
+    let mut out = vec![0; all.len()];
+    let mut rank = 0;
+    let mut last: Option<&T> = None;
+    for (at, value) in sorted {
+        if last.is_some_and(|last| last != value) {
+            rank += 1;
+        }
+        last = Some(value);
+        if let Some(place) = out.get_mut(at) {
+            *place = rank;
+        }
+    }
+    out
 }

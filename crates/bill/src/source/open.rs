@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use costlens_domain::bill::ReportFormat;
 use datafusion::arrow::datatypes::{DataType, Schema};
@@ -44,15 +46,32 @@ pub(super) fn look(path: &Path, name: String) -> Result<Looked, BillError> {
     }
 }
 
-/// A reader of a CSV file's text.
-pub(crate) fn csv_reader(path: &Path, gzip: bool) -> std::io::Result<Box<dyn BufRead + Send>> {
-    let file = File::open(path)?;
+/// A reader of a CSV file's text, which counts the bytes of the file that were read.
+pub(crate) fn csv_reader(
+    path: &Path,
+    gzip: bool,
+    bytes_read: Arc<AtomicU64>,
+) -> std::io::Result<Box<dyn BufRead + Send>> {
+    let file = CountingBytes { inner: File::open(path)?, bytes_read };
     Ok(if gzip {
         let unpacked = MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, file));
         Box::new(BufReader::with_capacity(256 * 1024, unpacked))
     } else {
         Box::new(BufReader::with_capacity(256 * 1024, file))
     })
+}
+
+struct CountingBytes {
+    inner: File,
+    bytes_read: Arc<AtomicU64>,
+}
+
+impl Read for CountingBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes_read.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
+        Ok(read)
+    }
 }
 
 fn read_up_to(file: &mut File, buffer: &mut [u8; 4]) -> std::io::Result<usize> {
@@ -67,8 +86,8 @@ fn read_up_to(file: &mut File, buffer: &mut [u8; 4]) -> std::io::Result<usize> {
 }
 
 fn csv(path: &Path, name: String, size_bytes: u64, gzip: bool) -> Result<Looked, BillError> {
-    let reader =
-        csv_reader(path, gzip).map_err(|source| BillError::Open { path: path.to_path_buf(), source })?;
+    let reader = csv_reader(path, gzip, Arc::default())
+        .map_err(|source| BillError::Open { path: path.to_path_buf(), source })?;
     let mut header = Vec::new();
     let read = reader.take(MAX_HEADER).read_until(b'\n', &mut header);
     if let Err(error) = read {
@@ -110,10 +129,10 @@ fn parquet(path: &Path, name: String, size_bytes: u64) -> Result<Looked, BillErr
             return Err(BillError::Corrupt { file: name, place, reason: error.to_string() });
         }
     };
-    let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let row_groups = footer.metadata().num_row_groups();
     let schema = footer.schema().clone();
     let columns = Columns::new(kinds(&schema));
-    Ok(recognise(path, name, size_bytes, Encoding::Parquet { schema, rows }, columns))
+    Ok(recognise(path, name, size_bytes, Encoding::Parquet { schema, row_groups }, columns))
 }
 
 fn kinds(schema: &Schema) -> Vec<(String, Kind)> {

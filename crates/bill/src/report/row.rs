@@ -1,8 +1,6 @@
 //! Reading a row cell by cell, in the order of its query.
 
-use chrono::NaiveDate;
 use costlens_domain::bill::Text;
-use costlens_domain::money::Currency;
 use rust_decimal::Decimal;
 
 use crate::BillError;
@@ -39,14 +37,6 @@ impl<'a> Row<'a> {
         Ok(out.map(|text| text.unwrap_or_else(empty)))
     }
 
-    pub(super) fn day(&mut self) -> Result<Option<NaiveDate>, BillError> {
-        match self.next()? {
-            Cell::Day(day) => Ok(Some(*day)),
-            Cell::Null => Ok(None),
-            _ => Err(wrong("a day that is none")),
-        }
-    }
-
     pub(super) fn amount(&mut self) -> Result<Option<Decimal>, BillError> {
         match self.next()? {
             Cell::Amount(amount) => Ok(Some(*amount)),
@@ -61,20 +51,6 @@ impl<'a> Row<'a> {
             _ => Err(wrong("a count that is none")),
         }
     }
-
-    /// Yes; anything else is no.
-    pub(super) fn flag(&mut self) -> Result<bool, BillError> {
-        match self.next()? {
-            Cell::Flag(flag) => Ok(*flag),
-            Cell::Null => Ok(false),
-            _ => Err(wrong("a flag that is none")),
-        }
-    }
-}
-
-/// The code of a cell; `XXX`, ISO 4217's "no currency", where the cell is empty or unreadable.
-pub(super) fn currency(text: &str) -> Currency {
-    text.parse().or_else(|_| "XXX".parse()).unwrap_or(Currency::USD)
 }
 
 fn empty() -> Text {

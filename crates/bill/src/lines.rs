@@ -1,0 +1,263 @@
+//! What the columns of a bill mean: one table a format, and the columns of a batch found by it.
+//!
+//! Of several sources of one meaning the first that says something counts. Amounts are whole numbers of
+//! 10⁻¹⁸ units ([`SCALE`]), whatever the file has them in.
+
+pub(crate) mod amounts;
+pub(crate) mod texts;
+
+use costlens_domain::bill::ReportFormat;
+
+use crate::columns::{Columns, Found, Kind};
+
+/// Digits after the point of an amount.
+pub(crate) const SCALE: u8 = 18;
+/// Digits after the point that are kept of an amount that came as a binary number: more would be noise.
+pub(crate) const FLOAT_SCALE: u8 = 12;
+
+/// What a raw column is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum What {
+    /// Text.
+    Text,
+    /// One key of a map, as text.
+    Entry(&'static str),
+    /// Money or a quantity.
+    Amount,
+    /// A day.
+    Day,
+}
+
+/// A column that is needed of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The column of the file.
+    pub(crate) found: Found,
+    /// What to read it as.
+    pub(crate) what: What,
+}
+
+/// A meaning and where it comes from, best source first.
+type Mapping = (&'static str, &'static [(&'static str, What)]);
+
+const fn text(name: &'static str) -> (&'static str, What) {
+    (name, What::Text)
+}
+
+const fn entry(key: &'static str) -> (&'static str, What) {
+    ("product", What::Entry(key))
+}
+
+const fn amount(name: &'static str) -> (&'static str, What) {
+    (name, What::Amount)
+}
+
+const CUR: &[Mapping] = &[
+    ("day", &[("line_item_usage_start_date", What::Day), ("bill_billing_period_start_date", What::Day)]),
+    ("billing_account", &[text("bill_payer_account_id")]),
+    ("usage_account", &[text("line_item_usage_account_id")]),
+    ("region", &[text("product_region_code"), text("product_region"), entry("region")]),
+    ("billing_entity", &[text("bill_billing_entity")]),
+    ("product_code", &[text("line_item_product_code")]),
+    ("product_name", &[text("product_product_name"), entry("product_name")]),
+    ("cheap_name", &[text("product_product_name")]),
+    ("product_family", &[text("product_product_family")]),
+    ("usage_type", &[text("line_item_usage_type")]),
+    ("operation", &[text("line_item_operation")]),
+    ("description", &[text("line_item_line_item_description")]),
+    ("line_type", &[text("line_item_line_item_type")]),
+    ("currency", &[text("line_item_currency_code")]),
+    ("resource_id", &[text("line_item_resource_id")]),
+    ("principal", &[text("line_item_iam_principal")]),
+    ("provider", &[text("product_provider"), entry("provider")]),
+    ("model", &[text("product_model"), entry("model")]),
+    ("inference_type", &[text("product_inference_type"), entry("inference_type")]),
+    ("feature", &[text("product_feature"), entry("feature")]),
+    ("pricing_unit", &[text("pricing_unit"), text("product_pricing_unit")]),
+    ("reservation_arn", &[text("reservation_reservation_a_r_n")]),
+    ("usage_quantity", &[amount("line_item_usage_amount")]),
+    ("cost", &[amount("line_item_unblended_cost")]),
+    ("net_cost", &[amount("line_item_net_unblended_cost")]),
+    ("plan_cost", &[amount("savings_plan_savings_plan_effective_cost")]),
+    ("plan_total", &[amount("savings_plan_total_commitment_to_date")]),
+    ("plan_used", &[amount("savings_plan_used_commitment")]),
+    ("reserved_cost", &[amount("reservation_effective_cost")]),
+    ("unused_upfront", &[amount("reservation_unused_amortized_upfront_fee_for_billing_period")]),
+    ("unused_recurring", &[amount("reservation_unused_recurring_fee")]),
+];
+
+const FOCUS: &[Mapping] = &[
+    ("day", &[("ChargePeriodStart", What::Day), ("BillingPeriodStart", What::Day)]),
+    ("billing_account", &[text("BillingAccountId")]),
+    ("usage_account", &[text("SubAccountId"), text("BillingAccountId")]),
+    ("region", &[text("RegionId"), text("Region")]),
+    ("billing_entity", &[text("PublisherName"), text("ProviderName")]),
+    ("product_code", &[text("x_ServiceCode"), text("ServiceName")]),
+    ("product_name", &[text("ServiceName")]),
+    ("cheap_name", &[text("ServiceName")]),
+    ("usage_type", &[text("x_UsageType"), text("SkuMeter")]),
+    ("operation", &[text("x_Operation")]),
+    ("description", &[text("ChargeDescription")]),
+    ("line_type", &[text("ChargeCategory")]),
+    ("currency", &[text("BillingCurrency")]),
+    ("resource_id", &[text("ResourceId")]),
+    ("pricing_unit", &[text("PricingUnit"), text("ConsumedUnit")]),
+    ("service_category", &[text("ServiceCategory")]),
+    ("usage_quantity", &[amount("PricingQuantity"), amount("ConsumedQuantity")]),
+    ("cost", &[amount("BilledCost")]),
+    ("effective_cost", &[amount("EffectiveCost")]),
+];
+
+/// The column that says what a line cost.
+pub(crate) const fn cost_column(format: ReportFormat) -> &'static str {
+    match format {
+        ReportFormat::Focus => "BilledCost",
+        ReportFormat::LegacyCur | ReportFormat::Cur2 => "line_item_unblended_cost",
+    }
+}
+
+/// Does the file say what anything cost?
+pub(crate) fn has_cost(format: ReportFormat, columns: &Columns) -> bool {
+    columns.has(cost_column(format))
+}
+
+/// The columns that say `meaning`, best first; none where the file does not say it.
+pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) -> Vec<Wanted> {
+    let mapping = if format == ReportFormat::Focus { FOCUS } else { CUR };
+    let Some((_, sources)) = mapping.iter().find(|(name, _)| *name == meaning) else { return Vec::new() };
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (name, what) in *sources {
+        let Some(found) = columns.find(name) else { continue };
+        // Maps are dear: where a column of its own says it, they are left alone.
+        let is_entry = matches!(what, What::Entry(_));
+        if is_entry && (!wanted.is_empty() || !matches!(found.kind, Kind::Map | Kind::Text)) {
+            continue;
+        }
+        if found.kind == Kind::Other || (*what == What::Text && found.kind == Kind::Map) {
+            continue;
+        }
+        wanted.push(Wanted { found: found.clone(), what: *what });
+    }
+    wanted
+}
+
+/// The texts that a first look at a line needs, in the order of [`Layout::texts`].
+pub(crate) const FIRST_TEXTS: [&str; 9] = [
+    "line_type",
+    "currency",
+    "billing_entity",
+    "product_code",
+    "cheap_name",
+    "product_family",
+    "service_category",
+    "usage_type",
+    "operation",
+];
+/// The amounts that a first look needs.
+pub(crate) const FIRST_AMOUNTS: [&str; 1] = ["cost"];
+
+/// What else a line says about its product.
+pub(crate) const PRODUCT_TEXTS: [&str; 7] =
+    ["product_name", "description", "provider", "model", "inference_type", "feature", "pricing_unit"];
+/// Who used it and where.
+pub(crate) const USER_TEXTS: [&str; 4] = ["billing_account", "usage_account", "region", "principal"];
+/// Of the reservation it only counts whether there is one.
+pub(crate) const REST_FLAGS: [&str; 1] = ["reservation_arn"];
+/// The other amounts.
+pub(crate) const REST_AMOUNTS: [&str; 9] = [
+    "usage_quantity",
+    "net_cost",
+    "plan_cost",
+    "plan_total",
+    "plan_used",
+    "reserved_cost",
+    "unused_upfront",
+    "unused_recurring",
+    "effective_cost",
+];
+
+/// Which columns of a batch have which meanings: places in the batch, best source first.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// The columns to read. Those of CSV stand in the batch in this order, those of Parquet in the file's.
+    pub(crate) wanted: Vec<Wanted>,
+    /// One list of sources a text.
+    pub(crate) texts: Vec<Vec<Source>>,
+    /// One list of sources a text that only has to be there.
+    pub(crate) flags: Vec<Vec<Source>>,
+    /// One list of sources an amount.
+    pub(crate) amounts: Vec<Vec<Source>>,
+    /// The sources of the day.
+    pub(crate) day: Vec<Source>,
+}
+
+/// One source of one meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// The place of the column in the batch.
+    pub(crate) place: usize,
+    /// The key, where the column is a map that is still whole.
+    pub(crate) key: Option<&'static str>,
+}
+
+/// What a layout is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meanings<'a> {
+    pub(crate) texts: &'a [&'static str],
+    pub(crate) flags: &'a [&'static str],
+    pub(crate) amounts: &'a [&'static str],
+    pub(crate) day: bool,
+}
+
+/// How a file's columns arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// One array for each of [`Layout::wanted`], maps taken apart (our CSV reader).
+    Wanted,
+    /// One array for each column of the file that is wanted, in the file's order, maps whole (Parquet).
+    Whole,
+}
+
+impl Layout {
+    pub(crate) fn new(format: ReportFormat, columns: &Columns, arrival: Arrival, of: Meanings<'_>) -> Self {
+        let find = |meaning: &&'static str| sources(format, columns, meaning);
+        let texts: Vec<Vec<Wanted>> = of.texts.iter().map(find).collect();
+        let flags: Vec<Vec<Wanted>> = of.flags.iter().map(find).collect();
+        let amounts: Vec<Vec<Wanted>> = of.amounts.iter().map(find).collect();
+        let day = if of.day { find(&"day") } else { Vec::new() };
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for column in texts.iter().chain(&flags).chain(&amounts).flatten().chain(&day) {
+            if !wanted.contains(column) {
+                wanted.push(column.clone());
+            }
+        }
+        let roots = roots(&wanted);
+        let source = |column: &Wanted| match (arrival, column.what) {
+            (Arrival::Wanted, _) => {
+                wanted.iter().position(|known| known == column).map(|place| Source { place, key: None })
+            }
+            (Arrival::Whole, what) => {
+                let key = if let What::Entry(key) = what { Some(key) } else { None };
+                roots.iter().position(|root| *root == column.found.index).map(|place| Source { place, key })
+            }
+        };
+        let all = |lists: &[Vec<Wanted>]| -> Vec<Vec<Source>> {
+            lists.iter().map(|list| list.iter().filter_map(source).collect()).collect()
+        };
+        let (texts, flags, amounts) = (all(&texts), all(&flags), all(&amounts));
+        let day = day.iter().filter_map(source).collect();
+        Self { wanted, texts, flags, amounts, day }
+    }
+
+    /// The columns of the file to read, in its order.
+    pub(crate) fn roots(&self) -> Vec<usize> {
+        roots(&self.wanted)
+    }
+}
+
+fn roots(wanted: &[Wanted]) -> Vec<usize> {
+    let mut roots: Vec<usize> = wanted.iter().map(|column| column.found.index).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots
+}

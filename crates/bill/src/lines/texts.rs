@@ -1,0 +1,237 @@
+//! Texts as numbers: each text of a bill once, and whole columns as the numbers of their texts.
+//!
+//! A bill says the same few thousand things millions of times, and Parquet writes them as dictionaries. Whoever
+//! groups by the numbers never looks at a text twice.
+
+use std::sync::Arc;
+
+use costlens_domain::bill::Text;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, MapArray, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int32Type};
+use datafusion::arrow::error::ArrowError;
+use hashbrown::HashMap;
+
+use super::Source;
+
+/// The number of a text; 0 is the empty one, which is also what a missing one counts as.
+pub(crate) type Code = u32;
+
+/// A place of a dictionary that no line has pointed to yet.
+const UNSEEN: Code = Code::MAX;
+
+/// Every text once.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    by_text: HashMap<Text, Code>,
+    all: Vec<Text>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        let empty = Text::from("");
+        Self { by_text: HashMap::from_iter([(Arc::clone(&empty), 0)]), all: vec![empty] }
+    }
+}
+
+impl Texts {
+    pub(crate) fn code(&mut self, text: &str) -> Code {
+        if let Some(code) = self.by_text.get(text) {
+            return *code;
+        }
+        self.insert(Text::from(text))
+    }
+
+    /// The number of a text that is shared already.
+    pub(crate) fn code_of_shared(&mut self, text: &Text) -> Code {
+        if let Some(code) = self.by_text.get(text) {
+            return *code;
+        }
+        self.insert(Arc::clone(text))
+    }
+
+    fn insert(&mut self, text: Text) -> Code {
+        // Four thousand million different texts do not fit into memory.
+        let code = Code::try_from(self.all.len()).unwrap_or(UNSEEN);
+        self.all.push(Arc::clone(&text));
+        self.by_text.insert(text, code);
+        code
+    }
+
+    pub(crate) fn text(&self, code: Code) -> Text {
+        usize::try_from(code).ok().and_then(|at| self.all.get(at)).cloned().unwrap_or_else(|| Text::from(""))
+    }
+
+    pub(crate) fn texts<const N: usize>(&self, codes: [Code; N]) -> [Text; N] {
+        codes.map(|code| self.text(code))
+    }
+
+    /// In the order of their numbers.
+    pub(crate) fn all(&self) -> &[Text] {
+        &self.all
+    }
+}
+
+/// Reads columns of texts, and remembers each column's last dictionary.
+#[derive(Debug, Default)]
+pub(crate) struct TextReader {
+    /// By the place of the column in the batch.
+    dictionaries: HashMap<usize, Dictionary>,
+}
+
+/// A dictionary, and the numbers of those of its texts that were needed.
+#[derive(Debug)]
+struct Dictionary {
+    values: ArrayRef,
+    codes: Vec<Code>,
+}
+
+impl TextReader {
+    /// The numbers of the texts that `sources` say, row by row.
+    pub(crate) fn codes(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        sources: &[Source],
+        texts: &mut Texts,
+    ) -> Result<Vec<Code>, ArrowError> {
+        let mut out: Option<Vec<Code>> = None;
+        for source in sources {
+            let Some(column) = columns.get(source.place) else { continue };
+            match &mut out {
+                None => out = Some(self.column(column, *source, texts)?),
+                Some(codes) if codes.contains(&0) => {
+                    let other = self.column(column, *source, texts)?;
+                    for (code, other) in codes.iter_mut().zip(other) {
+                        if *code == 0 {
+                            *code = other;
+                        }
+                    }
+                }
+                Some(_) => break,
+            }
+        }
+        Ok(out.unwrap_or_else(|| vec![0; rows]))
+    }
+
+    fn column(
+        &mut self,
+        column: &ArrayRef,
+        source: Source,
+        texts: &mut Texts,
+    ) -> Result<Vec<Code>, ArrowError> {
+        match (source.key, column.data_type()) {
+            (Some(key), DataType::Map(..)) => entries(column.as_map(), key, texts),
+            (Some(key), _) => json_entries(column, key, texts),
+            (None, DataType::Dictionary(key, value))
+                if **key == DataType::Int32 && **value == DataType::Utf8 =>
+            {
+                Ok(self.dictionary(column, source.place, texts))
+            }
+            (None, DataType::Utf8) => Ok(plain(column.as_string::<i32>(), texts)),
+            (None, _) => {
+                let column = cast(column, &DataType::Utf8)?;
+                Ok(plain(column.as_string::<i32>(), texts))
+            }
+        }
+    }
+
+    fn dictionary(&mut self, column: &ArrayRef, place: usize, texts: &mut Texts) -> Vec<Code> {
+        let column = column.as_dictionary::<Int32Type>();
+        let values = column.values().as_string::<i32>();
+        let fresh = || Dictionary { values: Arc::clone(column.values()), codes: vec![UNSEEN; values.len()] };
+        let known = self.dictionaries.entry(place).or_insert_with(fresh);
+        // The old one is held, so nothing else can have come to stand at its address.
+        if !std::ptr::eq(known.values.as_string::<i32>().value_offsets(), values.value_offsets()) {
+            *known = fresh();
+        }
+        let codes = &mut known.codes;
+        let mut code = |key: i32| {
+            let Some((at, code)) = usize::try_from(key).ok().and_then(|at| Some((at, codes.get_mut(at)?)))
+            else {
+                return 0;
+            };
+            if *code == UNSEEN {
+                *code = if values.is_null(at) { 0 } else { texts.code(values.value(at)) };
+            }
+            *code
+        };
+        let keys = column.keys();
+        if keys.null_count() == 0 {
+            keys.values().iter().map(|key| code(*key)).collect()
+        } else {
+            keys.iter().map(|key| key.map_or(0, &mut code)).collect()
+        }
+    }
+}
+
+fn plain(column: &StringArray, texts: &mut Texts) -> Vec<Code> {
+    column.iter().map(|text| text.map_or(0, |text| texts.code(text))).collect()
+}
+
+/// What the maps hold under a key.
+fn entries(maps: &MapArray, key: &str, texts: &mut Texts) -> Result<Vec<Code>, ArrowError> {
+    let as_text = |array: &ArrayRef| -> Result<ArrayRef, ArrowError> {
+        if *array.data_type() == DataType::Utf8 {
+            Ok(Arc::clone(array))
+        } else {
+            cast(array, &DataType::Utf8)
+        }
+    };
+    let (keys, values) = (as_text(maps.keys())?, as_text(maps.values())?);
+    let (keys, values) = (keys.as_string::<i32>(), values.as_string::<i32>());
+    let mut out = Vec::with_capacity(maps.len());
+    let mut bounds = maps.value_offsets().iter().map(|at| usize::try_from(*at).unwrap_or(0));
+    let mut from = bounds.next().unwrap_or(0);
+    for to in bounds {
+        let found = (from..to).find(|at| keys.value(*at) == key && values.is_valid(*at));
+        out.push(found.map_or(0, |at| texts.code(values.value(at))));
+        from = to;
+    }
+    Ok(out)
+}
+
+/// The same of maps that were written as JSON.
+fn json_entries(column: &ArrayRef, key: &str, texts: &mut Texts) -> Result<Vec<Code>, ArrowError> {
+    let column = cast(column, &DataType::Utf8)?;
+    let maps = crate::csv_table::cells::parse_maps(column.as_string::<i32>());
+    Ok(maps.iter().map(|map| map.get(key).map_or(0, |text| texts.code(text))).collect())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use datafusion::arrow::array::DictionaryArray;
+
+    use super::*;
+
+    fn read(columns: &[ArrayRef], sources: &[usize]) -> Vec<Text> {
+        let mut texts = Texts::default();
+        let sources: Vec<Source> = sources.iter().map(|place| Source { place: *place, key: None }).collect();
+        let rows = columns.first().unwrap().len();
+        let codes = TextReader::default().codes(columns, rows, &sources, &mut texts).unwrap();
+        codes.into_iter().map(|code| texts.text(code)).collect()
+    }
+
+    #[test]
+    fn the_first_source_that_says_something_counts() {
+        let a: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some(""), None]));
+        let b: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), Some("b"), Some("c"), None]));
+        let said: Vec<String> = read(&[a, b], &[0, 1]).iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["a", "b", "c", ""]);
+    }
+
+    #[test]
+    fn a_new_dictionary_in_the_same_place_is_not_taken_for_the_old_one() {
+        let mut texts = Texts::default();
+        let mut reader = TextReader::default();
+        let mut said = Vec::new();
+        for words in [["one", "two"], ["three", "four"]] {
+            let column: DictionaryArray<Int32Type> = words.into_iter().collect();
+            let source = [Source { place: 0, key: None }];
+            let codes = reader.codes(&[Arc::new(column)], 2, &source, &mut texts).unwrap();
+            said.extend(codes.into_iter().map(|code| texts.text(code).to_string()));
+        }
+        assert_eq!(said, ["one", "two", "three", "four"]);
+    }
+}

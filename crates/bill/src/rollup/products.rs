@@ -1,0 +1,168 @@
+//! Products: what the classifier makes of everything that a line says about what it is for.
+
+use std::sync::Arc;
+
+use costlens_domain::bill::Text;
+use costlens_domain::classify::{Classification, LineKey, Verdict, classify, is_usage};
+use hashbrown::HashMap;
+
+use super::FirstKey;
+use super::measures::Rule;
+use crate::lines::PRODUCT_TEXTS;
+use crate::lines::texts::{Code, Texts};
+
+/// The codes of [`PRODUCT_TEXTS`].
+type RestKey = [Code; PRODUCT_TEXTS.len()];
+
+/// What a fact keeps of a product: the numbers of its texts and of its class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Product {
+    pub(super) code: Code,
+    pub(super) name: Code,
+    pub(super) usage_type: Code,
+    pub(super) operation: Code,
+    pub(super) line_type: Code,
+    pub(super) unit: Code,
+    pub(super) entity: Code,
+    pub(super) currency: Code,
+    class: u32,
+}
+
+/// What is to be done with a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// The number of its product; `None` for a line that is no AI after all.
+    pub(super) product: Option<u32>,
+    /// How its amortised cost is found.
+    pub(super) rule: Rule,
+    /// Whether its quantity is use.
+    pub(super) counts_usage: bool,
+}
+
+/// Every product once.
+#[derive(Debug, Default)]
+pub(super) struct Products {
+    looks: HashMap<(u32, RestKey), Look>,
+    by_product: HashMap<Product, u32>,
+    all: Vec<Product>,
+    by_class: HashMap<Arc<Classification>, u32>,
+    classes: Vec<Arc<Classification>>,
+}
+
+impl Products {
+    /// What a line is that says `rest` and, at first look, `first` with this number.
+    pub(super) fn look(&mut self, number: u32, first: FirstKey, rest: RestKey, texts: &mut Texts) -> Look {
+        if let Some(look) = self.looks.get(&(number, rest)) {
+            return *look;
+        }
+        let look = self.classify(first, rest, texts);
+        self.looks.insert((number, rest), look);
+        look
+    }
+
+    fn classify(&mut self, first: FirstKey, rest: RestKey, texts: &Texts) -> Look {
+        let [line_type, currency, entity, code, _, _, _, usage_type, operation] = first;
+        let [name, .., unit] = rest;
+        let [
+            line_item_type,
+            _,
+            billing_entity,
+            product_code,
+            _,
+            product_family,
+            service_category,
+            usage,
+            action,
+        ] = texts.texts(first);
+        let [product_name, description, provider, model, inference_type, feature, pricing_unit] =
+            texts.texts(rest);
+        let class = classify(&LineKey {
+            product_code: &product_code,
+            product_name: &product_name,
+            product_family: &product_family,
+            usage_type: &usage,
+            operation: &action,
+            description: &description,
+            billing_entity: &billing_entity,
+            line_item_type: &line_item_type,
+            provider: &provider,
+            model: &model,
+            inference_type: &inference_type,
+            feature: &feature,
+            pricing_unit: &pricing_unit,
+            service_category: &service_category,
+        });
+        let product = (class.verdict != Verdict::NotAi).then(|| {
+            let class = self.class(Arc::new(class));
+            self.product(Product {
+                code,
+                name,
+                usage_type,
+                operation,
+                line_type,
+                unit,
+                entity,
+                currency,
+                class,
+            })
+        });
+        Look {
+            product,
+            rule: Rule::of(&line_item_type, &product_code, &description),
+            counts_usage: is_usage(&line_item_type),
+        }
+    }
+
+    fn product(&mut self, product: Product) -> u32 {
+        *self.by_product.entry(product).or_insert_with(|| {
+            self.all.push(product);
+            number_of_last(&self.all)
+        })
+    }
+
+    fn class(&mut self, class: Arc<Classification>) -> u32 {
+        *self.by_class.entry(class).or_insert_with_key(|class| {
+            self.classes.push(Arc::clone(class));
+            number_of_last(&self.classes)
+        })
+    }
+
+    /// Takes over another's products; answers their numbers here in the order of their numbers there.
+    pub(super) fn absorb(&mut self, other: &Self, own: impl Fn(Code) -> Code) -> Vec<u32> {
+        let classes: Vec<u32> = other.classes.iter().map(|class| self.class(Arc::clone(class))).collect();
+        let take = |theirs: &Product| {
+            let class = usize::try_from(theirs.class).ok().and_then(|at| classes.get(at)).copied();
+            self.product(Product {
+                code: own(theirs.code),
+                name: own(theirs.name),
+                usage_type: own(theirs.usage_type),
+                operation: own(theirs.operation),
+                line_type: own(theirs.line_type),
+                unit: own(theirs.unit),
+                entity: own(theirs.entity),
+                currency: own(theirs.currency),
+                class: class.unwrap_or(0),
+            })
+        };
+        other.all.iter().map(take).collect()
+    }
+
+    /// In the order of their numbers, with their classes.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Product, &Arc<Classification>)> {
+        self.all.iter().filter_map(|product| {
+            let class = self.classes.get(usize::try_from(product.class).ok()?)?;
+            Some((product, class))
+        })
+    }
+}
+
+fn number_of_last<T>(all: &[T]) -> u32 {
+    u32::try_from(all.len().saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
+impl Product {
+    /// The texts that tell two products of one code, usage type and line type apart, for putting them in order.
+    pub(super) fn order_texts(&self, texts: &Texts) -> [Text; 5] {
+        texts.texts([self.operation, self.name, self.unit, self.entity, self.currency])
+    }
+}

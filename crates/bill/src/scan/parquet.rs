@@ -1,0 +1,159 @@
+//! A Parquet file, row group by row group: a first look at every line, then the rest of those that may be AI.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::parquet::arrow::ProjectionMask;
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    RowSelection,
+};
+
+use crate::BillError;
+use crate::lines::{Arrival, Layout};
+use crate::rollup::{BatchReader, FIRST, Pick, REST, Rollup};
+use crate::source::{Encoding, SourceFile};
+
+/// Lines per batch.
+const BATCH: usize = 16_384;
+
+/// A file that is being read.
+pub(super) struct Open {
+    name: String,
+    file: File,
+    footer: ArrowReaderMetadata,
+    row_groups: usize,
+    size_bytes: u64,
+    first: BatchReader,
+    rest: BatchReader,
+}
+
+impl Open {
+    pub(super) fn new(source: &SourceFile) -> Result<Self, BillError> {
+        let file = File::open(&source.path)
+            .map_err(|error| BillError::Open { path: source.path.clone(), source: error })?;
+        let layout = |of| Layout::new(source.format, &source.columns, Arrival::Whole, of);
+        let Encoding::Parquet { schema, row_groups, .. } = &source.encoding else {
+            return Err(BillError::Engine {
+                message: "a file that is not Parquet was read as such".to_owned(),
+            });
+        };
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(with_dictionaries(schema)));
+        let footer = ArrowReaderMetadata::load(&file, options).map_err(|error| BillError::Corrupt {
+            file: source.name.clone(),
+            place: "in its footer".to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            name: source.name.clone(),
+            file,
+            footer,
+            row_groups: *row_groups,
+            size_bytes: source.size_bytes,
+            first: BatchReader::new(layout(FIRST)),
+            rest: BatchReader::new(layout(REST)),
+        })
+    }
+
+    pub(super) fn bytes_per_group(&self) -> u64 {
+        self.size_bytes / u64::try_from(self.row_groups.max(1)).unwrap_or(1)
+    }
+
+    /// Adds up one row group.
+    pub(super) fn read(&mut self, group: usize, rollup: &mut Rollup) -> Result<(), BillError> {
+        let mut picks: Vec<Pick> = Vec::new();
+        let mut rows = 0;
+        for batch in self.batches(group, &self.first.layout().roots(), None)? {
+            let batch = self.sound(batch, group)?;
+            let from = rows;
+            rows += batch.num_rows();
+            let found = rollup.look(&mut self.first, batch.columns(), batch.num_rows());
+            let found = found.map_err(|failed| failed.at(&self.name, || self.place(group)))?;
+            picks.extend(found.into_iter().map(|pick| pick.moved_by(from)));
+        }
+        if picks.is_empty() {
+            return Ok(());
+        }
+        let selection = RowSelection::from_consecutive_ranges(runs(&picks), rows);
+        let mut left = picks.as_slice();
+        for batch in self.batches(group, &self.rest.layout().roots(), Some(selection))? {
+            let batch = self.sound(batch, group)?;
+            let (now, later) = left.split_at_checked(batch.num_rows()).unwrap_or((left, &[]));
+            left = later;
+            let added = rollup.add(&mut self.rest, batch.columns(), now);
+            added.map_err(|failed| failed.at(&self.name, || self.place(group)))?;
+        }
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(self.corrupt(group, "its columns differ in length".to_owned()))
+        }
+    }
+
+    fn batches(
+        &self,
+        group: usize,
+        roots: &[usize],
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader, BillError> {
+        let corrupt = |error: &dyn std::error::Error| self.corrupt(group, error.to_string());
+        let file = self.file.try_clone().map_err(|error| corrupt(&error))?;
+        let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
+        let mask = ProjectionMask::roots(reader.parquet_schema(), roots.iter().copied());
+        if let Some(selection) = selection {
+            reader = reader.with_row_selection(selection);
+        }
+        // One row group a reader, so that no batch has two dictionaries.
+        reader
+            .with_row_groups(vec![group])
+            .with_projection(mask)
+            .with_batch_size(BATCH)
+            .build()
+            .map_err(|error| corrupt(&error))
+    }
+
+    fn sound<E: ToString>(
+        &self,
+        batch: Result<RecordBatch, E>,
+        group: usize,
+    ) -> Result<RecordBatch, BillError> {
+        batch.map_err(|error| self.corrupt(group, error.to_string()))
+    }
+
+    fn corrupt(&self, group: usize, reason: String) -> BillError {
+        BillError::Corrupt { file: self.name.clone(), place: self.place(group), reason }
+    }
+
+    fn place(&self, group: usize) -> String {
+        format!("in row group {} of {}", group + 1, self.row_groups)
+    }
+}
+
+/// The schema with all texts as dictionaries, as most files have them.
+fn with_dictionaries(schema: &Schema) -> Schema {
+    let text =
+        |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let fields = schema.fields().iter().map(|field| {
+        let is_text = match field.data_type() {
+            DataType::Dictionary(_, value) => text(value),
+            other => text(other),
+        };
+        if is_text {
+            let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+            field.as_ref().clone().with_data_type(dictionary)
+        } else {
+            field.as_ref().clone()
+        }
+    });
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+}
+
+/// The runs of neighbouring rows.
+fn runs(picks: &[Pick]) -> impl Iterator<Item = Range<usize>> {
+    picks
+        .chunk_by(|pick, next| pick.row + 1 == next.row)
+        .filter_map(|run| Some(run.first()?.row..run.last()?.row + 1))
+}
