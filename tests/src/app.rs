@@ -155,16 +155,28 @@ impl TestApp {
     /// Runs one of the binary's commands against this server's ledger; gives what it printed.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> String {
-        let output = Command::new(place::binary())
+        let output = self.run_command(args);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "costlens {args:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Runs one of the binary's commands, which must fail; gives what it said about that.
+    #[must_use]
+    pub fn failing_command(&self, args: &[&str]) -> String {
+        let output = self.run_command(args);
+        assert!(!output.status.success(), "costlens {args:?} succeeded");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn run_command(&self, args: &[&str]) -> std::process::Output {
+        Command::new(place::binary())
             .args(args)
             .env_remove("DATABASE_URL")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .output()
-            .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "costlens {args:?}: {errors}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+            .unwrap()
     }
 
     /// A new tenant's owner, signed in by a link from the command line.

@@ -31,7 +31,7 @@ pub(super) async fn reclaim(shared: &Arc<Shared>, position: Position) {
         .await;
         numbers = removable(&shared.lock(), position);
     }
-    let end = shared.lock().end;
+    let end = shared.lock().written();
     // What stands behind the position is in the log alone, and must be on the disk before its intents go.
     if numbers.is_empty() || (position < end && !synced_through(shared, end).await) {
         return;
@@ -78,14 +78,17 @@ fn carry_forward(shared: &Shared) {
     let oldest = shared.lock().segments.keys().next().copied().unwrap_or_default();
     let calls: Vec<_> = {
         let state = shared.lock();
-        let held = state.open.iter().filter(|(_, call)| call.at.segment == oldest);
+        let held = state
+            .open
+            .iter()
+            .filter(|(_, call)| call.at.segment == oldest && !state.in_flight.contains(&call.at));
         held.map(|(id, call)| (*id, *call)).collect()
     };
     for (id, call) in calls {
         let carried = backlog::read_record(shared, call).and_then(|record| {
             let mut state = shared.lock();
             if state.open.contains_key(&id) && state.has_room(call.bytes) {
-                let at = shared.append(&mut state, &record)?;
+                let at = shared.append_held(&mut state, &record)?;
                 state.pin(id, OpenCall { at, ..call });
             }
             Ok(())

@@ -27,6 +27,13 @@ pub(super) struct Active {
     pub(super) size: u64,
 }
 
+/// A record's place, while it is being written.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) file: Arc<File>,
+    pub(super) at: Position,
+}
+
 /// A segment file, whatever it is used for at present.
 #[derive(Debug)]
 pub(super) struct SegmentInfo {
@@ -54,8 +61,10 @@ pub(super) type Waiter = oneshot::Sender<Result<(), NotSettled>>;
 #[expect(clippy::struct_excessive_bools, reason = "each is a condition of its own that someone waits for")]
 pub(super) struct State {
     pub(super) active: Option<Active>,
-    /// Behind the last record that was written.
+    /// Behind the last record that was written or is being written.
     pub(super) end: Position,
+    /// Where records are being written; no more of them than threads.
+    pub(super) in_flight: Vec<Position>,
     pub(super) spare: VecDeque<Active>,
     pub(super) next_segment: u64,
     pub(super) segments: BTreeMap<u64, SegmentInfo>,
@@ -86,10 +95,27 @@ pub(super) struct State {
 impl State {
     /// Up to where a segment can be read; `None` for a spare one, in which nothing stands yet.
     pub(super) fn readable(&self, number: u64) -> Option<u64> {
-        match &self.active {
-            Some(active) if active.number == number => Some(active.offset),
-            _ => self.segments.get(&number)?.end,
-        }
+        let end = match &self.active {
+            Some(active) if active.number == number => active.offset,
+            _ => self.segments.get(&number)?.end?,
+        };
+        Some(self.in_flight_in(number).fold(end, u64::min))
+    }
+
+    /// Where records are being written in a segment.
+    fn in_flight_in(&self, number: u64) -> impl Iterator<Item = u64> {
+        self.in_flight.iter().filter(move |at| at.segment == number).map(|at| at.offset)
+    }
+
+    /// Whether more may come to be readable in a segment.
+    pub(super) fn may_grow(&self, number: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| active.number == number)
+            || self.in_flight_in(number).next().is_some()
+    }
+
+    /// Before this place everything is written.
+    pub(super) fn written(&self) -> Position {
+        self.in_flight.iter().copied().fold(self.end, Position::min)
     }
 
     /// The next segment with anything to read, after this one.

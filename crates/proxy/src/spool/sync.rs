@@ -61,10 +61,11 @@ pub(super) fn run(shared: &Shared) {
         if std::mem::take(&mut state.dirty) {
             files.extend(state.active.as_ref().map(|active| Arc::clone(&active.file)));
         }
-        let through = state.end;
+        // What is being written at this moment is for the next round, and so is whoever waits for it.
+        let through = state.written();
         let names_changed = std::mem::take(&mut state.names_changed);
         let (broken, stopping) = (state.broken, state.stop);
-        state.sync_now = false;
+        state.sync_now &= !state.in_flight.is_empty();
         drop(state);
 
         let outcome = sync_all(shared.dir(), &files, names_changed, broken);
@@ -83,9 +84,11 @@ pub(super) fn run(shared: &Shared) {
                 state.broken = true;
                 state.names_changed |= names_changed;
                 state.seal();
+                // What was written while the sync ran may be lost with the rest.
+                let to = state.end;
                 shared.synced.send_modify(|synced| {
                     let from = synced.failed.map_or(synced.through, |(from, _)| from.max(synced.through));
-                    synced.failed = Some((from, through));
+                    synced.failed = Some((from, to));
                 });
             }
         }

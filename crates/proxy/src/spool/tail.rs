@@ -65,12 +65,12 @@ impl Tail {
                 }
             }
             let state = shared.lock();
-            let is_active = state.active.as_ref().is_some_and(|active| active.number == batch.end.segment);
+            let may_grow = state.may_grow(batch.end.segment);
             // What was written or sealed since we looked is read before going on.
             let more_here = state.readable(batch.end.segment).is_some_and(|end| end > batch.end.offset);
             match state.following(batch.end.segment) {
                 _ if more_here => {}
-                Some(next) if !is_active => batch.end = Position::start_of(next),
+                Some(next) if !may_grow => batch.end = Position::start_of(next),
                 _ => {
                     batch.caught_up = true;
                     break;

@@ -1,4 +1,7 @@
-//! The writing side: one lock, one position, one write call per record.
+//! The writing side: a place in the log is taken under the lock, and written to without it, by one call per record.
+//!
+//! Nobody waits for another's write. Until a record is written, readers see the log end before its place; a
+//! process that is killed meanwhile leaves zeros there, which no reader takes for damage.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +19,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::backlog::{self, Recovered};
 use super::frame::{Kind, MAX_RECORD};
 use super::segment::{self, Position};
-use super::state::{OpenCall, State};
+use super::state::{OpenCall, Slot, State};
 use super::sync::{self, Synced};
 use super::ticket::{NotSettled, Ticket};
 use super::{SpoolConfig, SpoolCounters, SpoolError, payload};
@@ -156,9 +159,16 @@ impl Shared {
         if state.open.contains_key(&id) {
             return Err(SpoolError::Duplicate);
         }
-        let at = self.append(&mut state, record).map_err(SpoolError::io("write an intent to"))?;
-        state.pin(id, OpenCall { at, bytes, reservation });
-        Ok(reservation)
+        // Pinned before it is written, so that its segment stays.
+        let pin = |state: &mut State, at| state.pin(id, OpenCall { at, bytes, reservation });
+        let (mut state, written) = self.append(state, record, pin);
+        match written {
+            Ok(_) => Ok(reservation),
+            Err(error) => {
+                state.release(id);
+                Err(SpoolError::io("write an intent to")(error))
+            }
+        }
     }
 
     /// Writes a call's end and gives back its reservation.
@@ -168,8 +178,8 @@ impl Shared {
         record: &[u8],
         durability: Durability,
     ) -> Result<(Position, Option<Committed>), SpoolError> {
-        let mut state = self.lock();
-        let at = self.append(&mut state, record).map_err(SpoolError::io("write a completion to"))?;
+        let (mut state, written) = self.append(self.lock(), record, |_, _| ());
+        let at = written.map_err(SpoolError::io("write a completion to"))?;
         state.release(id);
         state.unshipped += 1;
         if state.unshipped_since.is_none() {
@@ -197,20 +207,43 @@ impl Shared {
         Ok((at, waits))
     }
 
-    /// One record at the end of the log. Where the active segment's file fails, the next one is tried once.
-    pub(super) fn append(&self, state: &mut State, record: &[u8]) -> io::Result<Position> {
-        match self.append_once(state, record) {
-            Err(error) => {
-                tracing::error!(error = %error, "a spool segment cannot be written; it is left for the next one");
-                state.seal();
-                self.append_once(state, record)
+    /// One record at the end of the log; `placed` hears its place before it is written. Where the active segment's
+    /// file fails, the next one is tried once.
+    fn append<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        record: &[u8],
+        mut placed: impl FnMut(&mut State, Position),
+    ) -> (MutexGuard<'a, State>, io::Result<Position>) {
+        let mut failed_before = false;
+        loop {
+            let slot = match self.take_slot(&mut state, record.len() as u64) {
+                Ok(slot) => slot,
+                Err(error) => return (state, Err(error)),
+            };
+            placed(&mut state, slot.at);
+            drop(state);
+            let written = slot.file.write_all_at(record, slot.at.offset);
+            state = self.lock();
+            match self.finish_slot(&mut state, &slot, written) {
+                Err(error) if !failed_before => {
+                    tracing::error!(error = %error, "a spool segment cannot be written; it is left for the next one");
+                    failed_before = true;
+                }
+                finished => return (state, finished),
             }
-            written => written,
         }
     }
 
-    fn append_once(&self, state: &mut State, record: &[u8]) -> io::Result<Position> {
-        let bytes = record.len() as u64;
+    /// The same while the lock is held, for what must not change meanwhile.
+    pub(super) fn append_held(&self, state: &mut State, record: &[u8]) -> io::Result<Position> {
+        let slot = self.take_slot(state, record.len() as u64)?;
+        let written = slot.file.write_all_at(record, slot.at.offset);
+        self.finish_slot(state, &slot, written)
+    }
+
+    /// The next place for a record of so many bytes.
+    fn take_slot(&self, state: &mut State, bytes: u64) -> io::Result<Slot> {
         if state.active.as_ref().is_none_or(|active| active.offset + bytes > active.size) {
             state.seal();
             if state.spare.is_empty() {
@@ -226,19 +259,35 @@ impl Shared {
         let Some(active) = state.active.as_mut() else {
             return Err(io::ErrorKind::StorageFull.into());
         };
-        active.file.write_all_at(record, active.offset)?;
         let at = Position { segment: active.number, offset: active.offset };
+        let slot = Slot { file: Arc::clone(&active.file), at };
         active.offset += bytes;
         state.end = Position { segment: active.number, offset: active.offset };
         let past_half = active.offset > active.size / 2;
-        if !state.dirty {
-            state.dirty = true;
-            self.wake.notify_one();
-        }
         if past_half && state.spare.is_empty() {
             state.want_spare = true;
         }
-        Ok(at)
+        state.in_flight.push(at);
+        Ok(slot)
+    }
+
+    /// What was written may be read and must be synced; a file that failed is left.
+    fn finish_slot(&self, state: &mut State, slot: &Slot, written: io::Result<()>) -> io::Result<Position> {
+        state.in_flight.retain(|at| *at != slot.at);
+        let is_active = state.active.as_ref().is_some_and(|active| active.number == slot.at.segment);
+        if written.is_err() {
+            if is_active {
+                state.seal();
+            }
+        } else if is_active {
+            if !std::mem::replace(&mut state.dirty, true) {
+                self.wake.notify_one();
+            }
+        } else {
+            state.unsynced.push(Arc::clone(&slot.file));
+            self.wake.notify_one();
+        }
+        written.map(|()| slot.at)
     }
 
     /// Makes one more segment, without the lock while the file system works. `Ok` says only that the caller
