@@ -118,8 +118,7 @@ async fn serve(
 /// Every path of this process.
 fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route, Failure> {
     let contract = costlens_openapi::document(costlens_openapi::SpecVersion::V3_1)?;
-    Ok(Route::new()
-        .nest("/v1", costlens_proxy::http::routes(proxy))
+    Ok(costlens_proxy::http::add_routes(Route::new(), proxy)
         .nest_no_strip("/api/v1", costlens_api::routes(parts))
         .at("/openapi.json", crate::api_adapters::contract(contract))
         .at("/healthz", crate::api_adapters::alive())

@@ -75,7 +75,7 @@ fn calls(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     for number in first..first + CALLS {
         let fact = fact(at, number);
-        spool.begin(&fact)?.complete(&fact, Durability::Spool)?;
+        spool.begin(&fact)?.complete(fact.clone(), Durability::Spool)?;
     }
     Ok(())
 }

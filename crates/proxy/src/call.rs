@@ -113,7 +113,7 @@ impl Call {
             }
         }
         let id = fact.id;
-        match ticket.complete(&fact, durability) {
+        match ticket.complete(fact, durability) {
             Ok(receipt) => Recorded { receipt: Some(receipt), durability, database_wait },
             Err(error) => {
                 // The intent stands: the row will say `interrupted` rather than be lost.

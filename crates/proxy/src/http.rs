@@ -14,13 +14,13 @@ use crate::refusal::Refusal;
 /// The paths that the proxy serves: the vendors' own, so that an SDK needs only another base URL.
 pub const ROUTES: &[&str] = &["/v1/chat/completions", "/v1/messages"];
 
-/// All routes of the data plane.
+/// Adds all routes of the data plane, [`ROUTES`], whole: a nested route would take each call's path apart twice.
 #[must_use]
-pub fn routes(proxy: &Proxy) -> Route {
+pub fn add_routes(route: Route, proxy: &Proxy) -> Route {
     let carry = |dialect: Dialect| post(Carry { proxy: proxy.clone(), dialect }).into_endpoint();
-    Route::new()
-        .at("/chat/completions", carry(Dialect::OpenAiChat))
-        .at("/messages", carry(Dialect::AnthropicMessages))
+    route
+        .at("/v1/chat/completions", carry(Dialect::OpenAiChat))
+        .at("/v1/messages", carry(Dialect::AnthropicMessages))
 }
 
 /// One of the vendors' endpoints.

@@ -15,6 +15,7 @@ use costlens_domain::ports::Clock;
 use tokio::sync::{Notify, watch};
 
 use super::frame::{self, Kind};
+use super::handoff::Handoff;
 use super::reader::SegmentReader;
 use super::segment::{self, FIRST_RECORD, Position};
 use super::state::{OpenCall, SegmentInfo, State};
@@ -75,7 +76,13 @@ pub(super) fn open(
     };
     let segments =
         found.into_iter().map(|(number, size)| (number, SegmentInfo { size, end: Some(size), open: 0 }));
-    let state = State { next_segment, segments: segments.collect(), allocated, ..State::default() };
+    let state = State {
+        next_segment,
+        segments: segments.collect(),
+        allocated,
+        handoff: Handoff::starting_at(Position::start_of(next_segment)),
+        ..State::default()
+    };
     let shared = Arc::new(Shared {
         config,
         clock,

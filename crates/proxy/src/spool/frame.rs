@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Numbers are little-endian; the checksum covers everything after itself. The magic holds bytes that never
-//! occur in UTF-8, so no payload, whatever a client put into it, can look like the beginning of a record.
+//! occur in UTF-8, so no text, whatever a client put into it, can look like the beginning of a record.
 
 use uuid::Uuid;
 

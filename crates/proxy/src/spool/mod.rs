@@ -17,9 +17,11 @@ use std::time::Duration;
 
 mod backlog;
 mod checkpoint;
+mod compact;
 mod counters;
 mod file_work;
 mod frame;
+mod handoff;
 mod payload;
 mod reader;
 mod reclaim;
@@ -37,6 +39,7 @@ mod tests;
 
 pub use backlog::Recovered;
 pub use counters::SpoolCounters;
+pub use payload::UnreadablePayload;
 pub use shipper::{Drained, FactSink, Shipper, ShipperConfig, SinkError};
 pub use ticket::{NotSettled, Receipt, Ticket};
 pub use writer::Spool;
@@ -102,9 +105,12 @@ pub enum SpoolError {
     /// The completion carries another id than its intent.
     #[error("the completion is for another call than the ticket")]
     WrongCall,
-    /// The fact cannot be written as JSON.
+    /// The fact cannot be written as MessagePack.
     #[error("the fact cannot be encoded")]
-    Encode(#[source] serde_json::Error),
+    Encode(#[source] rmp_serde::encode::Error),
+    /// The fact that was written at the call's beginning cannot be read.
+    #[error("the call's intent cannot be read")]
+    Intent(#[source] UnreadablePayload),
     /// The last sync to disk failed; nothing new is taken until one succeeds.
     #[error("the spool's disk does not sync")]
     Unsynced,

@@ -18,7 +18,7 @@ struct Line<'a> {
     rejected_at: DateTime<Utc>,
     id: String,
     reason: &'a str,
-    /// The record's payload as it stood in the spool.
+    /// The row as JSON, or what stood in its place in the spool, with escapes for what is no ASCII.
     payload: &'a str,
 }
 
@@ -30,7 +30,10 @@ pub(super) fn set_aside(
     reason: &str,
     payload: &[u8],
 ) -> io::Result<()> {
-    let payload = String::from_utf8_lossy(payload);
+    let payload = match std::str::from_utf8(payload) {
+        Ok(text) => text.to_owned(),
+        Err(_) => payload.escape_ascii().to_string(),
+    };
     let mut line =
         serde_json::to_vec(&Line { rejected_at: at, id: id.to_owned(), reason, payload: &payload })?;
     line.push(b'\n');

@@ -149,7 +149,10 @@ impl Worker {
         loop {
             let rows = self.config.batch_rows;
             self.shared.lock().ship_now = false;
-            let batch = file_work::persist(&self.shared, move |shared| tail.read(shared, rows)).await;
+            let batch = match tail.take(&self.shared, rows) {
+                Some(batch) => batch,
+                None => file_work::persist(&self.shared, move |shared| tail.read(shared, rows)).await,
+            };
             let (empty, caught_up) = (batch.rows() == 0, batch.caught_up);
             tail.position = batch.end;
             self.ship(batch).await;

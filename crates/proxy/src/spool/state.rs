@@ -15,6 +15,7 @@ use costlens_domain::RequestId;
 use tokio::sync::oneshot;
 
 use super::frame::MAX_RECORD;
+use super::handoff::Handoff;
 use super::segment::{FIRST_RECORD, Position};
 use super::ticket::NotSettled;
 
@@ -90,6 +91,7 @@ pub(super) struct State {
     /// Someone waits for the ledger: ship without lingering.
     pub(super) ship_now: bool,
     pub(super) waiters: HashMap<Position, Waiter>,
+    pub(super) handoff: Handoff,
 }
 
 impl State {

@@ -52,7 +52,21 @@ impl Batch {
 }
 
 impl Tail {
-    /// At most so many rows from the position on. Blocks on the file system.
+    /// At most so many rows from the position on, if they are in memory still.
+    pub(super) fn take(&self, shared: &Shared, rows: usize) -> Option<Batch> {
+        let mut state = shared.lock();
+        let written = state.written();
+        let (calls, end) = state.handoff.take(self.position, written, rows)?;
+        let mut batch = Batch { end, caught_up: end == written, ..Batch::default() };
+        drop(state);
+        for call in calls {
+            batch.facts.push(call.fact);
+            batch.places.push(call.at);
+        }
+        Some(batch)
+    }
+
+    /// The same from the log. Blocks on the file system.
     pub(super) fn read(&self, shared: &Shared, rows: usize) -> io::Result<Batch> {
         let mut batch = Batch { end: self.position, ..Batch::default() };
         let mut bytes = 0;

@@ -50,17 +50,18 @@ impl Ticket {
     /// survives more. Where the fact outgrew its reservation and there is no other room, its texts are
     /// shortened; what the call used and cost never is. On an error the call stays open on the disk and is
     /// shipped as interrupted after the next start.
-    pub fn complete(mut self, fact: &RequestFact, durability: Durability) -> Result<Receipt, SpoolError> {
+    pub fn complete(mut self, fact: RequestFact, durability: Durability) -> Result<Receipt, SpoolError> {
         let mut record = Vec::with_capacity(self.fallback.len() + 256);
         // Where this fails, the call still ends, by the drop, as interrupted.
-        self.encode(&mut record, fact)?;
+        let fact = self.encode(&mut record, &fact)?.unwrap_or(fact);
         self.open = false;
         let shared = &self.handle.shared;
-        let (at, committed) = shared.write_completion(self.id, &record, durability)?;
+        let (at, committed) = shared.write_completion(self.id, &record, Some(fact), durability)?;
         Ok(Receipt { handle: Arc::clone(&self.handle), at, durability, committed })
     }
 
-    fn encode(&self, record: &mut Vec<u8>, fact: &RequestFact) -> Result<(), SpoolError> {
+    /// Gives the fact that was encoded where it had to be shortened.
+    fn encode(&self, record: &mut Vec<u8>, fact: &RequestFact) -> Result<Option<RequestFact>, SpoolError> {
         if fact.id != self.id {
             return Err(SpoolError::WrongCall);
         }
@@ -68,13 +69,14 @@ impl Ticket {
         let bytes = record.len() as u64;
         if bytes > self.reservation && !self.handle.shared.lock().extend_reservation(self.id, bytes) {
             let intent = payload::decode(self.id, self.fallback.get(HEADER..).unwrap_or_default());
-            let intent = intent.map_err(SpoolError::Encode)?;
-            payload::encode(record, Kind::Completion, &payload::shorten(fact, &intent))?;
+            let short = payload::shorten(fact, &intent.map_err(SpoolError::Intent)?);
+            payload::encode(record, Kind::Completion, &short)?;
             if record.len() as u64 > MAX_RECORD {
                 return Err(SpoolError::TooLarge { bytes: record.len() });
             }
+            return Ok(Some(short));
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -86,7 +88,8 @@ impl Drop for Ticket {
         frame::turn_into_completion(&mut self.fallback);
         let shared = &self.handle.shared;
         shared.totals.interrupted.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = shared.write_completion(self.id, &self.fallback, Durability::Spool) {
+        let fact = payload::decode(self.id, self.fallback.get(HEADER..).unwrap_or_default()).ok();
+        if let Err(error) = shared.write_completion(self.id, &self.fallback, fact, Durability::Spool) {
             tracing::error!(request.id = %self.id, error = %error, "an interrupted call stays open in the spool");
         }
     }

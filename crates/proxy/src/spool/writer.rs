@@ -18,6 +18,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::backlog::{self, Recovered};
 use super::frame::{Kind, MAX_RECORD};
+use super::handoff::Handed;
 use super::segment::{self, Position};
 use super::state::{OpenCall, Slot, State};
 use super::sync::{self, Synced};
@@ -171,16 +172,21 @@ impl Shared {
         }
     }
 
-    /// Writes a call's end and gives back its reservation.
+    /// Writes a call's end and gives back its reservation. `fact` is what the record says.
     pub(super) fn write_completion(
         &self,
         id: RequestId,
         record: &[u8],
+        fact: Option<RequestFact>,
         durability: Durability,
     ) -> Result<(Position, Option<Committed>), SpoolError> {
         let (mut state, written) = self.append(self.lock(), record, |_, _| ());
         let at = written.map_err(SpoolError::io("write a completion to"))?;
         state.release(id);
+        if let Some(fact) = fact {
+            let end = Position { offset: at.offset + record.len() as u64, ..at };
+            state.handoff.put(Handed { at, end, fact });
+        }
         state.unshipped += 1;
         if state.unshipped_since.is_none() {
             state.unshipped_since = Some(self.clock.now());

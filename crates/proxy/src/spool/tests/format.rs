@@ -62,10 +62,10 @@ fn a_cost_of_nothing_is_not_an_unknown_cost() {
     assert_eq!(payload::decode(unknown.id, &payload_of(&unknown)).unwrap().cost, None);
 }
 
-/// A record as it was written when the format was made. It must stay readable for as long as an update may find
-/// one; change the program, never this text.
+/// A record as the first programs wrote it. It must stay readable for as long as an update may find one; change the
+/// program, never this text.
 #[test]
-fn what_the_first_version_wrote_is_read() {
+fn what_was_written_as_json_is_read() {
     let written = r#"{"t":"019aa990567b70010101010101010101","k":"019aa990567b70020202020202020202","at":1763800000123000000,"d":42,"p":"openai","e":"/v1/chat/completions","m":"gpt-4o-mini","s":true,"h":200,"o":"completed","ui":3,"uo":21,"b":"exact","$":"0.00000015","ci":"caller-3","ri":"req_0123456789"}"#;
     let fact = payload::decode(intent(3).id, written.as_bytes()).unwrap();
     let ids = (fact.tenant_id, fact.api_key_id);

@@ -80,7 +80,7 @@ fn live(work: &Path, round: u64) {
                     open.push_back((number, ticket));
                     if open.len() > 5 {
                         let (number, ticket) = open.pop_front().unwrap();
-                        ticket.complete(&completed(number), Durability::Spool).unwrap();
+                        ticket.complete(completed(number), Durability::Spool).unwrap();
                         say(format!("\nended {number}\n"));
                     }
                     // Slow enough for the shipper to keep up, so that kills meet it at work too.

@@ -69,7 +69,7 @@ fn intent(number: u64) -> RequestFact {
 }
 
 /// How the call really ended; its tokens follow from its number.
-fn completed(number: u64) -> RequestFact {
+pub(super) fn completed(number: u64) -> RequestFact {
     RequestFact {
         duration_ms: 42,
         status: Some(200),

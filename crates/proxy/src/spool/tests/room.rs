@@ -63,7 +63,7 @@ fn whatever_the_sizes_no_completion_needs_more_than_the_limit() {
         let (spool, _recovered) = open(config);
         let of = |number| RequestFact { caller_request_id: Some("c".repeat(caller_bytes)), ..intent(number) };
         for (ticket, number) in fill_with(&spool, (1..100_000).map(of)).into_iter().zip(1..) {
-            ticket.complete(&longest_end_of(&of(number)), Durability::Spool).unwrap();
+            ticket.complete(longest_end_of(&of(number)), Durability::Spool).unwrap();
         }
         let counters = spool.counters();
         assert!(
@@ -83,7 +83,7 @@ async fn a_full_spool_refuses_calls_and_loses_no_completion() {
     assert_eq!(spool.counters().refused, 1);
     assert!(spool.counters().nearly_full);
     for (number, ticket) in calls {
-        ticket.complete(&longest(number), Durability::Spool).unwrap();
+        ticket.complete(longest(number), Durability::Spool).unwrap();
     }
     let counters = spool.counters();
     assert_eq!((counters.open_calls, counters.reserved_bytes, counters.unshipped), (0, 0, count));
@@ -108,7 +108,7 @@ async fn a_full_spool_takes_calls_again_once_rows_were_shipped() {
         let calls = fill(&spool, next);
         next += calls.len() as u64;
         for (number, ticket) in calls {
-            ticket.complete(&completed(number), Durability::Spool).unwrap();
+            ticket.complete(completed(number), Durability::Spool).unwrap();
         }
         let mut waits = 0..500;
         let again = loop {
@@ -118,7 +118,7 @@ async fn a_full_spool_takes_calls_again_once_rows_were_shipped() {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
-        again.complete(&completed(next), Durability::Spool).unwrap();
+        again.complete(completed(next), Durability::Spool).unwrap();
         next += 1;
         while spool.counters().unshipped > 0 {
             assert!(waits.next().is_some(), "nothing was shipped");
@@ -138,7 +138,7 @@ async fn a_completion_that_outgrew_everything_keeps_its_figures() {
     fact.error_code = Some("\u{1}".repeat(5_000));
     fact.price.note = Some("long".repeat(3_000));
     fact.usage.output = Tokens(u64::MAX);
-    ticket.complete(&fact, Durability::Spool).unwrap();
+    ticket.complete(fact.clone(), Durability::Spool).unwrap();
     drop((calls, spool));
     let (rows, _) = replay(tight(dir.path())).await;
     let row = rows.iter().find(|row| row.id == fact.id).unwrap();
@@ -152,7 +152,7 @@ async fn a_long_completion_is_kept_whole_where_there_is_room() {
     let mut fact = completed(1);
     fact.price.note = Some("long".repeat(1_000));
     let ticket = spool.begin(&intent(1)).unwrap();
-    ticket.complete(&fact, Durability::Spool).unwrap();
+    ticket.complete(fact.clone(), Durability::Spool).unwrap();
     assert_eq!(spool.counters().reserved_bytes, 0);
     drop(spool);
     assert_eq!(replay(small(dir.path())).await.0, [fact]);
@@ -169,7 +169,7 @@ fn threads_that_fill_the_spool_together_all_find_room_to_end() {
                 let calls = fill(spool, filler * 1_000_000);
                 let count = calls.len();
                 for (number, ticket) in calls {
-                    ticket.complete(&longest(number), Durability::Spool).unwrap();
+                    ticket.complete(longest(number), Durability::Spool).unwrap();
                 }
                 count
             })
@@ -189,7 +189,7 @@ fn what_is_too_large_or_twice_or_mistaken_is_refused() {
     assert!(matches!(spool.begin(&huge), Err(SpoolError::TooLarge { .. })));
     let ticket = spool.begin(&intent(1)).unwrap();
     assert!(matches!(spool.begin(&intent(1)), Err(SpoolError::Duplicate)));
-    assert!(matches!(ticket.complete(&completed(2), Durability::Spool), Err(SpoolError::WrongCall)));
+    assert!(matches!(ticket.complete(completed(2), Durability::Spool), Err(SpoolError::WrongCall)));
     assert_eq!(spool.counters().open_calls, 0, "the mistaken call ended as interrupted");
     let senseless = SpoolConfig { segment_bytes: 1000, ..small(dir.path()) };
     assert!(matches!(Spool::open(senseless, Arc::new(StandingClock)), Err(SpoolError::Limits { .. })));
@@ -238,7 +238,7 @@ async fn a_full_disk_refuses_calls_and_loses_no_completion() {
     let hog = std::fs::write(disk.0.path().join("hog"), vec![1; 1 << 20]);
     assert!(hog.is_err(), "the disk was not full");
     for (number, ticket) in calls {
-        ticket.complete(&longest(number), Durability::Spool).unwrap();
+        ticket.complete(longest(number), Durability::Spool).unwrap();
     }
     let ledger = Arc::new(Ledger::default());
     drop((spool, recovered));

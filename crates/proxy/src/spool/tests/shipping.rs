@@ -20,7 +20,7 @@ async fn until(what: impl Fn() -> bool) {
 }
 
 fn call(spool: &Spool, number: u64) {
-    spool.begin(&intent(number)).unwrap().complete(&completed(number), Durability::Spool).unwrap();
+    spool.begin(&intent(number)).unwrap().complete(completed(number), Durability::Spool).unwrap();
 }
 
 #[tokio::test]
@@ -71,10 +71,10 @@ async fn poison_is_set_aside_and_holds_up_nobody() {
         call(&spool, number);
     }
     let shipper = spool.start_shipper(recovered, ledger.clone(), quick());
-    let waits = spool.begin(&intent(101)).unwrap().complete(&completed(101), Durability::Database).unwrap();
+    let waits = spool.begin(&intent(101)).unwrap().complete(completed(101), Durability::Database).unwrap();
     assert_eq!(waits.settled(Duration::from_secs(10)).await, Ok(()));
     *ledger.refused.lock().unwrap() = vec![intent(102).id];
-    let waits = spool.begin(&intent(102)).unwrap().complete(&completed(102), Durability::Database).unwrap();
+    let waits = spool.begin(&intent(102)).unwrap().complete(completed(102), Durability::Database).unwrap();
     assert_eq!(waits.settled(Duration::from_secs(10)).await, Err(NotSettled::Rejected));
     assert_eq!(shipper.close(Duration::from_secs(5)).await.left, 0);
 
@@ -124,7 +124,7 @@ async fn each_durability_waits_for_what_it_names() {
     let ledger = Arc::new(Ledger::default());
     let (spool, recovered) = open(small(dir.path()));
     let complete = |number, durability| {
-        spool.begin(&intent(number)).unwrap().complete(&completed(number), durability).unwrap()
+        spool.begin(&intent(number)).unwrap().complete(completed(number), durability).unwrap()
     };
     let nothing = Duration::from_secs(5);
     assert_eq!(complete(1, Durability::Spool).settled(Duration::ZERO).await, Ok(()));
@@ -225,7 +225,7 @@ async fn a_call_that_lasts_for_hours_does_not_hold_back_the_rest() {
     until(|| spool.counters().unshipped == 0).await;
     call(&spool, 2001);
     until(|| spool.counters().segments <= 5).await;
-    long.complete(&completed(1), Durability::Spool).unwrap();
+    long.complete(completed(1), Durability::Spool).unwrap();
     assert_eq!(shipper.close(Duration::from_secs(5)).await.left, 0);
     // The other one is killed with its process, and still known.
     let left = dir.path().join("left");
