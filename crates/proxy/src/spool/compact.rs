@@ -104,7 +104,11 @@ pub(super) mod date {
         }
     }
 
-    #[expect(clippy::ref_option, reason = "serde hands the field over so")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands the field over so"
+    )]
     pub(in super::super) fn serialize<S: Serializer>(
         date: &Option<NaiveDate>,
         to: S,
