@@ -1,0 +1,221 @@
+-- Jobs, the sessions of those who work on them, and schedules. Every time below is the database's own
+-- (clock_timestamp), because leases and backoff compare moments of different machines.
+CREATE SCHEMA queue;
+
+-- One per running worker. Its holder keeps the advisory lock `lock_key` on a connection of its own: a free lock
+-- means that the holder has died, within a moment of its death.
+CREATE TABLE queue.session (
+    id            uuid PRIMARY KEY,
+    queue         text NOT NULL,
+    worker        text NOT NULL,
+    lock_key      bigint NOT NULL,
+    grace         interval NOT NULL,
+    silence       interval NOT NULL,
+    started_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_seen     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    suspect_since timestamptz
+);
+
+CREATE TABLE queue.job (
+    id               uuid PRIMARY KEY,
+    queue            text NOT NULL,
+    tenant           uuid,
+    -- Whom a claim takes turns between: jobs of nobody share one lane.
+    lane             uuid NOT NULL GENERATED ALWAYS AS
+                         (coalesce(tenant, '00000000-0000-0000-0000-000000000000'::uuid)) STORED,
+    args             jsonb NOT NULL,
+    metadata         jsonb NOT NULL DEFAULT '{}',
+    status           text NOT NULL DEFAULT 'pending'
+                         CHECK (status IN ('pending', 'running', 'done', 'dead', 'cancelled')),
+    attempts         int NOT NULL DEFAULT 0,
+    max_attempts     int NOT NULL CHECK (max_attempts > 0),
+    run_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    priority         int NOT NULL DEFAULT 0,
+    key              text,
+    expires_at       timestamptz,
+    error            text,
+    error_class      text CHECK (error_class IN ('transient', 'throttled', 'customer_action', 'bug', 'expired')),
+    error_code       text,
+    -- What became of each attempt that did not succeed: the first and the latest.
+    story            jsonb NOT NULL DEFAULT '[]',
+    progress         jsonb,
+    cancel_requested boolean NOT NULL DEFAULT false,
+    -- The signal that a parked run waits for, and how many signals it was ever sent.
+    waits_for        text,
+    signals          int NOT NULL DEFAULT 0,
+    -- Who runs it, and the how-manieth claim that is: together the fence of every outcome.
+    session          uuid,
+    epoch            bigint NOT NULL DEFAULT 0,
+    trace            text,
+    parent           uuid,
+    run              uuid,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at       timestamptz,
+    done_at          timestamptz,
+    CHECK ((status = 'running') = (session IS NOT NULL))
+) WITH (fillfactor = 80);
+
+CREATE UNIQUE INDEX job_key ON queue.job (queue, key) WHERE key IS NOT NULL;
+CREATE INDEX job_claim ON queue.job (queue, lane, priority DESC, run_at, id) WHERE status = 'pending';
+CREATE INDEX job_due ON queue.job (queue, run_at) WHERE status = 'pending';
+CREATE INDEX job_running ON queue.job (queue, lane) WHERE status = 'running';
+CREATE INDEX job_session ON queue.job (session) WHERE status = 'running';
+CREATE INDEX job_finished ON queue.job (status, done_at) WHERE status IN ('done', 'dead', 'cancelled');
+CREATE INDEX job_tenant ON queue.job (tenant, id) WHERE tenant IS NOT NULL;
+CREATE INDEX job_run ON queue.job (run) WHERE run IS NOT NULL;
+
+-- One notification per statement and queue, with the queue's name only.
+CREATE FUNCTION queue.say_added() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('queue_wake', added.queue)
+       FROM (SELECT DISTINCT new_jobs.queue FROM new_jobs WHERE new_jobs.status = 'pending') AS added;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER job_added AFTER INSERT ON queue.job
+    REFERENCING NEW TABLE AS new_jobs FOR EACH STATEMENT EXECUTE FUNCTION queue.say_added();
+
+-- Appends to a story of at most twenty entries. The first one is kept: it is often the one that tells.
+CREATE FUNCTION queue.told(story jsonb, entry jsonb) RETURNS jsonb IMMUTABLE LANGUAGE sql AS $$
+    SELECT CASE
+        WHEN entry IS NULL THEN story
+        WHEN jsonb_array_length(story) >= 20 THEN (story - 1) || jsonb_build_array(entry)
+        ELSE story || jsonb_build_array(entry)
+    END
+$$;
+
+-- The state as people are shown it.
+CREATE FUNCTION queue.state_of(status text, waits_for text, run_at timestamptz, attempts int)
+RETURNS text STABLE LANGUAGE sql AS $$
+    SELECT CASE
+        WHEN status <> 'pending' THEN status
+        WHEN waits_for IS NOT NULL THEN 'waiting'
+        WHEN run_at <= clock_timestamp() THEN 'ready'
+        WHEN attempts > 0 THEN 'retrying'
+        ELSE 'scheduled'
+    END
+$$;
+
+-- Gives up to `p_limit` due jobs of a queue to a session: priorities first, then tenants in turn (who runs least
+-- comes first), none above `p_cap` running. One claimer of a queue at a time, so that the cap holds; each step sees
+-- what the one before it committed. Raises `no_session` where the session has been given up meanwhile.
+CREATE FUNCTION queue.claim(p_queue text, p_session uuid, p_limit int, p_cap int)
+RETURNS SETOF queue.job LANGUAGE plpgsql AS $$
+DECLARE
+    p_now timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('queue.claim/' || p_queue, 0));
+    PERFORM FROM queue.session AS s WHERE s.id = p_session FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no_session' USING ERRCODE = 'QU001';
+    END IF;
+    p_now := clock_timestamp();
+    RETURN QUERY
+    WITH RECURSIVE lanes (lane) AS (
+        (SELECT j.lane FROM queue.job AS j
+          WHERE j.queue = p_queue AND j.status = 'pending' ORDER BY j.lane LIMIT 1)
+        UNION ALL
+        SELECT (SELECT j.lane FROM queue.job AS j
+                 WHERE j.queue = p_queue AND j.status = 'pending' AND j.lane > lanes.lane
+                 ORDER BY j.lane LIMIT 1)
+          FROM lanes WHERE lanes.lane IS NOT NULL
+    ), running AS (
+        SELECT j.lane, count(*)::int AS n FROM queue.job AS j
+         WHERE j.queue = p_queue AND j.status = 'running' GROUP BY j.lane
+    ), due AS (
+        SELECT j.id, j.priority, j.run_at,
+               coalesce(running.n, 0) + row_number() OVER (
+                   PARTITION BY lanes.lane, j.priority ORDER BY j.run_at, j.id) AS turn
+          FROM lanes
+          LEFT JOIN running ON running.lane = lanes.lane
+         CROSS JOIN LATERAL (
+               SELECT d.id, d.priority, d.run_at FROM queue.job AS d
+                WHERE d.queue = p_queue AND d.status = 'pending' AND d.lane = lanes.lane AND d.run_at <= p_now
+                ORDER BY d.priority DESC, d.run_at, d.id
+                LIMIT greatest(0, least(p_limit, p_cap - coalesce(running.n, 0)))) AS j
+         WHERE lanes.lane IS NOT NULL
+    ), picked AS (
+        SELECT j.id FROM due JOIN queue.job AS j ON j.id = due.id
+         WHERE j.status = 'pending'
+         ORDER BY due.priority DESC, due.turn, due.run_at, due.id
+         LIMIT p_limit FOR NO KEY UPDATE OF j SKIP LOCKED
+    )
+    UPDATE queue.job AS j
+       SET status = 'running', attempts = j.attempts + 1, epoch = j.epoch + 1, session = p_session,
+           started_at = clock_timestamp(), waits_for = NULL
+      FROM picked WHERE j.id = picked.id
+    RETURNING j.*;
+END $$;
+
+-- Marks sessions whose lock is free, clears those whose lock is held again, and, where `p_take` says so, takes the
+-- jobs of the dead ones back: suspect for longer than their grace, or silent for longer than they promised to be.
+-- A crash counts as an attempt, so that a job that kills its worker does not do so for ever.
+CREATE FUNCTION queue.take_back(p_take boolean) RETURNS TABLE (worker text, jobs bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    dead record;
+    taken bigint;
+BEGIN
+    UPDATE queue.session AS s
+       SET suspect_since = CASE WHEN seen.held THEN NULL ELSE clock_timestamp() END
+      FROM (SELECT o.id, EXISTS (
+                SELECT FROM pg_locks AS l
+                 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                   AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                   AND l.classid = ((o.lock_key >> 32) & 4294967295)::oid
+                   AND l.objid = (o.lock_key & 4294967295)::oid) AS held
+              FROM queue.session AS o) AS seen
+     WHERE seen.id = s.id AND seen.held <> (s.suspect_since IS NULL);
+    IF NOT p_take THEN
+        RETURN;
+    END IF;
+    FOR dead IN
+        SELECT s.id, s.worker FROM queue.session AS s
+         WHERE s.suspect_since < clock_timestamp() - s.grace OR s.last_seen < clock_timestamp() - s.silence
+           FOR UPDATE SKIP LOCKED
+    LOOP
+        taken := queue.give_back(dead.id, dead.worker);
+        DELETE FROM queue.session AS s WHERE s.id = dead.id;
+        worker := dead.worker;
+        jobs := taken;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- Takes a dead session's jobs back.
+CREATE FUNCTION queue.give_back(p_session uuid, p_worker text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    taken bigint;
+BEGIN
+    UPDATE queue.job AS j
+       SET status = CASE WHEN j.cancel_requested THEN 'cancelled'
+                         WHEN j.attempts >= j.max_attempts THEN 'dead' ELSE 'pending' END,
+           done_at = CASE WHEN j.cancel_requested OR j.attempts >= j.max_attempts THEN clock_timestamp() END,
+           -- At once the first time; a job that keeps killing its workers waits longer each time.
+           run_at = clock_timestamp() + least(j.attempts * j.attempts - 1, 3600) * interval '1 second',
+           session = NULL,
+           epoch = j.epoch + 1,
+           error = 'the worker died while it ran the job',
+           error_class = CASE WHEN j.attempts >= j.max_attempts THEN 'bug' ELSE 'transient' END,
+           error_code = 'worker_died',
+           story = queue.told(j.story, jsonb_build_object(
+               'attempt', j.attempts, 'at', clock_timestamp(), 'worker', p_worker, 'class', 'transient',
+               'code', 'worker_died', 'error', 'the worker died while it ran the job'))
+     WHERE j.session = p_session AND j.status = 'running';
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    IF taken > 0 THEN
+        PERFORM pg_notify('queue_wake', s.queue) FROM queue.session AS s WHERE s.id = p_session;
+    END IF;
+    RETURN taken;
+END $$;
+
+CREATE TABLE queue.schedule (
+    name        text PRIMARY KEY,
+    queue       text NOT NULL,
+    cron        text NOT NULL,
+    tz          text NOT NULL,
+    args        jsonb NOT NULL,
+    tenant      uuid,
+    catch_up    text NOT NULL,
+    paused      boolean NOT NULL DEFAULT false,
+    last_tick   timestamptz NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);

@@ -1,0 +1,69 @@
+//! What can go wrong between the caller and the queue's tables.
+
+/// Why an operation on the queue failed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The database refused a statement, or went away while it ran.
+    #[error("the queue's database answered with an error")]
+    Database(#[from] diesel::result::Error),
+    /// There was no connection to be had in time.
+    #[error("the queue's database cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A payload, a result or an input is not what its type says.
+    #[error("a payload does not have the shape of its type")]
+    Payload(#[from] serde_json::Error),
+    /// The job was given to another worker meanwhile: whatever was done under this lease does not count.
+    #[error("the lease on the job is lost")]
+    LeaseLost,
+    /// The worker was told to stop, and the job goes back to the queue.
+    #[error("the worker has stopped")]
+    Stopped,
+    /// A handler asked for a [`crate::JobContext`] that is not run by a [`crate::Backend`].
+    #[error("the task does not come from this queue")]
+    NoContext,
+    /// A cron expression or a time zone that cannot be read.
+    #[error("the schedule {name} cannot be read: {reason}")]
+    Schedule {
+        /// The schedule's name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl QueueError {
+    /// Whether the database itself refused, so that the same statement will be refused again.
+    pub(crate) fn is_refusal(error: &diesel::result::Error) -> bool {
+        use diesel::result::DatabaseErrorKind as Kind;
+        use diesel::result::Error;
+        match error {
+            Error::DatabaseError(kind, info) => match kind {
+                Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure => false,
+                Kind::Unknown => {
+                    // What a server says that is shutting down, starting up, short of room, or chose a victim.
+                    let message = info.message();
+                    let passing = [
+                        "terminating connection",
+                        "the database system is",
+                        "deadlock detected",
+                        "too many clients",
+                        "connection closed",
+                        "canceling statement",
+                        "could not connect",
+                        "disk full",
+                        "No space left",
+                        "read-only transaction",
+                        "Connection reset",
+                        "Broken pipe",
+                        "unexpected message",
+                        "error communicating with the server",
+                    ];
+                    !passing.iter().any(|text| message.contains(text))
+                }
+                _ => true,
+            },
+            Error::SerializationError(_) | Error::QueryBuilderError(_) => true,
+            _ => false,
+        }
+    }
+}

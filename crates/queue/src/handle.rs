@@ -1,0 +1,146 @@
+//! The queue's own way to PostgreSQL: a pool for claims, outcomes and pushes, and single connections for leases.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::ConnectionResult;
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Backend, Job, QueueError, Settings};
+
+/// How a connection is made, where the URL alone does not say it (TLS, tokens that expire).
+pub type Connect = Arc<dyn Fn(String) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> + Send + Sync>;
+
+/// How the queue reaches PostgreSQL. Leases and LISTEN belong to a session, so a pooler in between must pool
+/// sessions, not transactions.
+#[derive(Clone)]
+pub struct QueueConfig {
+    /// The URL of a role that may work, see [`crate::grants`].
+    pub url: String,
+    /// The most pooled connections. Each worker has one more of its own, for its lease.
+    pub connections: usize,
+    /// How long to wait for a connection.
+    pub acquire_timeout: Duration,
+    /// How a connection is made; `None` is by the URL alone.
+    pub connect: Option<Connect>,
+}
+
+impl QueueConfig {
+    /// Four pooled connections, five seconds' wait.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), connections: 4, acquire_timeout: Duration::from_secs(5), connect: None }
+    }
+}
+
+impl fmt::Debug for QueueConfig {
+    /// Leaves the URL out: it holds a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueConfig").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+/// The queue's tables in one database. Cheap to clone; clones share their pool.
+#[derive(Clone)]
+pub struct Queue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool<AsyncPgConnection>,
+    url: String,
+    connect: Connect,
+    acquire_timeout: Duration,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+/// A pooled connection.
+pub struct Conn(Object<AsyncPgConnection>);
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn").finish_non_exhaustive()
+    }
+}
+
+impl Deref for Conn {
+    type Target = AsyncPgConnection;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Conn {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl Queue {
+    /// The queue behind a URL. Connections are made when first wanted, so this succeeds while PostgreSQL is down.
+    pub fn new(config: &QueueConfig) -> Result<Self, QueueError> {
+        let connect: Connect = config.connect.clone().unwrap_or_else(|| {
+            Arc::new(|url| async move { AsyncPgConnection::establish(&url).await }.boxed())
+        });
+        let mut manager = ManagerConfig::default();
+        // A connection known to be closed is replaced. One that dies at its next use is reported, and whatever
+        // matters here is tried again.
+        manager.recycling_method = RecyclingMethod::Fast;
+        let setup = Arc::clone(&connect);
+        manager.custom_setup = Box::new(move |url| setup(url.to_owned()));
+        let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(&config.url, manager))
+            .max_size(config.connections.max(1))
+            .build()
+            .map_err(|error| QueueError::Unreachable(Box::new(error)))?;
+        let (url, acquire_timeout) = (config.url.clone(), config.acquire_timeout);
+        Ok(Self { inner: Arc::new(Inner { pool, url, connect, acquire_timeout }) })
+    }
+
+    /// A connection of the queue's role, for the operations in [`crate::ops`], [`crate::schedule`] and
+    /// [`crate::run`], or to enqueue where there is no transaction of the caller's own.
+    pub async fn conn(&self) -> Result<Conn, QueueError> {
+        match tokio::time::timeout(self.inner.acquire_timeout, self.inner.pool.get()).await {
+            Ok(Ok(conn)) => Ok(Conn(conn)),
+            Ok(Err(error)) => Err(QueueError::Unreachable(Box::new(error))),
+            Err(late) => Err(QueueError::Unreachable(Box::new(late))),
+        }
+    }
+
+    /// A connection outside the pool.
+    pub(crate) async fn connect(&self) -> Result<AsyncPgConnection, QueueError> {
+        let making = (self.inner.connect)(self.inner.url.clone());
+        match tokio::time::timeout(self.inner.acquire_timeout, making).await {
+            Ok(Ok(conn)) => Ok(conn),
+            Ok(Err(error)) => Err(QueueError::Unreachable(Box::new(error))),
+            Err(late) => Err(QueueError::Unreachable(Box::new(late))),
+        }
+    }
+
+    /// The backend of a kind of job, for `WorkerBuilder::new(name).backend(…)`. A row whose payload is not a `J`
+    /// goes to the dead letters and does not disturb the worker.
+    pub fn backend<J: Job>(&self, settings: Settings) -> Backend<J> {
+        Backend::checked(self.clone(), J::QUEUE.to_owned(), settings)
+    }
+
+    /// The backend of a queue whose rows carry different payloads in turn, as the steps of an `apalis-workflow` do.
+    /// `Input` is the first step's. Name the queue with a version: `"invoice.v1"`.
+    pub fn flow_backend<Input>(&self, queue: &str, settings: Settings) -> Backend<Input>
+    where
+        Input: Serialize + DeserializeOwned + Send + 'static,
+    {
+        Backend::unchecked(self.clone(), queue.to_owned(), settings)
+    }
+}

@@ -1,0 +1,12 @@
+//! A worker's side of the queue: the Apalis backend, the tasks that drive it, and the layer around handlers.
+
+mod ack;
+mod backend;
+mod claim;
+mod driver;
+mod layer;
+mod lease;
+mod sink;
+
+pub use backend::{Backend, Json};
+pub use layer::{RunJob, RunJobLayer};

@@ -1,0 +1,136 @@
+//! The task that claims: only when the worker has room, woken by a notification, by the next due time, or by the poll.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::OptionalExtension;
+use diesel::sql_types::{BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::driver::Shared;
+use crate::QueueError;
+use crate::lease::{Claimed, Held};
+
+/// A batch that is taken up within this time was not too large.
+const SOON: Duration = Duration::from_millis(50);
+
+/// How long to wait where jobs are due but a cap, or another claimer, keeps them.
+const HELD_BACK: Duration = Duration::from_millis(200);
+
+/// How many jobs to ask for: one at first, twice as many each time the whole batch was taken up at once.
+struct Appetite {
+    most: u32,
+    eager: bool,
+    now: u32,
+    delivered: Option<(Instant, usize)>,
+}
+
+impl Appetite {
+    fn ask(&mut self) -> u32 {
+        let quick = self.delivered.is_some_and(|(at, jobs)| {
+            at.elapsed() < SOON && jobs >= usize::try_from(self.now).unwrap_or(usize::MAX)
+        });
+        self.now = if self.eager {
+            self.most
+        } else if quick {
+            self.now.saturating_mul(2).min(self.most)
+        } else {
+            1
+        };
+        self.now.max(1)
+    }
+}
+
+pub(super) async fn run(shared: Arc<Shared>, send: mpsc::UnboundedSender<Arc<Held>>) {
+    let mut draining = shared.draining.subscribe();
+    let mut appetite =
+        Appetite { most: shared.settings.batch.max(1), eager: shared.settings.eager, now: 1, delivered: None };
+    loop {
+        tokio::select! {
+            () = shared.demand.notified() => {}
+            _ = draining.wait_for(|draining| *draining) => return,
+        }
+        let asked = appetite.ask();
+        // Never dropped while it runs: what a claim has taken is handed on.
+        let Some(rows) = claim_at_last(&shared, asked).await else { return };
+        appetite.delivered = Some((Instant::now(), rows.len()));
+        for row in rows {
+            let held = Arc::new(Held::new(row, shared.queue.clone(), Arc::clone(&shared.worker)));
+            shared.registry.add(&held);
+            if send.send(held).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// At least one job, or `None` when the worker drains.
+async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Claimed>> {
+    let mut draining = shared.draining.subscribe();
+    let mut session = shared.session.subscribe();
+    let mut trouble = Duration::from_millis(50);
+    loop {
+        let held = tokio::select! {
+            held = session.wait_for(Option::is_some) => *held.ok()?,
+            _ = draining.wait_for(|draining| *draining) => return None,
+        };
+        let Some(id) = held else { continue };
+        let pause = match claim(shared, id, asked).await {
+            Ok(rows) if !rows.is_empty() => return Some(rows),
+            Ok(_) => match next_due(shared).await {
+                Ok(due) => due.map_or(shared.settings.poll, |due| due.min(shared.settings.poll)),
+                Err(_) => trouble,
+            },
+            Err(error) => {
+                tracing::warn!(queue = %shared.name, %error, "could not claim jobs");
+                trouble = (trouble * 2).min(Duration::from_secs(1));
+                trouble
+            }
+        };
+        tokio::select! {
+            () = shared.wake.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = draining.wait_for(|draining| *draining) => return None,
+        }
+    }
+}
+
+async fn claim(shared: &Shared, session: Uuid, asked: u32) -> Result<Vec<Claimed>, QueueError> {
+    let mut conn = shared.queue.conn().await?;
+    let cap = shared.settings.per_tenant.map_or(i32::MAX, |cap| i32::try_from(cap).unwrap_or(i32::MAX));
+    let rows = diesel::sql_query("SELECT * FROM queue.claim($1, $2, $3, $4)")
+        .bind::<Text, _>(&shared.name)
+        .bind::<SqlUuid, _>(session)
+        .bind::<Integer, _>(i32::try_from(asked).unwrap_or(i32::MAX))
+        .bind::<Integer, _>(cap)
+        .load(&mut *conn)
+        .await;
+    Ok(rows?)
+}
+
+#[derive(diesel::QueryableByName)]
+struct DueRow {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    in_ms: Option<i64>,
+}
+
+/// How long until something is due; `None` where nothing waits.
+async fn next_due(shared: &Shared) -> Result<Option<Duration>, QueueError> {
+    let mut conn = shared.queue.conn().await?;
+    let row: Option<DueRow> = diesel::sql_query(
+        "SELECT ceil(extract(epoch FROM min(run_at) - clock_timestamp()) * 1000)::bigint AS in_ms \
+         FROM queue.job WHERE queue = $1 AND status = 'pending'",
+    )
+    .bind::<Text, _>(&shared.name)
+    .get_result(&mut *conn)
+    .await
+    .optional()?;
+    Ok(row.and_then(|row| row.in_ms).map(|ms| match u64::try_from(ms) {
+        Ok(ms) if ms > 0 => Duration::from_millis(ms + 2),
+        // Due already, and yet not to be had.
+        _ => HELD_BACK,
+    }))
+}

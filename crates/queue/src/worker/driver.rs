@@ -1,0 +1,111 @@
+//! What the tasks of one worker share, and their beginning and end.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::ack::{self, Acks};
+use super::{claim, lease};
+use crate::lease::{Held, Registry};
+use crate::outcome::Outcome;
+use crate::{Queue, Settings};
+
+/// What the tasks of a worker share.
+pub(crate) struct Shared {
+    pub(crate) queue: Queue,
+    pub(crate) name: String,
+    pub(crate) settings: Settings,
+    pub(crate) worker: Arc<str>,
+    /// The jobs that the worker holds.
+    pub(crate) registry: Registry,
+    /// The lease in force; `None` while there is none, and nothing is claimed.
+    pub(super) session: watch::Sender<Option<Uuid>>,
+    /// There may be something to claim.
+    pub(super) wake: Notify,
+    /// The worker has room for a job.
+    pub(super) demand: Notify,
+    /// The worker drains: claim nothing more.
+    pub(super) draining: watch::Sender<bool>,
+    /// The worker is empty: give the lease back.
+    pub(super) closing: watch::Sender<bool>,
+}
+
+/// A worker's tasks.
+pub(super) struct Driver {
+    pub(super) shared: Arc<Shared>,
+    pub(super) acks: Acks,
+    jobs: mpsc::UnboundedReceiver<Arc<Held>>,
+    tasks: Option<Tasks>,
+}
+
+struct Tasks {
+    lease: JoinHandle<()>,
+    claim: JoinHandle<()>,
+    ack: JoinHandle<()>,
+}
+
+impl Driver {
+    /// Starts the tasks. Needs a tokio runtime.
+    pub(super) fn start(queue: Queue, name: String, settings: Settings, worker: &str) -> Self {
+        let shared = Arc::new(Shared {
+            queue: queue.clone(),
+            name,
+            settings,
+            worker: worker.into(),
+            registry: Registry::default(),
+            session: watch::channel(None).0,
+            wake: Notify::new(),
+            demand: Notify::new(),
+            draining: watch::channel(false).0,
+            closing: watch::channel(false).0,
+        });
+        let (acks, settles) = Acks::new();
+        let (send, jobs) = mpsc::unbounded_channel();
+        let tasks = Tasks {
+            lease: tokio::spawn(lease::run(Arc::clone(&shared))),
+            claim: tokio::spawn(claim::run(Arc::clone(&shared), send)),
+            ack: tokio::spawn(ack::run(queue, settles)),
+        };
+        Self { shared, acks, jobs, tasks: Some(tasks) }
+    }
+
+    /// The next claimed job; asks for one if there is none.
+    pub(super) fn poll_job(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Arc<Held>>> {
+        let next = self.jobs.poll_recv(cx);
+        if next.is_pending() {
+            self.shared.demand.notify_one();
+        }
+        next
+    }
+
+    /// Gives back what was claimed and not begun, and ends the lease when all is written. Every handler has its
+    /// answer by now. The lease is kept until then, so a drain may take as long as it needs.
+    pub(super) async fn close(mut self) {
+        let Some(mut tasks) = self.tasks.take() else { return };
+        self.shared.draining.send_replace(true);
+        let _ended = (&mut tasks.claim).await;
+        let mut answers = Vec::new();
+        while let Ok(held) = self.jobs.try_recv() {
+            self.shared.registry.remove(&held);
+            answers.push(self.acks.post(held, Outcome::Release));
+        }
+        let _written = futures_util::future::join_all(answers).await;
+        self.shared.closing.send_replace(true);
+        let _ended = (&mut tasks.lease).await;
+        tasks.ack.abort();
+    }
+}
+
+impl Drop for Driver {
+    /// A worker that is dropped, not closed, has abandoned its handlers. It lets go of its lock, so that others take
+    /// its jobs back after its grace.
+    fn drop(&mut self) {
+        if let Some(tasks) = self.tasks.take() {
+            tasks.lease.abort();
+            tasks.claim.abort();
+            tasks.ack.abort();
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The task that keeps a worker's lease: an advisory lock on a connection of its own, a heartbeat that does not depend
+//! on how busy the worker is, and the ear for notifications. It also looks after the leases of others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::sql_types::{Array, BigInt, Bool, Interval, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::StreamExt;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::driver::Shared;
+use crate::QueueError;
+use crate::enqueue::IdRow;
+use crate::job::new_id;
+use crate::lease::Stop;
+
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut closing = shared.closing.subscribe();
+    let mut session = None;
+    let mut trouble = Duration::from_millis(50);
+    loop {
+        let kept = tokio::select! {
+            kept = keep(&shared, &mut session, &mut trouble) => kept,
+            _ = closing.wait_for(|closing| *closing) => break,
+        };
+        shared.session.send_replace(None);
+        if let Err(error) = kept {
+            tracing::warn!(queue = %shared.name, worker = %shared.worker, %error, "the lease's connection failed");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(trouble) => {}
+            _ = closing.wait_for(|closing| *closing) => break,
+        }
+        trouble = (trouble * 2).min(Duration::from_secs(1));
+    }
+    shared.session.send_replace(None);
+    if let Some(session) = session {
+        end(&shared, session).await;
+    }
+}
+
+/// One connection's life: returns when it fails, or when the lease is gone.
+async fn keep(shared: &Shared, session: &mut Option<Uuid>, trouble: &mut Duration) -> Result<(), QueueError> {
+    let mut conn = shared.queue.connect().await?;
+    conn.batch_execute("LISTEN queue_wake; LISTEN queue_cancel").await?;
+    let id = match *session {
+        Some(id) if beat(&mut conn, id).await? => id,
+        lost => {
+            if let Some(lost) = lost {
+                tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
+                shared.registry.lose(lost);
+            }
+            begin(&mut conn, shared).await?
+        }
+    };
+    *session = Some(id);
+    let mut locked = lock(&mut conn, id).await?;
+    *trouble = Duration::from_millis(50);
+    shared.session.send_replace(Some(id));
+    shared.wake.notify_one();
+    let since = Instant::now();
+    let mut beats = tokio::time::interval(shared.settings.heartbeat);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        match next(&mut conn, &mut beats).await? {
+            Heard::Added(queue) if queue == shared.name => shared.wake.notify_one(),
+            Heard::Cancelled(queue) if queue == shared.name => tell_cancelled(&mut conn, shared, id).await?,
+            Heard::Added(_) | Heard::Cancelled(_) => {}
+            Heard::Beat => {
+                let work = renew(&mut conn, shared, id, &mut locked, since.elapsed() >= shared.settings.grace);
+                // A connection that does not answer is as good as closed.
+                let patience = (shared.settings.silence / 2).max(shared.settings.heartbeat);
+                let alive = tokio::time::timeout(patience, work).await;
+                if !alive.map_err(|late| QueueError::Unreachable(Box::new(late)))?? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+enum Heard {
+    Added(String),
+    Cancelled(String),
+    Beat,
+}
+
+async fn next(conn: &mut AsyncPgConnection, beats: &mut tokio::time::Interval) -> Result<Heard, QueueError> {
+    let mut notifications = std::pin::pin!(conn.notifications_stream());
+    tokio::select! {
+        _ = beats.tick() => Ok(Heard::Beat),
+        heard = notifications.next() => match heard {
+            Some(Ok(heard)) if heard.channel == "queue_cancel" => Ok(Heard::Cancelled(heard.payload)),
+            Some(Ok(heard)) => Ok(Heard::Added(heard.payload)),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(QueueError::Unreachable("the connection was closed".into())),
+        },
+    }
+}
+
+/// A heartbeat with all that belongs to it. Whether the lease still stands.
+async fn renew(
+    conn: &mut AsyncPgConnection,
+    shared: &Shared,
+    id: Uuid,
+    locked: &mut bool,
+    take: bool,
+) -> Result<bool, QueueError> {
+    if !beat(conn, id).await? {
+        return Ok(false);
+    }
+    if !*locked {
+        // After a broken network the server may hold the old connection's lock for a while.
+        *locked = lock(conn, id).await?;
+    }
+    if !shared.registry.is_empty() {
+        tell_cancelled(conn, shared, id).await?;
+    }
+    take_back(conn, take).await?;
+    Ok(true)
+}
+
+async fn begin(conn: &mut AsyncPgConnection, shared: &Shared) -> Result<Uuid, QueueError> {
+    let id = new_id();
+    let interval = |duration: Duration| {
+        diesel::data_types::PgInterval::from_microseconds(
+            i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+        )
+    };
+    diesel::sql_query(
+        "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind::<SqlUuid, _>(id)
+    .bind::<Text, _>(&shared.name)
+    .bind::<Text, _>(&*shared.worker)
+    .bind::<BigInt, _>(lock_key(id))
+    .bind::<Interval, _>(interval(shared.settings.grace))
+    .bind::<Interval, _>(interval(shared.settings.silence))
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+/// The random half of the id.
+const fn lock_key(id: Uuid) -> i64 {
+    id.as_u64_pair().1.cast_signed()
+}
+
+#[derive(diesel::QueryableByName)]
+struct Locked {
+    #[diesel(sql_type = Bool)]
+    locked: bool,
+}
+
+async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError> {
+    let row: Locked = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS locked")
+        .bind::<BigInt, _>(lock_key(id))
+        .get_result(conn)
+        .await?;
+    Ok(row.locked)
+}
+
+async fn beat(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError> {
+    let sql = "UPDATE queue.session SET last_seen = clock_timestamp(), suspect_since = NULL WHERE id = $1";
+    Ok(diesel::sql_query(sql).bind::<SqlUuid, _>(id).execute(conn).await? > 0)
+}
+
+async fn tell_cancelled(conn: &mut AsyncPgConnection, shared: &Shared, id: Uuid) -> Result<(), QueueError> {
+    let sql = "SELECT id FROM queue.job WHERE session = $1 AND status = 'running' AND cancel_requested";
+    let jobs: Vec<IdRow> = diesel::sql_query(sql).bind::<SqlUuid, _>(id).load(conn).await?;
+    for job in jobs {
+        shared.registry.tell(job.id, Stop::Cancelled);
+    }
+    Ok(())
+}
+
+#[derive(diesel::QueryableByName)]
+struct Taken {
+    #[diesel(sql_type = Text)]
+    worker: String,
+    #[diesel(sql_type = BigInt)]
+    jobs: i64,
+}
+
+/// Looks after the leases of all. Takes nothing back (`take`) before this connection has stood for a grace: after an
+/// outage everybody's lock is free for a moment, and everybody was silent.
+async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Result<(), QueueError> {
+    let taken: Vec<Taken> =
+        diesel::sql_query("SELECT * FROM queue.take_back($1)").bind::<Bool, _>(take).load(conn).await?;
+    for taken in taken {
+        tracing::warn!(worker = %taken.worker, jobs = taken.jobs, "took a dead worker's jobs back");
+    }
+    Ok(())
+}
+
+/// Ends the lease. Nothing is held under it any more; what a lost acknowledgement left goes back at once.
+async fn end(shared: &Shared, session: Uuid) {
+    let ending = async {
+        let mut conn = shared.queue.conn().await?;
+        let ids = vec![session];
+        diesel::sql_query(
+            "WITH ended AS (SELECT queue.give_back(s.id, s.worker), s.id FROM queue.session AS s WHERE s.id = ANY ($1)) \
+             DELETE FROM queue.session AS s USING ended WHERE s.id = ended.id",
+        )
+        .bind::<Array<SqlUuid>, _>(ids)
+        .execute(&mut *conn)
+        .await?;
+        Ok::<_, QueueError>(())
+    };
+    if let Err(error) = ending.await {
+        tracing::info!(queue = %shared.name, %error, "the lease was left for others to clear");
+    }
+}

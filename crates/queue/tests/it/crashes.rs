@@ -1,0 +1,165 @@
+//! Workers that die, freeze or end while they run jobs.
+
+use rustix::process::Signal;
+
+use crate::children::{ChildWorker, LOST};
+use crate::postgres::Db;
+use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worker};
+
+/// How long a killed worker's jobs may lie: its grace, twice the heartbeat of whoever notices, and a slow machine.
+const SOON: std::time::Duration = std::time::Duration::from_secs(6);
+
+async fn killed_worker(successor: &'static str) {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let child = ChildWorker::start(&db, "hangs", "fixed");
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'begin')", secs(10)).await;
+    child.kill();
+    let running = noting_worker(&db, successor, quick());
+    let took = db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", SOON).await;
+    println!("a killed worker's job ran again after {took:?}");
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE phase = 'ran'").await, 1);
+    assert_eq!(db.number("SELECT attempts FROM queue.job").await, 2, "a crash counts as an attempt");
+    assert_eq!(
+        db.number("SELECT count(*) FROM queue.job WHERE story->0->>'code' = 'worker_died'").await,
+        1,
+        "and is told in the job's story"
+    );
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.session").await, 0, "no session is left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_worker_under_the_same_name_runs_its_job_again() {
+    killed_worker("fixed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_workers_job_is_run_by_a_worker_of_another_name() {
+    killed_worker("another").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_killed_between_effect_and_outcome_leaves_its_follow_up_once() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let child = ChildWorker::start(&db, "dies", "first");
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'begin')", secs(10)).await;
+    drop(child);
+    let running = worker(&db, "second", quick(), 4, |job, ctx| async move {
+        if job.n == 1 {
+            ctx.enqueue(probe(1_001));
+        }
+        note(ctx.queue(), job.n, "ran", "second").await?;
+        Ok(())
+    });
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 2", SOON).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.job").await, 2);
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 1001").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_kills_its_workers_ends_in_the_dead_letters() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1).max_attempts(1)]).await;
+    let child = ChildWorker::start(&db, "dies", "victim");
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'begin')", secs(10)).await;
+    drop(child);
+    let running = noting_worker(&db, "next", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_class = 'bug')", SOON).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE worker = 'next'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_worker_loses_its_job_and_cannot_report_success() {
+    let db = Db::new().await;
+    let id = put(&db, vec![probe(1)]).await[0];
+    let child = ChildWorker::start(&db, "freezes", "frozen");
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'begin')", secs(10)).await;
+    child.send(Signal::STOP);
+    // Its lock is still held, so it is its silence that tells.
+    let running = noting_worker(&db, "awake", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(10)).await;
+    let done = format!("SELECT (extract(epoch FROM done_at) * 1000000)::bigint FROM queue.job WHERE id = '{id}'");
+    let before = db.number(&done).await;
+    child.send(Signal::CONT);
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'end' AND worker = 'frozen')", secs(5)).await;
+    child.send(Signal::TERM);
+    assert_eq!(child.code().await, Some(LOST), "the frozen worker is told that its outcome does not count");
+    assert_eq!(db.number(&done).await, before, "and the row is as the other one left it");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_longer_than_the_lease_runs_the_job_once() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let child = ChildWorker::start(&db, "drains", "old");
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'begin')", secs(10)).await;
+    child.send(Signal::TERM);
+    let running = noting_worker(&db, "new", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(6)).await;
+    assert_eq!(child.code().await, Some(0), "the old worker drains and reports success");
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE phase = 'end'").await, 1);
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE phase = 'ran'").await, 0, "and nobody else ran it");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_with_big_batches_of_slow_jobs_run_each_once() {
+    let db = Db::new().await;
+    put(&db, (0..10).map(probe).collect()).await;
+    let settings = || costlens_queue::Settings { batch: 10, eager: true, silence: millis(1_500), ..quick() };
+    // Each job takes long beside the silence that a lease allows.
+    let start = |name: &'static str| {
+        worker(&db, name, settings(), 1, move |job, ctx| async move {
+            note(ctx.queue(), job.n, "ran", name).await?;
+            tokio::time::sleep(millis(400)).await;
+            Ok(())
+        })
+    };
+    let (one, two) = (start("one"), start("two"));
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 10", secs(15)).await;
+    one.stop().await;
+    two.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM ran").await, 10);
+    assert_eq!(db.number("SELECT count(DISTINCT n) FROM ran").await, 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stopping_worker_had_not_begun_goes_back_without_an_attempt() {
+    let db = Db::new().await;
+    put(&db, (0..5).map(probe).collect()).await;
+    let settings = costlens_queue::Settings { batch: 5, eager: true, ..quick() };
+    let running = worker(&db, "stopping", settings, 1, |job, ctx| async move {
+        note(ctx.queue(), job.n, "begin", "stopping").await?;
+        tokio::time::sleep(millis(600)).await;
+        Ok(())
+    });
+    db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'done'").await, 1);
+    let untouched = "SELECT count(*) FROM queue.job WHERE status = 'pending' AND attempts = 0 AND error IS NULL";
+    assert_eq!(db.number(untouched).await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abandoned_worker_future_gives_its_jobs_to_others() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let abandoned = worker(&db, "abandoned", quick(), 1, |job, ctx| async move {
+        note(ctx.queue(), job.n, "begin", "abandoned").await?;
+        tokio::time::sleep(secs(3)).await;
+        note(ctx.queue(), job.n, "end", "abandoned").await?;
+        Ok(())
+    });
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'begin')", secs(5)).await;
+    abandoned.task.abort();
+    let running = noting_worker(&db, "successor", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", SOON).await;
+    running.stop().await;
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE phase = 'end'").await, 0, "its handler stopped with it");
+}

@@ -1,0 +1,164 @@
+//! Handlers that fail, in every way there is.
+
+use std::time::Duration;
+
+use apalis_core::error::{AbortError, RetryAfterError};
+use costlens_queue::{Backoff, ErrorClass, JobError, NewJob, Settings, ops};
+
+use crate::postgres::Db;
+use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worker};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_counts_as_an_attempt_and_the_last_one_is_dead_with_its_story() {
+    let db = Db::new().await;
+    let id = put(&db, vec![probe(1).max_attempts(3)]).await[0];
+    let running = worker(&db, "panics", quick(), 2, |job, _| async move { panic!("job {} is rotten", job.n) });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead')", secs(5)).await;
+    assert!(!running.task.is_finished(), "the worker lives");
+    running.stop().await;
+    let details = ops::show(&mut db.conn().await, id, None).await.unwrap().unwrap();
+    assert_eq!(details.job.attempts, 3);
+    assert_eq!(details.job.class, Some(ErrorClass::Bug));
+    assert_eq!(details.job.code.as_deref(), Some("panic"));
+    let attempts: Vec<_> = details.story.iter().map(|attempt| attempt.attempt).collect();
+    assert_eq!(attempts, [Some(1), Some(2), Some(3)]);
+    assert!(details.story.iter().all(|attempt| attempt.error.as_deref().unwrap().contains("job 1 is rotten")));
+    assert!(details.story.iter().all(|attempt| attempt.worker.as_deref() == Some("panics")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeout_counts_as_an_attempt_and_ends_the_handler() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1).max_attempts(2)]).await;
+    let settings = Settings { timeout: Some(millis(150)), ..quick() };
+    let running = worker(&db, "slow", settings, 2, |job, ctx| async move {
+        tokio::time::sleep(millis(600)).await;
+        note(ctx.queue(), job.n, "end", "slow").await?;
+        Ok(())
+    });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'timeout')", secs(5)).await;
+    tokio::time::sleep(millis(700)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT attempts FROM queue.job").await, 2);
+    assert_eq!(db.number("SELECT count(*) FROM ran").await, 0, "no handler went on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_after_is_honoured_and_bounded_by_the_attempts() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1).max_attempts(3), probe(2).max_attempts(3)]).await;
+    let running = worker(&db, "throttled", quick(), 2, |job, ctx| async move {
+        note(ctx.queue(), job.n, "begin", "throttled").await?;
+        // Ours, and Apalis' own.
+        if job.n == 1 {
+            Err(JobError::retry_after(millis(700), "slow down").into())
+        } else {
+            Err(RetryAfterError::new("slow down", millis(700)).into())
+        }
+    });
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'dead' AND error_class = 'throttled') = 2", secs(6))
+        .await;
+    running.stop().await;
+    for n in [1, 2] {
+        assert_eq!(db.number(&format!("SELECT count(*) FROM ran WHERE n = {n}")).await, 3);
+        let span = format!(
+            "SELECT extract(epoch FROM max(at) - min(at)) * 1000 FROM ran WHERE n = {n}"
+        );
+        let span = db.number(&span).await;
+        assert!((1_400..3_500).contains(&span), "two waits of 700 ms took {span} ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_permanent_error_goes_to_the_dead_letters_at_once_under_its_class() {
+    let db = Db::new().await;
+    let ids = put(&db, vec![probe(1), probe(2)]).await;
+    let running = worker(&db, "final", quick(), 2, |job, _| async move {
+        if job.n == 1 {
+            let denied = JobError::give_up(ErrorClass::CustomerAction, "role_revoked", "access denied");
+            // Wrapped by somebody else's error: it is found all the same.
+            Err(std::io::Error::other(denied).into())
+        } else {
+            Err(AbortError::new("never").into())
+        }
+    });
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'dead' AND attempts = 1) = 2", secs(5)).await;
+    running.stop().await;
+    let mut conn = db.conn().await;
+    let job = ops::show(&mut conn, ids[0], None).await.unwrap().unwrap().job;
+    assert_eq!((job.class, job.code.as_deref()), (Some(ErrorClass::CustomerAction), Some("role_revoked")));
+    assert!(job.error.unwrap().contains("access denied"));
+    let aborted = ops::show(&mut conn, ids[1], None).await.unwrap().unwrap().job;
+    assert_eq!(aborted.class, Some(ErrorClass::Bug));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wait_for_the_next_attempt_outlives_the_worker() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let settings = || Settings { backoff: Backoff::fixed(millis(2_000)), ..quick() };
+    let first = worker(&db, "first", settings(), 1, |_, _| async move { Err("not yet".into()) });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'pending' AND error = 'not yet')", secs(5)).await;
+    first.stop().await;
+    let second = noting_worker(&db, "second", settings());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(6)).await;
+    second.stop().await;
+    let waited =
+        db.number("SELECT extract(epoch FROM started_at - (story->0->>'at')::timestamptz) * 1000 FROM queue.job").await;
+    assert!((2_000..3_900).contains(&waited), "the second attempt came after {waited} ms");
+    assert_eq!(db.number("SELECT attempts FROM queue.job").await, 2);
+    assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE error IS NULL").await, 1, "done is without error");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_default_a_failed_job_waits_at_least_sixteen_seconds() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let settings = Settings { backoff: Backoff::default(), ..quick() };
+    let running = worker(&db, "fails", settings, 1, |_, _| async move { Err("no".into()) });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE attempts = 1 AND status = 'pending')", secs(5)).await;
+    running.stop().await;
+    let wait = db.number("SELECT extract(epoch FROM run_at - clock_timestamp()) FROM queue.job").await;
+    assert!((14..=20).contains(&wait), "it waits {wait} s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payload_that_nobody_can_read_is_dead_and_the_worker_goes_on() {
+    let db = Db::new().await;
+    let poison = NewJob::raw("probe.v1", serde_json::json!({"n": "not a number"}));
+    put(&db, vec![poison, probe(2)]).await;
+    let running = noting_worker(&db, "reader", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'payload')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", secs(5)).await;
+    assert!(!running.task.is_finished(), "the worker lives");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_that_the_database_refuses_fails_its_own_job_alone() {
+    let db = Db::new().await;
+    put(&db, (0..6).map(|n| probe(n).max_attempts(1)).collect()).await;
+    let running = worker(&db, "pusher", quick(), 6, |job, ctx| async move {
+        if job.n == 3 {
+            // No jsonb column takes a NUL.
+            ctx.enqueue(NewJob::raw("other", serde_json::json!({"text": "a\u{0}b"})));
+        }
+        Ok(())
+    });
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 5", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'refused')", secs(5)).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_comes_too_late_is_expired_and_not_run() {
+    let db = Db::new().await;
+    let past = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let future = past + Duration::from_secs(86_400 * 365 * 50);
+    put(&db, vec![probe(1).expires_at(past), probe(2).expires_at(future)]).await;
+    let running = noting_worker(&db, "late", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_class = 'expired')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(5)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 1").await, 0);
+}

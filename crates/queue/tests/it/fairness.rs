@@ -1,0 +1,73 @@
+//! Priorities, turns between tenants, and the cap.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use costlens_queue::Settings;
+use uuid::Uuid;
+
+use crate::postgres::Db;
+use crate::workers::{millis, note, probe, put, quick, secs, worker};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_with_a_long_backlog_does_not_hold_up_a_small_one() {
+    let db = Db::new().await;
+    let (big, small) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    put(&db, (0..200).map(|n| probe(n).tenant(big)).collect()).await;
+    put(&db, (1_000..1_005).map(|n| probe(n).tenant(small)).collect()).await;
+    let running = worker(&db, "fair", Settings { batch: 4, ..quick() }, 2, |job, ctx| async move {
+        note(ctx.queue(), job.n, "ran", "fair").await?;
+        Ok(())
+    });
+    db.wait_for("(SELECT count(*) FROM ran WHERE n >= 1000) = 5", secs(5)).await;
+    running.stop().await;
+    let before = "SELECT count(*) FROM ran WHERE n < 1000 AND at < (SELECT max(at) FROM ran WHERE n >= 1000)";
+    let before = db.number(before).await;
+    assert!(before <= 20, "{before} jobs of the big tenant went before the small one's five");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn priorities_go_first_whoever_they_are_for() {
+    let db = Db::new().await;
+    let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    put(&db, (0..20).map(|n| probe(n).tenant(one)).collect()).await;
+    put(&db, vec![probe(100).tenant(two), probe(200).tenant(one).priority(5), probe(300).priority(9)]).await;
+    let running = worker(&db, "first", Settings { batch: 1, ..quick() }, 1, |job, ctx| async move {
+        note(ctx.queue(), job.n, "ran", "first").await?;
+        Ok(())
+    });
+    db.wait_for("(SELECT count(*) FROM ran) = 23", secs(8)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT n FROM ran ORDER BY at LIMIT 1").await, 300);
+    assert_eq!(db.number("SELECT n FROM ran ORDER BY at OFFSET 1 LIMIT 1").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_tenant_has_more_jobs_running_than_its_cap_over_all_workers() {
+    let db = Db::new().await;
+    let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    put(&db, (0..12).map(|n| probe(n).tenant(one)).collect()).await;
+    put(&db, (100..104).map(|n| probe(n).tenant(two)).collect()).await;
+    let now = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let most = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let start = |name: &'static str| {
+        let (now, most) = (now.clone(), most.clone());
+        let settings = Settings { per_tenant: Some(2), batch: 16, eager: true, ..quick() };
+        worker(&db, name, settings, 16, move |job, _| {
+            let whose = usize::from(job.n >= 100);
+            let (now, most) = (Arc::clone(&now[whose]), Arc::clone(&most[whose]));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(millis(120)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            }
+        })
+    };
+    let (a, b) = (start("a"), start("b"));
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 16", secs(10)).await;
+    a.stop().await;
+    b.stop().await;
+    assert_eq!(most[0].load(Ordering::SeqCst), 2, "the cap is used");
+    assert!(most[1].load(Ordering::SeqCst) <= 2, "and kept");
+}

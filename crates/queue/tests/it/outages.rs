@@ -1,0 +1,92 @@
+//! The database goes away, or a connection to it does.
+
+use diesel::sql_types::Integer;
+use diesel_async::{AsyncConnection, RunQueryDsl};
+
+use crate::postgres::{Cluster, Db};
+use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worker};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_of_the_database_under_load_loses_and_doubles_no_effect() {
+    let cluster = Cluster::start().await;
+    let db = cluster.database().await;
+    let jobs = 150;
+    put(&db, (0..jobs).map(probe).collect()).await;
+    let settings = || costlens_queue::Settings { grace: secs(3), ..quick() };
+    let start = |name: &'static str| {
+        worker(&db, name, settings(), 8, |job, ctx| async move {
+            tokio::time::sleep(millis(60)).await;
+            let mut conn = ctx.queue().conn().await?;
+            // The effect and the outcome are one transaction.
+            conn.transaction(async |tx| {
+                diesel::sql_query("INSERT INTO effect VALUES ($1)")
+                    .bind::<Integer, _>(job.n)
+                    .execute(tx)
+                    .await?;
+                ctx.complete_in(tx).await?;
+                Ok::<_, costlens_queue::JobError>(())
+            })
+            .await?;
+            Ok(())
+        })
+    };
+    let (one, two) = (start("one"), start("two"));
+    db.wait_for("(SELECT count(*) FROM effect) > 20", secs(10)).await;
+    cluster.crash_and_restart();
+    assert!(db.number("SELECT count(*) FROM effect").await < i64::from(jobs), "it happened under load");
+    let done = format!("(SELECT count(*) FROM queue.job WHERE status = 'done') = {jobs}");
+    db.wait_for(&done, secs(20)).await;
+    one.stop().await;
+    two.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM effect").await, i64::from(jobs));
+    assert_eq!(db.number("SELECT count(DISTINCT n) FROM effect").await, i64::from(jobs));
+    assert_eq!(
+        db.number("SELECT count(*) FROM queue.job WHERE story @> '[{\"code\": \"worker_died\"}]'").await,
+        0,
+        "an outage shorter than the grace takes no job from a worker that lives"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminated_listening_connection_costs_neither_the_running_job_nor_the_next_one() {
+    let db = Db::new().await;
+    let running = worker(&db, "listener", quick(), 4, |job, ctx| async move {
+        note(ctx.queue(), job.n, "begin", "listener").await?;
+        tokio::time::sleep(if job.n == 1 { millis(1_500) } else { millis(0) }).await;
+        Ok(())
+    });
+    put(&db, vec![probe(1)]).await;
+    db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
+    let terminated = db
+        .number(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
+        .await;
+    assert_eq!(terminated, 1, "the lease's connection");
+    tokio::time::sleep(millis(300)).await;
+    put(&db, vec![probe(2)]).await;
+    // Well before the poll's five seconds: it listens again.
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", millis(1_500)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 2", secs(5)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 1").await, 1, "and the long job ran once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_starts_without_a_database_works_when_there_is_one() {
+    let cluster = Cluster::start().await;
+    let db = cluster.database().await;
+    put(&db, vec![probe(1)]).await;
+    // A name that does not exist yet is a database that cannot be reached.
+    let later = Db { url: format!("{}_later", db.url) };
+    let running = noting_worker(&later, "early", quick());
+    tokio::time::sleep(millis(500)).await;
+    assert!(!running.task.is_finished(), "it does not give up");
+    let (_, name) = db.url.rsplit_once('/').unwrap();
+    let elsewhere = Db { url: db.url.replace(name, "postgres") };
+    elsewhere.sql(&format!("CREATE DATABASE {name}_later TEMPLATE template")).await;
+    put(&later, vec![probe(7)]).await;
+    later.wait_for("EXISTS (SELECT FROM ran WHERE n = 7)", secs(5)).await;
+    running.stop().await;
+}

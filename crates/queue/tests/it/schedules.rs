@@ -1,0 +1,87 @@
+//! Ticks, over several replicas.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_queue::schedule::{self, CatchUp, Schedule};
+
+use crate::postgres::Db;
+use crate::workers::Probe;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn every_minute(name: &str) -> Schedule {
+    Schedule::of(name, "* * * * *", "UTC", &Probe { n: 1 }).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_tick_at_once_and_each_tick_is_one_job() {
+    let db = Db::new().await;
+    let begin = at("2026-05-01T12:00:00Z");
+    schedule::put(&mut db.conn().await, &every_minute("digest"), begin).await.unwrap();
+    let replica = async || {
+        let mut conn = db.conn().await;
+        let mut enqueued = 0;
+        for second in (0..=300).step_by(10) {
+            let ticked = schedule::tick(&mut conn, begin + TimeDelta::seconds(second)).await.unwrap();
+            enqueued += ticked.iter().map(|ticked| ticked.enqueued.len()).sum::<usize>();
+        }
+        enqueued
+    };
+    let (one, two, three) = tokio::join!(replica(), replica(), replica());
+    assert_eq!(one + two + three, 5, "five minutes, five ticks");
+    assert_eq!(db.number("SELECT count(*) FROM queue.job").await, 5);
+    assert_eq!(db.number("SELECT count(DISTINCT key) FROM queue.job WHERE key LIKE 'digest:%'").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ticks_missed_while_everything_was_down_are_caught_up_with_as_told() {
+    let db = Db::new().await;
+    let mut conn = db.conn().await;
+    let begin = at("2026-05-01T12:00:00Z");
+    for (name, catch_up) in [("skip", CatchUp::Skip), ("last", CatchUp::Last), ("all", CatchUp::All(3))] {
+        schedule::put(&mut conn, &every_minute(name).catch_up(catch_up), begin).await.unwrap();
+    }
+    let ticked = schedule::tick(&mut conn, at("2026-05-01T12:10:00Z")).await.unwrap();
+    let counts: Vec<_> = ticked.iter().map(|t| (t.name.as_str(), t.enqueued.len(), t.skipped)).collect();
+    // At 12:10 sharp the tenth tick is not late, even for the one that skips.
+    assert_eq!(counts, [("all", 3, 7), ("last", 1, 9), ("skip", 1, 9)]);
+    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:10:30Z")).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_is_written_again_keeps_its_progress_and_a_paused_one_does_not_tick() {
+    let db = Db::new().await;
+    let mut conn = db.conn().await;
+    schedule::put(&mut conn, &every_minute("s"), at("2026-05-01T12:00:00Z")).await.unwrap();
+    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:01:05Z")).await.unwrap().len(), 1);
+    // A restart writes it again.
+    schedule::put(&mut conn, &every_minute("s"), at("2026-05-01T12:01:10Z")).await.unwrap();
+    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:01:20Z")).await.unwrap(), []);
+    assert!(schedule::set_paused(&mut conn, "s", true, at("2026-05-01T12:01:30Z")).await.unwrap());
+    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:05:00Z")).await.unwrap(), []);
+    assert!(schedule::set_paused(&mut conn, "s", false, at("2026-05-01T12:05:30Z")).await.unwrap());
+    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:05:40Z")).await.unwrap(), [], "the pause has no ticks");
+    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:06:01Z")).await.unwrap().len(), 1);
+    let listed = schedule::list(&mut conn, at("2026-05-01T12:06:01Z")).await.unwrap();
+    assert_eq!(listed[0].next, Some(at("2026-05-01T12:07:00Z")));
+    assert!(schedule::remove(&mut conn, "s").await.unwrap());
+    assert!(!schedule::set_paused(&mut conn, "s", true, at("2026-05-01T12:07:00Z")).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_cannot_be_read_is_refused_and_one_gone_bad_holds_nobody_up() {
+    let db = Db::new().await;
+    let mut conn = db.conn().await;
+    let now = at("2026-05-01T12:00:00Z");
+    let bad_cron = Schedule::of("a", "61 * * * *", "UTC", &Probe { n: 1 }).unwrap();
+    let bad_zone = Schedule::of("a", "* * * * *", "Mars/Olympus", &Probe { n: 1 }).unwrap();
+    assert!(schedule::put(&mut conn, &bad_cron, now).await.is_err());
+    assert!(schedule::put(&mut conn, &bad_zone, now).await.is_err());
+    for name in ["a", "b"] {
+        schedule::put(&mut conn, &every_minute(name), now).await.unwrap();
+    }
+    db.sql("UPDATE queue.schedule SET tz = 'Mars/Olympus' WHERE name = 'a'").await;
+    let ticked = schedule::tick(&mut conn, now + TimeDelta::minutes(1)).await.unwrap();
+    assert_eq!(ticked.iter().map(|ticked| ticked.name.as_str()).collect::<Vec<_>>(), ["b"]);
+}
