@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use crate::{Backend, Job, QueueError, Settings};
 
 /// How a connection is made, where the URL alone does not say it (TLS, tokens that expire).
-pub type Connect = Arc<dyn Fn(String) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> + Send + Sync>;
+pub type Connect =
+    Arc<dyn Fn(String) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> + Send + Sync>;
 
 /// How the queue reaches PostgreSQL. Leases and LISTEN belong to a session, so a pooler in between must pool
 /// sessions, not transactions.
@@ -25,8 +26,11 @@ pub type Connect = Arc<dyn Fn(String) -> BoxFuture<'static, ConnectionResult<Asy
 pub struct QueueConfig {
     /// The URL of a role that may work, see [`crate::grants`].
     pub url: String,
-    /// The most pooled connections. Each worker has one more of its own, for its lease.
+    /// The most connections for [`Queue::conn`], which handlers and operations use.
     pub connections: usize,
+    /// The most connections for claims and outcomes, which no handler can hold up. Each worker has one more of its
+    /// own, for its lease.
+    pub work_connections: usize,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
     /// How a connection is made; `None` is by the URL alone.
@@ -34,10 +38,16 @@ pub struct QueueConfig {
 }
 
 impl QueueConfig {
-    /// Four pooled connections, five seconds' wait.
+    /// Four connections for handlers, three for the queue's own work, five seconds' wait.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), connections: 4, acquire_timeout: Duration::from_secs(5), connect: None }
+        Self {
+            url: url.into(),
+            connections: 4,
+            work_connections: 3,
+            acquire_timeout: Duration::from_secs(5),
+            connect: None,
+        }
     }
 }
 
@@ -56,6 +66,7 @@ pub struct Queue {
 
 struct Inner {
     pool: Pool<AsyncPgConnection>,
+    work: Pool<AsyncPgConnection>,
     url: String,
     connect: Connect,
     acquire_timeout: Duration,
@@ -95,24 +106,25 @@ impl Queue {
         let connect: Connect = config.connect.clone().unwrap_or_else(|| {
             Arc::new(|url| async move { AsyncPgConnection::establish(&url).await }.boxed())
         });
-        let mut manager = ManagerConfig::default();
-        // A connection known to be closed is replaced. One that dies at its next use is reported, and whatever
-        // matters here is tried again.
-        manager.recycling_method = RecyclingMethod::Fast;
-        let setup = Arc::clone(&connect);
-        manager.custom_setup = Box::new(move |url| setup(url.to_owned()));
-        let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(&config.url, manager))
-            .max_size(config.connections.max(1))
-            .build()
-            .map_err(|error| QueueError::Unreachable(Box::new(error)))?;
+        let pool = |size| pool(&config.url, &connect, size);
+        let (pool, work) = (pool(config.connections)?, pool(config.work_connections)?);
         let (url, acquire_timeout) = (config.url.clone(), config.acquire_timeout);
-        Ok(Self { inner: Arc::new(Inner { pool, url, connect, acquire_timeout }) })
+        Ok(Self { inner: Arc::new(Inner { pool, work, url, connect, acquire_timeout }) })
     }
 
     /// A connection of the queue's role, for the operations in [`crate::ops`], [`crate::schedule`] and
     /// [`crate::run`], or to enqueue where there is no transaction of the caller's own.
     pub async fn conn(&self) -> Result<Conn, QueueError> {
-        match tokio::time::timeout(self.inner.acquire_timeout, self.inner.pool.get()).await {
+        self.acquire(&self.inner.pool).await
+    }
+
+    /// A connection for claims and outcomes.
+    pub(crate) async fn work(&self) -> Result<Conn, QueueError> {
+        self.acquire(&self.inner.work).await
+    }
+
+    async fn acquire(&self, pool: &Pool<AsyncPgConnection>) -> Result<Conn, QueueError> {
+        match tokio::time::timeout(self.inner.acquire_timeout, pool.get()).await {
             Ok(Ok(conn)) => Ok(Conn(conn)),
             Ok(Err(error)) => Err(QueueError::Unreachable(Box::new(error))),
             Err(late) => Err(QueueError::Unreachable(Box::new(late))),
@@ -143,4 +155,17 @@ impl Queue {
     {
         Backend::unchecked(self.clone(), queue.to_owned(), settings)
     }
+}
+
+fn pool(url: &str, connect: &Connect, size: usize) -> Result<Pool<AsyncPgConnection>, QueueError> {
+    let mut manager = ManagerConfig::default();
+    // A connection known to be closed is replaced. One that dies at its next use is reported, and whatever matters
+    // here is tried again.
+    manager.recycling_method = RecyclingMethod::Fast;
+    let connect = Arc::clone(connect);
+    manager.custom_setup = Box::new(move |url| connect(url.to_owned()));
+    Pool::builder(AsyncDieselConnectionManager::new_with_config(url, manager))
+        .max_size(size.max(1))
+        .build()
+        .map_err(|error| QueueError::Unreachable(Box::new(error)))
 }

@@ -153,7 +153,12 @@ impl Registry {
     }
 
     pub(crate) fn remove(&self, held: &Held) {
-        lock(&self.0).remove(&held.row.id);
+        let mut all = lock(&self.0);
+        // The same job may have been lost and claimed again meanwhile.
+        let this = |other: &Weak<Held>| std::ptr::eq(other.as_ptr(), held);
+        if all.get(&held.row.id).is_some_and(this) {
+            all.remove(&held.row.id);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

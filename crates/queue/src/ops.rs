@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use act::{Cancelled, cancel, discard, redrive, redrive_preview, retry_now};
-pub use list::{
-    Attempt, Count, JobDetails, JobRow, Page, QueueStats, count_by_state, list, show, stats,
-};
+pub use list::{Attempt, Count, JobDetails, JobRow, Page, QueueStats, count_by_state, list, show, stats};
 pub use prune::{Pruned, Retention, prune};
 
 use crate::ErrorClass;

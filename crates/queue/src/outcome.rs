@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
-use diesel::sql_types::{
-    Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
-};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -23,7 +21,10 @@ use crate::{Backoff, ErrorClass, JobError};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     Done,
-    Retry { wait: Wait, said: Said },
+    Retry {
+        wait: Wait,
+        said: Said,
+    },
     Dead(Said),
     Cancelled,
     Park(Park),
@@ -63,7 +64,11 @@ pub(crate) enum Settled {
 
 impl Outcome {
     /// What a handler's failure means for the row.
-    pub(crate) fn of_failure(held: &Held, backoff: &Backoff, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn of_failure(
+        held: &Held,
+        backoff: &Backoff,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
         let text = describe(error);
         for cause in causes(error) {
             if let Some(fault) = cause.downcast_ref::<JobError>() {
@@ -74,7 +79,11 @@ impl Outcome {
                 return Self::again(held, Wait::For(apalis.get_duration()), said);
             }
             if cause.is::<apalis_core::error::AbortError>() {
-                return Self::Dead(Said { error: text, class: ErrorClass::Bug, code: Some("abort".to_owned()) });
+                return Self::Dead(Said {
+                    error: text,
+                    class: ErrorClass::Bug,
+                    code: Some("abort".to_owned()),
+                });
             }
         }
         Self::failed(held, backoff, Said { error: text, class: ErrorClass::Transient, code: None })
@@ -150,7 +159,7 @@ struct Columns<'a> {
 }
 
 /// How long a run waits for a signal that sets no limit: a hundred years.
-const VERY_LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
+const VERY_LONG: Duration = Duration::from_hours(100 * 365 * 24);
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a [(Arc<Held>, Outcome)]) -> Self {
@@ -259,11 +268,12 @@ struct EpochRow {
 /// lost. Taking a job back counts its epoch up, so a row of our epoch that no longer runs was settled by us.
 async fn settled(tx: &mut AsyncPgConnection, missing: &[&Held]) -> QueryResult<HashSet<Uuid>> {
     let ids: Vec<Uuid> = missing.iter().map(|held| held.row.id).collect();
-    let rows: Vec<EpochRow> =
-        diesel::sql_query("SELECT id, epoch, status = 'running' AS running FROM queue.job WHERE id = ANY ($1)")
-            .bind::<Array<SqlUuid>, _>(ids)
-            .load(tx)
-            .await?;
+    let rows: Vec<EpochRow> = diesel::sql_query(
+        "SELECT id, epoch, status = 'running' AS running FROM queue.job WHERE id = ANY ($1)",
+    )
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(tx)
+    .await?;
     let epochs: HashMap<Uuid, i64> =
         rows.into_iter().filter(|row| !row.running).map(|row| (row.id, row.epoch)).collect();
     let ours = |held: &&&Held| epochs.get(&held.row.id) == Some(&held.row.epoch);

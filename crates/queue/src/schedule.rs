@@ -181,8 +181,7 @@ struct Row {
 
 /// Every schedule, by name.
 pub async fn list(conn: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<Vec<ScheduleRow>, QueueError> {
-    let rows: Vec<Row> =
-        diesel::sql_query("SELECT * FROM queue.schedule ORDER BY name").load(conn).await?;
+    let rows: Vec<Row> = diesel::sql_query("SELECT * FROM queue.schedule ORDER BY name").load(conn).await?;
     let show = |row: Row| {
         let next = ticks::next(&row.name, &row.cron, &row.tz, now).ok().filter(|_| !row.paused);
         let (name, queue, cron, tz) = (row.name, row.queue, row.cron, row.tz);
@@ -236,8 +235,11 @@ async fn tick_one(
     let Some(latest) = due.last().copied() else { return Ok(None) };
     let wanted = ticks::to_run(&due, CatchUp::parse(&row.catch_up).unwrap_or(CatchUp::Last), now);
     let job = |at: &DateTime<Utc>| {
-        let mut job = NewJob::raw(&row.queue, row.args.clone())
-            .key(format!("{}:{}", row.name, at.format("%Y-%m-%dT%H:%M:%SZ")));
+        let mut job = NewJob::raw(&row.queue, row.args.clone()).key(format!(
+            "{}:{}",
+            row.name,
+            at.format("%Y-%m-%dT%H:%M:%SZ")
+        ));
         job.tenant = row.tenant;
         job
     };

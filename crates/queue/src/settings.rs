@@ -41,7 +41,7 @@ impl Default for Settings {
             per_tenant: None,
             heartbeat: Duration::from_secs(2),
             grace: Duration::from_secs(3),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
             poll: Duration::from_secs(5),
         }
     }
@@ -65,7 +65,7 @@ pub enum Backoff {
 impl Default for Backoff {
     /// `attempt⁴ + 15 s`, at most a day.
     fn default() -> Self {
-        Self::Quartic { base: Duration::from_secs(15), most: Duration::from_secs(86_400) }
+        Self::Quartic { base: Duration::from_secs(15), most: Duration::from_hours(24) }
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_last_step_is_repeated() {
-        let backoff = Backoff::Steps(vec![Duration::from_secs(30), Duration::from_secs(60)]);
+        let backoff = Backoff::Steps(vec![Duration::from_secs(30), Duration::from_mins(1)]);
         for (attempt, least) in [(1, 30), (2, 60), (9, 60)] {
             let wait = backoff.wait(Uuid::nil(), attempt).as_secs();
             assert!((least..=least * 6 / 5).contains(&wait), "attempt {attempt} waits {wait} s");

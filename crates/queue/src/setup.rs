@@ -1,6 +1,8 @@
 //! What a host application does once: migrations, grants, and the check at its start that nothing in the tables is
 //! unknown to it.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -20,16 +22,18 @@ pub fn grants(workers: &[&str], enqueuers: &[&str]) -> String {
     let mut sql = String::new();
     for role in workers {
         let role = quoted(role);
-        sql.push_str(&format!(
+        let _infallible = write!(
+            sql,
             "GRANT USAGE ON SCHEMA queue TO {role};\n\
              GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA queue TO {role};\n\
              GRANT EXECUTE ON FUNCTION queue.send_signal TO {role};\n"
-        ));
+        );
     }
     for role in enqueuers {
         let role = quoted(role);
         // An insert with ON CONFLICT and RETURNING reads the columns that it names, and no others.
-        sql.push_str(&format!(
+        let _infallible = write!(
+            sql,
             "GRANT USAGE ON SCHEMA queue TO {role};\n\
              GRANT INSERT (id, queue, tenant, args, metadata, max_attempts, run_at, priority, key, expires_at, \
              trace, parent, run) ON queue.job TO {role};\n\
@@ -37,7 +41,7 @@ pub fn grants(workers: &[&str], enqueuers: &[&str]) -> String {
              GRANT SELECT (id, queue, key) ON queue.job TO {role};\n\
              GRANT SELECT (id, flow, key) ON queue.run TO {role};\n\
              GRANT EXECUTE ON FUNCTION queue.send_signal TO {role};\n"
-        ));
+        );
     }
     sql
 }

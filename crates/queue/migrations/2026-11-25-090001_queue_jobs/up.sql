@@ -53,7 +53,7 @@ CREATE TABLE queue.job (
     started_at       timestamptz,
     done_at          timestamptz,
     CHECK ((status = 'running') = (session IS NOT NULL))
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE UNIQUE INDEX job_key ON queue.job (queue, key) WHERE key IS NOT NULL;
 CREATE INDEX job_claim ON queue.job (queue, lane, priority DESC, run_at, id) WHERE status = 'pending';
@@ -99,7 +99,9 @@ $$;
 -- comes first), none above `p_cap` running. One claimer of a queue at a time, so that the cap holds; each step sees
 -- what the one before it committed. Raises `no_session` where the session has been given up meanwhile.
 CREATE FUNCTION queue.claim(p_queue text, p_session uuid, p_limit int, p_cap int)
-RETURNS SETOF queue.job LANGUAGE plpgsql AS $$
+RETURNS SETOF queue.job LANGUAGE plpgsql
+-- A plan that was made while the queue was empty, and kept, must not read the whole table when it is not.
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     p_now timestamptz;
 BEGIN

@@ -1,8 +1,8 @@
 //! Looking at jobs.
 
 use chrono::{DateTime, Utc};
-use diesel::{OptionalExtension, QueryableByName};
 use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{OptionalExtension, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -259,9 +259,8 @@ struct CountRow {
 
 /// How many matching jobs are in each state; states without any are left out.
 pub async fn count_by_state(conn: &mut AsyncPgConnection, filter: &Filter) -> Result<Vec<Count>, QueueError> {
-    let sql = format!(
-        "SELECT {STATE}, count(*) AS jobs FROM queue.job AS j WHERE {MATCHES} GROUP BY 1 ORDER BY 1"
-    );
+    let sql =
+        format!("SELECT {STATE}, count(*) AS jobs FROM queue.job AS j WHERE {MATCHES} GROUP BY 1 ORDER BY 1");
     let rows: Vec<CountRow> = bind_filter!(sql, filter).load(conn).await?;
     Ok(rows.into_iter().map(|row| Count { state: State::parse(&row.state), jobs: row.jobs }).collect())
 }

@@ -137,7 +137,8 @@ impl<F: Flow> Run<F> {
 
     async fn effect(&self, target: &str, key: &str) -> Result<Row, JobError> {
         let mut conn = self.ctx.queue().conn().await?;
-        let sql = "SELECT state, provider_id, result, intended_at FROM queue.effect WHERE target = $1 AND key = $2";
+        let sql =
+            "SELECT state, provider_id, result, intended_at FROM queue.effect WHERE target = $1 AND key = $2";
         let query = diesel::sql_query(sql).bind::<Text, _>(target).bind::<Text, _>(key);
         Ok(query.get_result(&mut *conn).await?)
     }

@@ -178,7 +178,8 @@ impl<F: Flow> Run<F> {
     /// Fails where the lease is lost.
     pub(super) async fn fence(&self, tx: &mut AsyncPgConnection) -> Result<(), JobError> {
         let row = &self.ctx.held.row;
-        let sql = "SELECT FROM queue.job WHERE id = $1 AND session = $2 AND epoch = $3 AND status = 'running'";
+        let sql =
+            "SELECT FROM queue.job WHERE id = $1 AND session = $2 AND epoch = $3 AND status = 'running'";
         let held = diesel::sql_query(sql)
             .bind::<SqlUuid, _>(row.id)
             .bind::<SqlUuid, _>(row.session)
@@ -203,11 +204,10 @@ impl<F: Flow> Run<F> {
     pub async fn sleep_until(&self, until: DateTime<Utc>) -> Result<(), JobError> {
         self.check_cancelled()?;
         let mut conn = self.ctx.queue().conn().await?;
-        let row: WakeRow =
-            diesel::sql_query("SELECT $1 <= clock_timestamp() AS reached, $1 AS until")
-                .bind::<Timestamptz, _>(until)
-                .get_result(&mut *conn)
-                .await?;
+        let row: WakeRow = diesel::sql_query("SELECT $1 <= clock_timestamp() AS reached, $1 AS until")
+            .bind::<Timestamptz, _>(until)
+            .get_result(&mut *conn)
+            .await?;
         if row.reached { Ok(()) } else { Err(JobError::park(Park::Until(until))) }
     }
 

@@ -21,7 +21,12 @@ fn read(name: &str, cron: &str, tz: &str) -> Result<(Cron, Tz), QueueError> {
 }
 
 /// The first tick after a moment.
-pub(super) fn next(name: &str, cron: &str, tz: &str, after: DateTime<Utc>) -> Result<DateTime<Utc>, QueueError> {
+pub(super) fn next(
+    name: &str,
+    cron: &str,
+    tz: &str,
+    after: DateTime<Utc>,
+) -> Result<DateTime<Utc>, QueueError> {
     let (cron, tz) = read(name, cron, tz)?;
     let next = cron.find_next_occurrence(&after.with_timezone(&tz), false);
     let refuse = |error: croner::errors::CronError| QueueError::Schedule {
@@ -111,9 +116,10 @@ mod tests {
     #[test]
     fn looking_forward_and_looking_back_find_the_same_ticks() {
         for cron in ["*/20 * * * *", "30 2 * * *", "0 3 * * 0", "15 1,2,3 * * *"] {
-            for (from, until) in
-                [("2026-03-28T00:00:00Z", "2026-03-31T00:00:00Z"), ("2026-10-24T00:00:00Z", "2026-10-27T00:00:00Z")]
-            {
+            for (from, until) in [
+                ("2026-03-28T00:00:00Z", "2026-03-31T00:00:00Z"),
+                ("2026-10-24T00:00:00Z", "2026-10-27T00:00:00Z"),
+            ] {
                 let back = between("test", cron, "Europe/Berlin", at(from), at(until)).unwrap();
                 let mut forward = Vec::new();
                 let mut now = at(from);
@@ -142,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_long_sleep_costs_a_bounded_number_of_ticks() {
-        let ticks = between("t", "* * * * *", "UTC", at("2025-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z")).unwrap();
+        let ticks =
+            between("t", "* * * * *", "UTC", at("2025-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z")).unwrap();
         assert_eq!(ticks.len(), MOST);
         assert_eq!(ticks.last().copied(), Some(at("2026-01-01T00:00:00Z")));
     }

@@ -13,6 +13,9 @@ use crate::{Queue, QueueError};
 /// The most outcomes in one transaction.
 const MOST: usize = 256;
 
+/// How often the database must refuse an outcome until it is believed.
+const REFUSALS: u32 = 3;
+
 /// An outcome on its way.
 pub(super) struct Settle {
     held: Arc<Held>,
@@ -65,20 +68,25 @@ pub(super) async fn run(queue: Queue, mut receive: mpsc::UnboundedReceiver<Settl
 
 async fn write_at_last(queue: &Queue, batch: &[(Arc<Held>, Outcome)]) -> Vec<Settled> {
     let mut wait = Duration::from_millis(50);
+    let mut refusals = 0;
     loop {
         match try_write(queue, batch).await {
             Ok(settled) => return settled,
             Err(QueueError::Database(error)) if QueueError::is_refusal(&error) => {
-                if let [(held, _)] = batch {
-                    tracing::error!(job.id = %held.row.id, %error, "the database refuses a job's outcome");
+                if batch.len() > 1 {
+                    // One of them is at fault: the others must not wait for it.
+                    let mut settled = Vec::with_capacity(batch.len());
+                    for one in batch {
+                        settled.extend(Box::pin(write_at_last(queue, std::slice::from_ref(one))).await);
+                    }
+                    return settled;
+                }
+                refusals += 1;
+                if refusals >= REFUSALS {
+                    tracing::error!(%error, "the database refuses a job's outcome");
                     return vec![Settled::Refused];
                 }
-                // One of them is at fault: the others must not wait for it.
-                let mut settled = Vec::with_capacity(batch.len());
-                for one in batch {
-                    settled.extend(Box::pin(write_at_last(queue, std::slice::from_ref(one))).await);
-                }
-                return settled;
+                tokio::time::sleep(wait).await;
             }
             Err(error) => {
                 tracing::warn!(%error, jobs = batch.len(), "outcomes wait for the database");
@@ -90,6 +98,6 @@ async fn write_at_last(queue: &Queue, batch: &[(Arc<Held>, Outcome)]) -> Vec<Set
 }
 
 async fn try_write(queue: &Queue, batch: &[(Arc<Held>, Outcome)]) -> Result<Vec<Settled>, QueueError> {
-    let mut conn = queue.conn().await?;
+    let mut conn = queue.work().await?;
     Ok(outcome::write(&mut conn, batch).await?)
 }

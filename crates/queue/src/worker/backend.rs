@@ -65,19 +65,16 @@ pub struct Backend<J> {
 
 impl<J> Clone for Backend<J> {
     fn clone(&self) -> Self {
-        Self::new(
-            self.queue.clone(),
-            self.name.clone(),
-            self.settings.clone(),
-            self.max_attempts,
-            self.check,
-        )
+        Self::new(self.queue.clone(), self.name.clone(), self.settings.clone(), self.max_attempts, self.check)
     }
 }
 
 impl<J> fmt::Debug for Backend<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("queue", &self.name).field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Backend")
+            .field("queue", &self.name)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

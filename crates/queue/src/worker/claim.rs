@@ -46,8 +46,12 @@ impl Appetite {
 
 pub(super) async fn run(shared: Arc<Shared>, send: mpsc::UnboundedSender<Arc<Held>>) {
     let mut draining = shared.draining.subscribe();
-    let mut appetite =
-        Appetite { most: shared.settings.batch.max(1), eager: shared.settings.eager, now: 1, delivered: None };
+    let mut appetite = Appetite {
+        most: shared.settings.batch.max(1),
+        eager: shared.settings.eager,
+        now: 1,
+        delivered: None,
+    };
     loop {
         tokio::select! {
             () = shared.demand.notified() => {}
@@ -99,7 +103,7 @@ async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Claimed>> {
 }
 
 async fn claim(shared: &Shared, session: Uuid, asked: u32) -> Result<Vec<Claimed>, QueueError> {
-    let mut conn = shared.queue.conn().await?;
+    let mut conn = shared.queue.work().await?;
     let cap = shared.settings.per_tenant.map_or(i32::MAX, |cap| i32::try_from(cap).unwrap_or(i32::MAX));
     let rows = diesel::sql_query("SELECT * FROM queue.claim($1, $2, $3, $4)")
         .bind::<Text, _>(&shared.name)
@@ -119,7 +123,7 @@ struct DueRow {
 
 /// How long until something is due; `None` where nothing waits.
 async fn next_due(shared: &Shared) -> Result<Option<Duration>, QueueError> {
-    let mut conn = shared.queue.conn().await?;
+    let mut conn = shared.queue.work().await?;
     let row: Option<DueRow> = diesel::sql_query(
         "SELECT ceil(extract(epoch FROM min(run_at) - clock_timestamp()) * 1000)::bigint AS in_ms \
          FROM queue.job WHERE queue = $1 AND status = 'pending'",

@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tower_layer::Layer;
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use super::ack::Acks;
 use super::driver::Shared;
@@ -122,7 +123,12 @@ async fn attempt<T: Send + 'static>(
             Some(limit) => tokio::time::timeout(limit, work).await.ok(),
         }
     };
-    let mut spawned = Spawned(tokio::spawn(CURRENT.scope(Arc::clone(held), limited)));
+    let row = &held.row;
+    let span = tracing::info_span!(
+        "job", job.id = %row.id, job.queue = %row.queue, job.attempt = row.attempts,
+        request.id = row.trace.as_deref(),
+    );
+    let mut spawned = Spawned(tokio::spawn(CURRENT.scope(Arc::clone(held), limited).instrument(span)));
     match (&mut spawned.0).await {
         Ok(Some(Ok(value))) => Ok(value),
         Ok(Some(Err(error))) => Err(Failure::Error(error)),
@@ -144,16 +150,15 @@ async fn settle<T>(
     let backoff = &shared.settings.backoff;
     let (outcome, result) = match ended {
         Ok(value) => (Outcome::Done, Ok(value)),
-        Err(Failure::Error(error)) => {
-            (Outcome::of_failure(&held, backoff, &*error), Err(error))
-        }
+        Err(Failure::Error(error)) => (Outcome::of_failure(&held, backoff, &*error), Err(error)),
         Err(Failure::Panicked(text)) => {
             let said = Said::new(ErrorClass::Bug, "panic", &format!("the handler panicked: {text}"));
             let error = said.error.clone();
             (Outcome::failed(&held, backoff, said), Err(error.into()))
         }
         Err(Failure::TookTooLong) => {
-            let text = format!("the attempt took longer than {:?}", shared.settings.timeout.unwrap_or_default());
+            let text =
+                format!("the attempt took longer than {:?}", shared.settings.timeout.unwrap_or_default());
             let said = Said::new(ErrorClass::Transient, "timeout", &text);
             (Outcome::failed(&held, backoff, said), Err(text.into()))
         }

@@ -61,15 +61,18 @@ async fn keep(shared: &Shared, session: &mut Option<Uuid>, trouble: &mut Duratio
     shared.session.send_replace(Some(id));
     shared.wake.notify_one();
     let since = Instant::now();
-    let mut beats = tokio::time::interval(shared.settings.heartbeat);
-    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut beat_at = since;
     loop {
-        match next(&mut conn, &mut beats).await? {
+        match next(&mut conn, beat_at).await? {
             Heard::Added(queue) if queue == shared.name => shared.wake.notify_one(),
             Heard::Cancelled(queue) if queue == shared.name => tell_cancelled(&mut conn, shared, id).await?,
             Heard::Added(_) | Heard::Cancelled(_) => {}
             Heard::Beat => {
-                let work = renew(&mut conn, shared, id, &mut locked, since.elapsed() >= shared.settings.grace);
+                // Without its lock the worker must be quick to take it, once the connection that holds it is gone.
+                let (usual, quick) = (shared.settings.heartbeat, shared.settings.grace / 3);
+                beat_at = Instant::now() + if locked { usual } else { usual.min(quick) };
+                let work =
+                    renew(&mut conn, shared, id, &mut locked, since.elapsed() >= shared.settings.grace);
                 // A connection that does not answer is as good as closed.
                 let patience = (shared.settings.silence / 2).max(shared.settings.heartbeat);
                 let alive = tokio::time::timeout(patience, work).await;
@@ -87,10 +90,10 @@ enum Heard {
     Beat,
 }
 
-async fn next(conn: &mut AsyncPgConnection, beats: &mut tokio::time::Interval) -> Result<Heard, QueueError> {
+async fn next(conn: &mut AsyncPgConnection, beat_at: Instant) -> Result<Heard, QueueError> {
     let mut notifications = std::pin::pin!(conn.notifications_stream());
     tokio::select! {
-        _ = beats.tick() => Ok(Heard::Beat),
+        () = tokio::time::sleep_until(beat_at) => Ok(Heard::Beat),
         heard = notifications.next() => match heard {
             Some(Ok(heard)) if heard.channel == "queue_cancel" => Ok(Heard::Cancelled(heard.payload)),
             Some(Ok(heard)) => Ok(Heard::Added(heard.payload)),
@@ -198,7 +201,7 @@ async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Result<(), Queue
 /// Ends the lease. Nothing is held under it any more; what a lost acknowledgement left goes back at once.
 async fn end(shared: &Shared, session: Uuid) {
     let ending = async {
-        let mut conn = shared.queue.conn().await?;
+        let mut conn = shared.queue.work().await?;
         let ids = vec![session];
         diesel::sql_query(
             "WITH ended AS (SELECT queue.give_back(s.id, s.worker), s.id FROM queue.session AS s WHERE s.id = ANY ($1)) \

@@ -2,6 +2,7 @@
 //! the sink is flushed.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use apalis_core::task::Task;
@@ -24,9 +25,7 @@ impl<J> Sink<Task<Value>> for Backend<J> {
     fn start_send(self: Pin<&mut Self>, task: Task<Value>) -> Result<(), QueueError> {
         let this = self.get_mut();
         let job = new_job(&this.name, this.max_attempts, task)?;
-        if let Err(job) = collect(job) {
-            this.unsent.push(job);
-        }
+        this.unsent.extend(collect(job));
         Ok(())
     }
 
@@ -59,18 +58,14 @@ impl<J> Sink<Task<Value>> for Backend<J> {
     }
 }
 
-/// Gives the job to the handler that runs in this task, or back.
-fn collect(job: NewJob) -> Result<(), NewJob> {
-    let mut job = Some(job);
-    let _outside = CURRENT.try_with(|held| {
-        if let Some(mut job) = job.take() {
-            if job.priority == 0 {
-                job.priority = held.row.priority;
-            }
-            held.collect(job);
-        }
-    });
-    job.map_or(Ok(()), Err)
+/// Gives the job to the handler that runs in this task, or back where there is none.
+fn collect(mut job: NewJob) -> Option<NewJob> {
+    let Ok(held) = CURRENT.try_with(Arc::clone) else { return Some(job) };
+    if job.priority == 0 {
+        job.priority = held.row.priority;
+    }
+    held.collect(job);
+    None
 }
 
 fn new_job(queue: &str, max_attempts: u32, task: Task<Value>) -> Result<NewJob, QueueError> {
@@ -83,8 +78,10 @@ fn new_job(queue: &str, max_attempts: u32, task: Task<Value>) -> Result<NewJob, 
     job.metadata = serde_json::to_value(ctx.metadata().as_map())?;
     job.key = ctx.idempotency_key().map(ToOwned::to_owned);
     job.priority = ctx.priority().map_or(0, |priority| i32::try_from(priority).unwrap_or(i32::MAX));
-    job.max_attempts =
-        ctx.max_attempts().map_or(max_attempts, |attempts| u32::try_from(attempts).unwrap_or(u32::MAX)).max(1);
+    job.max_attempts = ctx
+        .max_attempts()
+        .map_or(max_attempts, |attempts| u32::try_from(attempts).unwrap_or(u32::MAX))
+        .max(1);
     job.run_at = ctx.run_at().and_then(|at| DateTime::from_timestamp(i64::try_from(at).ok()?, 0));
     Ok(job)
 }

@@ -54,7 +54,10 @@ async fn an_outcome_in_the_handlers_own_transaction_commits_or_goes_with_it() {
         let mut conn = ctx.queue().conn().await?;
         let done = conn
             .transaction(async |tx| {
-                diesel::sql_query("INSERT INTO effect VALUES ($1)").bind::<Integer, _>(job.n).execute(tx).await?;
+                diesel::sql_query("INSERT INTO effect VALUES ($1)")
+                    .bind::<Integer, _>(job.n)
+                    .execute(tx)
+                    .await?;
                 ctx.complete_in(tx).await?;
                 if job.n == 1 && attempt == 1 {
                     return Err(JobError::retry("rolled back at the last moment"));
@@ -65,13 +68,19 @@ async fn an_outcome_in_the_handlers_own_transaction_commits_or_goes_with_it() {
         drop(conn);
         done?;
         // Committed, so what happens to the handler now changes nothing.
-        if job.n == 2 { panic!("after the commit") }
+        assert!(job.n != 2, "after the commit");
         Ok(())
     });
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE (args->>'n')::int < 100 AND status = 'done') = 2", secs(5))
-        .await;
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE (args->>'n')::int > 100 AND status = 'done') >= 2", secs(5))
-        .await;
+    db.wait_for(
+        "(SELECT count(*) FROM queue.job WHERE (args->>'n')::int < 100 AND status = 'done') = 2",
+        secs(5),
+    )
+    .await;
+    db.wait_for(
+        "(SELECT count(*) FROM queue.job WHERE (args->>'n')::int > 100 AND status = 'done') >= 2",
+        secs(5),
+    )
+    .await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM effect WHERE n = 1").await, 1);
     assert_eq!(db.number("SELECT count(*) FROM effect WHERE n = 2").await, 1);
@@ -103,8 +112,7 @@ async fn an_apalis_workflow_runs_unchanged_with_its_delay_and_each_step_once() {
         });
     let mut backend = queue.flow_backend::<i32>("bill.v1", quick());
     backend.push_start(41).await.unwrap();
-    let worker =
-        WorkerBuilder::new("flow").backend(backend).data(queue.clone()).concurrency(2).build(flow);
+    let worker = WorkerBuilder::new("flow").backend(backend).data(queue.clone()).concurrency(2).build(flow);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(worker.run_until(async move {
         let _dropped = stopped.await;

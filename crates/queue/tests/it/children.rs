@@ -105,7 +105,12 @@ async fn child() {
     std::process::exit(if lost.load(Ordering::SeqCst) { LOST } else { 0 });
 }
 
-async fn behave(behaviour: &str, name: &str, job: &Probe, ctx: &JobContext) -> Result<(), costlens_queue::JobError> {
+async fn behave(
+    behaviour: &str,
+    name: &str,
+    job: &Probe,
+    ctx: &JobContext,
+) -> Result<(), costlens_queue::JobError> {
     note(ctx.queue(), job.n, "begin", name).await?;
     match behaviour {
         "hangs" => tokio::time::sleep(secs(600)).await,

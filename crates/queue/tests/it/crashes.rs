@@ -82,7 +82,8 @@ async fn a_frozen_worker_loses_its_job_and_cannot_report_success() {
     // Its lock is still held, so it is its silence that tells.
     let running = noting_worker(&db, "awake", quick());
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(10)).await;
-    let done = format!("SELECT (extract(epoch FROM done_at) * 1000000)::bigint FROM queue.job WHERE id = '{id}'");
+    let done =
+        format!("SELECT (extract(epoch FROM done_at) * 1000000)::bigint FROM queue.job WHERE id = '{id}'");
     let before = db.number(&done).await;
     child.send(Signal::CONT);
     db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'end' AND worker = 'frozen')", secs(5)).await;
@@ -141,7 +142,8 @@ async fn what_a_stopping_worker_had_not_begun_goes_back_without_an_attempt() {
     db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'done'").await, 1);
-    let untouched = "SELECT count(*) FROM queue.job WHERE status = 'pending' AND attempts = 0 AND error IS NULL";
+    let untouched =
+        "SELECT count(*) FROM queue.job WHERE status = 'pending' AND attempts = 0 AND error IS NULL";
     assert_eq!(db.number(untouched).await, 4);
 }
 
@@ -161,5 +163,9 @@ async fn an_abandoned_worker_future_gives_its_jobs_to_others() {
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", SOON).await;
     running.stop().await;
     tokio::time::sleep(secs(1)).await;
-    assert_eq!(db.number("SELECT count(*) FROM ran WHERE phase = 'end'").await, 0, "its handler stopped with it");
+    assert_eq!(
+        db.number("SELECT count(*) FROM ran WHERE phase = 'end'").await,
+        0,
+        "its handler stopped with it"
+    );
 }

@@ -17,7 +17,8 @@ async fn a_duplicate_key_in_a_live_transaction_writes_nothing_and_aborts_nothing
     let mut conn = db.conn().await;
     let written = conn
         .transaction(async |tx| {
-            let written = enqueue(tx, &[probe(2).key("once"), probe(3), probe(4).key("x"), probe(5).key("x")]).await?;
+            let written =
+                enqueue(tx, &[probe(2).key("once"), probe(3), probe(4).key("x"), probe(5).key("x")]).await?;
             diesel::sql_query("INSERT INTO effect VALUES (1)").execute(tx).await?;
             Ok::<_, costlens_queue::QueueError>(written)
         })

@@ -12,7 +12,8 @@ use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worke
 async fn a_panic_counts_as_an_attempt_and_the_last_one_is_dead_with_its_story() {
     let db = Db::new().await;
     let id = put(&db, vec![probe(1).max_attempts(3)]).await[0];
-    let running = worker(&db, "panics", quick(), 2, |job, _| async move { panic!("job {} is rotten", job.n) });
+    let running =
+        worker(&db, "panics", quick(), 2, |job, _| async move { panic!("job {} is rotten", job.n) });
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead')", secs(5)).await;
     assert!(!running.task.is_finished(), "the worker lives");
     running.stop().await;
@@ -22,7 +23,9 @@ async fn a_panic_counts_as_an_attempt_and_the_last_one_is_dead_with_its_story() 
     assert_eq!(details.job.code.as_deref(), Some("panic"));
     let attempts: Vec<_> = details.story.iter().map(|attempt| attempt.attempt).collect();
     assert_eq!(attempts, [Some(1), Some(2), Some(3)]);
-    assert!(details.story.iter().all(|attempt| attempt.error.as_deref().unwrap().contains("job 1 is rotten")));
+    assert!(
+        details.story.iter().all(|attempt| attempt.error.as_deref().unwrap().contains("job 1 is rotten"))
+    );
     assert!(details.story.iter().all(|attempt| attempt.worker.as_deref() == Some("panics")));
 }
 
@@ -36,7 +39,8 @@ async fn a_timeout_counts_as_an_attempt_and_ends_the_handler() {
         note(ctx.queue(), job.n, "end", "slow").await?;
         Ok(())
     });
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'timeout')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'timeout')", secs(5))
+        .await;
     tokio::time::sleep(millis(700)).await;
     running.stop().await;
     assert_eq!(db.number("SELECT attempts FROM queue.job").await, 2);
@@ -56,14 +60,15 @@ async fn a_retry_after_is_honoured_and_bounded_by_the_attempts() {
             Err(RetryAfterError::new("slow down", millis(700)).into())
         }
     });
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'dead' AND error_class = 'throttled') = 2", secs(6))
-        .await;
+    db.wait_for(
+        "(SELECT count(*) FROM queue.job WHERE status = 'dead' AND error_class = 'throttled') = 2",
+        secs(6),
+    )
+    .await;
     running.stop().await;
     for n in [1, 2] {
         assert_eq!(db.number(&format!("SELECT count(*) FROM ran WHERE n = {n}")).await, 3);
-        let span = format!(
-            "SELECT extract(epoch FROM max(at) - min(at)) * 1000 FROM ran WHERE n = {n}"
-        );
+        let span = format!("SELECT extract(epoch FROM max(at) - min(at)) * 1000 FROM ran WHERE n = {n}");
         let span = db.number(&span).await;
         assert!((1_400..3_500).contains(&span), "two waits of 700 ms took {span} ms");
     }
@@ -98,16 +103,24 @@ async fn the_wait_for_the_next_attempt_outlives_the_worker() {
     put(&db, vec![probe(1)]).await;
     let settings = || Settings { backoff: Backoff::fixed(millis(2_000)), ..quick() };
     let first = worker(&db, "first", settings(), 1, |_, _| async move { Err("not yet".into()) });
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'pending' AND error = 'not yet')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'pending' AND error = 'not yet')", secs(5))
+        .await;
     first.stop().await;
     let second = noting_worker(&db, "second", settings());
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(6)).await;
     second.stop().await;
-    let waited =
-        db.number("SELECT extract(epoch FROM started_at - (story->0->>'at')::timestamptz) * 1000 FROM queue.job").await;
+    let waited = db
+        .number(
+            "SELECT extract(epoch FROM started_at - (story->0->>'at')::timestamptz) * 1000 FROM queue.job",
+        )
+        .await;
     assert!((2_000..3_900).contains(&waited), "the second attempt came after {waited} ms");
     assert_eq!(db.number("SELECT attempts FROM queue.job").await, 2);
-    assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE error IS NULL").await, 1, "done is without error");
+    assert_eq!(
+        db.number("SELECT count(*) FROM queue.job WHERE error IS NULL").await,
+        1,
+        "done is without error"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +141,8 @@ async fn a_payload_that_nobody_can_read_is_dead_and_the_worker_goes_on() {
     let poison = NewJob::raw("probe.v1", serde_json::json!({"n": "not a number"}));
     put(&db, vec![poison, probe(2)]).await;
     let running = noting_worker(&db, "reader", quick());
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'payload')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'payload')", secs(5))
+        .await;
     db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", secs(5)).await;
     assert!(!running.task.is_finished(), "the worker lives");
     running.stop().await;
@@ -146,7 +160,8 @@ async fn a_push_that_the_database_refuses_fails_its_own_job_alone() {
         Ok(())
     });
     db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 5", secs(5)).await;
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'refused')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'refused')", secs(5))
+        .await;
     running.stop().await;
 }
 
@@ -154,10 +169,11 @@ async fn a_push_that_the_database_refuses_fails_its_own_job_alone() {
 async fn a_job_that_comes_too_late_is_expired_and_not_run() {
     let db = Db::new().await;
     let past = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-    let future = past + Duration::from_secs(86_400 * 365 * 50);
+    let future = past + Duration::from_hours(24 * 365 * 50);
     put(&db, vec![probe(1).expires_at(past), probe(2).expires_at(future)]).await;
     let running = noting_worker(&db, "late", quick());
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_class = 'expired')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_class = 'expired')", secs(5))
+        .await;
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(5)).await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 1").await, 0);

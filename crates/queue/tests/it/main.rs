@@ -1,5 +1,14 @@
 //! The queue from outside: real workers, real child processes where one is killed, and a real PostgreSQL.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, in its helpers too, and says what it measured"
+)]
+
 mod atomicity;
 mod children;
 mod crashes;

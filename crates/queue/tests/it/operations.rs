@@ -37,13 +37,15 @@ async fn lists_are_paged_by_key_and_filtered_by_tenant_state_and_queue() {
     let first = ops::list(&mut conn, &filter, None, 3).await.unwrap();
     let second = ops::list(&mut conn, &filter, first.next, 3).await.unwrap();
     let third = ops::list(&mut conn, &filter, second.next, 3).await.unwrap();
-    let seen: Vec<_> = [&first, &second, &third].iter().flat_map(|page| &page.items).map(|job| job.id).collect();
+    let seen: Vec<_> =
+        [&first, &second, &third].iter().flat_map(|page| &page.items).map(|job| job.id).collect();
     let newest_first: Vec<_> = ids[..7].iter().rev().copied().collect();
     assert_eq!(seen, newest_first);
     assert_eq!(third.next, None);
     assert!(ops::show(&mut conn, ids[0], Some(ours)).await.unwrap().is_some());
     assert!(ops::show(&mut conn, ids[0], Some(theirs)).await.unwrap().is_none(), "a tenant sees its own");
-    let counts = ops::count_by_state(&mut conn, &Filter { tenant: Some(ours), ..Filter::default() }).await.unwrap();
+    let counts =
+        ops::count_by_state(&mut conn, &Filter { tenant: Some(ours), ..Filter::default() }).await.unwrap();
     let counts: Vec<_> = counts.iter().map(|count| (count.state, count.jobs)).collect();
     assert_eq!(counts, [(State::Ready, 7), (State::Scheduled, 1)]);
     let stats = ops::stats(&mut conn).await.unwrap();
@@ -86,7 +88,8 @@ async fn a_cancelled_job_that_fails_is_not_tried_again() {
     let id = put(&db, vec![probe(1)]).await[0];
     db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
     ops::cancel(&mut db.conn().await, id, None).await.unwrap();
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'cancelled' AND done_at IS NOT NULL)", secs(3)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'cancelled' AND done_at IS NOT NULL)", secs(3))
+        .await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 1);
 }
@@ -99,7 +102,8 @@ async fn dead_letters_are_previewed_and_redriven_at_a_rate() {
     assert_eq!(ops::redrive_preview(&mut conn, &Filter::default()).await.unwrap(), 20);
     assert_eq!(ops::redrive_preview(&mut conn, &filter).await.unwrap(), 10);
     assert_eq!(ops::redrive(&mut conn, &filter, 5, 8).await.unwrap(), 8);
-    let span = "SELECT extract(epoch FROM max(run_at) - min(run_at)) * 1000 FROM queue.job WHERE status = 'pending'";
+    let span =
+        "SELECT extract(epoch FROM max(run_at) - min(run_at)) * 1000 FROM queue.job WHERE status = 'pending'";
     let span = db.number(span).await;
     assert!((1_400..1_500).contains(&span), "eight at five a second are due within {span} ms");
     let running = noting_worker(&db, "mended", quick());
@@ -107,7 +111,9 @@ async fn dead_letters_are_previewed_and_redriven_at_a_rate() {
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'dead'").await, 12);
     assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'done' AND attempts = 1").await, 8);
-    let one = ops::list(&mut conn, &Filter { state: Some(State::Dead), ..Filter::default() }, None, 1).await.unwrap();
+    let one = ops::list(&mut conn, &Filter { state: Some(State::Dead), ..Filter::default() }, None, 1)
+        .await
+        .unwrap();
     assert!(ops::retry_now(&mut conn, one.items[0].id, None).await.unwrap());
     let shown = ops::show(&mut conn, one.items[0].id, None).await.unwrap().unwrap();
     assert_eq!(shown.job.state, State::Ready);
@@ -158,8 +164,15 @@ async fn progress_is_seen_while_the_job_runs_and_its_last_word_stays() {
         tokio::time::sleep(millis(500)).await;
         Ok(())
     });
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'running' AND progress->>'percent' = '10')", secs(5))
-        .await;
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done' AND progress->>'percent' = '100')", secs(5)).await;
+    db.wait_for(
+        "EXISTS (SELECT FROM queue.job WHERE status = 'running' AND progress->>'percent' = '10')",
+        secs(5),
+    )
+    .await;
+    db.wait_for(
+        "EXISTS (SELECT FROM queue.job WHERE status = 'done' AND progress->>'percent' = '100')",
+        secs(5),
+    )
+    .await;
     running.stop().await;
 }

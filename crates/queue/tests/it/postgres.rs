@@ -54,9 +54,11 @@ impl Cluster {
         let pipe = supervisor.spawn().unwrap().stdin.take().unwrap();
         let cluster = Self { dir, bin, user, _supervisor: pipe };
         let data = cluster.dir.join("data");
-        cluster.run("initdb", &["-D", text(&data), "-U", "owner", "--auth=trust", "--no-sync", "--locale=C.UTF-8"]);
-        let mut conf =
-            std::fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
+        cluster.run(
+            "initdb",
+            &["-D", text(&data), "-U", "owner", "--auth=trust", "--no-sync", "--locale=C.UTF-8"],
+        );
+        let mut conf = std::fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
         // No fsync: what a crash of the server loses without it is what a crash of the machine would.
         writeln!(
             conf,

@@ -119,7 +119,11 @@ async fn a_step_that_fails_leaves_neither_its_effect_nor_its_checkpoint() {
         async move {
             run.step("erase", async |tx| {
                 effect(tx, 1, "erase").await?;
-                if tries.fetch_add(1, Ordering::SeqCst) == 0 { Err(JobError::retry("not this time")) } else { Ok(()) }
+                if tries.fetch_add(1, Ordering::SeqCst) == 0 {
+                    Err(JobError::retry("not this time"))
+                } else {
+                    Ok(())
+                }
             })
             .await
         }
@@ -156,8 +160,11 @@ async fn a_run_sleeps_and_waits_in_its_row_and_goes_on_when_the_signal_comes() {
         let answer: i32 = run.wait("confirmed").await?;
         run.step("after-signal", async |tx| effect(tx, answer, "signalled").await).await
     });
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'pending' AND attempts = 0 AND error IS NULL)", secs(3))
-        .await;
+    db.wait_for(
+        "EXISTS (SELECT FROM queue.job WHERE status = 'pending' AND attempts = 0 AND error IS NULL)",
+        secs(3),
+    )
+    .await;
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 0, "it sleeps");
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE waits_for = 'confirmed')", secs(5)).await;
     let mut conn = db.conn().await;
@@ -171,7 +178,8 @@ async fn a_run_sleeps_and_waits_in_its_row_and_goes_on_when_the_signal_comes() {
     stop(running).await;
     assert_eq!(db.number("SELECT n FROM ran WHERE phase = 'signalled'").await, 42);
     assert_eq!(db.number("SELECT count(*) FROM ran WHERE phase = 'slept'").await, 1);
-    let slept = "SELECT extract(epoch FROM r.at - u.created_at) * 1000 FROM ran r, queue.run u WHERE phase = 'slept'";
+    let slept =
+        "SELECT extract(epoch FROM r.at - u.created_at) * 1000 FROM ran r, queue.run u WHERE phase = 'slept'";
     assert!(db.number(slept).await >= 700);
     assert!(!run::signal(&mut conn, id, "late", &1).await.unwrap(), "a run that is done hears nothing");
 }
@@ -236,7 +244,8 @@ async fn a_cancelled_run_stops_between_two_steps() {
     });
     db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
     assert_eq!(run::cancel(&mut db.conn().await, id, None).await.unwrap(), Cancelled::Asked);
-    db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'cancelled' AND done_at IS NOT NULL)", secs(3)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'cancelled' AND done_at IS NOT NULL)", secs(3))
+        .await;
     stop(running).await;
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 1);
 }
@@ -271,9 +280,15 @@ async fn a_call_that_may_have_happened_is_asked_about_and_not_repeated() {
     });
     db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(5)).await;
     stop(running).await;
-    assert_eq!((AtomicUsize::load(&sends, Ordering::SeqCst), AtomicUsize::load(&asks, Ordering::SeqCst)), (1, 2));
+    assert_eq!(
+        (AtomicUsize::load(&sends, Ordering::SeqCst), AtomicUsize::load(&asks, Ordering::SeqCst)),
+        (1, 2)
+    );
     assert_eq!(db.number("SELECT n FROM ran WHERE phase = 'noted'").await, 9);
-    assert_eq!(db.number("SELECT count(*) FROM queue.effect WHERE state = 'sent' AND provider_id = 'm-1'").await, 1);
+    assert_eq!(
+        db.number("SELECT count(*) FROM queue.effect WHERE state = 'sent' AND provider_id = 'm-1'").await,
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

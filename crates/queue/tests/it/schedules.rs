@@ -61,7 +61,11 @@ async fn a_schedule_that_is_written_again_keeps_its_progress_and_a_paused_one_do
     assert!(schedule::set_paused(&mut conn, "s", true, at("2026-05-01T12:01:30Z")).await.unwrap());
     assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:05:00Z")).await.unwrap(), []);
     assert!(schedule::set_paused(&mut conn, "s", false, at("2026-05-01T12:05:30Z")).await.unwrap());
-    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:05:40Z")).await.unwrap(), [], "the pause has no ticks");
+    assert_eq!(
+        schedule::tick(&mut conn, at("2026-05-01T12:05:40Z")).await.unwrap(),
+        [],
+        "the pause has no ticks"
+    );
     assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:06:01Z")).await.unwrap().len(), 1);
     let listed = schedule::list(&mut conn, at("2026-05-01T12:06:01Z")).await.unwrap();
     assert_eq!(listed[0].next, Some(at("2026-05-01T12:07:00Z")));

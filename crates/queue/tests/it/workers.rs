@@ -86,7 +86,13 @@ impl Running {
 }
 
 /// Starts a worker whose handler is a closure.
-pub(crate) fn worker<H, Fut>(db: &Db, name: &str, settings: Settings, concurrency: usize, handler: H) -> Running
+pub(crate) fn worker<H, Fut>(
+    db: &Db,
+    name: &str,
+    settings: Settings,
+    concurrency: usize,
+    handler: H,
+) -> Running
 where
     H: Fn(Probe, JobContext) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<(), BoxDynError>> + Send + 'static,
