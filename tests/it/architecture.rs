@@ -11,6 +11,7 @@ use costlens_tests::place;
 const ARROWS: &[(&str, u8, &[&str])] = &[
     ("costlens-domain", 0, &[]),
     ("costlens-store", 1, &["costlens-domain"]),
+    ("costlens-queue", 1, &[]),
     ("costlens-vault", 1, &["costlens-domain"]),
     ("costlens-egress", 1, &[]),
     ("costlens-edge", 1, &["costlens-domain"]),
@@ -51,12 +52,16 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
 /// stand among anybody's dev-dependencies.
 const JAILS: &[(&str, &[&str])] = &[
     ("aes-gcm", &["costlens-vault"]),
+    ("apalis", &["costlens-queue"]),
+    ("apalis-core", &["costlens-queue"]),
+    ("chrono-tz", &["costlens-queue"]),
     ("clap", &["costlens", "costlens-openapi", "costlens-bench-bill"]),
     ("cargo_metadata", &["costlens-tests"]),
+    ("croner", &["costlens-queue"]),
     ("datafusion", &["costlens-bill", "costlens-bench-bill"]),
-    ("diesel", &["costlens-store"]),
-    ("diesel-async", &["costlens-store"]),
-    ("diesel_migrations", &["costlens-store"]),
+    ("diesel", &["costlens-store", "costlens-queue"]),
+    ("diesel-async", &["costlens-store", "costlens-queue"]),
+    ("diesel_migrations", &["costlens-store", "costlens-queue"]),
     ("getrandom", &["costlens-vault", "costlens"]),
     ("hickory-resolver", &["costlens-egress"]),
     ("hyper", &["costlens-edge", "costlens-egress", "costlens-proxy", "costlens-tests", "costlens-benches"]),

@@ -87,6 +87,24 @@ impl fmt::Debug for Conn {
     }
 }
 
+impl Conn {
+    /// Waits for some work on the connection, but not for ever: one that does not answer is closed, so that nobody
+    /// gets it again. What the work did is not known then.
+    pub(crate) async fn within<T>(
+        mut self,
+        limit: Duration,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> diesel::QueryResult<T>,
+    ) -> Result<T, QueueError> {
+        match tokio::time::timeout(limit, work(&mut self.0)).await {
+            Ok(done) => Ok(done?),
+            Err(late) => {
+                drop(Object::take(self.0));
+                Err(QueueError::Unreachable(Box::new(late)))
+            }
+        }
+    }
+}
+
 impl Deref for Conn {
     type Target = AsyncPgConnection;
     fn deref(&self) -> &Self::Target {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::QueueError;
 
 /// A kind of job: a payload and the queue it goes to.
-pub trait Job: Serialize + DeserializeOwned + Send + 'static {
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
     /// The queue's name with the payload's version, such as `"digest.v2"`. A payload that changes its meaning gets a
     /// new version; [`crate::unknown_work`] tells whether rows of an old one are left.
     const QUEUE: &'static str;

@@ -161,8 +161,10 @@ impl Registry {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.0).is_empty()
+    /// Whether this very claim is in somebody's hands here.
+    pub(crate) fn has(&self, job: Uuid, epoch: i64) -> bool {
+        let held = lock(&self.0).get(&job).and_then(Weak::upgrade);
+        held.is_some_and(|held| held.row.epoch == epoch)
     }
 
     pub(crate) fn tell(&self, job: Uuid, stop: Stop) {

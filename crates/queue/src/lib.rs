@@ -22,6 +22,7 @@ mod settings;
 mod setup;
 mod tx;
 mod worker;
+mod workers;
 
 pub use context::JobContext;
 pub use enqueue::enqueue;
@@ -33,3 +34,6 @@ pub use settings::{Backoff, Settings};
 pub use setup::{MIGRATIONS, UnknownWork, grants, unknown_work};
 pub use tx::InTx;
 pub use worker::{Backend, Json, RunJob, RunJobLayer};
+pub use workers::{WorkerEnded, Workers};
+/// For applications that want Apalis' own layers: the version that this crate is built on.
+pub use {apalis, apalis_core};

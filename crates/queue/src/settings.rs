@@ -47,6 +47,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// How long the queue's own statements may take until their connection counts as closed.
+    pub(crate) fn patience(&self) -> Duration {
+        (self.silence / 2).max(self.heartbeat)
+    }
+}
+
 /// How long a failed job waits for its next attempt. Up to a fifth is added, differently for each job and attempt, so
 /// that jobs that failed together do not come back together.
 #[derive(Clone, Debug)]

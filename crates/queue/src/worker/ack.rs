@@ -13,6 +13,9 @@ use crate::{Queue, QueueError};
 /// The most outcomes in one transaction.
 const MOST: usize = 256;
 
+/// How long a transaction of outcomes may take until its connection counts as closed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How often the database must refuse an outcome until it is believed.
 const REFUSALS: u32 = 3;
 
@@ -98,6 +101,6 @@ async fn write_at_last(queue: &Queue, batch: &[(Arc<Held>, Outcome)]) -> Vec<Set
 }
 
 async fn try_write(queue: &Queue, batch: &[(Arc<Held>, Outcome)]) -> Result<Vec<Settled>, QueueError> {
-    let mut conn = queue.work().await?;
-    Ok(outcome::write(&mut conn, batch).await?)
+    let conn = queue.work().await?;
+    conn.within(PATIENCE, async |conn| outcome::write(conn, batch).await).await
 }

@@ -163,7 +163,6 @@ impl<J> backend::Backend for Backend<J> {
 /// Sends a job that nobody can read to the dead letters.
 fn bury(driver: &Driver, held: Arc<Held>, error: &serde_json::Error) {
     let said = Said::new(ErrorClass::Bug, "payload", &format!("the payload cannot be read: {error}"));
-    driver.shared.registry.remove(&held);
     // Nobody waits for the answer: the row is written all the same.
     drop(driver.acks.post(held, Outcome::Dead(said)));
 }

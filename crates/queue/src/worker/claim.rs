@@ -1,6 +1,7 @@
 //! The task that claims: only when the worker has room, woken by a notification, by the next due time, or by the poll.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::OptionalExtension;
@@ -59,11 +60,9 @@ pub(super) async fn run(shared: Arc<Shared>, send: mpsc::UnboundedSender<Arc<Hel
         }
         let asked = appetite.ask();
         // Never dropped while it runs: what a claim has taken is handed on.
-        let Some(rows) = claim_at_last(&shared, asked).await else { return };
-        appetite.delivered = Some((Instant::now(), rows.len()));
-        for row in rows {
-            let held = Arc::new(Held::new(row, shared.queue.clone(), Arc::clone(&shared.worker)));
-            shared.registry.add(&held);
+        let Some(jobs) = claim_at_last(&shared, asked).await else { return };
+        appetite.delivered = Some((Instant::now(), jobs.len()));
+        for held in jobs {
             if send.send(held).is_err() {
                 return;
             }
@@ -72,7 +71,7 @@ pub(super) async fn run(shared: Arc<Shared>, send: mpsc::UnboundedSender<Arc<Hel
 }
 
 /// At least one job, or `None` when the worker drains.
-async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Claimed>> {
+async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Arc<Held>>> {
     let mut draining = shared.draining.subscribe();
     let mut session = shared.session.subscribe();
     let mut trouble = Duration::from_millis(50);
@@ -83,7 +82,7 @@ async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Claimed>> {
         };
         let Some(id) = held else { continue };
         let pause = match claim(shared, id, asked).await {
-            Ok(rows) if !rows.is_empty() => return Some(rows),
+            Ok(jobs) if !jobs.is_empty() => return Some(jobs),
             Ok(_) => match next_due(shared).await {
                 Ok(due) => due.map_or(shared.settings.poll, |due| due.min(shared.settings.poll)),
                 Err(_) => trouble,
@@ -102,17 +101,28 @@ async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Claimed>> {
     }
 }
 
-async fn claim(shared: &Shared, session: Uuid, asked: u32) -> Result<Vec<Claimed>, QueueError> {
-    let mut conn = shared.queue.work().await?;
+/// Claims, and puts what it got into the registry. If the answer is lost, the lease's task finds the jobs.
+async fn claim(shared: &Shared, session: Uuid, asked: u32) -> Result<Vec<Arc<Held>>, QueueError> {
+    let conn = shared.queue.work().await?;
     let cap = shared.settings.per_tenant.map_or(i32::MAX, |cap| i32::try_from(cap).unwrap_or(i32::MAX));
-    let rows = diesel::sql_query("SELECT * FROM queue.claim($1, $2, $3, $4)")
-        .bind::<Text, _>(&shared.name)
-        .bind::<SqlUuid, _>(session)
-        .bind::<Integer, _>(i32::try_from(asked).unwrap_or(i32::MAX))
-        .bind::<Integer, _>(cap)
-        .load(&mut *conn)
-        .await;
-    Ok(rows?)
+    shared.claiming.store(true, Ordering::SeqCst);
+    let rows = conn.within(shared.settings.patience(), async |conn| {
+        diesel::sql_query("SELECT * FROM queue.claim($1, $2, $3, $4)")
+            .bind::<Text, _>(&shared.name)
+            .bind::<SqlUuid, _>(session)
+            .bind::<Integer, _>(i32::try_from(asked).unwrap_or(i32::MAX))
+            .bind::<Integer, _>(cap)
+            .load(conn)
+            .await
+    });
+    let held = |row: Claimed| {
+        let held = Arc::new(Held::new(row, shared.queue.clone(), Arc::clone(&shared.worker)));
+        shared.registry.add(&held);
+        held
+    };
+    let jobs = rows.await.map(|rows| rows.into_iter().map(held).collect());
+    shared.claiming.store(false, Ordering::SeqCst);
+    jobs
 }
 
 #[derive(diesel::QueryableByName)]
@@ -123,15 +133,14 @@ struct DueRow {
 
 /// How long until something is due; `None` where nothing waits.
 async fn next_due(shared: &Shared) -> Result<Option<Duration>, QueueError> {
-    let mut conn = shared.queue.work().await?;
-    let row: Option<DueRow> = diesel::sql_query(
-        "SELECT ceil(extract(epoch FROM min(run_at) - clock_timestamp()) * 1000)::bigint AS in_ms \
-         FROM queue.job WHERE queue = $1 AND status = 'pending'",
-    )
-    .bind::<Text, _>(&shared.name)
-    .get_result(&mut *conn)
-    .await
-    .optional()?;
+    let conn = shared.queue.work().await?;
+    let row: Option<DueRow> = conn
+        .within(shared.settings.patience(), async |conn| {
+            let sql = "SELECT ceil(extract(epoch FROM min(run_at) - clock_timestamp()) * 1000)::bigint AS in_ms \
+                FROM queue.job WHERE queue = $1 AND status = 'pending'";
+            diesel::sql_query(sql).bind::<Text, _>(&shared.name).get_result(conn).await.optional()
+        })
+        .await?;
     Ok(row.and_then(|row| row.in_ms).map(|ms| match u64::try_from(ms) {
         Ok(ms) if ms > 0 => Duration::from_millis(ms + 2),
         // Due already, and yet not to be had.

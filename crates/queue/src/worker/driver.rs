@@ -1,6 +1,7 @@
 //! What the tasks of one worker share, and their beginning and end.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     /// The lease in force; `None` while there is none, and nothing is claimed.
     pub(super) session: watch::Sender<Option<Uuid>>,
+    /// A claim is on its way: what it takes is not in the registry yet.
+    pub(super) claiming: AtomicBool,
     /// There may be something to claim.
     pub(super) wake: Notify,
     /// The worker has room for a job.
@@ -56,6 +59,7 @@ impl Driver {
             worker: worker.into(),
             registry: Registry::default(),
             session: watch::channel(None).0,
+            claiming: AtomicBool::new(false),
             wake: Notify::new(),
             demand: Notify::new(),
             draining: watch::channel(false).0,
@@ -88,7 +92,6 @@ impl Driver {
         let _ended = (&mut tasks.claim).await;
         let mut answers = Vec::new();
         while let Ok(held) = self.jobs.try_recv() {
-            self.shared.registry.remove(&held);
             answers.push(self.acks.post(held, Outcome::Release));
         }
         let _written = futures_util::future::join_all(answers).await;

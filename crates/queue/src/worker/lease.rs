@@ -1,7 +1,9 @@
 //! The task that keeps a worker's lease: an advisory lock on a connection of its own, a heartbeat that does not depend
 //! on how busy the worker is, and the ear for notifications. It also looks after the leases of others.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::sql_types::{Array, BigInt, Bool, Interval, Text, Uuid as SqlUuid};
@@ -12,7 +14,6 @@ use uuid::Uuid;
 
 use super::driver::Shared;
 use crate::QueueError;
-use crate::enqueue::IdRow;
 use crate::job::new_id;
 use crate::lease::Stop;
 
@@ -43,20 +44,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// One connection's life: returns when it fails, or when the lease is gone.
 async fn keep(shared: &Shared, session: &mut Option<Uuid>, trouble: &mut Duration) -> Result<(), QueueError> {
+    let patience = shared.settings.patience();
     let mut conn = shared.queue.connect().await?;
-    conn.batch_execute("LISTEN queue_wake; LISTEN queue_cancel").await?;
-    let id = match *session {
-        Some(id) if beat(&mut conn, id).await? => id,
-        lost => {
-            if let Some(lost) = lost {
-                tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
-                shared.registry.lose(lost);
-            }
-            begin(&mut conn, shared).await?
-        }
-    };
-    *session = Some(id);
-    let mut locked = lock(&mut conn, id).await?;
+    let id = in_time(patience, open(&mut conn, shared, session)).await?;
+    let mut locked = in_time(patience, lock(&mut conn, id)).await?;
     *trouble = Duration::from_millis(50);
     shared.session.send_replace(Some(id));
     shared.wake.notify_one();
@@ -65,23 +56,51 @@ async fn keep(shared: &Shared, session: &mut Option<Uuid>, trouble: &mut Duratio
     loop {
         match next(&mut conn, beat_at).await? {
             Heard::Added(queue) if queue == shared.name => shared.wake.notify_one(),
-            Heard::Cancelled(queue) if queue == shared.name => tell_cancelled(&mut conn, shared, id).await?,
+            Heard::Cancelled(queue) if queue == shared.name => {
+                in_time(patience, look_after(&mut conn, shared, id)).await?;
+            }
             Heard::Added(_) | Heard::Cancelled(_) => {}
             Heard::Beat => {
                 // Without its lock the worker must be quick to take it, once the connection that holds it is gone.
                 let (usual, quick) = (shared.settings.heartbeat, shared.settings.grace / 3);
                 beat_at = Instant::now() + if locked { usual } else { usual.min(quick) };
-                let work =
-                    renew(&mut conn, shared, id, &mut locked, since.elapsed() >= shared.settings.grace);
-                // A connection that does not answer is as good as closed.
-                let patience = (shared.settings.silence / 2).max(shared.settings.heartbeat);
-                let alive = tokio::time::timeout(patience, work).await;
-                if !alive.map_err(|late| QueueError::Unreachable(Box::new(late)))?? {
+                let take = since.elapsed() >= shared.settings.grace;
+                if !in_time(patience, renew(&mut conn, shared, id, &mut locked, take)).await? {
                     return Ok(());
                 }
             }
         }
     }
+}
+
+/// A connection that does not answer is as good as closed.
+async fn in_time<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, QueueError>>,
+) -> Result<T, QueueError> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(done) => done,
+        Err(late) => Err(QueueError::Unreachable(Box::new(late))),
+    }
+}
+
+/// Listens, and finds the lease standing or begins another.
+async fn open(
+    conn: &mut AsyncPgConnection,
+    shared: &Shared,
+    session: &mut Option<Uuid>,
+) -> Result<Uuid, QueueError> {
+    conn.batch_execute("LISTEN queue_wake; LISTEN queue_cancel").await?;
+    if let Some(id) = *session {
+        if beat(conn, id).await? {
+            return Ok(id);
+        }
+        tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
+        shared.registry.lose(id);
+    }
+    let id = begin(conn, shared).await?;
+    *session = Some(id);
+    Ok(id)
 }
 
 enum Heard {
@@ -118,9 +137,7 @@ async fn renew(
         // After a broken network the server may hold the old connection's lock for a while.
         *locked = lock(conn, id).await?;
     }
-    if !shared.registry.is_empty() {
-        tell_cancelled(conn, shared, id).await?;
-    }
+    look_after(conn, shared, id).await?;
     take_back(conn, take).await?;
     Ok(true)
 }
@@ -170,11 +187,54 @@ async fn beat(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError
     Ok(diesel::sql_query(sql).bind::<SqlUuid, _>(id).execute(conn).await? > 0)
 }
 
-async fn tell_cancelled(conn: &mut AsyncPgConnection, shared: &Shared, id: Uuid) -> Result<(), QueueError> {
-    let sql = "SELECT id FROM queue.job WHERE session = $1 AND status = 'running' AND cancel_requested";
-    let jobs: Vec<IdRow> = diesel::sql_query(sql).bind::<SqlUuid, _>(id).load(conn).await?;
-    for job in jobs {
-        shared.registry.tell(job.id, Stop::Cancelled);
+#[derive(diesel::QueryableByName)]
+struct Ours {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+    #[diesel(sql_type = Bool)]
+    cancel_requested: bool,
+}
+
+/// Tells cancelled jobs so, and gives back what is claimed under this lease and in nobody's hands: the answer to its
+/// claim was lost with a connection.
+async fn look_after(conn: &mut AsyncPgConnection, shared: &Shared, id: Uuid) -> Result<(), QueueError> {
+    let sql = "SELECT id, epoch, cancel_requested FROM queue.job WHERE session = $1 AND status = 'running'";
+    let ours: Vec<Ours> = diesel::sql_query(sql).bind::<SqlUuid, _>(id).load(conn).await?;
+    // Asked after the rows were read: a claim that is not on its way now had all its jobs registered before.
+    let claiming = AtomicBool::load(&shared.claiming, Ordering::SeqCst);
+    for job in ours {
+        if shared.registry.has(job.id, job.epoch) {
+            if job.cancel_requested {
+                shared.registry.tell(job.id, Stop::Cancelled);
+            }
+        } else if !claiming {
+            give_back_stray(conn, shared, id, &job).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn give_back_stray(
+    conn: &mut AsyncPgConnection,
+    shared: &Shared,
+    session: Uuid,
+    job: &Ours,
+) -> Result<(), QueueError> {
+    // Younger ones may be on their way from the claim to the registry, or settled a moment ago.
+    let sql = "UPDATE queue.job SET status = 'pending', session = NULL, epoch = epoch + 1, \
+        attempts = greatest(attempts - 1, 0) WHERE id = $1 AND session = $2 AND epoch = $3 \
+        AND status = 'running' AND started_at < clock_timestamp() - interval '1 second'";
+    let given = diesel::sql_query(sql)
+        .bind::<SqlUuid, _>(job.id)
+        .bind::<SqlUuid, _>(session)
+        .bind::<BigInt, _>(job.epoch)
+        .execute(conn)
+        .await?;
+    if given > 0 {
+        tracing::warn!(job.id = %job.id, queue = %shared.name, "gave back a job whose claim was never answered");
+        shared.wake.notify_one();
     }
     Ok(())
 }

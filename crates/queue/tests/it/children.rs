@@ -77,7 +77,7 @@ async fn child() {
         return runs::child(&db, &name).await;
     }
     let settings = match behaviour.as_str() {
-        "freezes" => Settings { silence: millis(1_500), ..quick() },
+        "freezes" | "drains" => Settings { silence: millis(1_500), ..quick() },
         _ => quick(),
     };
     let lost = Arc::new(AtomicBool::new(false));

@@ -94,6 +94,32 @@ async fn a_frozen_worker_loses_its_job_and_cannot_report_success() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_worker_that_wakes_does_not_end_the_claim_of_the_one_that_runs_its_job() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let child = ChildWorker::start(&db, "freezes", "frozen");
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'begin')", secs(10)).await;
+    child.send(Signal::STOP);
+    let running = worker(&db, "awake", quick(), 1, |job, ctx| async move {
+        note(ctx.queue(), job.n, "second", "awake").await?;
+        tokio::time::sleep(secs(2)).await;
+        Ok(())
+    });
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'second')", secs(10)).await;
+    child.send(Signal::CONT);
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'end' AND worker = 'frozen')", secs(5)).await;
+    child.send(Signal::TERM);
+    assert_eq!(child.code().await, Some(LOST));
+    assert_eq!(
+        db.number("SELECT count(*) FROM queue.job WHERE status = 'running'").await,
+        1,
+        "it is still run"
+    );
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(5)).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_longer_than_the_lease_runs_the_job_once() {
     let db = Db::new().await;
     put(&db, vec![probe(1)]).await;
@@ -153,7 +179,7 @@ async fn an_abandoned_worker_future_gives_its_jobs_to_others() {
     put(&db, vec![probe(1)]).await;
     let abandoned = worker(&db, "abandoned", quick(), 1, |job, ctx| async move {
         note(ctx.queue(), job.n, "begin", "abandoned").await?;
-        tokio::time::sleep(secs(3)).await;
+        tokio::time::sleep(millis(1_500)).await;
         note(ctx.queue(), job.n, "end", "abandoned").await?;
         Ok(())
     });

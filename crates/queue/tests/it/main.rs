@@ -21,4 +21,5 @@ mod outages;
 mod postgres;
 mod runs;
 mod schedules;
+mod together;
 mod workers;

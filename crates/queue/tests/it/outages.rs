@@ -74,6 +74,24 @@ async fn a_terminated_listening_connection_costs_neither_the_running_job_nor_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_answer_was_lost_does_not_lie_under_a_live_lease() {
+    let db = Db::new().await;
+    let running = noting_worker(&db, "alive", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.session)", secs(5)).await;
+    // What the server has done when the connection breaks before its answer is through.
+    db.sql(
+        "BEGIN; INSERT INTO queue.job (id, queue, args, max_attempts) VALUES \
+             (gen_random_uuid(), 'probe.v1', '{\"n\": 1}', 1); \
+         SELECT queue.claim('probe.v1', (SELECT id FROM queue.session), 1, 1); COMMIT",
+    )
+    .await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'running'").await, 1);
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(4)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT attempts FROM queue.job").await, 1, "the lost claim was no attempt");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_starts_without_a_database_works_when_there_is_one() {
     let cluster = Cluster::start().await;
     let db = cluster.database().await;
