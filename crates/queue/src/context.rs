@@ -138,8 +138,8 @@ impl JobContext {
         Ok(())
     }
 
-    /// Pushes a job that exists if this one succeeds, and only then: it is written with the outcome. It inherits the
-    /// tenant and the trace.
+    /// Pushes a job that exists if this one succeeds, and only then: it is written with the outcome. Call it before
+    /// the handler returns. It inherits the tenant and the trace.
     pub fn enqueue(&self, job: NewJob) {
         self.held.collect(job);
     }

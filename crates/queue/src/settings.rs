@@ -8,10 +8,10 @@ use uuid::Uuid;
 /// How a worker treats its queue. The defaults suit jobs of seconds to minutes.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The most jobs claimed at once. Claims begin with one and grow while they are taken up at once, so slow jobs are
-    /// left to other workers whatever stands here.
+    /// The most jobs claimed at once. Claims begin with one and grow while they are taken up at once; what is not
+    /// taken up within a second goes back. So slow jobs are left to other workers, whatever stands here.
     pub batch: u32,
-    /// Claims a whole batch from the start, however slow its jobs are.
+    /// Claims a whole batch from the start and keeps it, however slow its jobs are.
     pub eager: bool,
     /// How long one attempt may take; a longer one is dropped and counts as failed. `None` is for ever.
     pub timeout: Option<Duration>,

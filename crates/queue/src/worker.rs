@@ -2,6 +2,7 @@
 
 mod ack;
 mod backend;
+mod buffer;
 mod claim;
 mod driver;
 mod layer;

@@ -49,7 +49,8 @@ type Sending = Mutex<Option<BoxFuture<'static, Result<(), QueueError>>>>;
 /// One queue, for one worker: `WorkerBuilder::new("name").backend(queue.backend::<MyJob>(settings))`. The worker's
 /// name is for people; two workers may bear the same.
 ///
-/// A clone pushes to the same queue, and may be given to a worker of its own.
+/// A clone pushes to the same queue, and may be given to a worker of its own. What a handler pushes through it is kept
+/// for the job's outcome; a task that the handler spawns is outside of that, and uses [`crate::JobContext::enqueue`].
 pub struct Backend<J> {
     pub(super) queue: Queue,
     pub(super) name: String,
@@ -137,7 +138,7 @@ impl<J> backend::Backend for Backend<J> {
         let check = self.check;
         let driver = self.driver(worker);
         loop {
-            let Some(held) = ready!(driver.poll_job(cx)) else { return Poll::Ready(None) };
+            let held = ready!(driver.poll_job(cx));
             if let Err(error) = check(&held.row.args) {
                 bury(driver, held, &error);
                 continue;

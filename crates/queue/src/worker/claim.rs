@@ -7,16 +7,20 @@ use std::time::Duration;
 use diesel::OptionalExtension;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::ack::Acks;
 use super::driver::Shared;
 use crate::QueueError;
 use crate::lease::{Claimed, Held};
+use crate::outcome::Outcome;
 
 /// A batch that is taken up within this time was not too large.
 const SOON: Duration = Duration::from_millis(50);
+
+/// What is not taken up within this time goes back: the worker is busy with longer jobs.
+const STALE: Duration = Duration::from_secs(1);
 
 /// How long to wait where jobs are due but a cap, or another claimer, keeps them.
 const HELD_BACK: Duration = Duration::from_millis(200);
@@ -45,7 +49,7 @@ impl Appetite {
     }
 }
 
-pub(super) async fn run(shared: Arc<Shared>, send: mpsc::UnboundedSender<Arc<Held>>) {
+pub(super) async fn run(shared: Arc<Shared>, acks: Acks) {
     let mut draining = shared.draining.subscribe();
     let mut appetite = Appetite {
         most: shared.settings.batch.max(1),
@@ -54,19 +58,34 @@ pub(super) async fn run(shared: Arc<Shared>, send: mpsc::UnboundedSender<Arc<Hel
         delivered: None,
     };
     loop {
+        let stale = async {
+            match appetite.delivered {
+                Some((at, _)) if !appetite.eager && !shared.buffer.is_empty() => {
+                    tokio::time::sleep_until(at + STALE).await;
+                }
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = shared.demand.notified() => {}
+            () = stale => {
+                for held in shared.buffer.empty() {
+                    // Nobody waits for the answer: the row is written all the same.
+                    drop(acks.post(held, Outcome::Release));
+                }
+                continue;
+            }
             _ = draining.wait_for(|draining| *draining) => return,
+        }
+        // The worker asks more often than it means it: each time that anything wakes it.
+        if !shared.buffer.is_wanting() {
+            continue;
         }
         let asked = appetite.ask();
         // Never dropped while it runs: what a claim has taken is handed on.
         let Some(jobs) = claim_at_last(&shared, asked).await else { return };
         appetite.delivered = Some((Instant::now(), jobs.len()));
-        for held in jobs {
-            if send.send(held).is_err() {
-                return;
-            }
-        }
+        shared.buffer.put(jobs);
     }
 }
 

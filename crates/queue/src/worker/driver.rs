@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::ack::{self, Acks};
+use super::buffer::Buffer;
 use super::{claim, lease};
 use crate::lease::{Held, Registry};
 use crate::outcome::Outcome;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     /// The lease in force; `None` while there is none, and nothing is claimed.
     pub(super) session: watch::Sender<Option<Uuid>>,
+    /// Claimed jobs that the worker has not taken up yet.
+    pub(super) buffer: Buffer,
     /// A claim is on its way: what it takes is not in the registry yet.
     pub(super) claiming: AtomicBool,
     /// There may be something to claim.
@@ -39,7 +42,6 @@ pub(crate) struct Shared {
 pub(super) struct Driver {
     pub(super) shared: Arc<Shared>,
     pub(super) acks: Acks,
-    jobs: mpsc::UnboundedReceiver<Arc<Held>>,
     tasks: Option<Tasks>,
 }
 
@@ -59,6 +61,7 @@ impl Driver {
             worker: worker.into(),
             registry: Registry::default(),
             session: watch::channel(None).0,
+            buffer: Buffer::default(),
             claiming: AtomicBool::new(false),
             wake: Notify::new(),
             demand: Notify::new(),
@@ -66,18 +69,17 @@ impl Driver {
             closing: watch::channel(false).0,
         });
         let (acks, settles) = Acks::new();
-        let (send, jobs) = mpsc::unbounded_channel();
         let tasks = Tasks {
             lease: tokio::spawn(lease::run(Arc::clone(&shared))),
-            claim: tokio::spawn(claim::run(Arc::clone(&shared), send)),
+            claim: tokio::spawn(claim::run(Arc::clone(&shared), acks.clone())),
             ack: tokio::spawn(ack::run(queue, settles)),
         };
-        Self { shared, acks, jobs, tasks: Some(tasks) }
+        Self { shared, acks, tasks: Some(tasks) }
     }
 
     /// The next claimed job; asks for one if there is none.
-    pub(super) fn poll_job(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Arc<Held>>> {
-        let next = self.jobs.poll_recv(cx);
+    pub(super) fn poll_job(&self, cx: &std::task::Context<'_>) -> std::task::Poll<Arc<Held>> {
+        let next = self.shared.buffer.poll_take(cx);
         if next.is_pending() {
             self.shared.demand.notify_one();
         }
@@ -90,10 +92,8 @@ impl Driver {
         let Some(mut tasks) = self.tasks.take() else { return };
         self.shared.draining.send_replace(true);
         let _ended = (&mut tasks.claim).await;
-        let mut answers = Vec::new();
-        while let Ok(held) = self.jobs.try_recv() {
-            answers.push(self.acks.post(held, Outcome::Release));
-        }
+        let left = self.shared.buffer.empty().into_iter();
+        let answers = left.map(|held| self.acks.post(held, Outcome::Release)).collect::<Vec<_>>();
         let _written = futures_util::future::join_all(answers).await;
         self.shared.closing.send_replace(true);
         let _ended = (&mut tasks.lease).await;

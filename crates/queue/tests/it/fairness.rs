@@ -71,3 +71,25 @@ async fn no_tenant_has_more_jobs_running_than_its_cap_over_all_workers() {
     assert_eq!(most[0].load(Ordering::SeqCst), 2, "the cap is used");
     assert!(most[1].load(Ordering::SeqCst) <= 2, "and kept");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_job_lies_behind_long_ones_while_another_worker_is_idle() {
+    let db = Db::new().await;
+    put(&db, (0..7).map(probe).collect()).await;
+    let start = |name: &'static str| {
+        worker(&db, name, quick(), 4, move |job, ctx| async move {
+            note(ctx.queue(), job.n, "begin", name).await?;
+            tokio::time::sleep(secs(4)).await;
+            Ok(())
+        })
+    };
+    // Four at once fill it; its last claim has brought more than that.
+    let busy = start("busy");
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'running') = 7", secs(3)).await;
+    assert_eq!(db.number("SELECT count(*) FROM ran").await, 4);
+    let idle = start("idle");
+    db.wait_for("(SELECT count(*) FROM ran WHERE worker = 'idle') = 3", millis(2_500)).await;
+    busy.stop().await;
+    idle.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'done' AND attempts = 1").await, 7);
+}

@@ -92,6 +92,30 @@ async fn a_claim_whose_answer_was_lost_does_not_lie_under_a_live_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_has_just_connected_takes_nothing_back_before_its_grace() {
+    let db = Db::new().await;
+    // As everybody looks after a long outage: silent for long, and without a lock.
+    db.sql(
+        "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence, last_seen, suspect_since) \
+             VALUES (gen_random_uuid(), 'probe.v1', 'away', 42, '1 s', '1 s', \
+                     clock_timestamp() - interval '1 hour', clock_timestamp() - interval '1 hour'); \
+         INSERT INTO queue.job (id, queue, args, max_attempts, status, attempts, session) \
+             SELECT gen_random_uuid(), 'probe.v1', '{\"n\": 1}', 5, 'running', 1, id FROM queue.session",
+    )
+    .await;
+    let settings = costlens_queue::Settings { grace: secs(2), ..quick() };
+    let running = noting_worker(&db, "back", settings);
+    tokio::time::sleep(millis(1_500)).await;
+    assert_eq!(
+        db.number("SELECT count(*) FROM ran").await,
+        0,
+        "the other one may be about to come back, too"
+    );
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(4)).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_starts_without_a_database_works_when_there_is_one() {
     let cluster = Cluster::start().await;
     let db = cluster.database().await;
