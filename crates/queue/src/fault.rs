@@ -123,7 +123,8 @@ impl JobError {
         Self::new(Verdict::Park(park), ErrorClass::Transient, "the run waits")
     }
 
-    /// Whether this says that a run waits, which a handler passes on with `?` and never swallows.
+    /// Whether this says that a run waits, which a handler passes on with `?` and never swallows. Layers between the
+    /// handler and the queue see it as an error.
     #[must_use]
     pub const fn is_parked(&self) -> bool {
         matches!(self.verdict, Verdict::Park(_))

@@ -13,7 +13,8 @@ pub struct Settings {
     pub batch: u32,
     /// Claims a whole batch from the start and keeps it, however slow its jobs are.
     pub eager: bool,
-    /// How long one attempt may take; a longer one is dropped and counts as failed. `None` is for ever.
+    /// How long one attempt may take; a longer one is dropped where it next waits, and counts as failed. `None` is for
+    /// ever.
     pub timeout: Option<Duration>,
     /// How long a failed job waits.
     pub backoff: Backoff,

@@ -97,18 +97,15 @@ impl Driver {
         let _written = futures_util::future::join_all(answers).await;
         self.shared.closing.send_replace(true);
         let _ended = (&mut tasks.lease).await;
-        tasks.ack.abort();
     }
 }
 
-impl Drop for Driver {
+impl Drop for Tasks {
     /// A worker that is dropped, not closed, has abandoned its handlers. It lets go of its lock, so that others take
     /// its jobs back after its grace.
     fn drop(&mut self) {
-        if let Some(tasks) = self.tasks.take() {
-            tasks.lease.abort();
-            tasks.claim.abort();
-            tasks.ack.abort();
-        }
+        self.lease.abort();
+        self.claim.abort();
+        self.ack.abort();
     }
 }

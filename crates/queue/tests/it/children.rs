@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::postgres::Db;
 use crate::runs;
-use crate::workers::{Probe, millis, note, probe, quick, secs};
+use crate::workers::{Probe, effect_with_outcome, millis, note, probe, quick, secs};
 
 const VARIABLE: &str = "QUEUE_TEST_CHILD";
 
@@ -111,6 +111,10 @@ async fn behave(
     job: &Probe,
     ctx: &JobContext,
 ) -> Result<(), costlens_queue::JobError> {
+    if behaviour == "works" {
+        tokio::time::sleep(millis(40)).await;
+        return effect_with_outcome(job, ctx).await;
+    }
     note(ctx.queue(), job.n, "begin", name).await?;
     match behaviour {
         "hangs" => tokio::time::sleep(secs(600)).await,

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::children::{ChildWorker, LOST};
 use crate::postgres::Db;
-use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worker};
+use crate::workers::{effect_with_outcome, millis, note, noting_worker, probe, put, quick, secs, worker};
 
 /// How long a killed worker's jobs may lie: its grace, twice the heartbeat of whoever notices, and a slow machine.
 const SOON: std::time::Duration = std::time::Duration::from_secs(6);
@@ -117,6 +117,32 @@ async fn a_frozen_worker_that_wakes_does_not_end_the_claim_of_the_one_that_runs_
     );
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(5)).await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_are_killed_again_and_again_do_every_effect_once() {
+    let db = Db::new().await;
+    let jobs = 300;
+    put(&db, (0..jobs).map(probe).collect()).await;
+    for kill in 1..=5 {
+        let children = [ChildWorker::start(&db, "works", "one"), ChildWorker::start(&db, "works", "two")];
+        // Two or three rounds of jobs, and then in the middle of one.
+        let done = format!("(SELECT count(*) FROM effect) >= {}", kill * 30);
+        db.wait_for(&done, secs(20)).await;
+        children.into_iter().for_each(ChildWorker::kill);
+    }
+    assert!(
+        db.number("SELECT count(*) FROM queue.job WHERE status = 'running'").await > 0,
+        "some were caught"
+    );
+    let running = worker(&db, "last", quick(), 8, |job, ctx| async move {
+        effect_with_outcome(&job, &ctx).await?;
+        Ok(())
+    });
+    db.wait_for(&format!("(SELECT count(*) FROM queue.job WHERE status = 'done') = {jobs}"), secs(20)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM effect").await, i64::from(jobs));
+    assert_eq!(db.number("SELECT count(DISTINCT n) FROM effect").await, i64::from(jobs));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

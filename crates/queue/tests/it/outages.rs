@@ -1,10 +1,7 @@
 //! The database goes away, or a connection to it does.
 
-use diesel::sql_types::Integer;
-use diesel_async::{AsyncConnection, RunQueryDsl};
-
 use crate::postgres::{Cluster, Db};
-use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worker};
+use crate::workers::{effect_with_outcome, millis, note, noting_worker, probe, put, quick, secs, worker};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_of_the_database_under_load_loses_and_doubles_no_effect() {
@@ -16,17 +13,7 @@ async fn a_crash_of_the_database_under_load_loses_and_doubles_no_effect() {
     let start = |name: &'static str| {
         worker(&db, name, settings(), 8, |job, ctx| async move {
             tokio::time::sleep(millis(60)).await;
-            let mut conn = ctx.queue().conn().await?;
-            // The effect and the outcome are one transaction.
-            conn.transaction(async |tx| {
-                diesel::sql_query("INSERT INTO effect VALUES ($1)")
-                    .bind::<Integer, _>(job.n)
-                    .execute(tx)
-                    .await?;
-                ctx.complete_in(tx).await?;
-                Ok::<_, costlens_queue::JobError>(())
-            })
-            .await?;
+            effect_with_outcome(&job, &ctx).await?;
             Ok(())
         })
     };

@@ -7,7 +7,7 @@ use apalis::prelude::{WorkerBuilder, WorkerBuilderExt, WorkerError};
 use apalis_core::error::BoxDynError;
 use costlens_queue::{Backoff, Enqueued, Job, JobContext, JobError, NewJob, Queue, Settings, enqueue};
 use diesel::sql_types::{Integer, Text};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -69,6 +69,17 @@ pub(crate) async fn note(queue: &Queue, n: i32, phase: &str, worker: &str) -> Re
         .execute(&mut *conn)
         .await?;
     Ok(())
+}
+
+/// A handler whose effect and outcome are one transaction.
+pub(crate) async fn effect_with_outcome(job: &Probe, ctx: &JobContext) -> Result<(), JobError> {
+    let mut conn = ctx.queue().conn().await?;
+    conn.transaction(async |tx| {
+        diesel::sql_query("INSERT INTO effect VALUES ($1)").bind::<Integer, _>(job.n).execute(tx).await?;
+        ctx.complete_in(tx).await?;
+        Ok(())
+    })
+    .await
 }
 
 /// A worker that runs in the test's process.
