@@ -56,7 +56,7 @@ CREATE TABLE queue.job (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE UNIQUE INDEX job_key ON queue.job (queue, key) WHERE key IS NOT NULL;
-CREATE INDEX job_claim ON queue.job (queue, lane, priority DESC, run_at, id) WHERE status = 'pending';
+CREATE INDEX job_claim ON queue.job (queue, priority DESC, lane, run_at, id) WHERE status = 'pending';
 CREATE INDEX job_due ON queue.job (queue, run_at) WHERE status = 'pending';
 CREATE INDEX job_running ON queue.job (queue, lane) WHERE status = 'running';
 CREATE INDEX job_session ON queue.job (session) WHERE status = 'running';
@@ -95,58 +95,132 @@ RETURNS text STABLE LANGUAGE sql AS $$
     END
 $$;
 
--- Gives up to `p_limit` due jobs of a queue to a session: priorities first, then tenants in turn (who runs least
--- comes first), none above `p_cap` running. One claimer of a queue at a time, so that the cap holds; each step sees
--- what the one before it committed. Raises `no_session` where the session has been given up meanwhile.
+-- The lane of a queue that was served last, where there are more lanes than a claim has room for.
+CREATE TABLE queue.turn (
+    queue text PRIMARY KEY,
+    lane  uuid NOT NULL
+);
+
+-- Gives up to `p_limit` due jobs of a queue to a session: priorities first, then tenants in turn, none above `p_cap`
+-- running. One claimer of a queue at a time, so that the cap holds; each statement sees what the one before it did.
+-- Raises `no_session` where the session has been given up meanwhile.
+--
+-- However many jobs wait, a claim reads about as many as it takes: lanes are found by hopping over the index, and
+-- where there are more lanes than room, it goes on from the lane that was served last and stops when it has enough.
 CREATE FUNCTION queue.claim(p_queue text, p_session uuid, p_limit int, p_cap int)
 RETURNS SETOF queue.job LANGUAGE plpgsql
 -- A plan that was made while the queue was empty, and kept, must not read the whole table when it is not.
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    p_now timestamptz;
+    v_now    timestamptz;
+    v_room   int := p_limit;
+    v_level  int;
+    v_lanes  int;
+    v_last   uuid;
+    v_picked uuid[];
+    v_taken  int;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('queue.claim/' || p_queue, 0));
     PERFORM FROM queue.session AS s WHERE s.id = p_session FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no_session' USING ERRCODE = 'QU001';
     END IF;
-    p_now := clock_timestamp();
-    RETURN QUERY
-    WITH RECURSIVE lanes (lane) AS (
+    v_now := clock_timestamp();
+    PERFORM FROM queue.job AS j
+      WHERE j.queue = p_queue AND j.status = 'pending' AND j.run_at <= v_now LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT max(j.priority) INTO v_level FROM queue.job AS j WHERE j.queue = p_queue AND j.status = 'pending';
+    WHILE v_level IS NOT NULL AND v_room > 0 LOOP
+        SELECT count(*) INTO v_lanes
+          FROM (SELECT FROM queue.lanes(p_queue, v_level, NULL) LIMIT v_room + 1) AS few;
+        IF v_lanes > v_room THEN
+            -- One job of each, from the lane after the last one on.
+            SELECT t.lane INTO v_last FROM queue.turn AS t WHERE t.queue = p_queue;
+            SELECT array_agg(chosen.id ORDER BY chosen.n), (array_agg(chosen.lane ORDER BY chosen.n DESC))[1]
+              INTO v_picked, v_last
+              FROM (SELECT first.id, first.lane, row_number() OVER () AS n
+                      FROM (SELECT d.id, l.lane
+                              FROM (SELECT a.lane FROM queue.lanes(p_queue, v_level, v_last) AS a
+                                    UNION ALL
+                                    SELECT z.lane FROM queue.lanes(p_queue, v_level, NULL) AS z
+                                     WHERE z.lane <= v_last) AS l
+                             CROSS JOIN LATERAL (
+                                   SELECT j.id FROM queue.job AS j
+                                    WHERE j.queue = p_queue AND j.status = 'pending' AND j.priority = v_level
+                                      AND j.lane = l.lane AND j.run_at <= v_now
+                                      AND queue.running(p_queue, l.lane) < p_cap
+                                    ORDER BY j.run_at, j.id LIMIT 1) AS d
+                             LIMIT v_room) AS first) AS chosen;
+            IF v_last IS NOT NULL THEN
+                INSERT INTO queue.turn AS t (queue, lane) VALUES (p_queue, v_last)
+                    ON CONFLICT (queue) DO UPDATE SET lane = excluded.lane;
+            END IF;
+            RETURN QUERY SELECT * FROM queue.take(v_picked, p_session, v_room);
+            GET DIAGNOSTICS v_taken = ROW_COUNT;
+            v_room := v_room - v_taken;
+        END IF;
+        IF v_room > 0 THEN
+            -- Who has least running comes first, and each in turn. A few more than there is room for, because some
+            -- may be locked.
+            SELECT array_agg(chosen.id ORDER BY chosen.turn, chosen.run_at, chosen.id) INTO v_picked
+              FROM (SELECT d.id, d.turn, d.run_at
+                      FROM (SELECT a.lane, queue.running(p_queue, a.lane) AS running
+                              FROM queue.lanes(p_queue, v_level, NULL) AS a) AS l
+                     CROSS JOIN LATERAL (
+                           SELECT j.id, j.run_at, l.running + row_number() OVER (ORDER BY j.run_at, j.id) AS turn
+                             FROM (SELECT q.id, q.run_at FROM queue.job AS q
+                                    WHERE q.queue = p_queue AND q.status = 'pending' AND q.priority = v_level
+                                      AND q.lane = l.lane AND q.run_at <= v_now
+                                    ORDER BY q.run_at, q.id
+                                    LIMIT greatest(0, least(v_room + 8, p_cap - l.running))) AS j) AS d
+                     ORDER BY d.turn, d.run_at, d.id LIMIT v_room + 8) AS chosen;
+            RETURN QUERY SELECT * FROM queue.take(v_picked, p_session, v_room);
+            GET DIAGNOSTICS v_taken = ROW_COUNT;
+            v_room := v_room - v_taken;
+        END IF;
+        SELECT max(j.priority) INTO v_level FROM queue.job AS j
+         WHERE j.queue = p_queue AND j.status = 'pending' AND j.priority < v_level;
+    END LOOP;
+END $$;
+
+-- The lanes of a queue that have pending jobs of a priority, in order, after a lane or from the first.
+CREATE FUNCTION queue.lanes(p_queue text, p_level int, p_after uuid) RETURNS TABLE (lane uuid)
+STABLE LANGUAGE sql AS $$
+    WITH RECURSIVE hop (lane) AS (
         (SELECT j.lane FROM queue.job AS j
-          WHERE j.queue = p_queue AND j.status = 'pending' ORDER BY j.lane LIMIT 1)
+          WHERE j.queue = p_queue AND j.status = 'pending' AND j.priority = p_level
+            AND (p_after IS NULL OR j.lane > p_after)
+          ORDER BY j.lane LIMIT 1)
         UNION ALL
         SELECT (SELECT j.lane FROM queue.job AS j
-                 WHERE j.queue = p_queue AND j.status = 'pending' AND j.lane > lanes.lane
+                 WHERE j.queue = p_queue AND j.status = 'pending' AND j.priority = p_level AND j.lane > hop.lane
                  ORDER BY j.lane LIMIT 1)
-          FROM lanes WHERE lanes.lane IS NOT NULL
-    ), running AS (
-        SELECT j.lane, count(*)::int AS n FROM queue.job AS j
-         WHERE j.queue = p_queue AND j.status = 'running' GROUP BY j.lane
-    ), due AS (
-        SELECT j.id, j.priority, j.run_at,
-               coalesce(running.n, 0) + row_number() OVER (
-                   PARTITION BY lanes.lane, j.priority ORDER BY j.run_at, j.id) AS turn
-          FROM lanes
-          LEFT JOIN running ON running.lane = lanes.lane
-         CROSS JOIN LATERAL (
-               SELECT d.id, d.priority, d.run_at FROM queue.job AS d
-                WHERE d.queue = p_queue AND d.status = 'pending' AND d.lane = lanes.lane AND d.run_at <= p_now
-                ORDER BY d.priority DESC, d.run_at, d.id
-                LIMIT greatest(0, least(p_limit, p_cap - coalesce(running.n, 0)))) AS j
-         WHERE lanes.lane IS NOT NULL
-    ), picked AS (
-        SELECT j.id FROM due JOIN queue.job AS j ON j.id = due.id
-         WHERE j.status = 'pending'
-         ORDER BY due.priority DESC, due.turn, due.run_at, due.id
-         LIMIT p_limit FOR NO KEY UPDATE OF j SKIP LOCKED
+          FROM hop WHERE hop.lane IS NOT NULL
+    )
+    SELECT hop.lane FROM hop WHERE hop.lane IS NOT NULL
+$$;
+
+-- How many jobs of a lane run.
+CREATE FUNCTION queue.running(p_queue text, p_lane uuid) RETURNS int STABLE LANGUAGE sql AS $$
+    SELECT count(*)::int FROM queue.job AS j
+     WHERE j.queue = p_queue AND j.lane = p_lane AND j.status = 'running'
+$$;
+
+-- Makes the first `p_room` of these pending jobs a session's. What somebody else holds a lock on, such as who cancels
+-- it, is left.
+CREATE FUNCTION queue.take(p_jobs uuid[], p_session uuid, p_room int) RETURNS SETOF queue.job LANGUAGE sql AS $$
+    WITH picked AS (
+        SELECT j.id FROM unnest(p_jobs) WITH ORDINALITY AS o (id, n) JOIN queue.job AS j ON j.id = o.id
+         WHERE j.status = 'pending' ORDER BY o.n LIMIT p_room FOR NO KEY UPDATE OF j SKIP LOCKED
     )
     UPDATE queue.job AS j
        SET status = 'running', attempts = j.attempts + 1, epoch = j.epoch + 1, session = p_session,
            started_at = clock_timestamp(), waits_for = NULL
       FROM picked WHERE j.id = picked.id
-    RETURNING j.*;
-END $$;
+    RETURNING j.*
+$$;
 
 -- Marks sessions whose lock is free, clears those whose lock is held again, and, where `p_take` says so, takes the
 -- jobs of the dead ones back: suspect for longer than their grace, or silent for longer than they promised to be.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use costlens_queue::Settings;
+use diesel_async::SimpleAsyncConnection;
 use uuid::Uuid;
 
 use crate::postgres::Db;
@@ -24,6 +25,40 @@ async fn a_tenant_with_a_long_backlog_does_not_hold_up_a_small_one() {
     let before = "SELECT count(*) FROM ran WHERE n < 1000 AND at < (SELECT max(at) FROM ran WHERE n >= 1000)";
     let before = db.number(before).await;
     assert!(before <= 20, "{before} jobs of the big tenant went before the small one's five");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tenants_are_served_in_turn_and_none_is_passed_over() {
+    let db = Db::new().await;
+    // More of them than a claim has room for, with three jobs each.
+    let jobs = (0..150).map(|n| probe(n).tenant(Uuid::from_u128(u128::from(n.unsigned_abs() % 50) + 1)));
+    put(&db, jobs.collect()).await;
+    let running = worker(&db, "turns", Settings { batch: 4, ..quick() }, 1, |job, ctx| async move {
+        note(ctx.queue(), job.n, "ran", "turns").await?;
+        Ok(())
+    });
+    db.wait_for("(SELECT count(*) FROM ran) = 150", secs(10)).await;
+    running.stop().await;
+    let first_fifty = "SELECT count(DISTINCT n % 50) FROM (SELECT n FROM ran ORDER BY at LIMIT 50) AS early";
+    assert_eq!(db.number(first_fifty).await, 50, "nobody gets a second before everybody had a first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_somebody_holds_a_lock_on_does_not_hold_up_the_others() {
+    let db = Db::new().await;
+    let tenants = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(1)];
+    let jobs = (0..3).zip(tenants).map(|(n, tenant)| probe(n).tenant(tenant));
+    put(&db, jobs.collect()).await;
+    let mut conn = db.conn().await;
+    conn.batch_execute("BEGIN; SELECT FROM queue.job WHERE args->>'n' = '0' FOR UPDATE").await.unwrap();
+    let running = worker(&db, "around", Settings { batch: 1, ..quick() }, 1, |job, ctx| async move {
+        note(ctx.queue(), job.n, "ran", "around").await?;
+        Ok(())
+    });
+    db.wait_for("(SELECT count(*) FROM ran) = 2", secs(3)).await;
+    conn.batch_execute("COMMIT").await.unwrap();
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 0)", secs(3)).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
