@@ -22,7 +22,9 @@ async fn a_tenant_with_a_long_backlog_does_not_hold_up_a_small_one() {
     });
     db.wait_for("(SELECT count(*) FROM ran WHERE n >= 1000) = 5", secs(5)).await;
     running.stop().await;
-    let before = "SELECT count(*) FROM ran WHERE n < 1000 AND at < (SELECT max(at) FROM ran WHERE n >= 1000)";
+    // By the time of the claim: a handler that waits for its connection says nothing about turns.
+    let before = "SELECT count(*) FROM queue.job WHERE (args->>'n')::int < 1000 AND started_at < \
+        (SELECT max(started_at) FROM queue.job WHERE (args->>'n')::int >= 1000)";
     let before = db.number(before).await;
     assert!(before <= 20, "{before} jobs of the big tenant went before the small one's five");
 }
@@ -118,10 +120,9 @@ async fn no_job_lies_behind_long_ones_while_another_worker_is_idle() {
             Ok(())
         })
     };
-    // Four at once fill it; its last claim has brought more than that.
+    // Four at once fill it; its last claim may have brought more than that.
     let busy = start("busy");
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'running') = 7", secs(3)).await;
-    assert_eq!(db.number("SELECT count(*) FROM ran").await, 4);
+    db.wait_for("(SELECT count(*) FROM ran) = 4", secs(3)).await;
     let idle = start("idle");
     db.wait_for("(SELECT count(*) FROM ran WHERE worker = 'idle') = 3", millis(2_500)).await;
     busy.stop().await;
