@@ -27,6 +27,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
         3,
         &["costlens-domain", "costlens-store", "costlens-vault", "costlens-egress", "costlens-edge"],
     ),
+    ("costlens-workers", 3, &["costlens-domain", "costlens-store", "costlens-queue"]),
     ("costlens-openapi", 4, &["costlens-api"]),
     (
         "costlens",
@@ -34,12 +35,14 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
         &[
             "costlens-domain",
             "costlens-store",
+            "costlens-queue",
             "costlens-vault",
             "costlens-egress",
             "costlens-edge",
             "costlens-bill",
             "costlens-proxy",
             "costlens-api",
+            "costlens-workers",
             "costlens-openapi",
         ],
     ),

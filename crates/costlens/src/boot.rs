@@ -20,6 +20,8 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 /// The ledger, and the PostgreSQL that belongs to this process, if one does.
 pub(crate) struct Ledger {
     pub(crate) store: Store,
+    /// The runtime role's URL.
+    pub(crate) runtime_url: String,
     pub(crate) private: Option<PrivatePg>,
 }
 
@@ -28,7 +30,7 @@ impl Ledger {
     pub(crate) async fn given(url: &str) -> Result<Self, Failure> {
         let store = Store::connect(&StoreConfig::new(url))?;
         store.check_runtime_role().await?;
-        Ok(Self { store, private: None })
+        Ok(Self { store, runtime_url: url.to_owned(), private: None })
     }
 
     /// The ledger in a private PostgreSQL below the data directory, made and migrated as needed.
@@ -36,11 +38,12 @@ impl Ledger {
         let dir = PrivatePg::dir_for(&data_dir.join("pg"));
         let private = PrivatePg::start(PrivatePgConfig::new(dir)).await?;
         let login = RuntimeLogin::Password(private.runtime_password().to_owned());
-        costlens_store::migrate(&private.url(), &login).await?;
-        let config = StoreConfig { acquire_timeout: LOCAL_WAIT, ..StoreConfig::new(private.runtime_url()?) };
+        costlens_store::migrate(&private.url(), &login, vec![costlens_workers::schema()]).await?;
+        let runtime_url = private.runtime_url()?;
+        let config = StoreConfig { acquire_timeout: LOCAL_WAIT, ..StoreConfig::new(&runtime_url) };
         let store = Store::connect(&config)?;
         store.check_runtime_role().await?;
-        Ok(Self { store, private: Some(private) })
+        Ok(Self { store, runtime_url, private: Some(private) })
     }
 
     /// The ledger that a command works on: the given one, the private one of a server that runs, or the private
@@ -53,9 +56,7 @@ impl Ledger {
         match Self::private(&data_dir).await {
             Err(error) if is_busy(&*error) => {
                 let dir = PrivatePg::dir_for(&data_dir.join("pg"));
-                let store = Store::connect(&StoreConfig::new(PrivatePg::running_url(&dir)?))?;
-                store.check_runtime_role().await?;
-                Ok(Self { store, private: None })
+                Self::given(&PrivatePg::running_url(&dir)?).await
             }
             other => other,
         }
@@ -89,7 +90,8 @@ fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
 /// `costlens migrate`.
 pub(crate) async fn migrate(args: MigrateArgs) -> Result<(), Failure> {
     let login = args.runtime_password.map_or(RuntimeLogin::Unchanged, RuntimeLogin::Password);
-    let migrated = costlens_store::migrate(&args.database_url, &login).await?;
+    let migrated =
+        costlens_store::migrate(&args.database_url, &login, vec![costlens_workers::schema()]).await?;
     print(&format!("{} of {} migrations applied now\n", migrated.applied.len(), migrated.total));
     Ok(())
 }

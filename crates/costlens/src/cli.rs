@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::ServerArgs;
-use crate::{analyze, import, prices};
+use crate::{analyze, import, jobs, prices};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
 #[derive(Parser, Debug)]
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Tenants(TenantsArgs),
     /// Print a single-use sign-in link, valid for 30 minutes.
     SignIn(SignInArgs),
+    /// Look at durable work: jobs, dead letters, schedules.
+    Jobs(jobs::JobsArgs),
     /// Look into the price catalogue.
     Prices(prices::PricesArgs),
     /// Print the API's contract.

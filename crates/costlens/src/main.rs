@@ -9,12 +9,14 @@ mod boot;
 mod cli;
 mod clock;
 mod import;
+mod jobs;
 mod prices;
 mod run;
 mod settings;
 mod sign_in;
 mod tenants;
 mod welcome;
+mod work;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Tenants(args) => tenants::run(args).await,
         Command::SignIn(args) => sign_in::run(args).await,
         Command::Import(args) => import::run(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

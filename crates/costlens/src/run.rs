@@ -12,6 +12,7 @@ use costlens_egress::{Egress, EgressConfig};
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
 use costlens_vault::{KeySource, MasterKey, OsEntropy, Sealer};
+use costlens_workers::WorkerParts;
 use poem::Route;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,7 @@ use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
 use crate::settings::{Environment, ServerArgs, default_data_dir, default_key_file};
 use crate::welcome::Welcome;
+use crate::work;
 
 /// How long a shutdown waits for the spool to reach the ledger. What is left is shipped at the next start.
 const LAST_SHIPMENT: Duration = Duration::from_secs(10);
@@ -82,6 +84,8 @@ async fn serve(
         let keys = Arc::clone(&keys);
         async move { keys.follow_changes().await }
     });
+    let parts = WorkerParts { store: ledger.store.clone(), clock: Arc::clone(&clock) };
+    let working = work::start(ledger, parts).await?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
     let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
     let api_parts = Arc::new(ApiParts {
@@ -109,6 +113,7 @@ async fn serve(
     let drained =
         costlens_edge::serve(listener, endpoints, edge(args, &clock, &entropy), stop_signal()?).await;
     following.abort();
+    working.stop().await;
     let shipped = shipper.close(LAST_SHIPMENT).await;
     tracing::info!(?drained, ?shipped, "stopped");
     drained?;

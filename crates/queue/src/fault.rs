@@ -36,7 +36,9 @@ impl ErrorClass {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// The class of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::Transient, Self::Throttled, Self::CustomerAction, Self::Bug, Self::Expired]
             .into_iter()
             .find(|class| class.as_str() == text)

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use crate::schema::idempotency_key;
-use crate::{StoreError, SystemConn, TenantConn};
+use crate::{StoreError, TenantConn};
 
 /// What names one logical call.
 #[derive(Clone, Debug)]
@@ -89,13 +89,5 @@ impl TenantConn {
             .execute(self.conn()?)
             .await?;
         if kept == 0 { Err(StoreError::NotFound) } else { Ok(()) }
-    }
-}
-
-impl SystemConn {
-    /// Forgets keys of before this moment; says how many.
-    pub async fn purge_idempotency_keys(&mut self, before: DateTime<Utc>) -> Result<usize, StoreError> {
-        let old = idempotency_key::table.filter(idempotency_key::created_at.lt(before));
-        Ok(diesel::delete(old).execute(&mut self.conn).await?)
     }
 }

@@ -33,11 +33,29 @@ pub struct Migrated {
     pub total: usize,
 }
 
+/// A schema of another crate's that lives in the same database, made after the store's own.
+pub struct Neighbour {
+    /// Its migrations; their versions differ from everybody else's.
+    pub migrations: EmbeddedMigrations,
+    /// SQL that lets the store's roles use it, run after every migration.
+    pub grants: String,
+}
+
+impl std::fmt::Debug for Neighbour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Neighbour").field("grants", &self.grants).finish_non_exhaustive()
+    }
+}
+
 /// Makes the roles if they are missing, then applies what is pending. Needs the owner's URL.
-pub async fn migrate(owner_url: &str, login: &RuntimeLogin) -> Result<Migrated, StoreError> {
+pub async fn migrate(
+    owner_url: &str,
+    login: &RuntimeLogin,
+    neighbours: Vec<Neighbour>,
+) -> Result<Migrated, StoreError> {
     let mut conn = AsyncPgConnection::establish(owner_url).await?;
     ensure_roles(&mut conn, login).await?;
-    run_pending(conn).await
+    run_pending(conn, neighbours).await
 }
 
 /// Roles belong to the cluster and migrations to a database, so two databases may be migrated at once: a
@@ -88,17 +106,28 @@ struct QuotedStatement {
     statement: String,
 }
 
-async fn run_pending(mut conn: AsyncPgConnection) -> Result<Migrated, StoreError> {
-    let total = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(StoreError::Bug)?.len();
+async fn run_pending(
+    mut conn: AsyncPgConnection,
+    neighbours: Vec<Neighbour>,
+) -> Result<Migrated, StoreError> {
     // Held by the session, so it ends with the connection whatever happens.
     diesel::sql_query("SELECT pg_advisory_lock($1)").bind::<BigInt, _>(LOCK).execute(&mut conn).await?;
-    let applied = tokio::task::spawn_blocking(move || {
+    let (migrations, grants): (Vec<_>, Vec<_>) =
+        neighbours.into_iter().map(|neighbour| (neighbour.migrations, neighbour.grants)).unzip();
+    let run = tokio::task::spawn_blocking(move || {
         let mut conn = AsyncConnectionWrapper::<AsyncPgConnection>::from(conn);
-        let applied = conn.run_pending_migrations(MIGRATIONS)?;
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(applied.iter().map(ToString::to_string).collect())
+        let mut migrated = Migrated { applied: Vec::new(), total: 0 };
+        for source in std::iter::once(MIGRATIONS).chain(migrations) {
+            migrated.total += MigrationSource::<Pg>::migrations(&source)?.len();
+            let applied = conn.run_pending_migrations(source)?;
+            migrated.applied.extend(applied.iter().map(ToString::to_string));
+        }
+        for sql in grants {
+            diesel::connection::SimpleConnection::batch_execute(&mut conn, &sql)?;
+        }
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(migrated)
     });
-    let applied = applied.await.map_err(StoreError::bug)?.map_err(StoreError::Bug)?;
-    Ok(Migrated { applied, total })
+    run.await.map_err(StoreError::bug)?.map_err(StoreError::Bug)
 }
 
 /// The advisory lock of a migration run; the number is arbitrary and must never change.

@@ -9,6 +9,18 @@ use crate::StoreError;
 /// The role that logs in. It inherits nothing: without a door's role it may do nothing.
 pub(crate) const RUNTIME_ROLE: &str = "costlens_runtime";
 
+/// The role of those who do durable work: it reaches the queue's tables and none of the product's, which handlers
+/// reach through the doors.
+pub const WORKER_ROLE: &str = "costlens_worker";
+
+/// The roles that may leave durable work behind in their own transactions.
+pub const ENQUEUER_ROLES: [&str; 2] = [Door::Tenant.role(), Door::System.role()];
+
+/// The runtime role's URL as [`WORKER_ROLE`].
+pub fn worker_url(url: &str) -> Result<String, StoreError> {
+    role_url(url, WORKER_ROLE)
+}
+
 /// Which of the three doors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -47,9 +59,13 @@ pub enum RoleFault {
 
 /// The URL with a door's role in its startup options.
 pub(crate) fn door_url(url: &str, door: Door) -> Result<String, StoreError> {
+    role_url(url, door.role())
+}
+
+fn role_url(url: &str, role: &str) -> Result<String, StoreError> {
     let mut url = parse_url(url)?;
-    let options = format!("-c role={}", door.role());
-    url.query_pairs_mut().append_pair("options", &options).append_pair("application_name", door.role());
+    let options = format!("-c role={role}");
+    url.query_pairs_mut().append_pair("options", &options).append_pair("application_name", role);
     // A form-encoded space is a plus sign, which libpq's and tokio-postgres' URLs do not read as a space.
     let query = url.query().unwrap_or_default().replace('+', "%20");
     url.set_query(Some(&query));

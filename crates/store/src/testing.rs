@@ -89,8 +89,8 @@ async fn make_template(url: &str) -> Result<String, StoreError> {
         let unfinished = format!("{template}_new");
         conn.batch_execute(&format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await?;
         conn.batch_execute(&format!("CREATE DATABASE {unfinished}")).await?;
-        migrate(&database_url(url, &unfinished)?, &RuntimeLogin::Password(RUNTIME_PASSWORD.to_owned()))
-            .await?;
+        let login = RuntimeLogin::Password(RUNTIME_PASSWORD.to_owned());
+        migrate(&database_url(url, &unfinished)?, &login, Vec::new()).await?;
         conn.batch_execute(&format!("ALTER DATABASE {unfinished} RENAME TO {template}")).await?;
     }
     Ok(template)
@@ -140,6 +140,16 @@ impl TestDb {
     /// The runtime role's URL at this database.
     pub fn runtime_url(&self) -> &str {
         &self.runtime_url
+    }
+
+    /// Makes the schemas of other crates, too.
+    ///
+    /// # Panics
+    /// Where one of them cannot be made.
+    pub async fn add(&self, neighbours: Vec<crate::Neighbour>) {
+        migrate(&self.owner_url, &RuntimeLogin::Unchanged, neighbours)
+            .await
+            .expect("the neighbours' schemas");
     }
 
     /// A tenant with this name.

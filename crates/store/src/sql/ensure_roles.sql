@@ -4,7 +4,7 @@ DO $$
 DECLARE
     door text;
 BEGIN
-    FOREACH door IN ARRAY ARRAY['costlens_app', 'costlens_writer', 'costlens_system'] LOOP
+    FOREACH door IN ARRAY ARRAY['costlens_app', 'costlens_writer', 'costlens_system', 'costlens_worker'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = door) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', door);
         END IF;
@@ -12,7 +12,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'costlens_runtime') THEN
         CREATE ROLE costlens_runtime LOGIN NOINHERIT;
     END IF;
-    FOREACH door IN ARRAY ARRAY['costlens_app', 'costlens_writer', 'costlens_system'] LOOP
+    FOREACH door IN ARRAY ARRAY['costlens_app', 'costlens_writer', 'costlens_system', 'costlens_worker'] LOOP
         IF NOT EXISTS (
             SELECT FROM pg_auth_members
             WHERE roleid = door::regrole AND member = 'costlens_runtime'::regrole

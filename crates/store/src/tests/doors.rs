@@ -295,8 +295,8 @@ async fn an_idempotency_key_gives_the_same_answer_to_the_same_body() {
     assert_eq!(conn.begin_idempotent(&other_body, at(0)).await.unwrap(), Idempotent::Mismatch);
     drop(conn);
     let mut system = db.store().system().await.unwrap();
-    assert_eq!(system.purge_idempotency_keys(at(0)).await.unwrap(), 0);
-    assert_eq!(system.purge_idempotency_keys(at(1)).await.unwrap(), 1);
+    assert_eq!(system.purge("idempotency_key", at(0), 10).await.unwrap(), Some(0));
+    assert_eq!(system.purge("idempotency_key", at(1), 10).await.unwrap(), Some(1));
 }
 
 #[tokio::test]
@@ -306,7 +306,7 @@ async fn an_outage_answers_quickly_and_ends_by_itself() {
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     let pg = PrivatePg::start(config.clone()).await.unwrap();
     let login = RuntimeLogin::Password(pg.runtime_password().to_owned());
-    migrate(&pg.url(), &login).await.unwrap();
+    migrate(&pg.url(), &login, Vec::new()).await.unwrap();
     let store = Store::connect(&StoreConfig::new(pg.runtime_url().unwrap())).unwrap();
     let tenant = Tenant {
         id: costlens_domain::TenantId::new(at(0), [1; 10]),

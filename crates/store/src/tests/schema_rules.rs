@@ -105,7 +105,7 @@ async fn the_written_schema_is_the_live_one() {
 #[tokio::test]
 async fn migrating_again_does_nothing() {
     let db = TestDb::new().await;
-    let again = migrate(db.owner_url(), &RuntimeLogin::Unchanged).await.unwrap();
+    let again = migrate(db.owner_url(), &RuntimeLogin::Unchanged, Vec::new()).await.unwrap();
     assert_eq!(again.applied, Vec::<String>::new());
     assert!(again.total >= 7);
 }
@@ -133,7 +133,7 @@ async fn every_migration_can_be_taken_back_and_made_again() {
                WHERE n.nspname = 'public' AND c.relname !~ '^__diesel') AS exists";
     let left: Exists = diesel::sql_query(sql).get_result(&mut owner(&db).await).await.unwrap();
     assert!(!left.exists);
-    let again = migrate(db.owner_url(), &RuntimeLogin::Unchanged).await.unwrap();
+    let again = migrate(db.owner_url(), &RuntimeLogin::Unchanged, Vec::new()).await.unwrap();
     assert_eq!(again.applied.len(), again.total);
 }
 
@@ -143,7 +143,7 @@ async fn several_databases_of_a_cluster_are_migrated_at_once() {
     let mut runs = tokio::task::JoinSet::new();
     for url in databases.iter().flat_map(|db| [db.owner_url().to_owned(), db.owner_url().to_owned()]) {
         let login = RuntimeLogin::Password("runtime-of-the-tests".to_owned());
-        runs.spawn(async move { migrate(&url, &login).await });
+        runs.spawn(async move { migrate(&url, &login, Vec::new()).await });
     }
     for run in runs.join_all().await {
         run.unwrap();

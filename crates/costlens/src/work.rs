@@ -1,0 +1,58 @@
+//! The workers of this process, from the start to the drain.
+
+use std::time::Duration;
+
+use costlens_queue::Queue;
+use costlens_workers::WorkerParts;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::boot::{Failure, Ledger};
+
+/// How long a stop waits for jobs that have begun. What is cut runs again at the next start.
+const DRAIN: Duration = Duration::from_secs(20);
+/// The pause before workers that ended by themselves are started anew.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Workers that run.
+pub(crate) struct Working {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Writes the schedules and starts all workers.
+pub(crate) async fn start(ledger: &Ledger, parts: WorkerParts) -> Result<Working, Failure> {
+    let queue = costlens_workers::queue(&ledger.runtime_url)?;
+    costlens_workers::prepare(&queue, &parts).await?;
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(keep_working(queue, parts, stopped));
+    Ok(Working { stop, task })
+}
+
+impl Working {
+    /// Lets jobs that have begun end, within bounds.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(DRAIN, &mut self.task).await.is_err() {
+            tracing::warn!("some jobs did not end in time; they run again at the next start");
+            self.task.abort();
+        }
+    }
+}
+
+/// The calls that this process carries go on whatever becomes of its workers, so these are started anew here.
+async fn keep_working(queue: Queue, parts: WorkerParts, mut stopped: watch::Receiver<bool>) {
+    let host = format!("costlens-{}", std::process::id());
+    while !*stopped.borrow() {
+        let mut stop = stopped.clone();
+        let until = async move {
+            // A closed channel is a stop, too.
+            let _stopped = stop.wait_for(|stopped| *stopped).await;
+        };
+        let workers = costlens_workers::workers(queue.clone(), &host, &parts);
+        if let Err(ended) = workers.run_until(until).await {
+            tracing::error!(error = &ended as &dyn std::error::Error, "a worker ended; all are started anew");
+            let _stopped = tokio::time::timeout(PAUSE, stopped.wait_for(|stopped| *stopped)).await;
+        }
+    }
+}

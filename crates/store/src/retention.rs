@@ -1,0 +1,74 @@
+//! How long rows are kept, and removing what is past that, some thousands at a time.
+//!
+//! The table `retention` says how long; this file says how. A table with an end and no way to purge it is named by
+//! [`SystemConn::purge`], so that it cannot be forgotten in silence.
+
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+
+use crate::{StoreError, SystemConn};
+
+/// How long a table's rows are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// The table.
+    pub table: String,
+    /// Days behind the moment from which a row is of no more use.
+    pub keep_days: u32,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Integer)]
+    keep_days: i32,
+}
+
+/// Per table the rows past a moment ($1), at most so many ($2).
+const PURGES: [(&str, &str); 3] = [
+    (
+        "sign_in_link",
+        "DELETE FROM sign_in_link WHERE (tenant_id, hash) IN \
+         (SELECT tenant_id, hash FROM sign_in_link WHERE expires_at < $1 LIMIT $2)",
+    ),
+    (
+        "session",
+        "DELETE FROM session WHERE (tenant_id, id) IN \
+         (SELECT tenant_id, id FROM session WHERE expires_at < $1 LIMIT $2)",
+    ),
+    (
+        "idempotency_key",
+        "DELETE FROM idempotency_key WHERE (tenant_id, operation, key) IN \
+         (SELECT tenant_id, operation, key FROM idempotency_key WHERE created_at < $1 LIMIT $2)",
+    ),
+];
+
+impl SystemConn {
+    /// The tables whose rows are not kept for ever, by name.
+    pub async fn retention(&mut self) -> Result<Vec<Retention>, StoreError> {
+        let sql =
+            "SELECT table_name, keep_days FROM retention WHERE keep_days IS NOT NULL ORDER BY table_name";
+        let rows: Vec<Row> = diesel::sql_query(sql).load(&mut self.conn).await?;
+        let rule = |row: Row| Retention {
+            table: row.table_name,
+            keep_days: u32::try_from(row.keep_days).unwrap_or(u32::MAX),
+        };
+        Ok(rows.into_iter().map(rule).collect())
+    }
+
+    /// Removes rows that were past use before this moment, at most so many; says how many. `None` for a table that
+    /// nobody has taught this to purge.
+    pub async fn purge(
+        &mut self,
+        table: &str,
+        before: DateTime<Utc>,
+        most: u32,
+    ) -> Result<Option<usize>, StoreError> {
+        let Some((_, sql)) = PURGES.iter().find(|(name, _)| *name == table) else { return Ok(None) };
+        let purge = diesel::sql_query(*sql).bind::<Timestamptz, _>(before).bind::<BigInt, _>(i64::from(most));
+        Ok(Some(purge.execute(&mut self.conn).await?))
+    }
+}

@@ -1,0 +1,114 @@
+//! What happens later: every workflow, one folder each.
+//!
+//! A workflow is a job (or a durable run) of [`costlens_queue`], a handler, and mostly a schedule. It promises to be
+//! safe to run twice, at once, and to be killed anywhere: the queue runs everything at least once.
+
+mod partitions;
+mod queue_rows;
+mod retention;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use costlens_domain::ports::Clock;
+use costlens_queue::schedule::{self, Schedule};
+use costlens_queue::{Job, JobContext, JobError, Queue, QueueConfig, QueueError, Settings, Workers};
+use costlens_store::{ENQUEUER_ROLES, Neighbour, Store, StoreError, WORKER_ROLE};
+
+/// How often schedules are looked at.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What handlers work with.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each part is documented where it is defined")]
+pub struct WorkerParts {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The queue's schema, to be migrated beside the store's own.
+#[must_use]
+pub fn schema() -> Neighbour {
+    Neighbour {
+        migrations: costlens_queue::MIGRATIONS,
+        grants: costlens_queue::grants(&[WORKER_ROLE], &ENQUEUER_ROLES),
+    }
+}
+
+/// Why the process cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The queue cannot be reached, or refuses.
+    #[error("the queue is not ready")]
+    Queue(#[from] QueueError),
+    /// The database's URL cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue holds work that this version does not know: an older program would let it lie.
+    #[error(
+        "this version has no worker for {rows} unfinished jobs of {queue}; start the version that made them, or a newer one"
+    )]
+    UnknownWork {
+        /// The queue's name.
+        queue: String,
+        /// How many unfinished rows it has.
+        rows: i64,
+    },
+}
+
+/// The queue in the store's database, as the role that works on it.
+pub fn queue(runtime_url: &str) -> Result<Queue, SetupError> {
+    Ok(Queue::new(&QueueConfig::new(costlens_store::worker_url(runtime_url)?))?)
+}
+
+/// Writes the schedules, and refuses a database with work that this version does not know.
+pub async fn prepare(queue: &Queue, parts: &WorkerParts) -> Result<(), SetupError> {
+    let mut conn = queue.conn().await?;
+    let known = workers(queue.clone(), "", parts);
+    if let Some(unknown) = costlens_queue::unknown_work(&mut conn, &known.queues()).await?.into_iter().next()
+    {
+        return Err(SetupError::UnknownWork { queue: unknown.queue, rows: unknown.rows });
+    }
+    for schedule in schedules()? {
+        schedule::put(&mut conn, &schedule, parts.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// Every workflow's worker, and what ticks their schedules. `host` stands in the story of what fails here.
+pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
+    let clock = Arc::clone(&parts.clock);
+    let workers = Workers::new(queue, host).schedules(TICK, move || clock.now());
+    let workers = add(workers, parts, partitions::ensure_partitions);
+    let workers = add(workers, parts, retention::purge_expired);
+    add(workers, parts, queue_rows::prune_queue)
+}
+
+/// The schedules; their times are UTC.
+fn schedules() -> Result<[Schedule; 3], QueueError> {
+    Ok([
+        Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
+        Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
+        Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,
+    ])
+}
+
+/// A worker for a kind of upkeep: one at a time, for at most ten minutes.
+fn add<J, H, Fut>(workers: Workers, parts: &WorkerParts, handler: H) -> Workers
+where
+    J: Job,
+    H: Fn(J, JobContext, WorkerParts) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), JobError>> + Send + 'static,
+{
+    let parts = parts.clone();
+    let settings = Settings { timeout: Some(Duration::from_mins(10)), ..Settings::default() };
+    workers.job(settings, 1, move |job: J, context: JobContext| handler(job, context, parts.clone()))
+}
+
+/// The store's failures pass, but for those that are ours to mend.
+fn store_failure(error: StoreError) -> JobError {
+    match error {
+        StoreError::Bug(_) => JobError::retry(error).class(costlens_queue::ErrorClass::Bug),
+        other => JobError::retry(other),
+    }
+}

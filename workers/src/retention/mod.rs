@@ -1,0 +1,52 @@
+//! What is past its time is removed every night, in steps small enough that nobody waits for them.
+
+use std::collections::BTreeMap;
+
+use chrono::Days;
+use costlens_queue::{ErrorClass, Job, JobContext, JobError};
+use serde::{Deserialize, Serialize};
+
+use crate::{WorkerParts, store_failure};
+
+/// How many rows one statement removes.
+const STEP: u32 = 5_000;
+
+/// Purges every table that has an end, see the table `retention`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PurgeExpired {}
+
+impl Job for PurgeExpired {
+    const QUEUE: &'static str = "retention.v1";
+}
+
+/// Every step is a transaction of its own; one that is killed goes on where it was. The counts stay with the job as
+/// its progress.
+pub(crate) async fn purge_expired(
+    _job: PurgeExpired,
+    context: JobContext,
+    parts: WorkerParts,
+) -> Result<(), JobError> {
+    let now = parts.clock.now();
+    let mut system = parts.store.system().await.map_err(store_failure)?;
+    let mut removed: BTreeMap<String, usize> = BTreeMap::new();
+    for rule in system.retention().await.map_err(store_failure)? {
+        let Some(before) = now.checked_sub_days(Days::new(u64::from(rule.keep_days))) else { continue };
+        loop {
+            if context.is_cancelled() {
+                return Err(JobError::cancelled());
+            }
+            let Some(rows) = system.purge(&rule.table, before, STEP).await.map_err(store_failure)? else {
+                let what =
+                    format!("nobody purges {}, whose rows are kept for {} days", rule.table, rule.keep_days);
+                return Err(JobError::give_up(ErrorClass::Bug, "no_purge", what));
+            };
+            *removed.entry(rule.table.clone()).or_default() += rows;
+            context.progress(&removed).await?;
+            if rows < usize::try_from(STEP).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+    }
+    tracing::info!(rows = removed.values().sum::<usize>(), "what was past its time was removed");
+    Ok(())
+}
