@@ -20,6 +20,7 @@ mod first_call;
 mod hang_ups;
 mod imports;
 mod isolation;
+mod jobs;
 mod outage;
 mod promises;
 mod refusals;

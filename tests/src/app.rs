@@ -214,6 +214,23 @@ impl TestApp {
         std::iter::once(main).chain(children.lines().filter_map(|line| line.parse().ok())).collect()
     }
 
+    /// Runs a statement in the private PostgreSQL as its owner, for states that no clock of ours can bring about.
+    pub fn sql(&self, statement: &str) {
+        let (Some(password), Some(socket)) =
+            (find(&self.data_dir(), "owner.password"), find(&self.data_dir(), ".s.PGSQL.5432"))
+        else {
+            panic!("no private PostgreSQL in {}", self.data_dir().display())
+        };
+        let owner = "costlens";
+        let output = Command::new("psql")
+            .args(["-v", "ON_ERROR_STOP=1", "-U", owner, "-d", owner, "-c", statement, "-h"])
+            .arg(socket.parent().unwrap())
+            .env("PGPASSWORD", std::fs::read_to_string(password).unwrap().trim())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Stops or continues every process of PostgreSQL, as a machine that hangs would.
     pub fn signal_postgres(&self, name: &str) {
         for pid in self.postgres() {

@@ -20,6 +20,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run everything on this machine: proxy, console and API over one PostgreSQL.
     Run(Box<ServerArgs>),
+    /// Run the workers alone, as one more process beside `run` over a PostgreSQL that both are given.
+    Work(WorkArgs),
     /// Read AWS bills (CUR 2.0, legacy CUR, FOCUS) and say where the AI money went. Needs no server.
     Analyze(analyze::AnalyzeArgs),
     /// Read a bill into a tenant's ledger.
@@ -46,6 +48,16 @@ pub(crate) struct MigrateArgs {
     /// The password that the runtime role `costlens_runtime` gets; without it the role's login is left as it is.
     #[arg(long, env = "COSTLENS_RUNTIME_PASSWORD", hide_env_values = true)]
     pub(crate) runtime_password: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WorkArgs {
+    /// The runtime role's URL.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+    /// What is logged to standard error, in the syntax of `tracing`'s filters.
+    #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
+    pub(crate) log: String,
 }
 
 /// How a command finds the ledger of a running (or stopped) server.

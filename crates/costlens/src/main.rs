@@ -47,6 +47,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Openapi(args) => return openapi(&args),
         Command::Run(args) => run::run(args).await,
+        Command::Work(args) => work::run(args).await,
         Command::Migrate(args) => boot::migrate(args).await,
         Command::Tenants(args) => tenants::run(args).await,
         Command::SignIn(args) => sign_in::run(args).await,

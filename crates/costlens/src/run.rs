@@ -173,7 +173,7 @@ fn master_key(args: &ServerArgs) -> Result<(MasterKey, KeySource), Failure> {
     Ok(MasterKey::load_or_create(&path, &OsEntropy)?)
 }
 
-fn log_to_stderr(filter: &str) -> Result<(), Failure> {
+pub(crate) fn log_to_stderr(filter: &str) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
@@ -185,7 +185,7 @@ fn log_to_stderr(filter: &str) -> Result<(), Failure> {
 }
 
 /// Ready when somebody asks the process to stop.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

@@ -1,5 +1,6 @@
 //! The workers of this process, from the start to the drain.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_queue::Queue;
@@ -8,6 +9,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::boot::{Failure, Ledger};
+use crate::cli::WorkArgs;
+use crate::clock::SystemClock;
+use crate::run::{log_to_stderr, stop_signal};
 
 /// How long a stop waits for jobs that have begun. What is cut runs again at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -18,6 +22,17 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Working {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// `costlens work`: until SIGINT or SIGTERM.
+pub(crate) async fn run(args: WorkArgs) -> Result<(), Failure> {
+    log_to_stderr(&args.log)?;
+    let ledger = Ledger::given(&args.database_url).await?;
+    let parts = WorkerParts { store: ledger.store.clone(), clock: Arc::new(SystemClock) };
+    let working = start(&ledger, parts).await?;
+    stop_signal()?.await;
+    working.stop().await;
+    Ok(())
 }
 
 /// Writes the schedules and starts all workers.
