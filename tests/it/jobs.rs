@@ -40,7 +40,9 @@ fn a_tick_that_was_missed_while_the_server_was_down_runs_once() {
     run(async {
         let mut app = TestApp::own(&[]);
         // The schedule last ticked two days ago: several ticks are missed, and the latest counts.
-        app.sql("UPDATE queue.schedule SET last_tick = last_tick - interval '2 days' WHERE name = 'retention'");
+        app.sql(
+            "UPDATE queue.schedule SET last_tick = last_tick - interval '2 days' WHERE name = 'retention'",
+        );
         app.kill();
         app.start();
         let ran = eventually(Duration::from_secs(30), "the missed purge", async || {

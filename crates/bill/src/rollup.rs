@@ -155,7 +155,7 @@ struct First {
 }
 
 /// A line that may be AI.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pick {
     /// Its row.
     pub(crate) row: usize,

@@ -3,6 +3,7 @@
 mod csv;
 mod parquet;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -99,7 +100,9 @@ impl Work {
                 Some((at, opened)) if at == unit.file => opened,
                 _ => parquet::Open::new(file)?,
             };
-            opened.read(group, &mut rollup)?;
+            // The reader's own code may stumble over bytes that make no sense.
+            catch_unwind(AssertUnwindSafe(|| opened.read(group, &mut rollup)))
+                .unwrap_or_else(|_| Err(opened.corrupt(group, "its bytes make no sense".to_owned())))?;
             self.done_bytes.fetch_add(opened.bytes_per_group(), Ordering::Relaxed);
             open = Some((unit.file, opened));
         }

@@ -38,7 +38,11 @@ pub(crate) fn select(
             [] if out == "cost" => format!("CAST(NULL AS {amount})"),
             [] => "CAST(NULL AS VARCHAR)".to_owned(),
             [one] => one.clone(),
-            several => format!("COALESCE({})", several.join(", ")),
+            // An empty text says nothing; the next source may.
+            several => {
+                let said: Vec<String> = several.iter().map(|each| format!("NULLIF({each}, '')")).collect();
+                format!("COALESCE({})", said.join(", "))
+            }
         };
         outs.push(format!("{expression} AS {out}"));
         for column in found {

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType,
@@ -136,7 +136,9 @@ fn days_of(column: &ArrayRef) -> Result<Vec<Day>, String> {
 }
 
 fn cast_to(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
-    cast(column, to).map_err(|error| error.to_string())
+    // What does not fit is no empty cell.
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(column, to, &options).map_err(|error| error.to_string())
 }
 
 /// The date of a day.

@@ -60,12 +60,12 @@ impl Products {
         look
     }
 
-    fn classify(&mut self, first: FirstKey, rest: RestKey, texts: &Texts) -> Look {
-        let [line_type, currency, entity, code, _, _, _, usage_type, operation] = first;
+    fn classify(&mut self, first: FirstKey, rest: RestKey, texts: &mut Texts) -> Look {
+        let [line_type, _, entity, code, _, _, _, usage_type, operation] = first;
         let [name, .., unit] = rest;
         let [
             line_item_type,
-            _,
+            currency,
             billing_entity,
             product_code,
             _,
@@ -92,6 +92,8 @@ impl Products {
             pricing_unit: &pricing_unit,
             service_category: &service_category,
         });
+        // As it is read: `usd` and `USD` are one.
+        let currency = texts.code(super::currency(&currency).as_str());
         let product = (class.verdict != Verdict::NotAi).then(|| {
             let class = self.class(Arc::new(class));
             self.product(Product {

@@ -9,8 +9,9 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-    RowSelection,
+    RowSelection, RowSelectionPolicy,
 };
+use datafusion::parquet::file::metadata::RowGroupMetaData;
 
 use crate::BillError;
 use crate::lines::{Arrival, Layout};
@@ -19,6 +20,10 @@ use crate::source::{Encoding, SourceFile};
 
 /// Lines per batch.
 const BATCH: usize = 16_384;
+/// How many lines the reader may unpack to find a batch of picked ones.
+const SPAN: usize = 4 * BATCH;
+/// Batches do not become smaller than this; where picked lines are rarer, the others are skipped run by run.
+const SMALLEST_BATCH: usize = 256;
 
 /// A file that is being read.
 pub(super) struct Open {
@@ -66,7 +71,7 @@ impl Open {
     pub(super) fn read(&mut self, group: usize, rollup: &mut Rollup) -> Result<(), BillError> {
         let mut picks: Vec<Pick> = Vec::new();
         let mut rows = 0;
-        for batch in self.batches(group, &self.first.layout().roots(), None)? {
+        for batch in self.batches(group, &self.first.layout().roots(), None, BATCH)? {
             let batch = self.sound(batch, group)?;
             let from = rows;
             rows += batch.num_rows();
@@ -74,12 +79,17 @@ impl Open {
             let found = found.map_err(|failed| failed.at(&self.name, || self.place(group)))?;
             picks.extend(found.into_iter().map(|pick| pick.moved_by(from)));
         }
+        let promised = self.footer.metadata().row_groups().get(group).map(RowGroupMetaData::num_rows);
+        if promised.and_then(|promised| usize::try_from(promised).ok()) != Some(rows) {
+            return Err(self.corrupt(group, "it has fewer lines than its footer promises".to_owned()));
+        }
         if picks.is_empty() {
             return Ok(());
         }
         let selection = RowSelection::from_consecutive_ranges(runs(&picks), rows);
+        let batch = batch_within_span(&picks);
         let mut left = picks.as_slice();
-        for batch in self.batches(group, &self.rest.layout().roots(), Some(selection))? {
+        for batch in self.batches(group, &self.rest.layout().roots(), Some(selection), batch)? {
             let batch = self.sound(batch, group)?;
             let (now, later) = left.split_at_checked(batch.num_rows()).unwrap_or((left, &[]));
             left = later;
@@ -98,6 +108,7 @@ impl Open {
         group: usize,
         roots: &[usize],
         selection: Option<RowSelection>,
+        batch: usize,
     ) -> Result<ParquetRecordBatchReader, BillError> {
         let corrupt = |error: &dyn std::error::Error| self.corrupt(group, error.to_string());
         let file = self.file.try_clone().map_err(|error| corrupt(&error))?;
@@ -106,11 +117,14 @@ impl Open {
         if let Some(selection) = selection {
             reader = reader.with_row_selection(selection);
         }
+        if batch < SMALLEST_BATCH {
+            reader = reader.with_row_selection_policy(RowSelectionPolicy::Selectors);
+        }
         // One row group a reader, so that no batch has two dictionaries.
         reader
             .with_row_groups(vec![group])
             .with_projection(mask)
-            .with_batch_size(BATCH)
+            .with_batch_size(batch.max(SMALLEST_BATCH))
             .build()
             .map_err(|error| corrupt(&error))
     }
@@ -123,7 +137,7 @@ impl Open {
         batch.map_err(|error| self.corrupt(group, error.to_string()))
     }
 
-    fn corrupt(&self, group: usize, reason: String) -> BillError {
+    pub(super) fn corrupt(&self, group: usize, reason: String) -> BillError {
         BillError::Corrupt { file: self.name.clone(), place: self.place(group), reason }
     }
 
@@ -151,9 +165,46 @@ fn with_dictionaries(schema: &Schema) -> Schema {
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
 }
 
+/// How many picked lines to ask for at once: the reader unpacks all lines between the first and the last of them
+/// before it throws the others away. Less than [`SMALLEST_BATCH`] where even so many stand too far apart.
+fn batch_within_span(picks: &[Pick]) -> usize {
+    let span = |some: &[Pick]| match some {
+        [first, .., last] => last.row - first.row + 1,
+        _ => 1,
+    };
+    let mut batch = BATCH;
+    while batch >= SMALLEST_BATCH && picks.chunks(batch).any(|some| span(some) > SPAN) {
+        batch /= 2;
+    }
+    batch
+}
+
 /// The runs of neighbouring rows.
 fn runs(picks: &[Pick]) -> impl Iterator<Item = Range<usize>> {
     picks
         .chunk_by(|pick, next| pick.row + 1 == next.row)
         .filter_map(|run| Some(run.first()?.row..run.last()?.row + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every(step: usize) -> Vec<Pick> {
+        (0..1_000_000).step_by(step).map(|row| Pick::default().moved_by(row)).collect()
+    }
+
+    #[test]
+    fn rare_lines_are_asked_for_a_few_at_a_time() {
+        assert_eq!(batch_within_span(&every(1)), BATCH);
+        assert_eq!(batch_within_span(&every(8)), BATCH / 2);
+        assert_eq!(batch_within_span(&every(100)), 512);
+        assert!(batch_within_span(&every(1000)) < SMALLEST_BATCH, "skipped run by run");
+    }
+
+    #[test]
+    fn neighbours_are_one_run() {
+        let picks = [3, 4, 5, 9].map(|row| Pick::default().moved_by(row));
+        assert_eq!(runs(&picks).collect::<Vec<_>>(), [3..6, 9..10]);
+    }
 }

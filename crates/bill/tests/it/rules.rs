@@ -62,6 +62,18 @@ async fn two_currencies_are_two_sums() {
 }
 
 #[tokio::test]
+async fn one_currency_in_two_spellings_is_one_fact() {
+    let text = format!(
+        "{HEADER}\n\
+         1,2,Usage,2026-10-01T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,,1000,USD,1.5,,,,1K tokens\n\
+         1,2,Usage,2026-10-01T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,,1000,usd,2.5,,,,1K tokens\n"
+    );
+    let report = read_text("bill.csv", &text).await.unwrap();
+    let facts: Vec<_> = report.facts.iter().map(|fact| (fact.unblended, fact.lines)).collect();
+    assert_eq!(facts, [(of("4.0"), 2)]);
+}
+
+#[tokio::test]
 async fn an_unknown_line_type_is_kept_and_named() {
     let text = format!(
         "{HEADER}\n1,2,GreenSurcharge,2026-10-01T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,,1000,USD,1.5,,,,1K tokens\n"

@@ -128,7 +128,10 @@ pub(super) fn search(shared: &Shared, recovered: &Recovered) -> io::Result<Vec<O
             end = record.end;
             match record.kind {
                 Kind::Intent => {
-                    open.insert(id, OpenCall { at, bytes: record.end - record.at, reservation: 0 });
+                    open.insert(
+                        id,
+                        OpenCall { at, bytes: record.end - record.at, reservation: 0, ending: false },
+                    );
                 }
                 Kind::Completion => {
                     open.remove(&id);

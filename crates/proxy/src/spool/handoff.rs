@@ -10,8 +10,8 @@ use costlens_domain::request::RequestFact;
 
 use super::segment::Position;
 
-/// How many calls are held, of about a kilobyte each.
-const MOST: usize = 8192;
+/// How many calls are held: four megabytes as calls are, sixty if every one were as long as a record may be.
+const MOST: usize = 4096;
 
 /// A completion, where its record begins and where it ends.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ impl Handoff {
         }
     }
 
+    /// There is a completion that is not here: up to its end the log has to be asked.
+    pub(super) fn forget(&mut self, end: Position) {
+        self.calls.retain(|call| call.at >= end);
+        self.from = self.from.max(end);
+    }
+
     /// At most so many calls that begin at `from` or behind, and before `written`; with them the place up to which
     /// this is all there is. `None` where the log has to be asked.
     pub(super) fn take(
@@ -65,6 +71,7 @@ impl Handoff {
         while self.calls.front().is_some_and(|call| call.at < from) {
             self.calls.pop_front();
         }
+        let most = most.max(1);
         let count = self.calls.iter().take(most).take_while(|call| call.at < written).count();
         let taken: Vec<Handed> = self.calls.drain(..count).collect();
         let end = match taken.last() {
@@ -102,6 +109,16 @@ mod tests {
         assert_eq!(places(handoff.take(place(0), place(50), 2)), Some((vec![20, 30], 40)));
         assert_eq!(places(handoff.take(place(40), place(50), 2)), Some((vec![40], 50)));
         assert_eq!(places(handoff.take(place(50), place(70), 2)), Some((vec![60], 70)));
+    }
+
+    #[test]
+    fn behind_a_call_that_is_not_here_the_log_is_asked() {
+        let mut handoff = Handoff::default();
+        handoff.put(call(20));
+        handoff.forget(place(40));
+        handoff.put(call(50));
+        assert_eq!(places(handoff.take(place(20), place(60), 5)), None);
+        assert_eq!(places(handoff.take(place(40), place(60), 5)), Some((vec![50], 60)));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! - once [`Ticket::complete`] returned, it reaches the ledger with exactly these figures;
 //! - a full disk or a full spool refuses intents ([`SpoolError::Full`]) and never loses a completion, because an
 //!   accepted intent has reserved its completion's room on the disk;
-//! - memory is bounded by the calls in flight, not by the backlog.
+//! - memory is bounded by the calls in flight and a few thousand that just ended, not by the backlog.
 //!
 //! The reasons are in `docs/adr/0003-spool.md`.
 

@@ -31,7 +31,7 @@ pub(super) async fn reclaim(shared: &Arc<Shared>, position: Position) {
         .await;
         numbers = removable(&shared.lock(), position);
     }
-    let end = shared.lock().written();
+    let end = shared.lock().end;
     // What stands behind the position is in the log alone, and must be on the disk before its intents go.
     if numbers.is_empty() || (position < end && !synced_through(shared, end).await) {
         return;
@@ -54,9 +54,10 @@ pub(super) async fn reclaim(shared: &Arc<Shared>, position: Position) {
     .await;
 }
 
-fn removable(state: &State, position: Position) -> Vec<u64> {
+pub(super) fn removable(state: &State, position: Position) -> Vec<u64> {
+    // One that is written to, or will be, has no end yet.
     let read =
-        |number, end: Option<u64>| number < position.segment || end.is_some_and(|end| end <= position.offset);
+        |number, end: Option<u64>| end.is_some_and(|end| number < position.segment || end <= position.offset);
     let segments = state.segments.range(..=position.segment);
     let done = segments.take_while(|(number, info)| info.open == 0 && read(**number, info.end));
     done.map(|(number, _)| *number).collect()
@@ -67,6 +68,7 @@ async fn synced_through(shared: &Shared, end: Position) -> bool {
     {
         let mut state = shared.lock();
         state.sync_now = true;
+        state.sync_through = state.sync_through.max(last);
         shared.wake.notify_one();
     }
     let synced =
@@ -74,7 +76,7 @@ async fn synced_through(shared: &Shared, end: Position) -> bool {
     matches!(synced.await, Ok(Ok(())))
 }
 
-fn carry_forward(shared: &Shared) {
+pub(super) fn carry_forward(shared: &Shared) {
     let oldest = shared.lock().segments.keys().next().copied().unwrap_or_default();
     let calls: Vec<_> = {
         let state = shared.lock();
@@ -87,7 +89,7 @@ fn carry_forward(shared: &Shared) {
     for (id, call) in calls {
         let carried = backlog::read_record(shared, call).and_then(|record| {
             let mut state = shared.lock();
-            if state.open.contains_key(&id) && state.has_room(call.bytes) {
+            if state.open.get(&id).is_some_and(|call| !call.ending) && state.has_room(call.bytes) {
                 let at = shared.append_held(&mut state, &record)?;
                 state.pin(id, OpenCall { at, ..call });
             }

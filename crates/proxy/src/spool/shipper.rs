@@ -153,6 +153,7 @@ impl Worker {
                 Some(batch) => batch,
                 None => file_work::persist(&self.shared, move |shared| tail.read(shared, rows)).await,
             };
+            self.wait_no_longer_for_those_behind(batch.end);
             let (empty, caught_up) = (batch.rows() == 0, batch.caught_up);
             tail.position = batch.end;
             self.ship(batch).await;
@@ -164,6 +165,12 @@ impl Worker {
             }
             closing = self.wait_for_rows().await;
         }
+    }
+
+    /// Who waits for a record that was not written to its end when the batch was made waits for the next one.
+    fn wait_no_longer_for_those_behind(&self, end: Position) {
+        let mut state = self.shared.lock();
+        state.ship_now |= state.waiters.keys().any(|at| *at >= end);
     }
 
     async fn pause(&self, pause: &mut Duration) {

@@ -52,6 +52,8 @@ pub(super) struct OpenCall {
     pub(super) at: Position,
     pub(super) bytes: u64,
     pub(super) reservation: u64,
+    /// Its completion is being written.
+    pub(super) ending: bool,
 }
 
 /// Whoever waits for a completion's commit.
@@ -83,6 +85,8 @@ pub(super) struct State {
     /// Files were made or removed since the directory was synced.
     pub(super) names_changed: bool,
     pub(super) sync_now: bool,
+    /// The last place that somebody wants synced at once.
+    pub(super) sync_through: Position,
     pub(super) want_spare: bool,
     pub(super) broken: bool,
     pub(super) stop: bool,
@@ -188,6 +192,13 @@ impl State {
         if let Some(before) = self.open.insert(id, call) {
             self.reserved = self.reserved.saturating_sub(before.reservation);
             self.unpin(before.at.segment);
+        }
+    }
+
+    /// Whether a call's completion is being written.
+    pub(super) fn set_ending(&mut self, id: RequestId, ending: bool) {
+        if let Some(call) = self.open.get_mut(&id) {
+            call.ending = ending;
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) fn run(shared: &Shared) {
         let through = state.written();
         let names_changed = std::mem::take(&mut state.names_changed);
         let (broken, stopping) = (state.broken, state.stop);
-        state.sync_now &= !state.in_flight.is_empty();
+        state.sync_now = !state.in_flight.is_empty() && state.sync_through >= through;
         drop(state);
 
         let outcome = sync_all(shared.dir(), &files, names_changed, broken);
@@ -87,7 +87,8 @@ pub(super) fn run(shared: &Shared) {
                 // What was written while the sync ran may be lost with the rest.
                 let to = state.end;
                 shared.synced.send_modify(|synced| {
-                    let from = synced.failed.map_or(synced.through, |(from, _)| from.max(synced.through));
+                    // What failed before stays failed, although later records were synced.
+                    let from = synced.failed.map_or(synced.through, |(from, _)| from.min(synced.through));
                     synced.failed = Some((from, to));
                 });
             }

@@ -161,7 +161,7 @@ impl Shared {
             return Err(SpoolError::Duplicate);
         }
         // Pinned before it is written, so that its segment stays.
-        let pin = |state: &mut State, at| state.pin(id, OpenCall { at, bytes, reservation });
+        let pin = |state: &mut State, at| state.pin(id, OpenCall { at, bytes, reservation, ending: false });
         let (mut state, written) = self.append(state, record, pin);
         match written {
             Ok(_) => Ok(reservation),
@@ -180,12 +180,21 @@ impl Shared {
         fact: Option<RequestFact>,
         durability: Durability,
     ) -> Result<(Position, Option<Committed>), SpoolError> {
-        let (mut state, written) = self.append(self.lock(), record, |_, _| ());
-        let at = written.map_err(SpoolError::io("write a completion to"))?;
+        // From here on its intent must not be written again behind it.
+        let ends = |state: &mut State, _| state.set_ending(id, true);
+        let (mut state, written) = self.append(self.lock(), record, ends);
+        let at = match written {
+            Ok(at) => at,
+            Err(error) => {
+                state.set_ending(id, false);
+                return Err(SpoolError::io("write a completion to")(error));
+            }
+        };
         state.release(id);
-        if let Some(fact) = fact {
-            let end = Position { offset: at.offset + record.len() as u64, ..at };
-            state.handoff.put(Handed { at, end, fact });
+        let end = Position { offset: at.offset + record.len() as u64, ..at };
+        match fact {
+            Some(fact) => state.handoff.put(Handed { at, end, fact }),
+            None => state.handoff.forget(end),
         }
         state.unshipped += 1;
         if state.unshipped_since.is_none() {
@@ -196,6 +205,7 @@ impl Shared {
             Durability::Spool => {}
             Durability::Fsync => {
                 state.sync_now = true;
+                state.sync_through = state.sync_through.max(at);
                 self.wake.notify_one();
             }
             Durability::Database => {
@@ -249,7 +259,7 @@ impl Shared {
     }
 
     /// The next place for a record of so many bytes.
-    fn take_slot(&self, state: &mut State, bytes: u64) -> io::Result<Slot> {
+    pub(super) fn take_slot(&self, state: &mut State, bytes: u64) -> io::Result<Slot> {
         if state.active.as_ref().is_none_or(|active| active.offset + bytes > active.size) {
             state.seal();
             if state.spare.is_empty() {
@@ -278,13 +288,21 @@ impl Shared {
     }
 
     /// What was written may be read and must be synced; a file that failed is left.
-    fn finish_slot(&self, state: &mut State, slot: &Slot, written: io::Result<()>) -> io::Result<Position> {
+    pub(super) fn finish_slot(
+        &self,
+        state: &mut State,
+        slot: &Slot,
+        written: io::Result<()>,
+    ) -> io::Result<Position> {
         state.in_flight.retain(|at| *at != slot.at);
         let is_active = state.active.as_ref().is_some_and(|active| active.number == slot.at.segment);
         if written.is_err() {
             if is_active {
                 state.seal();
             }
+            // Whoever waits for a sync of what stands behind this place need not wait for the next write.
+            state.unsynced.push(Arc::clone(&slot.file));
+            self.wake.notify_one();
         } else if is_active {
             if !std::mem::replace(&mut state.dirty, true) {
                 self.wake.notify_one();
@@ -326,8 +344,7 @@ impl Shared {
         let made = match made {
             Ok(file) => {
                 state.ask_again = None;
-                state.add_spare(number, file, size);
-                self.warn_when_filling(&mut state);
+                self.admit(&mut state, number, file, size);
                 Ok(())
             }
             Err(error) => {
@@ -336,6 +353,17 @@ impl Shared {
             }
         };
         (state, made)
+    }
+
+    /// Enters a segment that was made without the lock. Segments come into use in the order of their numbers, so one
+    /// that another overtook meanwhile is thrown away.
+    pub(super) fn admit(&self, state: &mut State, number: u64, file: File, size: u64) {
+        if state.next_segment == number + 1 {
+            state.add_spare(number, file, size);
+            self.warn_when_filling(state);
+        } else if let Err(error) = std::fs::remove_file(segment::path(self.dir(), number)) {
+            tracing::warn!(%error, spool.segment = number, "an empty segment cannot be removed");
+        }
     }
 
     pub(super) fn warn_when_filling(&self, state: &mut State) {

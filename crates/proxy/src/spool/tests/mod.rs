@@ -3,6 +3,7 @@
 mod damage;
 mod format;
 mod framing;
+mod in_flight;
 mod kills;
 mod room;
 mod shipping;
