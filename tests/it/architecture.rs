@@ -47,7 +47,11 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     ("costlens-tests", 6, &["costlens-proxy"]),
-    ("costlens-benches", 6, &["costlens-domain", "costlens-egress", "costlens-edge"]),
+    (
+        "costlens-benches",
+        6,
+        &["costlens-domain", "costlens-store", "costlens-queue", "costlens-egress", "costlens-edge"],
+    ),
     ("costlens-bench-bill", 6, &["costlens-bill"]),
 ];
 

@@ -42,6 +42,7 @@ const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUC
 const ALL_TEXTS: [&str; FIRST_TEXTS.len() + REST_TEXTS.len()] = joined(FIRST_TEXTS, REST_TEXTS);
 const ALL_AMOUNTS: [&str; FIRST_AMOUNTS.len() + REST_AMOUNTS.len()] = joined(FIRST_AMOUNTS, REST_AMOUNTS);
 
+#[expect(clippy::indexing_slicing, reason = "used in constants alone, where a wrong place does not compile")]
 const fn joined<const A: usize, const B: usize, const N: usize>(
     a: [&'static str; A],
     b: [&'static str; B],

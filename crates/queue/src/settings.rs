@@ -40,7 +40,7 @@ impl Default for Settings {
             timeout: None,
             backoff: Backoff::default(),
             per_tenant: None,
-            heartbeat: Duration::from_secs(2),
+            heartbeat: Duration::from_millis(1500),
             grace: Duration::from_secs(3),
             silence: Duration::from_mins(1),
             poll: Duration::from_secs(5),

@@ -199,7 +199,6 @@ fn json_entries(column: &ArrayRef, key: &str, texts: &mut Texts) -> Result<Vec<C
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 mod tests {
     use datafusion::arrow::array::DictionaryArray;
 

@@ -165,7 +165,7 @@ impl Order {
 /// For each element its place among all of them in order; equal ones share a place.
 fn ranks<T: Ord>(all: &[T]) -> Vec<u32> {
     let mut sorted: Vec<(usize, &T)> = all.iter().enumerate().collect();
-    sorted.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
+    sorted.sort_unstable_by_key(|(_, value)| *value);
     let mut out = vec![0; all.len()];
     let mut rank = 0;
     let mut last: Option<&T> = None;

@@ -111,8 +111,8 @@ impl Sums {
 mod tests {
     use super::*;
 
-    fn amortised(line_type: &str, rest: [Amount; REST_AMOUNTS.len()], is_reserved: bool) -> Option<i128> {
-        let measures = Measures { cost: Some(100), rest, is_reserved };
+    fn amortised(line_type: &str, rest: &[Amount; REST_AMOUNTS.len()], is_reserved: bool) -> Option<i128> {
+        let measures = Measures { cost: Some(100), rest: *rest, is_reserved };
         let sums = measures.sums(Rule::of(line_type, "ComputeSavingsPlans", ""), true);
         sums.ok().map(|sums| sums.amortised)
     }
@@ -121,16 +121,16 @@ mod tests {
     fn each_line_type_has_its_rule() {
         const NONE: [Amount; REST_AMOUNTS.len()] = [None; REST_AMOUNTS.len()];
         let plan = [None, None, Some(7), Some(90), Some(60), Some(3), Some(4), Some(5), None];
-        assert_eq!(amortised("Usage", plan, false), Some(100));
-        assert_eq!(amortised("SavingsPlanCoveredUsage", plan, false), Some(7));
-        assert_eq!(amortised("SavingsPlanCoveredUsage", NONE, false), Some(100));
-        assert_eq!(amortised("SavingsPlanRecurringFee", plan, false), Some(30));
-        assert_eq!(amortised("SavingsPlanNegation", plan, false), Some(0));
-        assert_eq!(amortised("DiscountedUsage", plan, false), Some(3));
-        assert_eq!(amortised("RIFee", plan, false), Some(9));
-        assert_eq!(amortised("RIFee", NONE, false), Some(100));
-        assert_eq!(amortised("Fee", plan, true), Some(0));
-        assert_eq!(amortised("Fee", plan, false), Some(100));
+        assert_eq!(amortised("Usage", &plan, false), Some(100));
+        assert_eq!(amortised("SavingsPlanCoveredUsage", &plan, false), Some(7));
+        assert_eq!(amortised("SavingsPlanCoveredUsage", &NONE, false), Some(100));
+        assert_eq!(amortised("SavingsPlanRecurringFee", &plan, false), Some(30));
+        assert_eq!(amortised("SavingsPlanNegation", &plan, false), Some(0));
+        assert_eq!(amortised("DiscountedUsage", &plan, false), Some(3));
+        assert_eq!(amortised("RIFee", &plan, false), Some(9));
+        assert_eq!(amortised("RIFee", &NONE, false), Some(100));
+        assert_eq!(amortised("Fee", &plan, true), Some(0));
+        assert_eq!(amortised("Fee", &plan, false), Some(100));
     }
 
     #[test]
