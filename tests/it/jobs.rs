@@ -10,11 +10,20 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The schedules, once a server that has just come up has written them.
+async fn schedules(app: &TestApp) -> Vec<Value> {
+    eventually(Duration::from_secs(20), "schedules", async || {
+        let schedules = lines(&app.command(&["jobs", "schedules"]));
+        (!schedules.is_empty()).then_some(schedules)
+    })
+    .await
+}
+
 #[test]
 fn a_running_server_has_its_schedules_and_they_can_rest() {
     run(async {
         let app = shared();
-        let schedules = lines(&app.command(&["jobs", "schedules"]));
+        let schedules = schedules(app).await;
         let names: Vec<&str> = schedules.iter().map(|each| each["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["partitions", "queue-rows", "retention"]);
         assert!(schedules.iter().all(|each| each["next"].is_string()), "{schedules:?}");
@@ -39,6 +48,7 @@ fn a_running_server_has_its_schedules_and_they_can_rest() {
 fn a_tick_that_was_missed_while_the_server_was_down_runs_once() {
     run(async {
         let mut app = TestApp::own(&[]);
+        schedules(&app).await;
         // The schedule last ticked two days ago: several ticks are missed, and the latest counts.
         app.sql(
             "UPDATE queue.schedule SET last_tick = last_tick - interval '2 days' WHERE name = 'retention'",

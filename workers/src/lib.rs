@@ -26,13 +26,12 @@ pub struct WorkerParts {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The queue's schema, to be migrated beside the store's own.
+/// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
+/// transaction sees and leaves its own jobs alone is said here.
 #[must_use]
 pub fn schema() -> Neighbour {
-    Neighbour {
-        migrations: costlens_queue::MIGRATIONS,
-        grants: costlens_queue::grants(&[WORKER_ROLE], &ENQUEUER_ROLES),
-    }
+    let grants = costlens_queue::grants(&[WORKER_ROLE], &ENQUEUER_ROLES);
+    Neighbour { migrations: costlens_queue::MIGRATIONS, grants: grants + include_str!("policies.sql") }
 }
 
 /// Why the process cannot work.

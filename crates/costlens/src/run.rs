@@ -85,7 +85,7 @@ async fn serve(
         async move { keys.follow_changes().await }
     });
     let parts = WorkerParts { store: ledger.store.clone(), clock: Arc::clone(&clock) };
-    let working = work::start(ledger, parts).await?;
+    let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
     let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
     let api_parts = Arc::new(ApiParts {

@@ -15,6 +15,8 @@ use crate::run::{log_to_stderr, stop_signal};
 
 /// How long a stop waits for jobs that have begun. What is cut runs again at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
+/// The pause before another look at what keeps the workers from working.
+const RETRY: Duration = Duration::from_mins(1);
 /// The pause before workers that ended by themselves are started anew.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -29,16 +31,17 @@ pub(crate) async fn run(args: WorkArgs) -> Result<(), Failure> {
     log_to_stderr(&args.log)?;
     let ledger = Ledger::given(&args.database_url).await?;
     let parts = WorkerParts { store: ledger.store.clone(), clock: Arc::new(SystemClock) };
-    let working = start(&ledger, parts).await?;
+    // A process that is there to work and cannot says so at once.
+    costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;
+    let working = start(&ledger, parts)?;
     stop_signal()?.await;
     working.stop().await;
     Ok(())
 }
 
-/// Writes the schedules and starts all workers.
-pub(crate) async fn start(ledger: &Ledger, parts: WorkerParts) -> Result<Working, Failure> {
+/// Starts all workers. Fails only on a URL that cannot be read.
+pub(crate) fn start(ledger: &Ledger, parts: WorkerParts) -> Result<Working, Failure> {
     let queue = costlens_workers::queue(&ledger.runtime_url)?;
-    costlens_workers::prepare(&queue, &parts).await?;
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(keep_working(queue, parts, stopped));
     Ok(Working { stop, task })
@@ -55,13 +58,22 @@ impl Working {
     }
 }
 
-/// The calls that this process carries go on whatever becomes of its workers, so these are started anew here.
+/// The calls that this process carries go on whatever becomes of its workers: what keeps them from working is told
+/// and tried again.
 async fn keep_working(queue: Queue, parts: WorkerParts, mut stopped: watch::Receiver<bool>) {
     let host = format!("costlens-{}", std::process::id());
-    while !*stopped.borrow() {
+    // A closed channel is a stop, too.
+    while stopped.has_changed().is_ok() && !*stopped.borrow() {
+        if let Err(error) = costlens_workers::prepare(&queue, &parts).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "nothing is worked on; tried again in a minute"
+            );
+            let _stopped = tokio::time::timeout(RETRY, stopped.wait_for(|stopped| *stopped)).await;
+            continue;
+        }
         let mut stop = stopped.clone();
         let until = async move {
-            // A closed channel is a stop, too.
             let _stopped = stop.wait_for(|stopped| *stopped).await;
         };
         let workers = costlens_workers::workers(queue.clone(), &host, &parts);

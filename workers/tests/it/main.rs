@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod doors;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Office;
 
-fn now() -> DateTime<Utc> {
+pub(super) fn now() -> DateTime<Utc> {
     NaiveDate::from_ymd_opt(2026, 11, 25).unwrap().and_hms_opt(12, 0, 0).unwrap().and_utc()
 }
 
