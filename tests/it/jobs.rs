@@ -14,7 +14,7 @@ fn lines(text: &str) -> Vec<Value> {
 async fn schedules(app: &TestApp) -> Vec<Value> {
     eventually(Duration::from_secs(20), "schedules", async || {
         let schedules = lines(&app.command(&["jobs", "schedules"]));
-        (!schedules.is_empty()).then_some(schedules)
+        (schedules.len() == 3).then_some(schedules)
     })
     .await
 }
