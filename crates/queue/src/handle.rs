@@ -5,10 +5,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::ConnectionResult;
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -33,7 +33,8 @@ pub struct QueueConfig {
     pub work_connections: usize,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
-    /// How a connection is made; `None` is by the URL alone.
+    /// How a connection is made; `None` is by the URL alone. The server closes each of them when it idles inside a
+    /// transaction for five minutes.
     pub connect: Option<Connect>,
 }
 
@@ -124,6 +125,7 @@ impl Queue {
         let connect: Connect = config.connect.clone().unwrap_or_else(|| {
             Arc::new(|url| async move { AsyncPgConnection::establish(&url).await }.boxed())
         });
+        let connect = bounded(connect);
         let pool = |size| pool(&config.url, &connect, size);
         let (pool, work) = (pool(config.connections)?, pool(config.work_connections)?);
         let (url, acquire_timeout) = (config.url.clone(), config.acquire_timeout);
@@ -173,6 +175,22 @@ impl Queue {
     {
         Backend::unchecked(self.clone(), queue.to_owned(), settings)
     }
+}
+
+/// A process that is frozen inside a transaction holds its locks; the server ends them after this time.
+const LIMITS: &str = "SET idle_in_transaction_session_timeout = '5min'";
+
+/// Connections that the server closes when they idle inside a transaction.
+fn bounded(connect: Connect) -> Connect {
+    Arc::new(move |url| {
+        let connecting = connect(url);
+        async move {
+            let mut conn = connecting.await?;
+            conn.batch_execute(LIMITS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+            Ok(conn)
+        }
+        .boxed()
+    })
 }
 
 fn pool(url: &str, connect: &Connect, size: usize) -> Result<Pool<AsyncPgConnection>, QueueError> {

@@ -229,21 +229,29 @@ $$;
 -- Marks sessions whose lock is free, clears those whose lock is held again, and, where `p_take` says so, takes the
 -- jobs of the dead ones back: suspect for longer than their grace, or silent for longer than they promised to be.
 -- A crash counts as an attempt, so that a job that kills its worker does not do so for ever.
-CREATE FUNCTION queue.take_back(p_take boolean) RETURNS TABLE (worker text, jobs bigint) LANGUAGE plpgsql AS $$
+--
+-- Waits for nobody: a worker that was frozen between a statement and its COMMIT holds locks on rows, and must not keep
+-- the jobs of others. What is locked is left until the next look, and its session with it.
+CREATE FUNCTION queue.take_back(p_take boolean) RETURNS TABLE (worker text, jobs bigint) LANGUAGE plpgsql
+-- Plans that were made before the first ANALYZE must not read all that waits.
+SET enable_seqscan = off AS $$
 DECLARE
     dead record;
     taken bigint;
 BEGIN
     UPDATE queue.session AS s
        SET suspect_since = CASE WHEN seen.held THEN NULL ELSE clock_timestamp() END
-      FROM (SELECT o.id, EXISTS (
-                SELECT FROM pg_locks AS l
-                 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                   AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-                   AND l.classid = ((o.lock_key >> 32) & 4294967295)::oid
-                   AND l.objid = (o.lock_key & 4294967295)::oid) AS held
-              FROM queue.session AS o) AS seen
-     WHERE seen.id = s.id AND seen.held <> (s.suspect_since IS NULL);
+      FROM (SELECT o.id, looked.held
+              FROM queue.session AS o
+             CROSS JOIN LATERAL (SELECT EXISTS (
+                   SELECT FROM pg_locks AS l
+                    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                      AND l.classid = ((o.lock_key >> 32) & 4294967295)::oid
+                      AND l.objid = (o.lock_key & 4294967295)::oid) AS held) AS looked
+             WHERE looked.held <> (o.suspect_since IS NULL)
+               FOR NO KEY UPDATE OF o SKIP LOCKED) AS seen
+     WHERE seen.id = s.id;
     IF NOT p_take THEN
         RETURN;
     END IF;
@@ -253,38 +261,75 @@ BEGIN
            FOR UPDATE SKIP LOCKED
     LOOP
         taken := queue.give_back(dead.id, dead.worker);
-        DELETE FROM queue.session AS s WHERE s.id = dead.id;
-        worker := dead.worker;
-        jobs := taken;
-        RETURN NEXT;
+        DELETE FROM queue.session AS s
+         WHERE s.id = dead.id
+           AND NOT EXISTS (SELECT FROM queue.job AS j WHERE j.session = dead.id AND j.status = 'running');
+        IF FOUND OR taken > 0 THEN
+            worker := dead.worker;
+            jobs := taken;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    -- A net: no job may lie under a session that is gone.
+    FOR dead IN
+        SELECT DISTINCT j.session AS id FROM queue.job AS j
+         WHERE j.status = 'running' AND j.started_at < clock_timestamp() - interval '1 minute'
+           AND NOT EXISTS (SELECT FROM queue.session AS s WHERE s.id = j.session)
+    LOOP
+        taken := queue.give_back(dead.id, 'unknown');
+        IF taken > 0 THEN
+            worker := 'unknown';
+            jobs := taken;
+            RETURN NEXT;
+        END IF;
     END LOOP;
 END $$;
 
--- Takes a dead session's jobs back.
-CREATE FUNCTION queue.give_back(p_session uuid, p_worker text) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Takes a dead session's jobs back, but for those whose row somebody else holds a lock on.
+CREATE FUNCTION queue.give_back(p_session uuid, p_worker text) RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
     taken bigint;
+    queues text[];
 BEGIN
-    UPDATE queue.job AS j
-       SET status = CASE WHEN j.cancel_requested THEN 'cancelled'
-                         WHEN j.attempts >= j.max_attempts THEN 'dead' ELSE 'pending' END,
-           done_at = CASE WHEN j.cancel_requested OR j.attempts >= j.max_attempts THEN clock_timestamp() END,
-           -- At once the first time; a job that keeps killing its workers waits longer each time.
-           run_at = clock_timestamp() + least(j.attempts * j.attempts - 1, 3600) * interval '1 second',
-           session = NULL,
-           epoch = j.epoch + 1,
-           error = 'the worker died while it ran the job',
-           error_class = CASE WHEN j.attempts >= j.max_attempts THEN 'bug' ELSE 'transient' END,
-           error_code = 'worker_died',
-           story = queue.told(j.story, jsonb_build_object(
-               'attempt', j.attempts, 'at', clock_timestamp(), 'worker', p_worker, 'class', 'transient',
-               'code', 'worker_died', 'error', 'the worker died while it ran the job'))
-     WHERE j.session = p_session AND j.status = 'running';
-    GET DIAGNOSTICS taken = ROW_COUNT;
-    IF taken > 0 THEN
-        PERFORM pg_notify('queue_wake', s.queue) FROM queue.session AS s WHERE s.id = p_session;
-    END IF;
+    WITH back AS (
+        UPDATE queue.job AS j
+           SET status = CASE WHEN j.cancel_requested THEN 'cancelled'
+                             WHEN j.attempts >= j.max_attempts THEN 'dead' ELSE 'pending' END,
+               done_at = CASE WHEN j.cancel_requested OR j.attempts >= j.max_attempts THEN clock_timestamp() END,
+               -- At once the first time; a job that keeps killing its workers waits longer each time.
+               run_at = clock_timestamp() + least(j.attempts * j.attempts - 1, 3600) * interval '1 second',
+               session = NULL,
+               epoch = j.epoch + 1,
+               error = 'the worker died while it ran the job',
+               error_class = CASE WHEN j.attempts >= j.max_attempts THEN 'bug' ELSE 'transient' END,
+               error_code = 'worker_died',
+               story = queue.told(j.story, jsonb_build_object(
+                   'attempt', j.attempts, 'at', clock_timestamp(), 'worker', p_worker, 'class', 'transient',
+                   'code', 'worker_died', 'error', 'the worker died while it ran the job'))
+         WHERE j.id = ANY (ARRAY (SELECT o.id FROM queue.job AS o
+                                   WHERE o.session = p_session AND o.status = 'running'
+                                     FOR NO KEY UPDATE SKIP LOCKED))
+        RETURNING j.queue
+    )
+    SELECT count(*), array_agg(DISTINCT back.queue) INTO taken, queues FROM back;
+    PERFORM pg_notify('queue_wake', woken.queue) FROM unnest(queues) AS woken (queue);
     RETURN taken;
+END $$;
+
+-- Ends a session whose worker goes. What is locked stays, and its session with it, for `take_back`.
+CREATE FUNCTION queue.end_session(p_session uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_worker text;
+BEGIN
+    SELECT s.worker INTO v_worker FROM queue.session AS s WHERE s.id = p_session FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM queue.give_back(p_session, v_worker);
+    DELETE FROM queue.session AS s
+     WHERE s.id = p_session
+       AND NOT EXISTS (SELECT FROM queue.job AS j WHERE j.session = p_session AND j.status = 'running');
 END $$;
 
 CREATE TABLE queue.schedule (

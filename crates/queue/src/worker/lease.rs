@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diesel::sql_types::{Array, BigInt, Bool, Interval, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Interval, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -261,16 +261,12 @@ async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Result<(), Queue
 /// Ends the lease. Nothing is held under it any more; what a lost acknowledgement left goes back at once.
 async fn end(shared: &Shared, session: Uuid) {
     let ending = async {
-        let mut conn = shared.queue.work().await?;
-        let ids = vec![session];
-        diesel::sql_query(
-            "WITH ended AS (SELECT queue.give_back(s.id, s.worker), s.id FROM queue.session AS s WHERE s.id = ANY ($1)) \
-             DELETE FROM queue.session AS s USING ended WHERE s.id = ended.id",
-        )
-        .bind::<Array<SqlUuid>, _>(ids)
-        .execute(&mut *conn)
-        .await?;
-        Ok::<_, QueueError>(())
+        let conn = shared.queue.work().await?;
+        conn.within(shared.settings.patience(), async |conn| {
+            let sql = "SELECT queue.end_session($1)";
+            diesel::sql_query(sql).bind::<SqlUuid, _>(session).execute(conn).await
+        })
+        .await
     };
     if let Err(error) = ending.await {
         tracing::info!(queue = %shared.name, %error, "the lease was left for others to clear");

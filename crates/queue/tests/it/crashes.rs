@@ -1,5 +1,7 @@
 //! Workers that die, freeze or end while they run jobs.
 
+use costlens_queue::Settings;
+use diesel_async::SimpleAsyncConnection;
 use rustix::process::Signal;
 
 use crate::children::{ChildWorker, LOST};
@@ -220,4 +222,78 @@ async fn an_abandoned_worker_future_gives_its_jobs_to_others() {
         0,
         "its handler stopped with it"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_frozen_inside_a_transaction_keeps_no_jobs_but_those_that_it_has_locked() {
+    let db = Db::new().await;
+    // Two dead workers with a job each, and one that has just died without.
+    db.sql(
+        "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence, last_seen, suspect_since) \
+             SELECT gen_random_uuid(), 'probe.v1', n::text, n, '100 ms', '100 ms', \
+                    clock_timestamp() - interval '1 hour', clock_timestamp() - interval '1 hour' \
+               FROM generate_series(1, 2) AS n; \
+         INSERT INTO queue.job (id, queue, args, max_attempts, status, attempts, session, started_at) \
+             SELECT gen_random_uuid(), 'probe.v1', jsonb_build_object('n', worker::int), 5, 'running', 1, id, \
+                    clock_timestamp() FROM queue.session; \
+         INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence) \
+             VALUES (gen_random_uuid(), 'probe.v1', '3', 3, '100 ms', '1 hour')",
+    )
+    .await;
+    // The first was frozen between writing an outcome and its commit, the third while it renewed its lease.
+    let mut frozen = db.conn().await;
+    let writing = "BEGIN; UPDATE queue.job SET progress = '1' WHERE args->>'n' = '1'; \
+        UPDATE queue.session SET last_seen = clock_timestamp() WHERE worker = '3'";
+    frozen.batch_execute(writing).await.unwrap();
+    let running = noting_worker(&db, "awake", quick());
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", SOON).await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.session WHERE worker IN ('1', '3')").await, 2);
+    frozen.batch_execute("ROLLBACK").await.unwrap();
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 1)", SOON).await;
+    db.wait_for("NOT EXISTS (SELECT FROM queue.session WHERE worker IN ('1', '2', '3'))", SOON).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_under_a_session_that_is_gone_is_taken_back() {
+    let db = Db::new().await;
+    db.sql(
+        "INSERT INTO queue.job (id, queue, args, max_attempts, status, attempts, session, started_at) VALUES \
+             (gen_random_uuid(), 'probe.v1', '{\"n\": 1}', 5, 'running', 1, gen_random_uuid(), \
+              clock_timestamp() - interval '2 minutes')",
+    )
+    .await;
+    let running = noting_worker(&db, "finder", quick());
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", SOON).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_ends_though_a_row_of_its_lease_is_locked() {
+    let db = Db::new().await;
+    let running = noting_worker(&db, "ending", Settings { heartbeat: secs(60), ..quick() });
+    db.wait_for("EXISTS (SELECT FROM queue.session)", secs(5)).await;
+    // A claim whose answer was lost, in the hands of somebody slow.
+    db.sql(
+        "INSERT INTO queue.job (id, queue, args, max_attempts, status, attempts, session, started_at) \
+             SELECT gen_random_uuid(), 'probe.v1', '{\"n\": 1}', 5, 'running', 1, id, clock_timestamp() \
+               FROM queue.session",
+    )
+    .await;
+    let mut slow = db.conn().await;
+    slow.batch_execute("BEGIN; UPDATE queue.job SET progress = '1'").await.unwrap();
+    tokio::time::timeout(secs(3), running.stop()).await.expect("it waits for nobody");
+    assert_eq!(db.number("SELECT count(*) FROM queue.session").await, 1, "the session is left to others");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_ends_transactions_of_the_queue_that_idle() {
+    let db = Db::new().await;
+    let queue = db.queue();
+    let mut conn = queue.conn().await.unwrap();
+    conn.batch_execute(
+        "DO $$ BEGIN ASSERT current_setting('idle_in_transaction_session_timeout') = '5min'; END $$",
+    )
+    .await
+    .unwrap();
 }
