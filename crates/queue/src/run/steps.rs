@@ -102,7 +102,8 @@ impl<F: Flow> Run<F> {
     }
 
     /// Does a step once: its effect, what it answers and the fact that it is done are one transaction on a connection
-    /// of the queue's own. A step that is done gives the stored answer.
+    /// of the queue's own. A step that is done gives the stored answer. Names that begin with `sleep:`, `wait:` and
+    /// `wait-end:` are the run's own.
     pub async fn step<T, W>(&self, name: &str, work: W) -> Result<T, JobError>
     where
         T: Serialize + DeserializeOwned + Send,
@@ -204,23 +205,25 @@ impl<F: Flow> Run<F> {
     pub async fn sleep_until(&self, until: DateTime<Utc>) -> Result<(), JobError> {
         self.check_cancelled()?;
         let mut conn = self.ctx.queue().conn().await?;
-        let row: WakeRow = diesel::sql_query("SELECT $1 <= clock_timestamp() AS reached, $1 AS until")
-            .bind::<Timestamptz, _>(until)
-            .get_result(&mut *conn)
-            .await?;
-        if row.reached { Ok(()) } else { Err(JobError::park(Park::Until(until))) }
+        let reached = is_reached(&mut conn, until).await?;
+        if reached { Ok(()) } else { Err(JobError::park(Park::Until(until))) }
     }
 
     /// Sleeps this long, counted from when this named sleep was first reached.
     pub async fn sleep(&self, name: &str, duration: Duration) -> Result<(), JobError> {
+        let until = self.end_of(&format!("sleep:{name}"), duration).await?;
+        self.sleep_until(until).await
+    }
+
+    /// When something ends that lasts this long from its first time here on.
+    async fn end_of(&self, step: &str, duration: Duration) -> Result<DateTime<Utc>, JobError> {
         let millis = crate::enqueue::millis(duration);
         let begun = async |tx: &mut AsyncPgConnection| {
             let sql = "SELECT false AS reached, clock_timestamp() + $1 * interval '1 millisecond' AS until";
             let row: WakeRow = diesel::sql_query(sql).bind::<BigInt, _>(millis).get_result(tx).await?;
             Ok(row.until)
         };
-        let until: DateTime<Utc> = self.step(name, begun).await?;
-        self.sleep_until(until).await
+        self.step(step, begun).await
     }
 
     /// Ends the job here until the signal comes, then goes on with what it carries.
@@ -231,35 +234,68 @@ impl<F: Flow> Run<F> {
         }
     }
 
-    /// The same, but goes on with `None` where the signal has not come by then.
+    /// The same, but goes on with `None` where the signal has not come by then. Which of the two it was is decided
+    /// once, as a step `wait:<signal>`: a signal that comes later does not change what the run has done since, and a
+    /// second limited wait for the same signal gives the same answer. What is to be waited for in several rounds,
+    /// such as with a reminder in between, has a signal's name for each.
     pub async fn wait_until<T: DeserializeOwned>(
         &self,
         signal: &str,
         until: DateTime<Utc>,
     ) -> Result<Option<T>, JobError> {
-        if let Some(value) = self.signal(signal).await? {
-            return Ok(Some(value));
-        }
-        match self.sleep_until(until).await {
-            Ok(()) => Ok(None),
-            Err(error) if error.is_parked() => {
-                Err(JobError::park(Park::Signal { name: signal.to_owned(), until: Some(until) }))
+        let run = self.id;
+        let decide = async |tx: &mut AsyncPgConnection| {
+            let payload = sent(tx, run, signal).await?;
+            if payload.is_none() && !is_reached(tx, until).await? {
+                // Undecided: the step is rolled back.
+                return Err(JobError::park(Park::Signal { name: signal.to_owned(), until: Some(until) }));
             }
-            Err(error) => Err(error),
-        }
+            Ok(Waited { came: payload.is_some(), payload: payload.unwrap_or(Value::Null) })
+        };
+        let waited: Waited = self.step(&format!("wait:{signal}"), decide).await?;
+        if waited.came { Ok(Some(serde_json::from_value(waited.payload)?)) } else { Ok(None) }
     }
 
-    /// The signal, if it has come.
+    /// Waits this long at most, counted from when the wait was first reached. See [`Run::wait_until`].
+    pub async fn wait_for<T: DeserializeOwned>(
+        &self,
+        signal: &str,
+        duration: Duration,
+    ) -> Result<Option<T>, JobError> {
+        let until = self.end_of(&format!("wait-end:{signal}"), duration).await?;
+        self.wait_until(signal, until).await
+    }
+
+    /// The signal, if it has come by now. That is not written down: a handler that is called again may get another
+    /// answer, so what differs by it belongs inside a step, or behind a wait.
     pub async fn signal<T: DeserializeOwned>(&self, signal: &str) -> Result<Option<T>, JobError> {
         self.check_cancelled()?;
         let mut conn = self.ctx.queue().conn().await?;
-        let sql = "SELECT payload AS value FROM queue.signal WHERE run = $1 AND name = $2";
-        let row: Option<ValueRow> = diesel::sql_query(sql)
-            .bind::<SqlUuid, _>(self.id)
-            .bind::<Text, _>(signal)
-            .get_result(&mut *conn)
-            .await
-            .optional()?;
-        Ok(row.map(|row| serde_json::from_value(row.value)).transpose()?)
+        let payload = sent(&mut conn, self.id, signal).await?;
+        Ok(payload.map(serde_json::from_value).transpose()?)
     }
+}
+
+/// How a wait with a limit ended.
+#[derive(Serialize, serde::Deserialize)]
+struct Waited {
+    came: bool,
+    payload: Value,
+}
+
+async fn sent(conn: &mut AsyncPgConnection, run: Uuid, signal: &str) -> Result<Option<Value>, JobError> {
+    let sql = "SELECT payload AS value FROM queue.signal WHERE run = $1 AND name = $2";
+    let row: Option<ValueRow> = diesel::sql_query(sql)
+        .bind::<SqlUuid, _>(run)
+        .bind::<Text, _>(signal)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(row.map(|row| row.value))
+}
+
+async fn is_reached(conn: &mut AsyncPgConnection, until: DateTime<Utc>) -> Result<bool, JobError> {
+    let sql = "SELECT $1 <= clock_timestamp() AS reached, $1 AS until";
+    let row: WakeRow = diesel::sql_query(sql).bind::<Timestamptz, _>(until).get_result(conn).await?;
+    Ok(row.reached)
 }

@@ -350,3 +350,40 @@ async fn a_failed_run_is_overdue_and_a_redriven_one_goes_on_where_it_was() {
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 2);
     assert_eq!(run::overdue(&mut conn, late, 10).await.unwrap(), []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_that_comes_after_its_limit_does_not_change_what_was_decided() {
+    let db = Db::new().await;
+    let id = start(&db, NewRun::of(1)).await;
+    let running = worker(&db, |run| async move {
+        let answer = run.wait_for::<i32>("answer", millis(300)).await?;
+        // A sleep and a step of one name are two things.
+        run.sleep("then", millis(200)).await?;
+        run.step("then", async |tx| effect(tx, i32::from(answer.is_none()), "before").await).await?;
+        run.wait::<i32>("go").await?;
+        run.step("after", async |tx| effect(tx, i32::from(answer.is_none()), "after").await).await
+    });
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'before' AND n = 1)", secs(5)).await;
+    let mut conn = db.conn().await;
+    assert!(run::signal(&mut conn, id, "answer", &7).await.unwrap());
+    assert!(run::signal(&mut conn, id, "go", &0).await.unwrap());
+    db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(5)).await;
+    stop(running).await;
+    assert_eq!(db.number("SELECT n FROM ran WHERE phase = 'after'").await, 1, "the past stays as it was");
+    let row = run::show(&mut conn, id, None).await.unwrap().unwrap();
+    assert_eq!(row.steps, ["wait-end:answer", "wait:answer", "sleep:then", "then", "after"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_that_carries_nothing_ends_a_wait_with_a_limit() {
+    let db = Db::new().await;
+    let id = start(&db, NewRun::of(1)).await;
+    let running = worker(&db, |run| async move {
+        let came = run.wait_for::<()>("go", secs(600)).await?;
+        run.step("went", async |tx| effect(tx, i32::from(came.is_some()), "went").await).await
+    });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE waits_for = 'go')", secs(5)).await;
+    assert!(run::signal(&mut db.conn().await, id, "go", &()).await.unwrap());
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'went' AND n = 1)", secs(3)).await;
+    stop(running).await;
+}
