@@ -5,7 +5,8 @@ mod ticks;
 
 use chrono::{DateTime, Utc};
 use diesel::OptionalExtension;
-use diesel::sql_types::{Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use serde_json::Value;
@@ -87,18 +88,21 @@ impl Schedule {
     }
 }
 
-/// Writes a schedule: a new one ticks from `now` on, one that exists keeps its progress and whether it is paused.
-/// Refuses what cannot be read.
+/// Writes a schedule: a new one ticks from `now` on, one that exists keeps its progress and whether it is paused. With
+/// another cron expression or time zone it ticks from `now` on, too: the new times were nobody's before. Refuses what
+/// cannot be read.
 pub async fn put(
     conn: &mut AsyncPgConnection,
     schedule: &Schedule,
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
     ticks::next(&schedule.name, &schedule.cron, &schedule.tz, now)?;
-    let sql = "INSERT INTO queue.schedule (name, queue, cron, tz, args, tenant, catch_up, last_tick) \
+    let sql = "INSERT INTO queue.schedule AS s (name, queue, cron, tz, args, tenant, catch_up, last_tick) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET queue = excluded.queue, \
         cron = excluded.cron, tz = excluded.tz, args = excluded.args, tenant = excluded.tenant, \
-        catch_up = excluded.catch_up";
+        catch_up = excluded.catch_up, \
+        last_tick = CASE WHEN (s.cron, s.tz) = (excluded.cron, excluded.tz) THEN s.last_tick \
+                         ELSE greatest(s.last_tick, excluded.last_tick) END";
     diesel::sql_query(sql)
         .bind::<Text, _>(&schedule.name)
         .bind::<Text, _>(&schedule.queue)
@@ -136,6 +140,12 @@ pub async fn set_paused(
 pub async fn remove(conn: &mut AsyncPgConnection, name: &str) -> Result<bool, QueueError> {
     let sql = "DELETE FROM queue.schedule WHERE name = $1";
     Ok(diesel::sql_query(sql).bind::<Text, _>(name).execute(conn).await? > 0)
+}
+
+/// Takes every schedule away whose name is not among these, such as those that an older build wrote. Answers how many.
+pub async fn keep_only(conn: &mut AsyncPgConnection, names: &[&str]) -> Result<usize, QueueError> {
+    let sql = "DELETE FROM queue.schedule WHERE name <> ALL ($1)";
+    Ok(diesel::sql_query(sql).bind::<Array<Text>, _>(names).execute(conn).await?)
 }
 
 /// A schedule as it stands.
@@ -202,16 +212,24 @@ pub struct Ticked {
 }
 
 /// Enqueues what is due at `now` and has not been. Call it every few seconds, in as many replicas as there are. A
-/// schedule that cannot be read any more is logged and holds nobody up.
+/// schedule that cannot be read any more, or whose jobs are refused, is logged and holds nobody up.
 pub async fn tick(conn: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<Vec<Ticked>, QueueError> {
     let names = "SELECT * FROM queue.schedule WHERE NOT paused AND last_tick < $1 ORDER BY name";
     let rows: Vec<Row> = diesel::sql_query(names).bind::<Timestamptz, _>(now).load(conn).await?;
     let mut all = Vec::new();
     for row in rows {
         match ticks::between(&row.name, &row.cron, &row.tz, row.last_tick, now) {
-            Ok(due) if due.is_empty() => {}
-            Ok(_) => all.extend(conn.transaction(async |tx| tick_one(tx, &row.name, now).await).await?),
-            Err(error) => tracing::error!(%error, "a schedule does not tick"),
+            Ok(due) if due.is_empty() => continue,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, "a schedule does not tick");
+                continue;
+            }
+        }
+        match conn.transaction(async |tx| tick_one(tx, &row.name, now).await).await {
+            Ok(ticked) => all.extend(ticked),
+            Err(error) if conn.is_broken() => return Err(error),
+            Err(error) => tracing::error!(schedule = %row.name, ?error, "a schedule does not tick"),
         }
     }
     Ok(all)

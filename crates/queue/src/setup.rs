@@ -60,15 +60,14 @@ pub struct UnknownWork {
     pub oldest: DateTime<Utc>,
 }
 
-/// The queues with unfinished rows, or with a schedule, that are not among `registered`. An application that starts
-/// with any is about to leave work lying: it should say so, or refuse.
+/// The queues with unfinished jobs (a run is one) that are not among `registered`. An application that starts with any
+/// is about to leave work lying: it should say so, or refuse. Schedules are not work yet: an application takes those
+/// that it does not know away with [`crate::schedule::keep_only`].
 pub async fn unknown_work(
     conn: &mut AsyncPgConnection,
     registered: &[&str],
 ) -> Result<Vec<UnknownWork>, QueueError> {
-    let sql = "SELECT queue, count(*) AS rows, min(created_at) AS oldest FROM ( \
-               SELECT queue, created_at FROM queue.job WHERE status IN ('pending', 'running') \
-               UNION ALL SELECT queue, created_at FROM queue.schedule WHERE NOT paused) AS open \
-               WHERE queue <> ALL ($1) GROUP BY queue ORDER BY queue";
+    let sql = "SELECT queue, count(*) AS rows, min(created_at) AS oldest FROM queue.job \
+               WHERE status IN ('pending', 'running') AND queue <> ALL ($1) GROUP BY queue ORDER BY queue";
     Ok(diesel::sql_query(sql).bind::<Array<Text>, _>(registered).load(conn).await?)
 }

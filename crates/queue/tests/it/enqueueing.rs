@@ -1,7 +1,7 @@
 //! Writing jobs in the caller's transaction, and when they run.
 
 use apalis_core::backend::TaskSink;
-use costlens_queue::{Enqueued, MIGRATIONS, NewJob, enqueue, grants, ops, run, unknown_work};
+use costlens_queue::{Enqueued, MIGRATIONS, NewJob, enqueue, grants, ops, run, schedule, unknown_work};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::MigrationHarness;
@@ -9,6 +9,13 @@ use diesel_migrations::MigrationHarness;
 use crate::postgres::Db;
 use crate::runs::Deletion;
 use crate::workers::{Probe, millis, noting_worker, probe, put, quick, secs};
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Elsewhere {}
+
+impl costlens_queue::Job for Elsewhere {
+    const QUEUE: &'static str = "elsewhere.v1";
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_duplicate_key_in_a_live_transaction_writes_nothing_and_aborts_nothing() {
@@ -134,6 +141,9 @@ async fn work_that_a_build_does_not_know_is_named_at_its_start() {
     put(&db, vec![probe(1), NewJob::raw("gone.v1", serde_json::json!(1))]).await;
     let mut conn = db.conn().await;
     run::start(&mut conn, run::NewRun::<Deletion>::of(1)).await.unwrap();
+    // A schedule without jobs is no work.
+    let scheduled = schedule::Schedule::of("idle", "* * * * *", "UTC", &Elsewhere {}).unwrap();
+    schedule::put(&mut conn, &scheduled, chrono::DateTime::UNIX_EPOCH).await.unwrap();
     let unknown = unknown_work(&mut conn, &["probe.v1"]).await.unwrap();
     let names: Vec<_> = unknown.iter().map(|work| (work.queue.as_str(), work.rows)).collect();
     assert_eq!(names, [("deletion.v2", 1), ("gone.v1", 1)]);

@@ -89,3 +89,48 @@ async fn a_schedule_that_cannot_be_read_is_refused_and_one_gone_bad_holds_nobody
     let ticked = schedule::tick(&mut conn, now + TimeDelta::minutes(1)).await.unwrap();
     assert_eq!(ticked.iter().map(|ticked| ticked.name.as_str()).collect::<Vec<_>>(), ["b"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_with_new_times_begins_anew_and_does_not_catch_up_with_them() {
+    let db = Db::new().await;
+    let mut conn = db.conn().await;
+    let hourly = Schedule::of("s", "0 * * * *", "UTC", &Probe { n: 1 }).unwrap();
+    schedule::put(&mut conn, &hourly, at("2026-05-01T12:00:00Z")).await.unwrap();
+    // A deploy half an hour later.
+    schedule::put(&mut conn, &every_minute("s").catch_up(CatchUp::All(99)), at("2026-05-01T12:30:30Z"))
+        .await
+        .unwrap();
+    let ticked = schedule::tick(&mut conn, at("2026-05-01T12:31:10Z")).await.unwrap();
+    assert_eq!(ticked[0].enqueued, [at("2026-05-01T12:31:00Z")]);
+    assert_eq!(ticked[0].skipped, 0);
+    // A clock that is behind takes nothing back.
+    schedule::put(&mut conn, &hourly, at("2026-05-01T11:00:00Z")).await.unwrap();
+    assert_eq!(schedule::tick(&mut conn, at("2026-05-01T12:32:00Z")).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_whose_job_is_refused_does_not_stop_those_after_it() {
+    let db = Db::new().await;
+    let mut conn = db.conn().await;
+    let now = at("2026-05-01T12:00:00Z");
+    for name in ["a", "b"] {
+        schedule::put(&mut conn, &every_minute(name), now).await.unwrap();
+    }
+    db.sql("ALTER TABLE queue.job ADD CHECK (key NOT LIKE 'a:%')").await;
+    let ticked = schedule::tick(&mut conn, now + TimeDelta::minutes(1)).await.unwrap();
+    assert_eq!(ticked.iter().map(|ticked| ticked.name.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schedules_that_a_build_does_not_know_are_taken_away() {
+    let db = Db::new().await;
+    let mut conn = db.conn().await;
+    let now = at("2026-05-01T12:00:00Z");
+    for name in ["a", "b", "c"] {
+        schedule::put(&mut conn, &every_minute(name), now).await.unwrap();
+    }
+    assert_eq!(schedule::keep_only(&mut conn, &["b", "new"]).await.unwrap(), 2);
+    let names: Vec<_> =
+        schedule::list(&mut conn, now).await.unwrap().into_iter().map(|row| row.name).collect();
+    assert_eq!(names, ["b"]);
+}
