@@ -129,6 +129,7 @@ pub async fn retry_now(
 ) -> Result<bool, QueueError> {
     let sql = "UPDATE queue.job AS j SET status = 'pending', run_at = clock_timestamp(), done_at = NULL, \
             attempts = CASE j.status WHEN 'dead' THEN 0 ELSE j.attempts END, \
+            cancel_requested = j.cancel_requested AND j.status <> 'dead', \
             story = CASE j.status WHEN 'dead' THEN queue.told(j.story, \
                 jsonb_build_object('at', clock_timestamp(), 'code', 'redriven')) ELSE j.story END \
         WHERE j.id = $1 AND ($2::uuid IS NULL OR j.tenant = $2) \

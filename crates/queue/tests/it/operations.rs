@@ -114,8 +114,11 @@ async fn dead_letters_are_previewed_and_redriven_at_a_rate() {
     let one = ops::list(&mut conn, &Filter { state: Some(State::Dead), ..Filter::default() }, None, 1)
         .await
         .unwrap();
+    // It died while somebody wanted it to stop.
+    db.sql("UPDATE queue.job SET cancel_requested = true WHERE status = 'dead'").await;
     assert!(ops::retry_now(&mut conn, one.items[0].id, None).await.unwrap());
     let shown = ops::show(&mut conn, one.items[0].id, None).await.unwrap().unwrap();
+    assert!(!shown.job.cancel_requested, "who retries it wants it to run");
     assert_eq!(shown.job.state, State::Ready);
     assert_eq!(shown.story.last().unwrap().code.as_deref(), Some("redriven"));
 }
