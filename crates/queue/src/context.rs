@@ -140,6 +140,9 @@ impl JobContext {
 
     /// Pushes a job that exists if this one succeeds, and only then: it is written with the outcome. Call it before
     /// the handler returns. It inherits the tenant and the trace.
+    ///
+    /// In a run: what is pushed inside of a step is written with the step. Outside of one it is written when the run
+    /// ends, and not when it sleeps or waits, because its handler then comes by here again.
     pub fn enqueue(&self, job: NewJob) {
         self.held.collect(job);
     }

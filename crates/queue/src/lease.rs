@@ -15,6 +15,8 @@ use crate::{NewJob, Queue};
 tokio::task_local! {
     /// The job whose handler runs in this task. Whatever it pushes is collected here.
     pub(crate) static CURRENT: Arc<Held>;
+    /// What the step of a run that runs in this task has pushed.
+    static STEP: Arc<Mutex<Vec<NewJob>>>;
 }
 
 /// The columns of a claimed row that its worker needs.
@@ -90,12 +92,22 @@ impl Held {
         Self { row, queue, worker, pushes: Mutex::default(), progress: Mutex::default(), stop }
     }
 
-    /// Keeps a push until the job's outcome is written. It inherits whom and what the job is for.
+    /// Keeps a push until the job's outcome is written, or the step of a run that it is pushed in. It inherits whom and
+    /// what the job is for.
     pub(crate) fn collect(&self, mut job: NewJob) {
         job.tenant = job.tenant.or(self.row.tenant);
         job.trace = job.trace.or_else(|| self.row.trace.clone());
         job.parent = Some(self.row.id);
-        lock(&self.pushes).push(job);
+        let step = STEP.try_with(Arc::clone).ok();
+        lock(step.as_deref().unwrap_or(&self.pushes)).push(job);
+    }
+
+    /// Does a step's work, and says what it pushed.
+    pub(crate) async fn in_step<T>(work: impl Future<Output = T>) -> (T, Vec<NewJob>) {
+        let pushes = Arc::<Mutex<Vec<NewJob>>>::default();
+        let done = STEP.scope(Arc::clone(&pushes), work).await;
+        let pushed = std::mem::take(&mut *lock(&pushes));
+        (done, pushed)
     }
 
     /// What was pushed so far. It stays here: whether an outcome was committed is known for sure only later, and an

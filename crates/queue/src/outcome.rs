@@ -130,9 +130,10 @@ impl Outcome {
         }
     }
 
-    /// Whether what the handler pushed belongs to it.
+    /// Whether what the handler pushed belongs to it. A run that parks is called again from the top and pushes again, so
+    /// what it pushed outside of its steps is kept once, when it ends.
     const fn keeps_pushes(&self) -> bool {
-        matches!(self, Self::Done | Self::Park(_))
+        matches!(self, Self::Done)
     }
 
     /// Whether the row will be claimed again without anybody's doing.

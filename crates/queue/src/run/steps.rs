@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{Flow, RunJob};
 use crate::fault::Park;
+use crate::lease::Held;
 use crate::{ErrorClass, InTx, JobContext, JobError, QueueError};
 
 /// A run that its handler has opened.
@@ -102,7 +103,8 @@ impl<F: Flow> Run<F> {
     }
 
     /// Does a step once: its effect, what it answers and the fact that it is done are one transaction on a connection
-    /// of the queue's own. A step that is done gives the stored answer. Names that begin with `sleep:`, `wait:` and
+    /// of the queue's own, with what is pushed meanwhile ([`JobContext::enqueue`], in this task). A step that is done
+    /// gives the stored answer. Names that begin with `sleep:`, `wait:` and
     /// `wait-end:` are the run's own.
     pub async fn step<T, W>(&self, name: &str, work: W) -> Result<T, JobError>
     where
@@ -164,7 +166,9 @@ impl<F: Flow> Run<F> {
             let stored = self.stored(tx, name).await?.unwrap_or(Value::Null);
             return Ok(serde_json::from_value(stored)?);
         }
-        let value = work(&mut *tx).await?;
+        let (value, pushes) = Held::in_step(work(&mut *tx)).await;
+        let value = value?;
+        crate::enqueue::insert(tx, &pushes).await?;
         diesel::sql_query(
             "UPDATE queue.step SET result = $3, done_at = clock_timestamp() WHERE run = $1 AND name = $2",
         )

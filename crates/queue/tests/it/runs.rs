@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::children::ChildWorker;
 use crate::postgres::Db;
-use crate::workers::{millis, quick, secs};
+use crate::workers::{millis, probe, quick, secs};
 
 pub(crate) struct Deletion;
 
@@ -386,4 +386,37 @@ async fn a_signal_that_carries_nothing_ends_a_wait_with_a_limit() {
     assert!(run::signal(&mut db.conn().await, id, "go", &()).await.unwrap());
     db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'went' AND n = 1)", secs(3)).await;
     stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pushes_are_written_with_their_step_or_with_the_end_of_the_run_and_only_once() {
+    let db = Db::new().await;
+    let id = start(&db, NewRun::of(1)).await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let running = worker(&db, move |run| {
+        let tries = Arc::clone(&counted);
+        async move {
+            run.job().enqueue(probe(1));
+            run.step("pushes", async |tx| {
+                run.job().enqueue(probe(2));
+                if tries.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return Err(JobError::retry("what it pushed goes with it"));
+                }
+                effect(tx, 2, "pushes").await
+            })
+            .await?;
+            run.sleep("a while", millis(200)).await?;
+            run.wait::<i32>("go").await?;
+            run.step("end", async |tx| effect(tx, 1, "end").await).await
+        }
+    });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE waits_for = 'go')", secs(5)).await;
+    assert_eq!(db.number("SELECT sum((args->>'n')::int) FROM queue.job WHERE queue = 'probe.v1'").await, 2);
+    assert!(run::signal(&mut db.conn().await, id, "go", &0).await.unwrap());
+    db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(5)).await;
+    stop(running).await;
+    let pushed = "SELECT count(*) FROM queue.job WHERE queue = 'probe.v1' AND parent IS NOT NULL";
+    assert_eq!(db.number(pushed).await, 2);
+    assert_eq!(db.number("SELECT sum((args->>'n')::int) FROM queue.job WHERE queue = 'probe.v1'").await, 3);
 }
