@@ -32,26 +32,40 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    /// Whether the database itself refused, so that the same statement will be refused again.
+    /// Whether the database refused what the statement says, so that the same will be refused again. Everything about
+    /// the database itself passes: that it is read-only after a failover, full, starting, or out of connections.
     pub(crate) fn is_refusal(error: &diesel::result::Error) -> bool {
         use diesel::result::DatabaseErrorKind as Kind;
         use diesel::result::Error;
         match error {
             Error::DatabaseError(kind, info) => match kind {
-                Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure => false,
+                Kind::UniqueViolation
+                | Kind::ForeignKeyViolation
+                | Kind::NotNullViolation
+                | Kind::CheckViolation
+                | Kind::RestrictViolation
+                | Kind::ExclusionViolation => true,
+                // Everything else comes without its SQLSTATE, and its text may be in any language: what is not known
+                // to pass counts as a refusal, so that one bad outcome cannot hold up the others for ever.
                 Kind::Unknown => {
-                    // What a server says that is shutting down, starting up, short of room, or chose a victim.
                     let message = info.message();
                     let passing = [
                         "terminating connection",
                         "the database system is",
                         "deadlock detected",
                         "too many clients",
+                        "remaining connection slots",
                         "connection closed",
                         "canceling statement",
                         "could not connect",
+                        "could not extend file",
+                        "could not write",
+                        "could not resize",
                         "disk full",
                         "No space left",
+                        "out of memory",
+                        "out of shared memory",
+                        "permission denied",
                         "read-only transaction",
                         "Connection reset",
                         "Broken pipe",
@@ -60,7 +74,7 @@ impl QueueError {
                     ];
                     !passing.iter().any(|text| message.contains(text))
                 }
-                _ => true,
+                _ => false,
             },
             Error::SerializationError(_) | Error::QueryBuilderError(_) => true,
             _ => false,

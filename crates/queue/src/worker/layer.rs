@@ -6,6 +6,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use apalis_core::error::BoxDynError;
 use apalis_core::task::Task;
@@ -170,7 +171,7 @@ async fn settle<T>(
         let text = "the database refuses what the job pushed or reported";
         let said = Said::new(ErrorClass::Bug, "refused", text);
         let bare = Arc::new(Held::new(held.row.clone(), held.queue.clone(), Arc::clone(&held.worker)));
-        settled = acks.settle(bare, Outcome::failed(&held, backoff, said)).await?;
+        settled = insist(acks, &bare, Outcome::failed(&held, backoff, said)).await?;
         result = Err(text.into());
     }
     shared.registry.remove(&held);
@@ -191,10 +192,25 @@ async fn settle<T>(
     result
 }
 
+/// Writes an outcome in which nothing is the handler's own. If that is refused, it is the database that is not right:
+/// the claim is kept, and tried again until somebody has mended it.
+async fn insist(acks: &Acks, held: &Arc<Held>, outcome: Outcome) -> Result<Settled, QueueError> {
+    let mut pause = Duration::from_millis(500);
+    loop {
+        let settled = acks.settle(Arc::clone(held), outcome.clone()).await?;
+        if settled != Settled::Refused {
+            return Ok(settled);
+        }
+        tracing::error!(job.id = %held.row.id, queue = %held.row.queue, "an outcome waits for the database to take it");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(30));
+    }
+}
+
 async fn refuse<T>(shared: Arc<Shared>, acks: Acks, held: Arc<Held>) -> Result<T, BoxDynError> {
     let text = "the job expired before it was run";
     let said = Said::new(ErrorClass::Expired, "expired", text);
-    acks.settle(Arc::clone(&held), Outcome::Dead(said)).await?;
+    insist(&acks, &held, Outcome::Dead(said)).await?;
     shared.registry.remove(&held);
     Err(text.into())
 }

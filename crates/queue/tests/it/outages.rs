@@ -119,3 +119,42 @@ async fn a_worker_that_starts_without_a_database_works_when_there_is_one() {
     later.wait_for("EXISTS (SELECT FROM ran WHERE n = 7)", secs(5)).await;
     running.stop().await;
 }
+
+/// Makes the database refuse every outcome, as this SQL says it.
+fn refusing(raise: &str) -> String {
+    format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {raise}; END $$; \
+         CREATE TRIGGER refuse BEFORE UPDATE OF status ON queue.job FOR EACH ROW \
+             WHEN (OLD.status = 'running') EXECUTE FUNCTION refuse()"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_waits_while_the_database_is_read_only() {
+    let db = Db::new().await;
+    // In whatever language the server speaks.
+    db.sql(&refusing("RAISE EXCEPTION 'nur lesend' USING ERRCODE = 'read_only_sql_transaction'")).await;
+    put(&db, vec![probe(1).max_attempts(1)]).await;
+    let running = noting_worker(&db, "patient", quick());
+    db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
+    tokio::time::sleep(millis(1_500)).await;
+    db.sql("DROP TRIGGER refuse ON queue.job").await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(5)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM ran").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_is_not_forgotten_though_even_its_bare_outcome_is_refused() {
+    let db = Db::new().await;
+    db.sql(&refusing("RAISE EXCEPTION 'no' USING ERRCODE = 'check_violation'")).await;
+    put(&db, vec![probe(1).max_attempts(1)]).await;
+    let running = noting_worker(&db, "insistent", quick());
+    db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
+    tokio::time::sleep(millis(2_500)).await;
+    db.sql("DROP TRIGGER refuse ON queue.job").await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'refused')", secs(8))
+        .await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM ran").await, 1);
+}
