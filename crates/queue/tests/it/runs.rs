@@ -420,3 +420,54 @@ async fn pushes_are_written_with_their_step_or_with_the_end_of_the_run_and_only_
     assert_eq!(db.number(pushed).await, 2);
     assert_eq!(db.number("SELECT sum((args->>'n')::int) FROM queue.job WHERE queue = 'probe.v1'").await, 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_another_worker_intended_anew_is_not_written_off() {
+    let db = Db::new().await;
+    start(&db, NewRun::of(1)).await;
+    let sends = Arc::new(AtomicUsize::new(0));
+    let (counter, other) = (Arc::clone(&sends), db.clone());
+    let running = worker(&db, move |run| {
+        let (sends, other) = (Arc::clone(&counter), other.clone());
+        async move {
+            let send = || async {
+                sends.fetch_add(1, Ordering::SeqCst);
+                // While this one is slow, another worker asks, hears that nothing was sent, and sends.
+                other.sql("UPDATE queue.effect SET intended_at = clock_timestamp()").await;
+                Err(CallFailed::NotSent(JobError::retry("refused")))
+            };
+            let ask = |_| async { Ok(Reconciled::Sent(Sent::unnamed(3))) };
+            let sent: Sent<i32> = run.call("mail", "k", send, ask).await?;
+            run.step("noted", async |tx| effect(tx, sent.value, "noted").await).await
+        }
+    });
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'noted' AND n = 3)", secs(5)).await;
+    stop(running).await;
+    assert_eq!(AtomicUsize::load(&sends, Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_lease_is_lost_intends_no_call() {
+    let db = Db::new().await;
+    start(&db, NewRun::of(1)).await;
+    let (sends, other) = (Arc::new(AtomicUsize::new(0)), db.clone());
+    let counter = Arc::clone(&sends);
+    let running = worker(&db, move |run| {
+        let (sends, other) = (Arc::clone(&counter), other.clone());
+        async move {
+            if run.job().attempt() == 1 {
+                other.sql("SELECT queue.give_back(session, 'x') FROM queue.job").await;
+            }
+            let send = || async {
+                sends.fetch_add(1, Ordering::SeqCst);
+                Ok(Sent::unnamed(7))
+            };
+            let ask = |_| async { panic!("nothing was intended") };
+            run.call::<i32, _, _, _, _>("mail", "k", send, ask).await?;
+            Ok(())
+        }
+    });
+    db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(5)).await;
+    stop(running).await;
+    assert_eq!(AtomicUsize::load(&sends, Ordering::SeqCst), 1);
+}
