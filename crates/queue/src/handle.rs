@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
+};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -80,7 +82,21 @@ impl fmt::Debug for Queue {
 }
 
 /// A pooled connection.
-pub struct Conn(Object<AsyncPgConnection>);
+///
+/// One that is let go in the middle of a transaction, such as by a handler that took too long, is closed: its locks must
+/// not lie in the pool.
+// `None` only once it is let go.
+pub struct Conn(Option<Object<AsyncPgConnection>>);
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if let Some(mut conn) = self.0.take()
+            && conn.is_broken()
+        {
+            drop(Object::take(conn));
+        }
+    }
+}
 
 impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,10 +112,10 @@ impl Conn {
         limit: Duration,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> diesel::QueryResult<T>,
     ) -> Result<T, QueueError> {
-        match tokio::time::timeout(limit, work(&mut self.0)).await {
+        match tokio::time::timeout(limit, work(&mut self)).await {
             Ok(done) => Ok(done?),
             Err(late) => {
-                drop(Object::take(self.0));
+                drop(self.0.take().map(Object::take));
                 Err(QueueError::Unreachable(Box::new(late)))
             }
         }
@@ -109,13 +125,19 @@ impl Conn {
 impl Deref for Conn {
     type Target = AsyncPgConnection;
     fn deref(&self) -> &Self::Target {
-        &self.0
+        match &self.0 {
+            Some(conn) => conn,
+            None => unreachable!("only its drop takes the connection away"),
+        }
     }
 }
 
 impl DerefMut for Conn {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        match &mut self.0 {
+            Some(conn) => conn,
+            None => unreachable!("only its drop takes the connection away"),
+        }
     }
 }
 
@@ -145,7 +167,7 @@ impl Queue {
 
     async fn acquire(&self, pool: &Pool<AsyncPgConnection>) -> Result<Conn, QueueError> {
         match tokio::time::timeout(self.inner.acquire_timeout, pool.get()).await {
-            Ok(Ok(conn)) => Ok(Conn(conn)),
+            Ok(Ok(conn)) => Ok(Conn(Some(conn))),
             Ok(Err(error)) => Err(QueueError::Unreachable(Box::new(error))),
             Err(late) => Err(QueueError::Unreachable(Box::new(late))),
         }

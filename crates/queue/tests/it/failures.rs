@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use apalis_core::error::{AbortError, RetryAfterError};
 use costlens_queue::{Backoff, ErrorClass, JobError, NewJob, Settings, ops};
+use diesel_async::{AsyncConnection, RunQueryDsl};
 
 use crate::postgres::Db;
 use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worker};
@@ -177,4 +178,29 @@ async fn a_job_that_comes_too_late_is_expired_and_not_run() {
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(5)).await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 1").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_is_dropped_inside_a_transaction_leaves_none_open() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1).max_attempts(1)]).await;
+    let settings = Settings { timeout: Some(millis(300)), ..quick() };
+    let running = worker(&db, "slow", settings, 1, |_, ctx| async move {
+        let mut conn = ctx.queue().conn().await?;
+        conn.transaction(async |tx| {
+            diesel::sql_query("INSERT INTO effect VALUES (1)").execute(tx).await?;
+            tokio::time::sleep(secs(60)).await;
+            Ok::<_, diesel::result::Error>(())
+        })
+        .await?;
+        Ok(())
+    });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE error_code = 'timeout')", secs(5)).await;
+    db.wait_for(
+        "NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+            AND state LIKE 'idle in transaction%')",
+        secs(2),
+    )
+    .await;
+    running.stop().await;
 }
