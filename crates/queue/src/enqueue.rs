@@ -8,6 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::job::readable;
 use crate::{Enqueued, NewJob, QueueError};
 
 #[derive(diesel::QueryableByName)]
@@ -18,7 +19,11 @@ pub(crate) struct IdRow {
 
 /// Writes the jobs on the caller's connection, in the caller's transaction if there is one: they exist when it
 /// commits, and never if it does not. A key that is taken is no error and aborts nothing. Answers in the jobs' order.
+/// A payload that could not be read back is refused, and nothing is written.
 pub async fn enqueue(conn: &mut AsyncPgConnection, jobs: &[NewJob]) -> Result<Vec<Enqueued>, QueueError> {
+    for job in jobs {
+        readable(&job.args)?;
+    }
     Ok(insert(conn, jobs).await?)
 }
 

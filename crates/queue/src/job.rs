@@ -40,9 +40,11 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// A job with this payload, due at once. Fails only where the payload does not become JSON.
+    /// A job with this payload, due at once. Fails only where the payload does not become JSON, or is nested deeper
+    /// than JSON is read back here (127 levels).
     pub fn of<J: Job>(payload: &J) -> Result<Self, QueueError> {
         let args = serde_json::to_value(payload)?;
+        readable(&args)?;
         Ok(Self { max_attempts: J::MAX_ATTEMPTS, ..Self::raw(J::QUEUE, args) })
     }
 
@@ -139,6 +141,25 @@ impl Enqueued {
     }
 }
 
+/// How deep `serde_json` reads.
+const DEEPEST: u32 = 127;
+
+/// Refuses what is nested so deep that it could be written and never read.
+pub(crate) fn readable(value: &Value) -> Result<(), serde_json::Error> {
+    fn fits(value: &Value, room: u32) -> bool {
+        match value {
+            Value::Array(items) => room > 0 && items.iter().all(|item| fits(item, room - 1)),
+            Value::Object(fields) => room > 0 && fields.values().all(|item| fits(item, room - 1)),
+            _ => true,
+        }
+    }
+    if fits(value, DEEPEST) {
+        Ok(())
+    } else {
+        Err(serde::de::Error::custom(format_args!("it is nested deeper than {DEEPEST} levels")))
+    }
+}
+
 /// Ids that sort by their time.
 #[expect(
     clippy::disallowed_methods,
@@ -146,4 +167,20 @@ impl Enqueued {
 )]
 pub(crate) fn new_id() -> Uuid {
     Uuid::now_v7()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_what_cannot_be_read_back() {
+        for depth in [1, 126, 127, 128, 129, 500] {
+            let deep = (0..depth).fold(Value::Null, |inner, n| {
+                if n % 2 == 0 { Value::Array(vec![inner]) } else { serde_json::json!({ "a": inner }) }
+            });
+            let back = serde_json::from_str::<Value>(&deep.to_string());
+            assert_eq!(readable(&deep).is_ok(), back.is_ok(), "{depth} levels");
+        }
+    }
 }

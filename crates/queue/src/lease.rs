@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
 use diesel::sql_types::{BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -19,6 +21,16 @@ tokio::task_local! {
     static STEP: Arc<Mutex<Vec<NewJob>>>;
 }
 
+/// A payload as it was claimed. One that cannot be read must not take those beside it with it.
+#[derive(Clone, Debug, FromSqlRow)]
+pub(crate) struct Payload(pub(crate) Result<Value, String>);
+
+impl FromSql<Jsonb, Pg> for Payload {
+    fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(<Value as FromSql<Jsonb, Pg>>::from_sql(bytes).map_err(|error| error.to_string())))
+    }
+}
+
 /// The columns of a claimed row that its worker needs.
 #[derive(Clone, Debug, diesel::QueryableByName)]
 pub(crate) struct Claimed {
@@ -29,7 +41,7 @@ pub(crate) struct Claimed {
     #[diesel(sql_type = Nullable<SqlUuid>)]
     pub(crate) tenant: Option<Uuid>,
     #[diesel(sql_type = Jsonb)]
-    pub(crate) args: Value,
+    pub(crate) args: Payload,
     #[diesel(sql_type = Jsonb)]
     pub(crate) metadata: Value,
     #[diesel(sql_type = Integer)]

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::enqueue::{self, IdRow, millis};
 use crate::fault::{Park, Verdict, causes, clean, describe};
+use crate::job::readable;
 use crate::lease::Held;
 use crate::{Backoff, ErrorClass, JobError};
 
@@ -236,6 +237,9 @@ pub(crate) async fn write_in(
         if outcome.keeps_pushes() && mine(held) {
             pushes.extend(held.pushes());
         }
+    }
+    for job in &pushes {
+        readable(&job.args).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
     }
     enqueue::insert(tx, &pushes).await?;
     let queues: HashSet<&str> = batch

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Flow, job_of};
 use crate::enqueue::IdRow;
-use crate::job::new_id;
+use crate::job::{new_id, readable};
 use crate::{Enqueued, QueueError, enqueue, ops};
 
 /// A run to be started.
@@ -66,6 +66,7 @@ impl<F: Flow> NewRun<F> {
 pub async fn start<F: Flow>(conn: &mut AsyncPgConnection, run: NewRun<F>) -> Result<Enqueued, QueueError> {
     let id = new_id();
     let input = serde_json::to_value(&run.input)?;
+    readable(&input)?;
     let mut job = job_of::<F>(id)?;
     job.tenant = run.tenant;
     job.run_at = run.start_at;
@@ -109,6 +110,7 @@ pub async fn signal<T: Serialize + Sync>(
     payload: &T,
 ) -> Result<bool, QueueError> {
     let payload = serde_json::to_value(payload)?;
+    readable(&payload)?;
     let row: SentRow = diesel::sql_query("SELECT queue.send_signal($1, $2, $3) AS sent")
         .bind::<SqlUuid, _>(run)
         .bind::<Text, _>(name)

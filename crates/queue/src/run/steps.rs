@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{Flow, RunJob};
 use crate::fault::Park;
+use crate::job::readable;
 use crate::lease::Held;
 use crate::{ErrorClass, InTx, JobContext, JobError, QueueError};
 
@@ -168,13 +169,15 @@ impl<F: Flow> Run<F> {
         }
         let (value, pushes) = Held::in_step(work(&mut *tx)).await;
         let value = value?;
-        crate::enqueue::insert(tx, &pushes).await?;
+        crate::enqueue(tx, &pushes).await?;
+        let result = serde_json::to_value(&value)?;
+        readable(&result)?;
         diesel::sql_query(
             "UPDATE queue.step SET result = $3, done_at = clock_timestamp() WHERE run = $1 AND name = $2",
         )
         .bind::<SqlUuid, _>(self.id)
         .bind::<Text, _>(name)
-        .bind::<Jsonb, _>(serde_json::to_value(&value)?)
+        .bind::<Jsonb, _>(result)
         .execute(tx)
         .await?;
         Ok(value)

@@ -139,11 +139,14 @@ impl<J> backend::Backend for Backend<J> {
         let driver = self.driver(worker);
         loop {
             let held = ready!(driver.poll_job(cx));
-            if let Err(error) = check(&held.row.args) {
-                bury(driver, held, &error);
-                continue;
+            let args = match &held.row.args.0 {
+                Ok(args) => check(args).map(|()| args.clone()).map_err(|error| error.to_string()),
+                Err(error) => Err(error.clone()),
+            };
+            match args {
+                Ok(args) => return Poll::Ready(Some(Ok(task_of(held, args)))),
+                Err(error) => bury(driver, held, &error),
             }
-            return Poll::Ready(Some(Ok(task_of(held))));
         }
     }
 
@@ -162,17 +165,17 @@ impl<J> backend::Backend for Backend<J> {
 }
 
 /// Sends a job that nobody can read to the dead letters.
-fn bury(driver: &Driver, held: Arc<Held>, error: &serde_json::Error) {
+fn bury(driver: &Driver, held: Arc<Held>, error: &str) {
     let said = Said::new(ErrorClass::Bug, "payload", &format!("the payload cannot be read: {error}"));
     // Nobody waits for the answer: the row is written all the same.
     drop(driver.acks.post(held, Outcome::Dead(said)));
 }
 
-fn task_of(held: Arc<Held>) -> Task<Value> {
+fn task_of(held: Arc<Held>, args: Value) -> Task<Value> {
     let row = &held.row;
     // Apalis counts the attempt when it begins.
     let before = usize::try_from(row.attempts.saturating_sub(1)).unwrap_or_default();
-    TaskBuilder::new(row.args.clone())
+    TaskBuilder::new(args)
         .task_id(TaskId::from_uuid(row.id))
         .attempt(before)
         .status(Status::Queued)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apalis_core::error::{AbortError, RetryAfterError};
-use costlens_queue::{Backoff, ErrorClass, JobError, NewJob, Settings, ops};
+use costlens_queue::{Backoff, ErrorClass, JobError, NewJob, QueueError, Settings, enqueue, ops};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 
 use crate::postgres::Db;
@@ -202,5 +202,40 @@ async fn a_handler_that_is_dropped_inside_a_transaction_leaves_none_open() {
         secs(2),
     )
     .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payload_too_deep_to_be_read_is_refused_at_the_door_and_buried_behind_it() {
+    let db = Db::new().await;
+    let deep = (0..200).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+    let refused = enqueue(&mut db.conn().await, &[probe(1), NewJob::raw("probe.v1", deep)]).await;
+    assert!(matches!(refused, Err(QueueError::Payload(_))), "{refused:?}");
+    // Past the door: somebody else's insert.
+    db.sql(
+        "INSERT INTO queue.job (id, queue, args, max_attempts) \
+             VALUES (gen_random_uuid(), 'probe.v1', (repeat('[', 200) || repeat(']', 200))::jsonb, 5)",
+    )
+    .await;
+    put(&db, vec![probe(2)]).await;
+    let running = noting_worker(&db, "reader", Settings { eager: true, ..quick() });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'payload')", secs(5))
+        .await;
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", secs(5)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.job").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_too_deep_to_be_read_fails_its_own_job() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1).max_attempts(1)]).await;
+    let running = worker(&db, "pusher", quick(), 1, |_, ctx| async move {
+        let deep = (0..200).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+        ctx.enqueue(NewJob::raw("other", deep));
+        Ok(())
+    });
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'dead' AND error_code = 'refused')", secs(5))
+        .await;
     running.stop().await;
 }
