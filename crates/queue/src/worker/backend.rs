@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::driver::Driver;
 use super::layer::RunJobLayer;
 use super::sink;
-use crate::lease::Held;
+use crate::lease::{Held, Stop};
 use crate::outcome::{Outcome, Said};
 use crate::{ErrorClass, Job, NewJob, Queue, QueueError, Settings};
 
@@ -139,6 +139,11 @@ impl<J> backend::Backend for Backend<J> {
         let driver = self.driver(worker);
         loop {
             let held = ready!(driver.poll_job(cx));
+            if held.told() == Stop::Lost {
+                // Another worker's by now: nothing that is begun here would count.
+                driver.shared.registry.remove(&held);
+                continue;
+            }
             let args = match &held.row.args.0 {
                 Ok(args) => check(args).map(|()| args.clone()).map_err(|error| error.to_string()),
                 Err(error) => Err(error.clone()),

@@ -297,3 +297,21 @@ async fn the_server_ends_transactions_of_the_queue_that_idle() {
     .await
     .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_lease_is_lost_before_it_begins_is_not_begun_under_it() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1), probe(2)]).await;
+    let settings = Settings { batch: 2, eager: true, ..quick() };
+    let running = worker(&db, "forgetful", settings, 1, |job, ctx| async move {
+        note(ctx.queue(), job.n, "begin", "forgetful").await?;
+        tokio::time::sleep(millis(if job.n == 1 && ctx.attempt() == 1 { 2_000 } else { 0 })).await;
+        Ok(())
+    });
+    db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'running') = 2", secs(5)).await;
+    db.sql("SELECT queue.end_session(id) FROM queue.session").await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 2", secs(8)).await;
+    running.stop().await;
+    assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 2").await, 1);
+}
