@@ -65,15 +65,16 @@ CREATE TRIGGER job_run_follows AFTER UPDATE OF status ON queue.job FOR EACH ROW
           AND (NEW.status IN ('done', 'dead', 'cancelled') OR OLD.status IN ('dead', 'cancelled')))
     EXECUTE FUNCTION queue.run_follows();
 
--- Sends a signal and wakes the run if it is parked. The count on the job's own row lets a run that is just about
+-- Sends a signal to a run, of the tenant's where one is given, and wakes it if it is parked. The count on the job's own row lets a run that is just about
 -- to park see that a signal came. Runs with its owner's rights, so that who may only enqueue may also signal.
-CREATE FUNCTION queue.send_signal(p_run uuid, p_name text, p_payload jsonb) RETURNS boolean
+CREATE FUNCTION queue.send_signal(p_run uuid, p_name text, p_payload jsonb, p_tenant uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     job record;
 BEGIN
     SELECT j.id, j.queue, j.status INTO job FROM queue.job AS j
-     WHERE j.run = p_run AND j.status IN ('pending', 'running') FOR NO KEY UPDATE;
+     WHERE j.run = p_run AND j.status IN ('pending', 'running') AND (p_tenant IS NULL OR j.tenant = p_tenant)
+       FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;

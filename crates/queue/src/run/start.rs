@@ -101,20 +101,22 @@ struct SentRow {
     sent: bool,
 }
 
-/// Sends a run a signal, in the caller's transaction if there is one. The first of a name counts. Whether the run is
-/// there to hear it.
+/// Sends a run (of the tenant's, where one is given) a signal, in the caller's transaction if there is one. The first of
+/// a name counts. Whether the run is there to hear it.
 pub async fn signal<T: Serialize + Sync>(
     conn: &mut AsyncPgConnection,
     run: Uuid,
     name: &str,
     payload: &T,
+    tenant: Option<Uuid>,
 ) -> Result<bool, QueueError> {
     let payload = serde_json::to_value(payload)?;
     readable(&payload)?;
-    let row: SentRow = diesel::sql_query("SELECT queue.send_signal($1, $2, $3) AS sent")
+    let row: SentRow = diesel::sql_query("SELECT queue.send_signal($1, $2, $3, $4) AS sent")
         .bind::<SqlUuid, _>(run)
         .bind::<Text, _>(name)
         .bind::<Jsonb, _>(payload)
+        .bind::<Nullable<SqlUuid>, _>(tenant)
         .get_result(conn)
         .await?;
     Ok(row.sent)

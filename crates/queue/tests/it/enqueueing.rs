@@ -118,7 +118,7 @@ async fn a_role_that_may_enqueue_may_not_do_anything_else() {
     assert_eq!(enqueue(&mut conn, &[probe(1).key("k")]).await.unwrap(), [Enqueued::AlreadyThere]);
     let started = run::start(&mut conn, run::NewRun::<Deletion>::of(1).key("r")).await.unwrap();
     let Enqueued::New(id) = started else { panic!("the run is new") };
-    assert!(run::signal(&mut conn, id, "hello", &1).await.unwrap());
+    assert!(run::signal(&mut conn, id, "hello", &1, None).await.unwrap());
     for forbidden in [
         "SELECT args FROM queue.job",
         "UPDATE queue.job SET priority = 1",

@@ -170,10 +170,10 @@ async fn a_run_sleeps_and_waits_in_its_row_and_goes_on_when_the_signal_comes() {
     let mut conn = db.conn().await;
     let filter = ops::Filter { state: Some(ops::State::Waiting), ..ops::Filter::default() };
     assert_eq!(ops::list(&mut conn, &filter, None, 9).await.unwrap().items.len(), 1);
-    assert!(run::signal(&mut conn, id, "something-else", &0).await.unwrap());
+    assert!(run::signal(&mut conn, id, "something-else", &0, None).await.unwrap());
     tokio::time::sleep(millis(300)).await;
     assert_eq!(db.number("SELECT count(*) FROM ran WHERE phase = 'signalled'").await, 0);
-    assert!(run::signal(&mut conn, id, "confirmed", &42).await.unwrap());
+    assert!(run::signal(&mut conn, id, "confirmed", &42, None).await.unwrap());
     db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(3)).await;
     stop(running).await;
     assert_eq!(db.number("SELECT n FROM ran WHERE phase = 'signalled'").await, 42);
@@ -181,7 +181,7 @@ async fn a_run_sleeps_and_waits_in_its_row_and_goes_on_when_the_signal_comes() {
     let slept =
         "SELECT extract(epoch FROM r.at - u.created_at) * 1000 FROM ran r, queue.run u WHERE phase = 'slept'";
     assert!(db.number(slept).await >= 700);
-    assert!(!run::signal(&mut conn, id, "late", &1).await.unwrap(), "a run that is done hears nothing");
+    assert!(!run::signal(&mut conn, id, "late", &1, None).await.unwrap(), "a run that is done hears nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,7 +201,7 @@ async fn a_signal_that_comes_while_the_run_is_about_to_wait_is_heard() {
         run.step("went", async |tx| effect(tx, n, "went").await).await
     });
     db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'looked')", secs(5)).await;
-    assert!(run::signal(&mut db.conn().await, id, "go", &5).await.unwrap());
+    assert!(run::signal(&mut db.conn().await, id, "go", &5, None).await.unwrap());
     db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'went' AND n = 5)", secs(3)).await;
     stop(running).await;
 }
@@ -365,8 +365,8 @@ async fn a_signal_that_comes_after_its_limit_does_not_change_what_was_decided() 
     });
     db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'before' AND n = 1)", secs(5)).await;
     let mut conn = db.conn().await;
-    assert!(run::signal(&mut conn, id, "answer", &7).await.unwrap());
-    assert!(run::signal(&mut conn, id, "go", &0).await.unwrap());
+    assert!(run::signal(&mut conn, id, "answer", &7, None).await.unwrap());
+    assert!(run::signal(&mut conn, id, "go", &0, None).await.unwrap());
     db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(5)).await;
     stop(running).await;
     assert_eq!(db.number("SELECT n FROM ran WHERE phase = 'after'").await, 1, "the past stays as it was");
@@ -383,7 +383,7 @@ async fn a_signal_that_carries_nothing_ends_a_wait_with_a_limit() {
         run.step("went", async |tx| effect(tx, i32::from(came.is_some()), "went").await).await
     });
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE waits_for = 'go')", secs(5)).await;
-    assert!(run::signal(&mut db.conn().await, id, "go", &()).await.unwrap());
+    assert!(run::signal(&mut db.conn().await, id, "go", &(), None).await.unwrap());
     db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'went' AND n = 1)", secs(3)).await;
     stop(running).await;
 }
@@ -413,7 +413,7 @@ async fn pushes_are_written_with_their_step_or_with_the_end_of_the_run_and_only_
     });
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE waits_for = 'go')", secs(5)).await;
     assert_eq!(db.number("SELECT sum((args->>'n')::int) FROM queue.job WHERE queue = 'probe.v1'").await, 2);
-    assert!(run::signal(&mut db.conn().await, id, "go", &0).await.unwrap());
+    assert!(run::signal(&mut db.conn().await, id, "go", &0, None).await.unwrap());
     db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(5)).await;
     stop(running).await;
     let pushed = "SELECT count(*) FROM queue.job WHERE queue = 'probe.v1' AND parent IS NOT NULL";
@@ -470,4 +470,17 @@ async fn a_run_whose_lease_is_lost_intends_no_call() {
     db.wait_for("EXISTS (SELECT FROM queue.run WHERE state = 'done')", secs(5)).await;
     stop(running).await;
     assert_eq!(AtomicUsize::load(&sends, Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_signals_its_own_runs_only() {
+    let db = Db::new().await;
+    let (ours, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let id = start(&db, NewRun::of(1).tenant(ours)).await;
+    let mut conn = db.conn().await;
+    assert!(!run::signal(&mut conn, id, "go", &1, Some(theirs)).await.unwrap());
+    assert_eq!(db.number("SELECT count(*) FROM queue.signal").await, 0);
+    assert!(run::signal(&mut conn, id, "go", &1, Some(ours)).await.unwrap());
+    let nobodys = start(&db, NewRun::of(2)).await;
+    assert!(!run::signal(&mut conn, nobodys, "go", &1, Some(ours)).await.unwrap());
 }
