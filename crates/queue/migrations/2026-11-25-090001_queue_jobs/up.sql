@@ -106,7 +106,9 @@ CREATE TABLE queue.turn (
 -- Raises `no_session` where the session has been given up meanwhile.
 --
 -- However many jobs wait, a claim reads about as many as it takes: lanes are found by hopping over the index, and
--- where there are more lanes than room, it goes on from the lane that was served last and stops when it has enough.
+-- where there are more lanes than room, it goes on from the lane that was served last and stops when it has enough. Most
+-- of these lanes may only have jobs that are due later, such as runs that sleep; where few jobs are due it looks at those
+-- alone.
 CREATE FUNCTION queue.claim(p_queue text, p_session uuid, p_limit int, p_cap int)
 RETURNS SETOF queue.job LANGUAGE plpgsql
 -- A plan that was made while the queue was empty, or before its first ANALYZE, and kept, must not read all that waits
@@ -117,6 +119,7 @@ DECLARE
     v_room   int := p_limit;
     v_level  int;
     v_lanes  int;
+    v_due    int;
     v_last   uuid;
     v_picked uuid[];
     v_taken  int;
@@ -140,6 +143,41 @@ BEGIN
         IF v_lanes > v_room THEN
             -- One job of each, from the lane after the last one on.
             SELECT t.lane INTO v_last FROM queue.turn AS t WHERE t.queue = p_queue;
+            IF v_due IS NULL THEN
+                SELECT count(*) INTO v_due
+                  FROM (SELECT FROM queue.job AS j
+                         WHERE j.queue = p_queue AND j.status = 'pending' AND j.run_at <= v_now
+                         ORDER BY j.run_at LIMIT 1001) AS few;
+            END IF;
+            IF v_due <= 1000 THEN
+                -- This level and all below it at once: whoever has the room for one more, in turns.
+                SELECT array_agg(chosen.id ORDER BY chosen.n),
+                       (array_agg(chosen.lane ORDER BY chosen.n))[least(v_room, count(*))::int]
+                  INTO v_picked, v_last
+                  FROM (WITH due AS MATERIALIZED (
+                                 SELECT j.id, j.lane, j.priority, j.run_at FROM queue.job AS j
+                                  WHERE j.queue = p_queue AND j.status = 'pending' AND j.run_at <= v_now
+                                  ORDER BY j.run_at LIMIT 1001),
+                             l AS MATERIALIZED (
+                                 SELECT x.lane, queue.running(p_queue, x.lane) AS running
+                                   FROM (SELECT DISTINCT due.lane FROM due) AS x),
+                             lined AS (
+                                 SELECT d.id, d.lane, d.priority, d.run_at, l.running,
+                                        row_number() OVER (PARTITION BY d.lane
+                                                           ORDER BY d.priority DESC, d.run_at, d.id) AS turn
+                                   FROM due AS d JOIN l ON l.lane = d.lane WHERE d.priority <= v_level)
+                        SELECT c.id, c.lane,
+                               row_number() OVER (ORDER BY c.priority DESC, c.turn,
+                                                  coalesce(c.lane <= v_last, false), c.lane) AS n
+                          FROM lined AS c WHERE c.running + c.turn <= p_cap
+                         ORDER BY n LIMIT v_room + 8) AS chosen;
+                IF v_last IS NOT NULL THEN
+                    INSERT INTO queue.turn AS t (queue, lane) VALUES (p_queue, v_last)
+                        ON CONFLICT (queue) DO UPDATE SET lane = excluded.lane;
+                END IF;
+                RETURN QUERY SELECT * FROM queue.take(v_picked, p_session, v_room);
+                RETURN;
+            END IF;
             SELECT array_agg(chosen.id ORDER BY chosen.n), (array_agg(chosen.lane ORDER BY chosen.n DESC))[1]
               INTO v_picked, v_last
               FROM (SELECT first.id, first.lane, row_number() OVER () AS n

@@ -129,3 +129,54 @@ async fn no_job_lies_behind_long_ones_while_another_worker_is_idle() {
     idle.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'done' AND attempts = 1").await, 7);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_whose_jobs_are_due_later_cost_a_claim_nothing() {
+    let db = Db::new().await;
+    db.sql(
+        "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence) \
+             VALUES (gen_random_uuid(), 'probe.v1', 'w', 1, '1 h', '1 h'); \
+         INSERT INTO queue.job (id, queue, tenant, args, max_attempts, run_at) \
+             SELECT gen_random_uuid(), 'probe.v1', gen_random_uuid(), '{}', 1, clock_timestamp() + interval '1 day' \
+               FROM generate_series(1, 20000)",
+    )
+    .await;
+    // Three tenants with four jobs each, one of them with something urgent as well.
+    let tenant = |n: i32| Uuid::from_u128(u128::from(n.unsigned_abs() % 3 + 1) << 96);
+    put(&db, (0..12).map(|n| probe(n).tenant(tenant(n))).collect()).await;
+    put(&db, vec![probe(99).tenant(tenant(0)).priority(-5), probe(100).tenant(tenant(1)).priority(5)]).await;
+    let claim = |limit: i32, cap: i32| {
+        format!(
+            "SELECT count(*) FROM (SELECT queue.claim('probe.v1', (SELECT id FROM queue.session), {limit}, {cap})) c"
+        )
+    };
+    let running = "(SELECT string_agg(n::text, ' ' ORDER BY n) FROM (SELECT (args->>'n')::int AS n FROM queue.job \
+        WHERE status = 'running') r)";
+    let begun = std::time::Instant::now();
+    assert_eq!(db.number(&claim(1, 2)).await, 1);
+    db.wait_for(&format!("{running} = '100'"), secs(1)).await;
+    // The first of each that has room, then the second; the third ones are above the cap.
+    assert_eq!(db.number(&claim(2, 2)).await, 2);
+    assert_eq!(db.number(&claim(64, 2)).await, 3);
+    let each = "SELECT count(*) FROM (SELECT FROM queue.job WHERE status = 'running' \
+        GROUP BY tenant HAVING count(*) = 2) AS t";
+    assert_eq!(db.number(each).await, 3);
+    assert_eq!(db.number(&claim(64, 2)).await, 0);
+    assert_eq!(db.number(&claim(64, 9)).await, 8);
+    println!("five claims among 20000 sleeping tenants took {:?}", begun.elapsed());
+    assert_eq!(
+        db.number("SELECT count(*) FROM queue.job WHERE status = 'running' AND run_at > now()").await,
+        0
+    );
+    // Without statistics, too, nothing but the due ones is read.
+    let mut conn = db.conn().await;
+    let read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'job'";
+    tokio::time::sleep(millis(1_200)).await;
+    let before = db.number(read).await;
+    put(&db, (0..3).map(|n| probe(n).tenant(tenant(n))).collect()).await;
+    conn.batch_execute(&claim(64, 99)).await.unwrap();
+    drop(conn);
+    tokio::time::sleep(millis(1_200)).await;
+    let entries = db.number(read).await - before;
+    assert!(entries < 2_000, "a claim of three read {entries} entries");
+}
