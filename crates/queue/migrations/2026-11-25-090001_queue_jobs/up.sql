@@ -13,7 +13,9 @@ CREATE TABLE queue.session (
     silence       interval NOT NULL,
     started_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_seen     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    suspect_since timestamptz
+    suspect_since timestamptz,
+    -- Its jobs were taken back; the row stays only until the last of them is.
+    given_up      boolean NOT NULL DEFAULT false
 );
 
 CREATE TABLE queue.job (
@@ -125,7 +127,7 @@ DECLARE
     v_taken  int;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('queue.claim/' || p_queue, 0));
-    PERFORM FROM queue.session AS s WHERE s.id = p_session FOR KEY SHARE;
+    PERFORM FROM queue.session AS s WHERE s.id = p_session AND NOT s.given_up FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no_session' USING ERRCODE = 'QU001';
     END IF;
@@ -296,12 +298,16 @@ BEGIN
     FOR dead IN
         SELECT s.id, s.worker FROM queue.session AS s
          WHERE s.suspect_since < clock_timestamp() - s.grace OR s.last_seen < clock_timestamp() - s.silence
+            OR s.given_up
            FOR UPDATE SKIP LOCKED
     LOOP
         taken := queue.give_back(dead.id, dead.worker);
         DELETE FROM queue.session AS s
          WHERE s.id = dead.id
            AND NOT EXISTS (SELECT FROM queue.job AS j WHERE j.session = dead.id AND j.status = 'running');
+        IF NOT FOUND THEN
+            UPDATE queue.session AS s SET given_up = true WHERE s.id = dead.id AND NOT s.given_up;
+        END IF;
         IF FOUND OR taken > 0 THEN
             worker := dead.worker;
             jobs := taken;

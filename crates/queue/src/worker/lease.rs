@@ -183,7 +183,8 @@ async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError
 }
 
 async fn beat(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError> {
-    let sql = "UPDATE queue.session SET last_seen = clock_timestamp(), suspect_since = NULL WHERE id = $1";
+    let sql = "UPDATE queue.session SET last_seen = clock_timestamp(), suspect_since = NULL \
+        WHERE id = $1 AND NOT given_up";
     Ok(diesel::sql_query(sql).bind::<SqlUuid, _>(id).execute(conn).await? > 0)
 }
 

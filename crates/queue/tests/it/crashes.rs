@@ -248,6 +248,10 @@ async fn a_worker_frozen_inside_a_transaction_keeps_no_jobs_but_those_that_it_ha
     let running = noting_worker(&db, "awake", quick());
     db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", SOON).await;
     assert_eq!(db.number("SELECT count(*) FROM queue.session WHERE worker IN ('1', '3')").await, 2);
+    // It has lost jobs, so it may not go on as if nothing had happened.
+    let claim = "SELECT queue.claim('probe.v1', (SELECT id FROM queue.session WHERE worker = '1'), 1, 9)";
+    let refused = db.conn().await.batch_execute(claim).await.expect_err("it was given up").to_string();
+    assert!(refused.contains("no_session"), "{refused}");
     frozen.batch_execute("ROLLBACK").await.unwrap();
     db.wait_for("EXISTS (SELECT FROM ran WHERE n = 1)", SOON).await;
     db.wait_for("NOT EXISTS (SELECT FROM queue.session WHERE worker IN ('1', '2', '3'))", SOON).await;
