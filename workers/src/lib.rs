@@ -68,9 +68,13 @@ pub async fn prepare(queue: &Queue, parts: &WorkerParts) -> Result<(), SetupErro
     {
         return Err(SetupError::UnknownWork { queue: unknown.queue, rows: unknown.rows });
     }
-    for schedule in schedules()? {
-        schedule::put(&mut conn, &schedule, parts.clock.now()).await?;
+    let schedules = schedules()?;
+    for schedule in &schedules {
+        schedule::put(&mut conn, schedule, parts.clock.now()).await?;
     }
+    // Those of a workflow that is gone would leave jobs that nobody does.
+    let names: Vec<&str> = schedules.iter().map(|schedule| schedule.name.as_str()).collect();
+    schedule::keep_only(&mut conn, &names).await?;
     Ok(())
 }
 

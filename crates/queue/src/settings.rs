@@ -41,7 +41,7 @@ impl Default for Settings {
             backoff: Backoff::default(),
             per_tenant: None,
             heartbeat: Duration::from_millis(1500),
-            grace: Duration::from_secs(3),
+            grace: Duration::from_millis(2_500),
             silence: Duration::from_mins(1),
             poll: Duration::from_secs(5),
         }

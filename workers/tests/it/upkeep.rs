@@ -122,6 +122,13 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
     let office = Office::open(now()).await;
     let mut conn = office.queue.conn().await.unwrap();
     costlens_queue::schedule::set_paused(&mut conn, "retention", true, now()).await.unwrap();
+    // What an older version ticked and this one does not know goes.
+    office
+        .sql(
+            "INSERT INTO queue.schedule (name, queue, cron, tz, args, catch_up, last_tick) \
+             VALUES ('gone', 'gone.v1', '0 0 * * *', 'UTC', '{}', 'last', now())",
+        )
+        .await;
     costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
     let schedules = costlens_queue::schedule::list(&mut conn, now()).await.unwrap();
     let told: Vec<_> = schedules.iter().map(|each| (each.queue.as_str(), each.paused)).collect();
