@@ -1,7 +1,7 @@
 //! A fact as a record's payload, and what gives way where a completion outgrew its reservation.
 //!
-//! The payload is MessagePack with short names and without what is absent or zero: a third of the bytes and a
-//! tenth of the time of JSON, and a person still finds the texts in a damaged spool. The names are a format on
+//! The payload is MessagePack with short names and without what is absent or zero: it takes fewer bytes and steps than
+//! JSON, and a person still finds the texts in a damaged spool. The names are a format on
 //! the disk: one is never given another meaning, and a new one has a default, so that a newer program reads what
 //! an older one left behind. The first programs wrote the same names as JSON, which is still read.
 
