@@ -16,6 +16,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
     ("costlens-egress", 1, &[]),
     ("costlens-edge", 1, &["costlens-domain"]),
     ("costlens-bill", 2, &["costlens-domain"]),
+    ("costlens-jobs", 2, &["costlens-domain", "costlens-store", "costlens-queue"]),
     (
         "costlens-proxy",
         3,
@@ -25,9 +26,16 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
     (
         "costlens-api",
         3,
-        &["costlens-domain", "costlens-store", "costlens-vault", "costlens-egress", "costlens-edge"],
+        &[
+            "costlens-domain",
+            "costlens-store",
+            "costlens-vault",
+            "costlens-egress",
+            "costlens-edge",
+            "costlens-jobs",
+        ],
     ),
-    ("costlens-workers", 3, &["costlens-domain", "costlens-store", "costlens-queue"]),
+    ("costlens-workers", 3, &["costlens-domain", "costlens-store", "costlens-queue", "costlens-jobs"]),
     ("costlens-openapi", 4, &["costlens-api"]),
     (
         "costlens",
@@ -36,6 +44,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-domain",
             "costlens-store",
             "costlens-queue",
+            "costlens-jobs",
             "costlens-vault",
             "costlens-egress",
             "costlens-edge",

@@ -182,6 +182,12 @@ impl TenantConn {
         Ok(done?)
     }
 
+    /// The transaction's connection, for a neighbour's rows that belong into the same transaction: the queue's jobs.
+    /// Product tables are read and written through this crate's own methods.
+    pub fn transaction(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
+        self.conn()
+    }
+
     pub(crate) fn conn(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
         match self.conn.as_mut() {
             Some(conn) => Ok(conn),

@@ -1,0 +1,45 @@
+//! What can be asked to happen later, and the one way to ask for it.
+//!
+//! A job's type (its queue, its payload, its key) is known to whoever asks for it: the API, or another workflow. Its
+//! handler is known to `workers` alone. [`ask`] writes the job in the tenant's transaction, beside the effect that it
+//! follows from, so that neither is there without the other.
+
+use costlens_queue::{Enqueued, Job, NewJob, QueueError};
+use costlens_store::{StoreError, TenantConn};
+
+/// A job that is done for a tenant.
+pub trait TenantJob: Job {
+    /// What tells it from others of its queue: a second one with the same key is not written. `None` where every ask
+    /// is meant.
+    fn key(&self) -> Option<String>;
+}
+
+/// A job in the making, for what [`ask`] does not say: when it runs, until when it is of use.
+pub fn job<J: TenantJob>(payload: &J) -> Result<NewJob, StoreError> {
+    let job = NewJob::of(payload).map_err(failed)?;
+    Ok(match payload.key() {
+        Some(key) => job.key(key),
+        None => job,
+    })
+}
+
+/// Asks for a job in the tenant's transaction. It is there when the transaction is committed, and never if it is not.
+pub async fn ask<J: TenantJob>(tx: &mut TenantConn, payload: &J) -> Result<Enqueued, StoreError> {
+    ask_for(tx, job(payload)?).await
+}
+
+/// Asks for a job made by [`job`].
+pub async fn ask_for(tx: &mut TenantConn, job: NewJob) -> Result<Enqueued, StoreError> {
+    let jobs = [job.tenant(tx.tenant_id().uuid())];
+    let asked = costlens_queue::enqueue(tx.transaction()?, &jobs).await.map_err(failed)?;
+    asked.first().copied().ok_or_else(|| StoreError::Bug("a job was written and not told".into()))
+}
+
+/// The queue shares the store's database, and fails as the store does.
+fn failed(error: QueueError) -> StoreError {
+    match error {
+        QueueError::Database(error) => error.into(),
+        QueueError::Unreachable(error) => StoreError::Unavailable(error),
+        other => StoreError::Bug(Box::new(other)),
+    }
+}
