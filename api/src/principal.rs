@@ -6,6 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Actor;
 use costlens_domain::ports::Clock;
 use costlens_domain::{ApiKeyId, Problem, ProblemCode, SessionId, TenantId};
 use costlens_store::{Store, StoreError};
@@ -32,6 +33,18 @@ pub enum Permission {
     SpendRead,
     BillsRead,
     BillsWrite,
+    SettingsRead,
+    SettingsWrite,
+    NotificationsRead,
+    NotificationsWrite,
+    BudgetsRead,
+    BudgetsWrite,
+    WorkflowsRead,
+    AuditRead,
+    /// Asking for the account's end, seeing how far it is, and keeping the account after all.
+    AccountClose,
+    /// Running the service: every tenant's workflows.
+    Operate,
 }
 
 /// Who calls.
@@ -50,12 +63,26 @@ pub struct Principal {
     pub tenant_id: TenantId,
     /// Who it is.
     pub who: Who,
+    /// Whether it runs the service.
+    pub operator: bool,
+    /// Whether the account is being closed: then it is frozen, and can only be kept or let go.
+    pub closing: bool,
 }
 
 impl Principal {
     /// The tenant, if the caller may do this there.
     pub fn require(&self, permission: Permission) -> Result<TenantId, ApiError> {
-        use Permission::{BillsRead, RequestsRead, SpendRead};
+        use Permission::{AccountClose, BillsRead, Operate, RequestsRead, SpendRead};
+        if permission == Operate && !self.operator {
+            // Whoever does not run the service need not know that there is anything here.
+            return Err(ApiError::not_found());
+        }
+        if self.closing && !matches!(permission, AccountClose | Operate) {
+            return Err(ApiError::new(
+                ProblemCode::AccountClosing,
+                "this account is being closed and is frozen; it can be kept until the days of grace are over",
+            ));
+        }
         match self.who {
             Who::Session(..) => Ok(self.tenant_id),
             Who::Key(_) if matches!(permission, RequestsRead | SpendRead | BillsRead) => Ok(self.tenant_id),
@@ -63,6 +90,15 @@ impl Principal {
                 ProblemCode::Forbidden,
                 "API keys read requests, spend and bills; this needs a signed-in session",
             )),
+        }
+    }
+
+    /// As whom it stands in the audit.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        match self.who {
+            Who::Session(id, _) => Actor::Session(id),
+            Who::Key(id) => Actor::Key(id),
         }
     }
 }
@@ -166,8 +202,10 @@ async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Princi
         .session_by_hash(&TokenHash::of(&cookie.key).0)
         .await
         .map_err(|error| unavailable(request, &error))?;
-    let session = session.filter(|session| session.is_valid_at(gate.clock.now())).ok_or_else(invalid)?;
-    Ok(Principal { tenant_id: session.tenant_id, who: Who::Session(session.id, session.expires_at) })
+    let (session, closing) =
+        session.filter(|(session, _)| session.is_valid_at(gate.clock.now())).ok_or_else(invalid)?;
+    let who = Who::Session(session.id, session.expires_at);
+    Ok(Principal { tenant_id: session.tenant_id, who, operator: session.operator, closing })
 }
 
 async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal> {
@@ -179,9 +217,11 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
         .map_err(|error| unavailable(request, &error))?;
     match key {
         None => Err(refuse(request, Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
-        Some(key) if key.revoked_at.is_some() => {
+        Some((key, _)) if key.revoked_at.is_some() => {
             Err(refuse(request, Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
         }
-        Some(key) => Ok(Principal { tenant_id: key.tenant_id, who: Who::Key(key.id) }),
+        Some((key, closing)) => {
+            Ok(Principal { tenant_id: key.tenant_id, who: Who::Key(key.id), operator: false, closing })
+        }
     }
 }

@@ -38,6 +38,11 @@ pub struct SessionView {
     pub tenant_name: String,
     /// From when it no longer works.
     pub expires_at: DateTime<Utc>,
+    /// Whether who is signed in runs the service.
+    pub operator: bool,
+    /// Since when the account is being closed; null while it is open.
+    #[oai(nullable)]
+    pub closing_at: Option<DateTime<Utc>>,
 }
 
 /// A session was opened.
@@ -95,7 +100,7 @@ impl SessionsApi {
             token.reveal()
         );
         Ok(SignedIn::Created(
-            Json(self.view(session.id, session.tenant_id, session.expires_at).await?),
+            Json(self.view(session.id, session.tenant_id, session.expires_at, session.operator).await?),
             cookie,
         ))
     }
@@ -104,7 +109,7 @@ impl SessionsApi {
     #[oai(path = "/session", method = "get", operation_id = "get_session")]
     async fn get(&self, auth: SessionAuth) -> Result<Json<SessionView>, ApiError> {
         let Who::Session(id, expires_at) = auth.0.who else { return Err(ApiError::not_found()) };
-        self.view(id, auth.0.tenant_id, expires_at).await.map(Json)
+        self.view(id, auth.0.tenant_id, expires_at, auth.0.operator).await.map(Json)
     }
 
     /// Sign out
@@ -123,8 +128,16 @@ impl SessionsApi {
         id: SessionId,
         tenant_id: TenantId,
         expires_at: DateTime<Utc>,
+        operator: bool,
     ) -> Result<SessionView, ApiError> {
         let tenant = self.0.store.tenant(tenant_id).await?.tenant().await?;
-        Ok(SessionView { id: Wire(id), tenant_id: Wire(tenant.id), tenant_name: tenant.name, expires_at })
+        Ok(SessionView {
+            id: Wire(id),
+            tenant_id: Wire(tenant.id),
+            tenant_name: tenant.name,
+            expires_at,
+            operator,
+            closing_at: tenant.closing_at,
+        })
     }
 }

@@ -70,7 +70,7 @@ const JAILS: &[(&str, &[&str])] = &[
     ("aes-gcm", &["costlens-vault"]),
     ("apalis", &["costlens-queue"]),
     ("apalis-core", &["costlens-queue"]),
-    ("chrono-tz", &["costlens-queue"]),
+    ("chrono-tz", &["costlens-queue", "costlens-domain"]),
     ("clap", &["costlens", "costlens-openapi", "costlens-bench-bill"]),
     ("cargo_metadata", &["costlens-tests"]),
     ("croner", &["costlens-queue"]),
@@ -112,7 +112,8 @@ const UNWANTED: &[&str] = &[
 ];
 
 /// All that the vocabulary may stand on: nothing that does I/O, knows a clock or runs tasks.
-const DOMAIN: &[&str] = &["chrono", "rust_decimal", "serde", "serde_json", "strsim", "thiserror", "uuid"];
+const DOMAIN: &[&str] =
+    &["chrono", "chrono-tz", "rust_decimal", "serde", "serde_json", "strsim", "thiserror", "uuid"];
 
 fn workspace() -> Metadata {
     let manifest = place::repository().join("Cargo.toml");

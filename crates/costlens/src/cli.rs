@@ -97,6 +97,9 @@ pub(crate) struct SignInArgs {
     /// The tenant whose console to open; may be left out when there is one only.
     #[arg(long)]
     pub(crate) tenant: Option<costlens_domain::TenantId>,
+    /// Sign in as who runs the service: every tenant's workflows are seen, too.
+    #[arg(long)]
+    pub(crate) operator: bool,
     /// Where browsers reach the console.
     #[arg(long, env = "COSTLENS_PUBLIC_URL", default_value = "http://localhost:8080")]
     pub(crate) public_url: String,

@@ -24,20 +24,27 @@ pub(crate) async fn run(args: SignInArgs) -> Result<(), Failure> {
 
 async fn make_link(ledger: &Ledger, args: &SignInArgs) -> Result<String, Failure> {
     let tenant = ledger.tenant_or_only(args.tenant).await?;
-    link(&ledger.store, tenant, args.public_url.trim_end_matches('/'), &SystemClock).await
+    let base = args.public_url.trim_end_matches('/');
+    link(&ledger.store, tenant, args.operator, base, &SystemClock).await
 }
 
 /// Makes a link. The token stands behind `#`, so that no server, proxy or log on the way ever sees it.
 pub(crate) async fn link(
     store: &Store,
     tenant_id: TenantId,
+    operator: bool,
     public_url: &str,
     clock: &dyn Clock,
 ) -> Result<String, Failure> {
     let now = clock.now();
     let token = SecretToken::generate(SIGN_IN_PREFIX, &OsEntropy);
-    let link =
-        NewSignInLink { tenant_id, hash: token.hash().0, created_at: now, expires_at: now + LINK_LIFE };
+    let link = NewSignInLink {
+        tenant_id,
+        hash: token.hash().0,
+        created_at: now,
+        expires_at: now + LINK_LIFE,
+        operator,
+    };
     store.system().await?.create_sign_in_link(&link).await?;
     Ok(format!("{public_url}/welcome#t={}", token.reveal()))
 }

@@ -38,7 +38,8 @@ impl Welcome {
         };
         Ok(Self {
             tenant: tenant.id,
-            sign_in: sign_in::link(&ledger.store, tenant.id, base, clock).await?,
+            // Who starts the process runs the service.
+            sign_in: sign_in::link(&ledger.store, tenant.id, true, base, clock).await?,
             key: quick_start_key(&ledger.store, tenant.id, clock).await?,
             base: base.to_owned(),
         })

@@ -135,6 +135,24 @@ typed_ids! {
     BillId = "bil";
     /// A signed-in browser.
     SessionId = "ses";
+    /// A person whom a tenant tells by e-mail.
+    RecipientId = "rcp";
+    /// A tenant's Slack channel.
+    SlackChannelId = "slk";
+    /// A program that a tenant tells by webhooks.
+    WebhookEndpointId = "whk";
+    /// What goes to one person or channel, once.
+    MessageId = "msg";
+    /// What happened, as webhooks tell it; the `webhook-id` of each delivery.
+    EventId = "evt";
+    /// A sum that spending is held against.
+    BudgetId = "bud";
+    /// An hour whose cost its own past does not explain.
+    AnomalyId = "ano";
+    /// The end of an account, and all that is left of it afterwards.
+    ErasureId = "era";
+    /// What was done, by whom and when.
+    AuditEventId = "aud";
 }
 
 #[cfg(test)]

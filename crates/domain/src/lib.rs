@@ -3,7 +3,10 @@
 //! Everything here is a value or a pure function of values. Time and randomness come in as parameters
 //! ([`ports::Clock`], the `random` argument of [`ids`]), so that a rule can be tested on any day of any year.
 
+pub mod alerts;
+pub mod audit;
 pub mod bill;
+pub mod calendar;
 pub mod classify;
 pub mod ids;
 pub mod money;
@@ -14,7 +17,10 @@ pub mod providers;
 pub mod request;
 pub mod usage;
 
-pub use ids::{ApiKeyId, BillId, ConnectionId, RequestId, SessionId, TenantId};
+pub use ids::{
+    AnomalyId, ApiKeyId, AuditEventId, BillId, BudgetId, ConnectionId, ErasureId, EventId, MessageId,
+    RecipientId, RequestId, SessionId, SlackChannelId, TenantId, WebhookEndpointId,
+};
 pub use money::{Currency, Money, Usd};
 pub use problem::{Problem, ProblemCode};
 pub use usage::{TokenClass, Tokens, Usage};

@@ -50,6 +50,8 @@ problem_codes! {
     SignInLinkInvalid = "sign_in_link_invalid", 401, "The sign-in link is not valid";
     /// The caller is known and may not do this.
     Forbidden = "forbidden", 403, "The caller may not do this";
+    /// The account is being closed, and is frozen.
+    AccountClosing = "account_closing", 403, "The account is being closed";
     /// There is no such thing, or the caller may not know of it.
     NotFound = "not_found", 404, "There is no such thing";
     /// No connection of the tenant serves the model.

@@ -34,6 +34,9 @@ pub enum KeyRefusal {
     /// The key was revoked.
     #[error("the key has been revoked")]
     Revoked,
+    /// Its account is being closed.
+    #[error("the account is being closed")]
+    Closing,
     /// The database cannot say.
     #[error("the key cannot be checked")]
     Unavailable(#[source] StoreError),
@@ -178,9 +181,12 @@ impl KeyRing {
     async fn load(&self, hash: &TokenHash) -> Result<Caller, KeyRefusal> {
         let mut conn = self.store.system().await.map_err(KeyRefusal::Unavailable)?;
         let key = conn.key_by_hash(&hash.0).await.map_err(KeyRefusal::Unavailable)?;
-        let key = key.ok_or(KeyRefusal::Unknown)?;
+        let (key, closing) = key.ok_or(KeyRefusal::Unknown)?;
         if key.revoked_at.is_some() {
             return Err(KeyRefusal::Revoked);
+        }
+        if closing {
+            return Err(KeyRefusal::Closing);
         }
         let connections = conn.connections_of(key.tenant_id).await.map_err(KeyRefusal::Unavailable)?;
         let targets = connections.into_iter().filter_map(|connection| self.open(connection)).collect();

@@ -82,6 +82,10 @@ impl Proxy {
         };
         self.parts.keys.caller(presented).await.map_err(|refusal| match refusal {
             KeyRefusal::Unknown => Refusal::new(ProblemCode::KeyUnknown, "no API key has this secret"),
+            KeyRefusal::Closing => Refusal::new(
+                ProblemCode::AccountClosing,
+                "this API key's account is being closed and is frozen",
+            ),
             KeyRefusal::Revoked => Refusal::new(ProblemCode::KeyRevoked, "this API key has been revoked"),
             KeyRefusal::Unavailable(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a key cannot be checked");

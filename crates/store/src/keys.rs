@@ -11,7 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::db::named;
-use crate::schema::api_key;
+use crate::schema::{api_key, tenant};
 use crate::{KeyChange, StoreError, SystemConn, TenantConn};
 
 /// An API key as it is stored: everything but the secret.
@@ -119,11 +119,16 @@ impl TenantConn {
 }
 
 impl SystemConn {
-    /// The key whose secret has this SHA-256, revoked or not; `None` if there is none.
-    pub async fn key_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-        let key = api_key::table.filter(api_key::hash.eq(hash.as_slice()));
-        let row = key.select(ApiKeyRow::as_select()).first(&mut self.conn).await.optional()?;
-        row.map(ApiKey::try_from).transpose()
+    /// The key whose secret has this SHA-256, revoked or not, and whether its account is closing; `None` if there is
+    /// none.
+    pub async fn key_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<(ApiKey, bool)>, StoreError> {
+        let key = api_key::table.inner_join(tenant::table).filter(api_key::hash.eq(hash.as_slice()));
+        let row: Option<(ApiKeyRow, Option<DateTime<Utc>>)> = key
+            .select((ApiKeyRow::as_select(), tenant::closing_at))
+            .first(&mut self.conn)
+            .await
+            .optional()?;
+        row.map(|(row, closing)| Ok((row.try_into()?, closing.is_some()))).transpose()
     }
 
     /// Records when keys were last used. An older time never replaces a newer one; unknown keys are skipped.

@@ -5,40 +5,54 @@
 //! ships request facts from the spool, [`SystemConn`] runs the short list of queries that cross tenants.
 //! No door can bypass row-level security, own a table or create one.
 
+mod alerts;
+mod audit;
 mod bills;
+mod closures;
 mod connections;
 mod db;
 mod doors;
 mod error;
 mod idempotency;
 mod keys;
+mod messages;
 mod migrate;
 pub mod private;
+mod recipients;
 mod requests;
 mod retention;
 mod roles;
 mod schema;
 mod sessions;
+mod settings;
 mod spend;
 mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use alerts::{Anomaly, Budget};
+pub use audit::{AuditEvent, NewAuditEvent};
 pub use bills::{Bill, BillFilter, BillPoint, NewBill};
+pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};
 pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, TenantConn, WriterConn};
 pub use error::StoreError;
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
 pub use keys::{ApiKey, NewApiKey};
+pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
+pub use recipients::{Recipient, SlackChannel, StopReason};
 pub use requests::{RequestFilter, RequestPage};
 pub use retention::Retention;
 pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};
 pub use sessions::{NewSession, NewSignInLink, Session};
+pub use settings::TenantSettings;
 pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPoint, SpendSlice, SpendTotals};
 pub use tenants::Tenant;
+pub use webhooks::{Delivery, DeliveryAttempt, DeliveryState, Event, WebhookEndpoint};
 pub use writer::Shipped;

@@ -28,7 +28,7 @@ struct Row {
 }
 
 /// Per table the rows past a moment ($1), at most so many ($2).
-const PURGES: [(&str, &str); 3] = [
+const PURGES: [(&str, &str); 5] = [
     (
         "sign_in_link",
         "DELETE FROM sign_in_link WHERE (tenant_id, hash) IN \
@@ -43,6 +43,15 @@ const PURGES: [(&str, &str); 3] = [
         "idempotency_key",
         "DELETE FROM idempotency_key WHERE (tenant_id, operation, key) IN \
          (SELECT tenant_id, operation, key FROM idempotency_key WHERE created_at < $1 LIMIT $2)",
+    ),
+    (
+        "message",
+        "DELETE FROM message WHERE (tenant_id, id) IN \
+         (SELECT tenant_id, id FROM message WHERE created_at < $1 LIMIT $2)",
+    ),
+    (
+        "event",
+        "DELETE FROM event WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM event WHERE at < $1 LIMIT $2)",
     ),
 ];
 

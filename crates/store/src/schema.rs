@@ -5,6 +5,7 @@ diesel::table! {
         id -> Uuid,
         name -> Text,
         created_at -> Timestamptz,
+        closing_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -104,6 +105,7 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
+        operator -> Bool,
     }
 }
 
@@ -115,6 +117,7 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         ended_at -> Nullable<Timestamptz>,
+        operator -> Bool,
     }
 }
 
@@ -199,3 +202,220 @@ diesel::table! {
         lines -> Int8,
     }
 }
+
+diesel::table! {
+    audit_event (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        at -> Timestamptz,
+        actor -> Text,
+        action -> Text,
+        target -> Nullable<Text>,
+        change -> Jsonb,
+        request_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    operator_event (id) {
+        id -> Uuid,
+        at -> Timestamptz,
+        actor -> Text,
+        action -> Text,
+        target -> Nullable<Text>,
+        change -> Jsonb,
+    }
+}
+
+diesel::table! {
+    tenant_settings (tenant_id) {
+        tenant_id -> Uuid,
+        time_zone -> Text,
+        digest_weekday -> Int4,
+        digest_hour -> Int4,
+        next_digest_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    recipient (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        email -> Text,
+        digest -> Bool,
+        alerts -> Bool,
+        created_at -> Timestamptz,
+        confirmed_at -> Nullable<Timestamptz>,
+        stopped_at -> Nullable<Timestamptz>,
+        stop_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    slack_channel (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        sealed_url -> Binary,
+        digest -> Bool,
+        alerts -> Bool,
+        created_at -> Timestamptz,
+        stopped_at -> Nullable<Timestamptz>,
+        stop_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    webhook_endpoint (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        host -> Text,
+        sealed_url -> Binary,
+        sealed_secret -> Binary,
+        kinds -> Array<Text>,
+        created_at -> Timestamptz,
+        failing_since -> Nullable<Timestamptz>,
+        stopped_at -> Nullable<Timestamptz>,
+        stop_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    message (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        key -> Text,
+        kind -> Text,
+        channel -> Text,
+        target_id -> Uuid,
+        figures -> Jsonb,
+        state -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        attempts -> Int4,
+        settled_at -> Nullable<Timestamptz>,
+        provider_id -> Nullable<Text>,
+        problem -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    event (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        at -> Timestamptz,
+        payload -> Jsonb,
+    }
+}
+
+diesel::table! {
+    webhook_delivery (tenant_id, event_id, endpoint_id) {
+        tenant_id -> Uuid,
+        event_id -> Uuid,
+        endpoint_id -> Uuid,
+        state -> Text,
+        attempts -> Int4,
+        created_at -> Timestamptz,
+        last_at -> Nullable<Timestamptz>,
+        next_at -> Nullable<Timestamptz>,
+        settled_at -> Nullable<Timestamptz>,
+        last_status -> Nullable<Int4>,
+        last_code -> Nullable<Text>,
+        last_millis -> Nullable<Int8>,
+        last_answer -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    budget (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        api_key_id -> Nullable<Uuid>,
+        provider -> Nullable<Text>,
+        model -> Nullable<Text>,
+        period -> Text,
+        amount -> Numeric,
+        thresholds -> Array<Int4>,
+        created_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    budget_alert (tenant_id, budget_id, period_start, threshold) {
+        tenant_id -> Uuid,
+        budget_id -> Uuid,
+        period_start -> Timestamptz,
+        threshold -> Int4,
+        spent -> Numeric,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    anomaly (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        series -> Text,
+        hour -> Timestamptz,
+        detector -> Text,
+        expected -> Numeric,
+        actual -> Numeric,
+        contributors -> Jsonb,
+        found_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    closure (tenant_id) {
+        tenant_id -> Uuid,
+        erasure_id -> Uuid,
+        requested_by -> Text,
+    }
+}
+
+diesel::table! {
+    erasure (id) {
+        id -> Uuid,
+        state -> Text,
+        requested_at -> Timestamptz,
+        erase_at -> Timestamptz,
+        deadline_at -> Timestamptz,
+        begun_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
+        alarmed_day -> Nullable<Int4>,
+        tenant_hash -> Nullable<Binary>,
+        evidence -> Jsonb,
+        certificate -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    kept_audit_event (erasure_id, n) {
+        erasure_id -> Uuid,
+        n -> Int8,
+        at -> Timestamptz,
+        action -> Text,
+    }
+}
+
+diesel::joinable!(tenant_settings -> tenant (tenant_id));
+diesel::joinable!(message -> tenant (tenant_id));
+diesel::joinable!(budget -> tenant (tenant_id));
+diesel::joinable!(spend_hourly -> tenant (tenant_id));
+diesel::joinable!(session -> tenant (tenant_id));
+diesel::joinable!(api_key -> tenant (tenant_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    tenant,
+    tenant_settings,
+    message,
+    budget,
+    spend_hourly,
+    session,
+    api_key,
+    closure,
+    erasure,
+);

@@ -7,7 +7,7 @@ use diesel::sql_types::{self, Binary, Timestamptz};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::schema::{session, sign_in_link};
+use crate::schema::{session, sign_in_link, tenant};
 use crate::{StoreError, SystemConn};
 
 /// A single-use link that signs a person in.
@@ -21,6 +21,8 @@ pub struct NewSignInLink {
     pub created_at: DateTime<Utc>,
     /// From when it no longer works.
     pub expires_at: DateTime<Utc>,
+    /// Whether who signs in by it runs the service.
+    pub operator: bool,
 }
 
 /// What a new session is made of; its tenant is the link's.
@@ -47,6 +49,8 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
     /// When it was ended before that.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Whether who is signed in runs the service.
+    pub operator: bool,
 }
 
 impl Session {
@@ -66,6 +70,7 @@ impl SystemConn {
                 sign_in_link::hash.eq(link.hash.as_slice()),
                 sign_in_link::created_at.eq(link.created_at),
                 sign_in_link::expires_at.eq(link.expires_at),
+                sign_in_link::operator.eq(link.operator),
             ))
             .execute(&mut self.conn)
             .await?;
@@ -92,11 +97,16 @@ impl SystemConn {
         Ok(redeemed.map(Session::from))
     }
 
-    /// The session whose token has this SHA-256, ended or expired ones included; `None` if there is none.
-    pub async fn session_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
-        let found = session::table.filter(session::hash.eq(hash.as_slice()));
-        let row = found.select(SessionRow::as_select()).first(&mut self.conn).await.optional()?;
-        Ok(row.map(Session::from))
+    /// The session whose token has this SHA-256, ended or expired ones included, and whether its account is closing;
+    /// `None` if there is none.
+    pub async fn session_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<(Session, bool)>, StoreError> {
+        let found = session::table.inner_join(tenant::table).filter(session::hash.eq(hash.as_slice()));
+        let row: Option<(SessionRow, Option<DateTime<Utc>>)> = found
+            .select((SessionRow::as_select(), tenant::closing_at))
+            .first(&mut self.conn)
+            .await
+            .optional()?;
+        Ok(row.map(|(row, closing)| (row.into(), closing.is_some())))
     }
 
     /// Ends a session. Ending it again, or one that does not exist, changes nothing.
@@ -115,6 +125,7 @@ struct SessionRow {
     created_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
+    operator: bool,
 }
 
 impl From<SessionRow> for Session {
@@ -125,6 +136,7 @@ impl From<SessionRow> for Session {
             created_at: row.created_at,
             expires_at: row.expires_at,
             ended_at: row.ended_at,
+            operator: row.operator,
         }
     }
 }

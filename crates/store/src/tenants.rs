@@ -18,6 +18,8 @@ pub struct Tenant {
     pub name: String,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// Since when it is being closed: frozen, and to be erased.
+    pub closing_at: Option<DateTime<Utc>>,
 }
 
 impl SystemConn {
@@ -50,10 +52,10 @@ impl TenantConn {
     }
 }
 
-type TenantRow = (Uuid, String, DateTime<Utc>);
+type TenantRow = (Uuid, String, DateTime<Utc>, Option<DateTime<Utc>>);
 
 impl From<TenantRow> for Tenant {
-    fn from((id, name, created_at): TenantRow) -> Self {
-        Self { id: id.into(), name, created_at }
+    fn from((id, name, created_at, closing_at): TenantRow) -> Self {
+        Self { id: id.into(), name, created_at, closing_at }
     }
 }

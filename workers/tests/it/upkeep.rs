@@ -37,7 +37,8 @@ async fn sign_in(office: &Office, days_ago: u64) {
     let mut hash = [0; 32];
     hash[..10].copy_from_slice(&unlike_bytes());
     let mut system = office.db.store().system().await.unwrap();
-    let link = NewSignInLink { tenant_id: tenant, hash, created_at: ended, expires_at: ended };
+    let link =
+        NewSignInLink { tenant_id: tenant, hash, created_at: ended, expires_at: ended, operator: false };
     system.create_sign_in_link(&link).await.unwrap();
     let session = NewSession { id: SessionId::new(ended, unlike_bytes()), hash, expires_at: ended };
     let before = ended - chrono::Duration::minutes(1);

@@ -4,9 +4,9 @@ WITH used AS (
     UPDATE sign_in_link
     SET used_at = $2
     WHERE hash = $1 AND used_at IS NULL AND expires_at > $2
-    RETURNING tenant_id
+    RETURNING tenant_id, operator
 )
-INSERT INTO session (tenant_id, id, hash, created_at, expires_at)
-SELECT tenant_id, $3, $4, $2, $5
+INSERT INTO session (tenant_id, id, hash, created_at, expires_at, operator)
+SELECT tenant_id, $3, $4, $2, $5, operator
 FROM used
-RETURNING id, tenant_id, created_at, expires_at, ended_at
+RETURNING id, tenant_id, created_at, expires_at, ended_at, operator

@@ -234,7 +234,7 @@ async fn a_revoked_key_stays_known_and_every_listener_hears_of_it() {
     let mut hash = [0; 32];
     hash[..4].copy_from_slice(b"acme");
     let mut system = db.store().system().await.unwrap();
-    assert_eq!(system.key_by_hash(&hash).await.unwrap(), Some(revoked));
+    assert_eq!(system.key_by_hash(&hash).await.unwrap(), Some((revoked, false)));
     assert_eq!(system.key_by_hash(&[0xff; 32]).await.unwrap(), None);
 }
 
@@ -312,6 +312,7 @@ async fn an_outage_answers_quickly_and_ends_by_itself() {
         id: costlens_domain::TenantId::new(at(0), [1; 10]),
         name: "acme".to_owned(),
         created_at: at(0),
+        closing_at: None,
     };
     store.system().await.unwrap().create_tenant(&tenant).await.unwrap();
     let mut open = store.tenant(tenant.id).await.unwrap();

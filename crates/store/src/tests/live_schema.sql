@@ -16,6 +16,7 @@ SELECT c.relname::text AS name,
                    WHEN 'jsonb' THEN 'Jsonb'
                    WHEN 'timestamp with time zone' THEN 'Timestamptz'
                    WHEN 'text[]' THEN 'Array<Text>'
+                   WHEN 'integer[]' THEN 'Array<Int4>'
                    ELSE format_type(a.atttypid, NULL)
                END)
            ORDER BY a.attnum

@@ -1,8 +1,10 @@
 //! The store against a real PostgreSQL: what the schema, the doors and the shipper promise.
 
 mod bills;
+mod closures;
 mod doors;
 mod facts;
+mod outbox;
 mod schema_rules;
 mod sessions;
 mod spend;

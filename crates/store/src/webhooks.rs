@@ -1,0 +1,441 @@
+//! What happened, for programs: events, the endpoints that are told, and the deliveries to each.
+//!
+//! An endpoint's URL and secret are credentials and get here sealed.
+
+use chrono::{DateTime, Utc};
+use costlens_domain::{EventId, WebhookEndpointId};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::db::{named, to_bigint};
+use crate::schema::{event, webhook_delivery, webhook_endpoint};
+use crate::{StoreError, TenantConn};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its id, which every delivery of it carries.
+    pub id: EventId,
+    /// What kind of thing, such as `bill.published`.
+    pub kind: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The facts.
+    pub payload: Value,
+}
+
+/// A program that is told.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookEndpoint {
+    /// Its id.
+    pub id: WebhookEndpointId,
+    /// What its people call it.
+    pub name: String,
+    /// The URL's host, which may be shown.
+    pub host: String,
+    /// The URL, sealed.
+    pub sealed_url: Vec<u8>,
+    /// The signing secret, sealed.
+    pub sealed_secret: Vec<u8>,
+    /// The kinds of events it is told; empty for all.
+    pub kinds: Vec<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Since when no delivery has succeeded; `None` after one that has.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// Since when it is told nothing.
+    pub stopped_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub stop_reason: Option<String>,
+}
+
+impl std::fmt::Debug for WebhookEndpoint {
+    /// Leaves the credentials out, sealed as they are.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookEndpoint")
+            .field("id", &self.id)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WebhookEndpoint {
+    /// Whether it is to be told of events of this kind.
+    #[must_use]
+    pub fn wants(&self, kind: &str) -> bool {
+        self.stopped_at.is_none() && (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted == kind))
+    }
+}
+
+/// How far a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It is tried, or will be.
+    Pending,
+    /// The endpoint took it.
+    Delivered,
+    /// Every attempt of the schedule failed. It can be sent again by hand.
+    Exhausted,
+    /// The endpoint is told nothing any more.
+    Stopped,
+}
+
+impl DeliveryState {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Exhausted => "exhausted",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Delivered, Self::Exhausted, Self::Stopped]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+}
+
+/// One event on its way to one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// What is told.
+    pub event_id: EventId,
+    /// To whom.
+    pub endpoint_id: WebhookEndpointId,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+    /// When it was tried last.
+    pub last_at: Option<DateTime<Utc>>,
+    /// When it is tried next.
+    pub next_at: Option<DateTime<Utc>>,
+    /// When its fate was known.
+    pub settled_at: Option<DateTime<Utc>>,
+    /// The status that the endpoint answered with last.
+    pub last_status: Option<u16>,
+    /// Why the last attempt failed, as a stable name.
+    pub last_code: Option<String>,
+    /// How long the last attempt took.
+    pub last_millis: Option<u64>,
+    /// How the endpoint's last answer began.
+    pub last_answer: Option<String>,
+}
+
+/// What one attempt came to.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "they mean what they mean for a delivery")]
+pub struct DeliveryAttempt {
+    pub state: DeliveryState,
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    pub next_at: Option<DateTime<Utc>>,
+    pub status: Option<u16>,
+    pub code: Option<String>,
+    pub millis: u64,
+    pub answer: Option<String>,
+}
+
+impl TenantConn {
+    /// Writes down what happened.
+    pub async fn create_event(&mut self, new: &Event) -> Result<(), StoreError> {
+        diesel::insert_into(event::table)
+            .values((
+                event::tenant_id.eq(self.tenant_id().uuid()),
+                event::id.eq(new.id.uuid()),
+                event::kind.eq(&new.kind),
+                event::at.eq(new.at),
+                event::payload.eq(&new.payload),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        Ok(())
+    }
+
+    /// One event.
+    pub async fn event(&mut self, id: EventId) -> Result<Event, StoreError> {
+        let row = event::table.find((self.tenant_id().uuid(), id.uuid()));
+        let row: EventRow = row.select(EventRow::as_select()).first(self.conn()?).await?;
+        Ok(Event { id: row.id.into(), kind: row.kind, at: row.at, payload: row.payload })
+    }
+
+    /// Adds an endpoint.
+    pub async fn create_webhook_endpoint(&mut self, new: &WebhookEndpoint) -> Result<(), StoreError> {
+        diesel::insert_into(webhook_endpoint::table)
+            .values((
+                webhook_endpoint::tenant_id.eq(self.tenant_id().uuid()),
+                webhook_endpoint::id.eq(new.id.uuid()),
+                webhook_endpoint::name.eq(&new.name),
+                webhook_endpoint::host.eq(&new.host),
+                webhook_endpoint::sealed_url.eq(&new.sealed_url),
+                webhook_endpoint::sealed_secret.eq(&new.sealed_secret),
+                webhook_endpoint::kinds.eq(&new.kinds),
+                webhook_endpoint::created_at.eq(new.created_at),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        Ok(())
+    }
+
+    /// All endpoints, oldest first.
+    pub async fn list_webhook_endpoints(&mut self) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        let rows: Vec<EndpointRow> = webhook_endpoint::table
+            .filter(webhook_endpoint::tenant_id.eq(self.tenant_id().uuid()))
+            .order(webhook_endpoint::id)
+            .select(EndpointRow::as_select())
+            .load(self.conn()?)
+            .await?;
+        Ok(rows.into_iter().map(WebhookEndpoint::from).collect())
+    }
+
+    /// One endpoint.
+    pub async fn webhook_endpoint(&mut self, id: WebhookEndpointId) -> Result<WebhookEndpoint, StoreError> {
+        let row = webhook_endpoint::table.find((self.tenant_id().uuid(), id.uuid()));
+        let row: EndpointRow = row.select(EndpointRow::as_select()).first(self.conn()?).await?;
+        Ok(row.into())
+    }
+
+    /// Puts an endpoint's URL, secret and kinds in the old ones' place, and starts it again if it was stopped.
+    pub async fn replace_webhook_endpoint(&mut self, changed: &WebhookEndpoint) -> Result<(), StoreError> {
+        let row = webhook_endpoint::table.find((self.tenant_id().uuid(), changed.id.uuid()));
+        let replaced = diesel::update(row)
+            .set((
+                webhook_endpoint::name.eq(&changed.name),
+                webhook_endpoint::host.eq(&changed.host),
+                webhook_endpoint::sealed_url.eq(&changed.sealed_url),
+                webhook_endpoint::sealed_secret.eq(&changed.sealed_secret),
+                webhook_endpoint::kinds.eq(&changed.kinds),
+                webhook_endpoint::failing_since.eq(None::<DateTime<Utc>>),
+                webhook_endpoint::stopped_at.eq(None::<DateTime<Utc>>),
+                webhook_endpoint::stop_reason.eq(None::<String>),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        if replaced == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+    }
+
+    /// The endpoint is told nothing more. True where it was not stopped before.
+    pub async fn stop_webhook_endpoint(
+        &mut self,
+        id: WebhookEndpointId,
+        reason: &str,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let row = webhook_endpoint::table.find((self.tenant_id().uuid(), id.uuid()));
+        let stopped = diesel::update(row.filter(webhook_endpoint::stopped_at.is_null()))
+            .set((webhook_endpoint::stopped_at.eq(at), webhook_endpoint::stop_reason.eq(reason)))
+            .execute(self.conn()?)
+            .await?;
+        Ok(stopped > 0)
+    }
+
+    /// Removes an endpoint with its deliveries.
+    pub async fn delete_webhook_endpoint(&mut self, id: WebhookEndpointId) -> Result<(), StoreError> {
+        let row = webhook_endpoint::table.find((self.tenant_id().uuid(), id.uuid()));
+        let gone = diesel::delete(row).execute(self.conn()?).await?;
+        if gone == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+    }
+
+    /// Writes a delivery. False where there is one.
+    pub async fn create_delivery(
+        &mut self,
+        event: EventId,
+        endpoint: WebhookEndpointId,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let written = diesel::insert_into(webhook_delivery::table)
+            .values((
+                webhook_delivery::tenant_id.eq(self.tenant_id().uuid()),
+                webhook_delivery::event_id.eq(event.uuid()),
+                webhook_delivery::endpoint_id.eq(endpoint.uuid()),
+                webhook_delivery::state.eq(DeliveryState::Pending.as_str()),
+                webhook_delivery::attempts.eq(0),
+                webhook_delivery::created_at.eq(at),
+                webhook_delivery::next_at.eq(at),
+            ))
+            .on_conflict_do_nothing()
+            .execute(self.conn()?)
+            .await?;
+        Ok(written > 0)
+    }
+
+    /// One delivery.
+    pub async fn delivery(
+        &mut self,
+        event: EventId,
+        endpoint: WebhookEndpointId,
+    ) -> Result<Delivery, StoreError> {
+        let row = webhook_delivery::table.find((self.tenant_id().uuid(), event.uuid(), endpoint.uuid()));
+        let row: DeliveryRow = row.select(DeliveryRow::as_select()).first(self.conn()?).await?;
+        row.try_into()
+    }
+
+    /// An endpoint's deliveries, newest event first; `after` is the last event of the page before.
+    pub async fn list_deliveries(
+        &mut self,
+        endpoint: WebhookEndpointId,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut query = webhook_delivery::table
+            .filter(webhook_delivery::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(webhook_delivery::endpoint_id.eq(endpoint.uuid()))
+            .order(webhook_delivery::event_id.desc())
+            .limit(i64::from(limit))
+            .select(DeliveryRow::as_select())
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(webhook_delivery::event_id.lt(after.uuid()));
+        }
+        let rows: Vec<DeliveryRow> = query.load(self.conn()?).await?;
+        rows.into_iter().map(Delivery::try_from).collect()
+    }
+
+    /// Writes down what an attempt came to, and how the endpoint fares: since when it fails, or that it does not.
+    /// False, and nothing is written, where the delivery has had another attempt meanwhile.
+    pub async fn note_attempt(
+        &mut self,
+        before: &Delivery,
+        attempt: &DeliveryAttempt,
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant_id().uuid();
+        let row = webhook_delivery::table.find((tenant, before.event_id.uuid(), before.endpoint_id.uuid()));
+        let tried = i32::try_from(before.attempts).unwrap_or(i32::MAX);
+        let ends = attempt.state != DeliveryState::Pending;
+        let noted = diesel::update(row.filter(webhook_delivery::attempts.eq(tried)))
+            .set((
+                webhook_delivery::state.eq(attempt.state.as_str()),
+                webhook_delivery::attempts.eq(webhook_delivery::attempts + 1),
+                webhook_delivery::last_at.eq(attempt.at),
+                webhook_delivery::next_at.eq(attempt.next_at),
+                webhook_delivery::settled_at.eq(ends.then_some(attempt.at)),
+                webhook_delivery::last_status.eq(attempt.status.map(i32::from)),
+                webhook_delivery::last_code.eq(attempt.code.as_deref()),
+                webhook_delivery::last_millis.eq(to_bigint(attempt.millis)),
+                webhook_delivery::last_answer
+                    .eq(attempt.answer.as_deref().map(|text| crate::db::mend(text, 1_024))),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        let endpoint = webhook_endpoint::table.find((tenant, before.endpoint_id.uuid()));
+        if attempt.state == DeliveryState::Delivered {
+            diesel::update(endpoint.filter(webhook_endpoint::failing_since.is_not_null()))
+                .set(webhook_endpoint::failing_since.eq(None::<DateTime<Utc>>))
+                .execute(self.conn()?)
+                .await?;
+        } else if noted > 0 {
+            diesel::update(endpoint.filter(webhook_endpoint::failing_since.is_null()))
+                .set(webhook_endpoint::failing_since.eq(attempt.at))
+                .execute(self.conn()?)
+                .await?;
+        }
+        Ok(noted > 0)
+    }
+
+    /// Lets a delivery that ended begin again.
+    pub async fn restart_delivery(
+        &mut self,
+        event: EventId,
+        endpoint: WebhookEndpointId,
+        at: DateTime<Utc>,
+    ) -> Result<Delivery, StoreError> {
+        let row = webhook_delivery::table.find((self.tenant_id().uuid(), event.uuid(), endpoint.uuid()));
+        diesel::update(row.filter(webhook_delivery::state.ne(DeliveryState::Pending.as_str())))
+            .set((
+                webhook_delivery::state.eq(DeliveryState::Pending.as_str()),
+                webhook_delivery::attempts.eq(0),
+                webhook_delivery::next_at.eq(at),
+                webhook_delivery::settled_at.eq(None::<DateTime<Utc>>),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        self.delivery(event, endpoint).await
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = event)]
+struct EventRow {
+    id: Uuid,
+    kind: String,
+    at: DateTime<Utc>,
+    payload: Value,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = webhook_endpoint)]
+struct EndpointRow {
+    id: Uuid,
+    name: String,
+    host: String,
+    sealed_url: Vec<u8>,
+    sealed_secret: Vec<u8>,
+    kinds: Vec<String>,
+    created_at: DateTime<Utc>,
+    failing_since: Option<DateTime<Utc>>,
+    stopped_at: Option<DateTime<Utc>>,
+    stop_reason: Option<String>,
+}
+
+impl From<EndpointRow> for WebhookEndpoint {
+    fn from(row: EndpointRow) -> Self {
+        Self {
+            id: row.id.into(),
+            name: row.name,
+            host: row.host,
+            sealed_url: row.sealed_url,
+            sealed_secret: row.sealed_secret,
+            kinds: row.kinds,
+            created_at: row.created_at,
+            failing_since: row.failing_since,
+            stopped_at: row.stopped_at,
+            stop_reason: row.stop_reason,
+        }
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = webhook_delivery)]
+struct DeliveryRow {
+    event_id: Uuid,
+    endpoint_id: Uuid,
+    state: String,
+    attempts: i32,
+    created_at: DateTime<Utc>,
+    last_at: Option<DateTime<Utc>>,
+    next_at: Option<DateTime<Utc>>,
+    settled_at: Option<DateTime<Utc>>,
+    last_status: Option<i32>,
+    last_code: Option<String>,
+    last_millis: Option<i64>,
+    last_answer: Option<String>,
+}
+
+impl TryFrom<DeliveryRow> for Delivery {
+    type Error = StoreError;
+
+    fn try_from(row: DeliveryRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            event_id: row.event_id.into(),
+            endpoint_id: row.endpoint_id.into(),
+            state: named("webhook_delivery.state", &row.state, DeliveryState::from_name)?,
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            created_at: row.created_at,
+            last_at: row.last_at,
+            next_at: row.next_at,
+            settled_at: row.settled_at,
+            last_status: row.last_status.and_then(|status| u16::try_from(status).ok()),
+            last_code: row.last_code,
+            last_millis: row.last_millis.and_then(|millis| u64::try_from(millis).ok()),
+            last_answer: row.last_answer,
+        })
+    }
+}

@@ -1,0 +1,14 @@
+DROP FUNCTION erase_tenant_itself(uuid, jsonb, timestamptz);
+DROP FUNCTION count_tenant_rows(uuid);
+DROP FUNCTION keep_audit(uuid);
+DROP FUNCTION erase_tenant_rows(uuid, text, integer);
+DROP FUNCTION erasing_tenant(uuid);
+DROP TABLE kept_audit_event;
+DROP TABLE erasure;
+DELETE FROM retention WHERE table_name = 'closure';
+DROP TABLE closure;
+REVOKE SELECT (tenant_id, used_at), UPDATE (used_at) ON sign_in_link FROM costlens_app;
+DROP POLICY tenant ON sign_in_link;
+REVOKE SELECT (tenant_id, id, ended_at), UPDATE (ended_at) ON session FROM costlens_app;
+DROP POLICY tenant ON session;
+ALTER TABLE tenant DROP COLUMN closing_at;

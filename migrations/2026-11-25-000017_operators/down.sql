@@ -1,0 +1,2 @@
+ALTER TABLE session DROP COLUMN operator;
+ALTER TABLE sign_in_link DROP COLUMN operator;
