@@ -80,6 +80,7 @@ const JAILS: &[(&str, &[&str])] = &[
     ("diesel_migrations", &["costlens-store", "costlens-queue"]),
     ("getrandom", &["costlens-vault", "costlens"]),
     ("hickory-resolver", &["costlens-egress"]),
+    ("hmac", &["costlens-vault"]),
     ("hyper", &["costlens-edge", "costlens-egress", "costlens-proxy", "costlens-tests", "costlens-benches"]),
     ("hyper-rustls", &["costlens-egress"]),
     ("hyper-util", &["costlens-edge", "costlens-egress", "costlens-tests", "costlens-benches"]),

@@ -2,15 +2,25 @@
 //!
 //! * [`secret_token`]: API keys and one-time codes: shown once, kept as a SHA-256.
 //! * [`master_key`]: the key that seals; from the operator, or a local file of a single machine.
-//! * [`seal`]: AES-256-GCM, each sealed text bound to the row it belongs to.
+//! * [`seal`]: AES-256-GCM, each sealed text bound to the row it belongs to: what all formats share, and the first.
+//! * [`keyring`]: the master key and its predecessors: wraps data keys, tags links and pseudonyms.
+//! * [`tenant_keys`]: a tenant's data keys, unwrapped: seals and opens what is the tenant's.
 //! * [`entropy`]: the operating system's randomness behind the domain's port.
 
+mod derive;
 pub mod entropy;
+pub mod keyring;
 pub mod master_key;
 pub mod seal;
 pub mod secret_token;
+pub mod tenant_keys;
 
 pub use entropy::OsEntropy;
+pub use keyring::{Keyring, WrappedKey};
 pub use master_key::{KeySource, MasterKey, MasterKeyError};
 pub use seal::{SealError, SealedFor, Sealer};
 pub use secret_token::{SecretToken, TokenHash};
+pub use tenant_keys::TenantKeys;
+
+#[cfg(test)]
+mod tests;

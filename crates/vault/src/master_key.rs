@@ -101,7 +101,6 @@ impl MasterKey {
     }
 
     /// Four bytes by which a sealed text names the key that opens it. Tells nothing of the key.
-    #[must_use]
     pub(crate) fn fingerprint(&self) -> [u8; 4] {
         let digest = Sha256::new().chain_update(b"costlens/key-id/1").chain_update(*self.0).finalize();
         let mut id = [0; 4];

@@ -1,7 +1,8 @@
 //! AES-256-GCM, with each sealed text bound to the tenant, table, column and row it belongs to.
 //!
-//! Moving a sealed text to another row makes it unreadable. Layout: `0x01 ‖ key id (4) ‖ nonce (12) ‖
-//! ciphertext ‖ tag (16)`. Nonces are random: good for 2^32 texts under one key (NIST SP 800-38D, 8.3).
+//! Moving a sealed text to another row makes it unreadable. Nonces are random: good for 2^32 texts under one key
+//! (NIST SP 800-38D, 8.3). What is here is what all formats share, and the first format, sealed under the master key
+//! itself: `0x01 ‖ key id (4) ‖ nonce (12) ‖ ciphertext ‖ tag (16)`. The second one is in [`crate::tenant_keys`].
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::MasterKey;
+use crate::derive::encode;
 
 const FORMAT: u8 = 1;
 const HEADER_BYTES: usize = 1 + 4 + 12;
@@ -21,8 +23,11 @@ pub enum SealError {
     /// Too short, or of a format this release does not know.
     #[error("not a sealed text of a known format")]
     Format,
-    /// Sealed under another master key.
-    #[error("sealed under another master key")]
+    /// The tenant has no data key: it never had one, or they were destroyed, and with them all that they sealed.
+    #[error("the tenant has no data key")]
+    NoKey,
+    /// Sealed under a master key or a version of the tenant's data key that is not at hand.
+    #[error("sealed under another key")]
     OtherKey,
     /// Changed, truncated, or moved from another row.
     #[error("the sealed text is damaged or belongs to another row")]
@@ -43,21 +48,34 @@ pub struct SealedFor<'a> {
 }
 
 impl SealedFor<'_> {
-    /// Unambiguous: every part is preceded by its length.
+    /// What the first format binds a text to.
     fn associated_data(&self) -> Vec<u8> {
-        let mut data = b"costlens/seal/1".to_vec();
         let tenant = self.tenant.uuid();
-        for part in
-            [tenant.as_bytes().as_slice(), self.table.as_bytes(), self.column.as_bytes(), self.row.as_bytes()]
-        {
-            data.extend((part.len() as u64).to_be_bytes());
-            data.extend(part);
-        }
-        data
+        let parts = [
+            tenant.as_bytes().as_slice(),
+            self.table.as_bytes(),
+            self.column.as_bytes(),
+            self.row.as_bytes(),
+        ];
+        encode("costlens/seal/1", &parts)
+    }
+
+    /// What the second format binds a text to: the same, and the version of the key.
+    pub(crate) fn associated_data_of(&self, version: u32) -> Vec<u8> {
+        let (tenant, version) = (self.tenant.uuid(), version.to_be_bytes());
+        let parts = [
+            tenant.as_bytes().as_slice(),
+            self.table.as_bytes(),
+            self.column.as_bytes(),
+            self.row.as_bytes(),
+            version.as_slice(),
+        ];
+        encode("costlens/seal/2", &parts)
     }
 }
 
-/// Seals and opens under one master key.
+/// The first format: seals and opens under one master key. What earlier releases wrote is opened with it; nothing new
+/// is sealed so, because it could be destroyed only together with everybody's.
 pub struct Sealer {
     cipher: Aes256Gcm,
     key_id: [u8; 4],
