@@ -4,15 +4,29 @@ use chrono::{
     DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Utc, Weekday,
 };
 use chrono_tz::Tz;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name is not one of the IANA time zone database's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a time zone of the IANA database, such as Europe/Berlin")]
 pub struct UnknownZone(pub String);
 
-/// A time zone of the IANA database.
+/// A time zone of the IANA database. JSON carries its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(Tz);
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        Self::parse(&name).map_err(serde::de::Error::custom)
+    }
+}
 
 /// How long a budget's or a report's stretch of time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod bill;
 pub mod calendar;
 pub mod classify;
+pub mod events;
 pub mod ids;
 pub mod money;
 pub mod ports;

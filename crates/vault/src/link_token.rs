@@ -1,0 +1,83 @@
+//! Tokens in the links of mails: what the link is for, whose and which row, and a tag that only we can make.
+//!
+//! Nothing is stored for them, so a copy of the database holds none. They do not expire by themselves; what a link does
+//! is safe to do again (stop mail, agree to it), or checks the row's own state and time.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use costlens_domain::TenantId;
+use uuid::Uuid;
+
+use crate::Keyring;
+
+/// What a link does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// Agrees to be told.
+    Confirm,
+    /// Wants to be told nothing more.
+    Unsubscribe,
+    /// Keeps an account that is being closed.
+    KeepAccount,
+}
+
+impl LinkPurpose {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Confirm => "costlens/link/confirm/1",
+            Self::Unsubscribe => "costlens/link/unsubscribe/1",
+            Self::KeepAccount => "costlens/link/keep-account/1",
+        }
+    }
+}
+
+/// The token of a link that does this to this row.
+#[must_use]
+pub fn link_token(keyring: &Keyring, purpose: LinkPurpose, tenant: TenantId, row: Uuid) -> String {
+    let mut bytes = Vec::with_capacity(64);
+    bytes.extend(tenant.uuid().as_bytes());
+    bytes.extend(row.as_bytes());
+    let tag = keyring.tag(purpose.label(), &[tenant.uuid().as_bytes(), row.as_bytes()]);
+    bytes.extend(tag);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Whose and which row a token is about; `None` for one that we did not make for this purpose.
+#[must_use]
+pub fn read_link_token(keyring: &Keyring, purpose: LinkPurpose, token: &str) -> Option<(TenantId, Uuid)> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (tenant, rest) = bytes.split_first_chunk::<16>()?;
+    let (row, tag) = rest.split_first_chunk::<16>()?;
+    let valid = keyring.verify_tag(purpose.label(), &[tenant, row], tag);
+    valid.then(|| (TenantId::from(Uuid::from_bytes(*tenant)), Uuid::from_bytes(*row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MasterKey;
+
+    fn ring(byte: &str) -> Keyring {
+        Keyring::new(MasterKey::parse(&format!("01{}", byte.repeat(31))).unwrap())
+    }
+
+    #[test]
+    fn a_token_does_one_thing_to_one_row_and_cannot_be_made_up() {
+        let (tenant, row) = (TenantId::from(Uuid::from_u128(1)), Uuid::from_u128(2));
+        let token = link_token(&ring("aa"), LinkPurpose::Unsubscribe, tenant, row);
+        let read = |ring: &Keyring, purpose, token: &str| read_link_token(ring, purpose, token);
+        assert_eq!(read(&ring("aa"), LinkPurpose::Unsubscribe, &token), Some((tenant, row)));
+        assert_eq!(read(&ring("aa"), LinkPurpose::Confirm, &token), None);
+        assert_eq!(read(&ring("bb"), LinkPurpose::Unsubscribe, &token), None);
+        for cut in 0..token.len() {
+            assert_eq!(read(&ring("aa"), LinkPurpose::Unsubscribe, &token[..cut]), None);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            let changed = URL_SAFE_NO_PAD.encode(changed);
+            assert_eq!(read(&ring("aa"), LinkPurpose::Unsubscribe, &changed), None, "byte {index}");
+        }
+    }
+}
