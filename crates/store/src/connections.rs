@@ -128,7 +128,8 @@ impl TenantConn {
 }
 
 impl TenantConn {
-    async fn tell_connections_changed(&mut self) -> Result<(), StoreError> {
+    /// Tells every listening proxy, on commit, to forget what it knows of the tenant.
+    pub(crate) async fn tell_connections_changed(&mut self) -> Result<(), StoreError> {
         let tenant_id = self.tenant_id();
         notify(self.conn()?, KeyChange { tenant_id, api_key_id: None }).await
     }

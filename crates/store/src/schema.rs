@@ -40,6 +40,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenant_key (tenant_id, version) {
+        tenant_id -> Uuid,
+        version -> Int4,
+        wrapped -> Binary,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     request (tenant_id, day, id) {
         tenant_id -> Uuid,
         day -> Date,

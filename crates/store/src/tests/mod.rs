@@ -9,3 +9,4 @@ mod schema_rules;
 mod sessions;
 mod spend;
 mod support;
+mod tenant_keys;
