@@ -17,7 +17,7 @@ use crate::idempotent::{self, Claimed};
 use crate::page::{DEFAULT_LIMIT, Page};
 use crate::principal::{Caller, Permission};
 use crate::wire::Wire;
-use crate::{ApiParts, Tag};
+use crate::{ApiParts, Tag, sealing};
 
 /// The shape of requests and answers on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -196,13 +196,16 @@ impl ConnectionsApi {
         };
         let id = ConnectionId::new(now, self.0.entropy.for_id());
         let place = SealedFor { tenant, table: "connection", column: "sealed_secret", row: id.uuid() };
-        let seal = |secret: &String| self.0.sealer.seal(&place, secret.as_bytes(), &*self.0.entropy);
+        let sealed_secret = match &body.0.secret {
+            Some(secret) => Some(sealing::seal(&self.0, &mut conn, &place, secret, now).await?),
+            None => None,
+        };
         let new = NewConnection {
             id,
             provider: body.0.provider.clone(),
             name: body.0.name.clone(),
             base_url,
-            sealed_secret: body.0.secret.as_ref().map(seal),
+            sealed_secret,
             models: body.0.models.clone(),
             created_at: now,
         };

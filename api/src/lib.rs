@@ -12,6 +12,7 @@ pub mod keys;
 pub mod page;
 pub mod principal;
 pub mod requests;
+mod sealing;
 pub mod sessions;
 pub mod spend;
 pub mod wire;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_edge::Arrival;
 use costlens_store::Store;
-use costlens_vault::Sealer;
+use costlens_vault::Keyring;
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt as _, IntoResponse as _, Response};
@@ -35,7 +36,7 @@ pub struct ApiParts {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    pub sealer: Arc<Sealer>,
+    pub keyring: Arc<Keyring>,
     pub egress_policy: costlens_egress::Policy,
     pub bills: Arc<dyn bills::ReadBill>,
     /// Whether browsers reach the console by https, so that cookies are bound to it.

@@ -11,7 +11,7 @@ use costlens_edge::{BodyRule, EdgeConfig};
 use costlens_egress::{Egress, EgressConfig};
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
-use costlens_vault::{KeySource, MasterKey, OsEntropy, Sealer};
+use costlens_vault::{KeySource, Keyring, OsEntropy};
 use costlens_workers::WorkerParts;
 use poem::Route;
 use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api_adapters::{BillAdapter, Health};
 use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
-use crate::settings::{Environment, ServerArgs, default_data_dir, default_key_file};
+use crate::settings::{Environment, ServerArgs, default_data_dir};
 use crate::welcome::Welcome;
 use crate::work;
 
@@ -32,7 +32,7 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
     args.check()?;
     log_to_stderr(&args.log)?;
     let data_dir = args.data_dir.clone().unwrap_or_else(default_data_dir);
-    let (master_key, source) = master_key(&args)?;
+    let (keyring, source) = args.keys.keyring()?;
     let mut notes = Vec::new();
     match &source {
         KeySource::Operator => {}
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
             data_dir.display()
         ));
     }
-    let served = serve(&args, data_dir, &master_key, listener, &ledger, &notes).await;
+    let served = serve(&args, data_dir, Arc::new(keyring), listener, &ledger, &notes).await;
     ledger.close().await;
     served
 }
@@ -62,14 +62,13 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
 async fn serve(
     args: &ServerArgs,
     data_dir: PathBuf,
-    master_key: &MasterKey,
+    keyring: Arc<Keyring>,
     listener: TcpListener,
     ledger: &Ledger,
     notes: &[String],
 ) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let sealer = Arc::new(Sealer::new(master_key));
     let catalogue = Arc::new(Catalogue::embedded()?);
     let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
 
@@ -79,7 +78,7 @@ async fn serve(
         name_servers: args.name_servers.clone(),
         ..EgressConfig::default()
     })?;
-    let keys = Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&sealer), args.policy(), &config));
+    let keys = Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&keyring), args.policy(), &config));
     let following = tokio::spawn({
         let keys = Arc::clone(&keys);
         async move { keys.follow_changes().await }
@@ -92,7 +91,7 @@ async fn serve(
         store: ledger.store.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
-        sealer,
+        keyring,
         egress_policy: args.policy(),
         https: args.https(),
         bills: Arc::new(BillAdapter),
@@ -163,14 +162,6 @@ fn start_spool(
     let sink = Arc::new(StoreSink(ledger.store.clone()));
     let shipper = spool.start_shipper(recovered, sink, ShipperConfig::default());
     Ok((spool, shipper))
-}
-
-fn master_key(args: &ServerArgs) -> Result<(MasterKey, KeySource), Failure> {
-    if let Some(text) = &args.master_key {
-        return Ok((MasterKey::parse(text)?, KeySource::Operator));
-    }
-    let path = args.key_file.clone().unwrap_or_else(default_key_file);
-    Ok(MasterKey::load_or_create(&path, &OsEntropy)?)
 }
 
 pub(crate) fn log_to_stderr(filter: &str) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use costlens_domain::providers::PROVIDERS;
 use costlens_edge::{Network, TrustedProxies};
 use costlens_egress::{EndpointUrl, HostPort, Policy};
 use costlens_proxy::ProxyConfig;
+use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,6 +19,36 @@ pub(crate) enum Environment {
     Local,
     /// Everything must be given; nothing is made up.
     Production,
+}
+
+/// How a process finds the master key, and those that came before it.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct KeyArgs {
+    /// The key that seals provider credentials: 32 bytes as 64 hexadecimal digits or in base64.
+    #[arg(long, env = "COSTLENS_MASTER_KEY", hide_env_values = true)]
+    pub(crate) master_key: Option<String>,
+    /// Older master keys that still open what they sealed, newest first, until all is wrapped under the present one.
+    #[arg(long, env = "COSTLENS_MASTER_KEY_PREVIOUS", hide_env_values = true, value_delimiter = ',')]
+    pub(crate) master_key_previous: Vec<String>,
+    /// The local key file, used only without a master key and never in production.
+    #[arg(long, env = "COSTLENS_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// The keys, and where the present one came from. Makes the local key file where there is neither.
+    pub(crate) fn keyring(&self) -> Result<(Keyring, KeySource), MasterKeyError> {
+        let (current, source) = match &self.master_key {
+            Some(text) => (MasterKey::parse(text)?, KeySource::Operator),
+            None => {
+                let path = self.key_file.clone().unwrap_or_else(default_key_file);
+                MasterKey::load_or_create(&path, &OsEntropy)?
+            }
+        };
+        let older = self.master_key_previous.iter().filter(|text| !text.trim().is_empty());
+        let older = older.map(|text| MasterKey::parse(text)).collect::<Result<_, _>>()?;
+        Ok((Keyring::new(current).with_older(older), source))
+    }
 }
 
 /// Flags and environment variables of a server.
@@ -38,12 +69,9 @@ pub(crate) struct ServerArgs {
     /// Where the spool and the private PostgreSQL live.
     #[arg(long, env = "COSTLENS_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// The key that seals provider credentials: 32 bytes as 64 hexadecimal digits or in base64.
-    #[arg(long, env = "COSTLENS_MASTER_KEY", hide_env_values = true)]
-    pub(crate) master_key: Option<String>,
-    /// The local key file, used only without a master key and never in production.
-    #[arg(long, env = "COSTLENS_KEY_FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+    /// The keys that seal.
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
     /// Private hosts that endpoints may name, http included, as `host:port,host:port`.
     #[arg(long, env = "COSTLENS_ALLOW_PRIVATE_HOSTS", value_delimiter = ',')]
     pub(crate) allow_private_hosts: Vec<HostPort>,
@@ -92,7 +120,7 @@ impl ServerArgs {
             if self.database_url.is_none() {
                 wrong.push("DATABASE_URL is not set: production wants a PostgreSQL of its own".to_owned());
             }
-            if self.master_key.is_none() {
+            if self.keys.master_key.is_none() {
                 wrong.push("COSTLENS_MASTER_KEY is not set: production keeps no key file".to_owned());
             }
             if !self.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use costlens_store::{ApiKey, Connection, Store, StoreError};
-use costlens_vault::{SealedFor, Sealer, TokenHash};
+use costlens_vault::{Keyring, SealedFor, TenantKeys, TokenHash};
 use zeroize::Zeroizing;
 
 use crate::config::ProxyConfig;
@@ -78,7 +78,7 @@ const KEPT_KEYS: usize = 100_000;
 /// The keys in memory, over the store.
 pub struct KeyRing {
     store: Store,
-    sealer: Arc<Sealer>,
+    keyring: Arc<Keyring>,
     fresh: Duration,
     stale: Duration,
     overrides: HashMap<String, costlens_egress::EndpointUrl>,
@@ -93,17 +93,17 @@ impl std::fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// A ring over this store; connections are opened with this sealer and checked against this policy.
+    /// A ring over this store; connections are opened with this keyring and checked against this policy.
     #[must_use]
     pub fn new(
         store: Store,
-        sealer: Arc<Sealer>,
+        keyring: Arc<Keyring>,
         policy: costlens_egress::Policy,
         config: &ProxyConfig,
     ) -> Self {
         Self {
             store,
-            sealer,
+            keyring,
             fresh: config.key_fresh,
             stale: config.key_stale,
             overrides: config.provider_base_urls.clone(),
@@ -189,12 +189,16 @@ impl KeyRing {
             return Err(KeyRefusal::Closing);
         }
         let connections = conn.connections_of(key.tenant_id).await.map_err(KeyRefusal::Unavailable)?;
-        let targets = connections.into_iter().filter_map(|connection| self.open(connection)).collect();
+        // After the connections: the key of a sealed text is there no later than the text.
+        let keys = conn.data_keys_of(key.tenant_id).await.map_err(KeyRefusal::Unavailable)?;
+        let keys: Vec<_> = keys.into_iter().map(|key| (key.version, key.wrapped)).collect();
+        let keys = self.keyring.tenant(key.tenant_id, &keys);
+        let targets = connections.into_iter().filter_map(|connection| self.open(&keys, connection)).collect();
         Ok(Caller { key, targets })
     }
 
     /// A connection ready to be called. One that cannot be is left out and said so: the others still work.
-    fn open(&self, connection: Connection) -> Option<Target> {
+    fn open(&self, keys: &TenantKeys<'_>, connection: Connection) -> Option<Target> {
         let (id, tenant) = (connection.id, connection.tenant_id);
         let skip = |why: &str| {
             tracing::error!(connection.id = %id, tenant.id = %tenant, why, "a connection cannot be used");
@@ -220,14 +224,13 @@ impl KeyRing {
             }
         };
         let place = SealedFor { tenant, table: "connection", column: "sealed_secret", row: id.uuid() };
-        let secret =
-            match connection.sealed_secret.map(|sealed| self.sealer.open(&place, &sealed)).transpose() {
-                Ok(secret) => secret,
-                Err(error) => {
-                    skip(&error.to_string());
-                    return None;
-                }
-            };
+        let secret = match connection.sealed_secret.map(|sealed| keys.open(&place, &sealed)).transpose() {
+            Ok(secret) => secret,
+            Err(error) => {
+                skip(&error.to_string());
+                return None;
+            }
+        };
         let text = secret.map(|bytes| std::str::from_utf8(&bytes).map(str::to_owned)).transpose();
         let Ok(secret) = text.map(|text| text.map(Zeroizing::new)) else {
             skip("its secret is not text");

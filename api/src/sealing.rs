@@ -1,0 +1,39 @@
+//! Sealing a tenant's secret under the tenant's own data key, in the transaction that stores it.
+
+use chrono::{DateTime, Utc};
+use costlens_domain::ProblemCode;
+use costlens_store::TenantConn;
+use costlens_vault::{SealError, SealedFor};
+
+use crate::ApiParts;
+use crate::error::ApiError;
+
+/// Seals a secret for its place under the tenant's newest data key. A tenant without one gets its first in the same
+/// transaction: there is no text without its key. The key stays until the transaction ends, whoever rotates meanwhile.
+pub(crate) async fn seal(
+    parts: &ApiParts,
+    conn: &mut TenantConn,
+    place: &SealedFor<'_>,
+    secret: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<u8>, ApiError> {
+    let mut keys = conn.data_keys().await?;
+    if keys.is_empty() {
+        let first = parts.keyring.new_data_key(place.tenant, 1, &*parts.entropy);
+        conn.add_data_key(1, &first.0, now).await?;
+        // Read again: of two who come first at once, one wins.
+        keys = conn.data_keys().await?;
+    }
+    let wrapped: Vec<_> = keys.into_iter().map(|key| (key.version, key.wrapped)).collect();
+    let keys = parts.keyring.tenant(place.tenant, &wrapped);
+    keys.seal(place, secret.as_bytes(), &*parts.entropy).map_err(|error| not_sealed(place, error))
+}
+
+/// The operator can mend it: the master key that wrapped the tenant's newest key is not at hand, or the key is damaged.
+fn not_sealed(place: &SealedFor<'_>, error: SealError) -> ApiError {
+    tracing::error!(
+        tenant.id = %place.tenant, error = &error as &dyn std::error::Error,
+        "the tenant's data key does not open, so nothing can be sealed for it"
+    );
+    ApiError::new(ProblemCode::Internal, "the cause has been logged under this request's id")
+}
