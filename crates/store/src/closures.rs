@@ -39,6 +39,7 @@ pub const ERASED_TABLES: [&[&str]; 2] = [
         "session",
         "audit_event",
         "tenant_settings",
+        "tenant_key",
     ],
     &["message", "recipient"],
 ];

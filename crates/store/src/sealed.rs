@@ -23,8 +23,12 @@ pub struct SealedColumn {
 }
 
 /// Every column that holds sealed text. The application's role needs SELECT and UPDATE on each.
-pub const SEALED_COLUMNS: &[SealedColumn] =
-    &[SealedColumn { table: "connection", column: "sealed_secret", row: "id" }];
+pub const SEALED_COLUMNS: &[SealedColumn] = &[
+    SealedColumn { table: "connection", column: "sealed_secret", row: "id" },
+    SealedColumn { table: "slack_channel", column: "sealed_url", row: "id" },
+    SealedColumn { table: "webhook_endpoint", column: "sealed_url", row: "id" },
+    SealedColumn { table: "webhook_endpoint", column: "sealed_secret", row: "id" },
+];
 
 /// A sealed text and where it stands.
 #[derive(Clone, PartialEq, Eq)]

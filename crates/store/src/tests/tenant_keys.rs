@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use costlens_domain::{ConnectionId, TenantId};
+use costlens_domain::{ConnectionId, SlackChannelId, TenantId, WebhookEndpointId};
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
@@ -10,6 +10,7 @@ use super::support::{at, owner};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
     DataKey, Destroy, KeyChange, NewConnection, SEALED_COLUMNS, SealedText, Store, StoreError, TenantConn,
+    WebhookEndpoint,
 };
 
 async fn add(store: &Store, tenant: TenantId, version: u32, wrapped: &[u8]) -> bool {
@@ -112,7 +113,7 @@ async fn every_change_of_a_data_key_is_told_to_the_proxies() {
 async fn texts_of_older_versions_and_of_the_first_format_are_found_in_pages() {
     let db = TestDb::new().await;
     let acme = db.create_tenant("acme").await;
-    let [column] = SEALED_COLUMNS else { panic!("teach this test the other columns") };
+    let [column, ..] = SEALED_COLUMNS else { panic!("no column is sealed") };
     let mut conn = db.store().tenant(acme).await.unwrap();
     let mut older = Vec::new();
     for sealed in [vec![1, 0xff, 0xff, 0xff, 0xff, 0xff], text(1), text(255), text(256)] {
@@ -144,7 +145,7 @@ async fn texts_of_older_versions_and_of_the_first_format_are_found_in_pages() {
 async fn a_text_is_replaced_only_while_it_stands() {
     let db = TestDb::new().await;
     let acme = db.create_tenant("acme").await;
-    let [column] = SEALED_COLUMNS else { panic!("teach this test the other columns") };
+    let [column, ..] = SEALED_COLUMNS else { panic!("no column is sealed") };
     let mut conn = db.store().tenant(acme).await.unwrap();
     let id = connect(&mut conn, &text(1)).await;
     let old = SealedText { row: id.uuid(), sealed: text(1) };
@@ -256,4 +257,34 @@ async fn every_sealed_column_of_the_schema_is_in_the_list() {
         let nobody = SealedText { row: acme.uuid(), sealed: text(1) };
         assert!(!conn.replace_sealed(column, &nobody, &text(2)).await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn every_sealed_column_is_read_and_replaced_like_the_first() {
+    let db = TestDb::new().await;
+    let acme = db.create_tenant("acme").await;
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    connect(&mut conn, &text(1)).await;
+    let slack = SlackChannelId::new(at(0), unlike_bytes());
+    conn.create_slack_channel(slack, "ops", &text(1), (true, true), at(0)).await.unwrap();
+    let endpoint = WebhookEndpoint {
+        id: WebhookEndpointId::new(at(0), unlike_bytes()),
+        name: "ops".to_owned(),
+        host: "hooks.example.com".to_owned(),
+        sealed_url: text(1),
+        sealed_secret: text(1),
+        kinds: Vec::new(),
+        created_at: at(0),
+        failing_since: None,
+        stopped_at: None,
+        stop_reason: None,
+    };
+    conn.create_webhook_endpoint(&endpoint).await.unwrap();
+    for column in SEALED_COLUMNS {
+        assert!(conn.is_sealed_before(2).await.unwrap());
+        let found = conn.sealed_before(column, 2, None, 9).await.unwrap();
+        assert_eq!(found.len(), 1, "{column:?}");
+        assert!(conn.replace_sealed(column, &found[0], &text(2)).await.unwrap());
+    }
+    assert!(!conn.is_sealed_before(2).await.unwrap());
 }
