@@ -35,7 +35,11 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-jobs",
         ],
     ),
-    ("costlens-workers", 3, &["costlens-domain", "costlens-store", "costlens-queue", "costlens-jobs"]),
+    (
+        "costlens-workers",
+        3,
+        &["costlens-domain", "costlens-store", "costlens-queue", "costlens-jobs", "costlens-vault"],
+    ),
     ("costlens-openapi", 4, &["costlens-api"]),
     (
         "costlens",

@@ -3,6 +3,7 @@
 //! A workflow is a job (or a durable run) of [`costlens_queue`], a handler, and mostly a schedule. It promises to be
 //! safe to run twice, at once, and to be killed anywhere: the queue runs everything at least once.
 
+mod key_rotation;
 mod partitions;
 mod queue_rows;
 mod retention;
@@ -10,10 +11,11 @@ mod retention;
 use std::sync::Arc;
 use std::time::Duration;
 
-use costlens_domain::ports::Clock;
+use costlens_domain::ports::{Clock, Entropy};
 use costlens_queue::schedule::{self, Schedule};
 use costlens_queue::{Job, JobContext, JobError, Queue, QueueConfig, QueueError, Settings, Workers};
 use costlens_store::{ENQUEUER_ROLES, Neighbour, Store, StoreError, WORKER_ROLE};
+use costlens_vault::Keyring;
 
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(5);
@@ -24,6 +26,8 @@ const TICK: Duration = Duration::from_secs(5);
 pub struct WorkerParts {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
+    pub keyring: Arc<Keyring>,
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -84,14 +88,17 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = Workers::new(queue, host).schedules(TICK, move || clock.now());
     let workers = add(workers, parts, partitions::ensure_partitions);
     let workers = add(workers, parts, retention::purge_expired);
+    let workers = add(workers, parts, key_rotation::rotate_keys);
+    let workers = add(workers, parts, key_rotation::rotate_tenant_key);
     add(workers, parts, queue_rows::prune_queue)
 }
 
 /// The schedules; their times are UTC.
-fn schedules() -> Result<[Schedule; 3], QueueError> {
+fn schedules() -> Result<[Schedule; 4], QueueError> {
     Ok([
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
+        Schedule::of("key-rotation", "20 3 1 * *", "UTC", &key_rotation::RotateKeys {})?,
         Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,
     ])
 }

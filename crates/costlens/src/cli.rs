@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::ServerArgs;
+use crate::settings::{KeyArgs, ServerArgs};
 use crate::{analyze, import, jobs, prices};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
@@ -55,6 +55,9 @@ pub(crate) struct WorkArgs {
     /// The runtime role's URL.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: String,
+    /// The keys that seal: those of the servers beside it.
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
     /// What is logged to standard error, in the syntax of `tracing`'s filters.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,

@@ -83,7 +83,12 @@ async fn serve(
         let keys = Arc::clone(&keys);
         async move { keys.follow_changes().await }
     });
-    let parts = WorkerParts { store: ledger.store.clone(), clock: Arc::clone(&clock) };
+    let parts = WorkerParts {
+        store: ledger.store.clone(),
+        clock: Arc::clone(&clock),
+        keyring: Arc::clone(&keyring),
+        entropy: Arc::clone(&entropy),
+    };
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
     let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });

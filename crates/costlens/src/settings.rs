@@ -12,6 +12,8 @@ use costlens_egress::{EndpointUrl, HostPort, Policy};
 use costlens_proxy::ProxyConfig;
 use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
+use crate::boot::Failure;
+
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Environment {
@@ -36,6 +38,17 @@ pub(crate) struct KeyArgs {
 }
 
 impl KeyArgs {
+    /// The keys of a process beside others: it makes no key of its own, which would open nothing of theirs.
+    pub(crate) fn existing_keyring(&self) -> Result<Keyring, Failure> {
+        let path = self.key_file.clone().unwrap_or_else(default_key_file);
+        if self.master_key.is_none() && !path.exists() {
+            let missing =
+                "COSTLENS_MASTER_KEY is not set, and there is no key file of a server on this machine";
+            return Err(BadSettings(vec![missing.to_owned()]).into());
+        }
+        Ok(self.keyring()?.0)
+    }
+
     /// The keys, and where the present one came from. Makes the local key file where there is neither.
     pub(crate) fn keyring(&self) -> Result<(Keyring, KeySource), MasterKeyError> {
         let (current, source) = match &self.master_key {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_queue::Queue;
+use costlens_vault::OsEntropy;
 use costlens_workers::WorkerParts;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,8 +30,14 @@ pub(crate) struct Working {
 /// `costlens work`: until SIGINT or SIGTERM.
 pub(crate) async fn run(args: WorkArgs) -> Result<(), Failure> {
     log_to_stderr(&args.log)?;
+    let keyring = args.keys.existing_keyring()?;
     let ledger = Ledger::given(&args.database_url).await?;
-    let parts = WorkerParts { store: ledger.store.clone(), clock: Arc::new(SystemClock) };
+    let parts = WorkerParts {
+        store: ledger.store.clone(),
+        clock: Arc::new(SystemClock),
+        keyring: Arc::new(keyring),
+        entropy: Arc::new(OsEntropy),
+    };
     // A process that is there to work and cannot says so at once.
     costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;
     let working = start(&ledger, parts)?;

@@ -7,9 +7,12 @@
 pub mod closures;
 pub mod events;
 pub mod messages;
+mod rotation;
 
 use costlens_queue::{Enqueued, Job, NewJob, QueueError};
 use costlens_store::{StoreError, TenantConn};
+
+pub use rotation::RotateTenantKey;
 
 /// A job that is done for a tenant.
 pub trait TenantJob: Job {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod doors;
+mod key_rotation;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};
@@ -13,11 +14,15 @@ use costlens_domain::ports::Clock;
 use costlens_queue::ops::{self, JobDetails, State};
 use costlens_queue::{Enqueued, NewJob, Queue};
 use costlens_store::testing::TestDb;
+use costlens_vault::{Keyring, MasterKey, OsEntropy};
 use costlens_workers::WorkerParts;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use serde_json::json;
 use tokio::sync::oneshot;
 use uuid::Uuid;
+
+/// The master key of every test that does not bring its own.
+const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// A clock that the test moves.
 #[derive(Debug)]
@@ -42,13 +47,18 @@ impl Office {
     /// Workers whose clock stands at this moment.
     async fn open(now: DateTime<Utc>) -> Self {
         let mut office = Self::closed(now).await;
-        costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let workers = costlens_workers::workers(office.queue.clone(), "test", &office.parts);
-        let until = async { drop(stopped.await) };
-        office.working = Some(tokio::spawn(async { workers.run_until(until).await.unwrap() }));
-        office.stop = Some(stop);
+        office.work().await;
         office
+    }
+
+    /// Starts workers.
+    async fn work(&mut self) {
+        costlens_workers::prepare(&self.queue, &self.parts).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let workers = costlens_workers::workers(self.queue.clone(), "test", &self.parts);
+        let until = async { drop(stopped.await) };
+        self.working = Some(tokio::spawn(async { workers.run_until(until).await.unwrap() }));
+        self.stop = Some(stop);
     }
 
     /// The same before anybody works.
@@ -57,7 +67,8 @@ impl Office {
         db.add(vec![costlens_workers::schema()]).await;
         let queue = costlens_workers::queue(db.runtime_url()).unwrap();
         let clock = Arc::new(ManualClock(Mutex::new(now)));
-        let parts = WorkerParts { store: db.store().clone(), clock };
+        let keyring = Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap()));
+        let parts = WorkerParts { store: db.store().clone(), clock, keyring, entropy: Arc::new(OsEntropy) };
         Self { db, queue, parts, stop: None, working: None }
     }
 
@@ -68,9 +79,13 @@ impl Office {
     }
 
     async fn enqueue(&self, queue: &str) -> Uuid {
+        self.ask(NewJob::raw(queue, json!({}))).await
+    }
+
+    /// Enqueues a job.
+    async fn ask(&self, job: NewJob) -> Uuid {
         let mut conn = self.queue.conn().await.unwrap();
-        let job = [NewJob::raw(queue, json!({}))];
-        match costlens_queue::enqueue(&mut conn, &job).await.unwrap().as_slice() {
+        match costlens_queue::enqueue(&mut conn, &[job]).await.unwrap().as_slice() {
             [Enqueued::New(id)] => *id,
             other => panic!("{other:?}"),
         }
@@ -79,6 +94,11 @@ impl Office {
     /// Runs a job of this queue to its end.
     async fn run(&self, queue: &str) -> JobDetails {
         let id = self.enqueue(queue).await;
+        self.ended(queue, id).await
+    }
+
+    /// Waits for a job's end.
+    async fn ended(&self, queue: &str, id: Uuid) -> JobDetails {
         for _ in 0..300 {
             let mut conn = self.queue.conn().await.unwrap();
             let job = ops::show(&mut conn, id, None).await.unwrap().unwrap();

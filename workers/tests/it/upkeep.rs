@@ -133,7 +133,15 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
     costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
     let schedules = costlens_queue::schedule::list(&mut conn, now()).await.unwrap();
     let told: Vec<_> = schedules.iter().map(|each| (each.queue.as_str(), each.paused)).collect();
-    assert_eq!(told, [("partitions.v1", false), ("queue-rows.v1", false), ("retention.v1", true)]);
+    assert_eq!(
+        told,
+        [
+            ("key-rotation.v1", false),
+            ("partitions.v1", false),
+            ("queue-rows.v1", false),
+            ("retention.v1", true)
+        ]
+    );
     let stats = ops::stats(&mut conn).await.unwrap();
     assert!(stats.iter().all(|queue| queue.dead == 0), "{stats:?}");
     drop(conn);

@@ -1,0 +1,102 @@
+//! Data keys grow old: every month those of more than 90 days get a successor, what they sealed is sealed anew, and
+//! they are destroyed once nothing has needed them for 30 days. Keys that an older master key wrapped are wrapped anew.
+//!
+//! It promises that whatever is sealed can be read all the time: a text is replaced by one that opens under a key that
+//! is there already, and a key goes only when the store finds no text that names it.
+
+mod tenant;
+
+use chrono::{DateTime, Days, Utc};
+use costlens_jobs::RotateTenantKey;
+use costlens_queue::{Job, JobContext, JobError};
+use costlens_store::KeyAge;
+use serde::{Deserialize, Serialize};
+
+use crate::{WorkerParts, store_failure};
+
+pub(crate) use tenant::rotate_tenant_key;
+
+/// The age at which a data key gets a successor.
+const ROTATE_AFTER: Days = Days::new(90);
+/// How long a key stays after its successor was made: longer than any process that has not heard of it.
+const KEEP_UNUSED: Days = Days::new(30);
+/// How many tenants are looked at with one query.
+const PAGE: u32 = 1_000;
+
+/// Asks for the rotation of every tenant whose keys want one. Nothing to say: the tenants follow from the clock.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RotateKeys {}
+
+impl Job for RotateKeys {
+    const QUEUE: &'static str = "key-rotation.v1";
+}
+
+/// One job a tenant. Run twice, it asks for the same jobs, which are there already.
+pub(crate) async fn rotate_keys(
+    _job: RotateKeys,
+    context: JobContext,
+    parts: WorkerParts,
+) -> Result<(), JobError> {
+    let now = parts.clock.now();
+    let current = parts.keyring.wrapped_header();
+    let mut system = parts.store.system().await.map_err(store_failure)?;
+    let (mut after, mut asked) = (None, 0_u64);
+    loop {
+        if context.is_cancelled() {
+            return Err(JobError::cancelled());
+        }
+        let page = system.key_ages(&current, after, PAGE).await.map_err(store_failure)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.tenant_id);
+        for age in &page {
+            let Some(version) = wanted(age, now) else { continue };
+            let tenant = age.tenant_id.uuid();
+            let job = RotateTenantKey { tenant, version, asked_on: now.date_naive() };
+            context.enqueue(costlens_jobs::job(&job).map_err(store_failure)?.tenant(tenant));
+            asked += 1;
+        }
+    }
+    context.progress(&serde_json::json!({"tenants": asked})).await?;
+    Ok(())
+}
+
+/// The version that a tenant's keys should reach; `None` where there is nothing to do.
+fn wanted(age: &KeyAge, now: DateTime<Utc>) -> Option<u32> {
+    let (Some(newest), Some(made)) = (age.newest, age.created_at) else {
+        // What an earlier release sealed under the master key itself gets a key of the tenant's, too.
+        return Some(1);
+    };
+    if is_past(made, ROTATE_AFTER, now) {
+        return newest.checked_add(1);
+    }
+    let unfinished = !age.all_current || age.has_older;
+    unfinished.then_some(newest)
+}
+
+/// Whether this long has passed since a moment.
+fn is_past(since: DateTime<Utc>, days: Days, now: DateTime<Utc>) -> bool {
+    since.checked_add_days(days).is_some_and(|end| end <= now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_due_at_ninety_days_and_unfinished_work_at_once() {
+        let now = DateTime::from_timestamp(1_763_800_000, 0).unwrap();
+        let aged = |days, has_older, all_current| KeyAge {
+            tenant_id: uuid::Uuid::nil().into(),
+            newest: Some(4),
+            created_at: now.checked_sub_days(Days::new(days)),
+            has_older,
+            all_current,
+        };
+        assert_eq!(wanted(&aged(89, false, true), now), None);
+        assert_eq!(wanted(&aged(90, false, true), now), Some(5));
+        assert_eq!(wanted(&aged(0, true, true), now), Some(4));
+        assert_eq!(wanted(&aged(0, false, false), now), Some(4));
+        let none = KeyAge { newest: None, created_at: None, ..aged(0, false, true) };
+        assert_eq!(wanted(&none, now), Some(1));
+    }
+}
