@@ -22,7 +22,7 @@ pub struct SealedColumn {
     pub row: &'static str,
 }
 
-/// Every column that holds sealed text. The application's role needs SELECT and UPDATE on each.
+/// Every column that holds sealed text. The application's role needs SELECT and UPDATE on each, the system's SELECT.
 pub const SEALED_COLUMNS: &[SealedColumn] = &[
     SealedColumn { table: "connection", column: "sealed_secret", row: "id" },
     SealedColumn { table: "slack_channel", column: "sealed_url", row: "id" },
@@ -60,6 +60,17 @@ impl SealedColumn {
         let Self { table, column, .. } = self;
         format!("FROM {table} WHERE tenant_id = $1 AND substring({column} FROM 1 FOR 5) < $2")
     }
+}
+
+/// The condition that the tenant `t` has a text older than its newest key `k`, in any column.
+pub(crate) fn has_older_texts() -> String {
+    let one = |SealedColumn { table, column, .. }: &SealedColumn| {
+        format!(
+            "EXISTS (SELECT FROM {table} WHERE tenant_id = t.id \
+             AND substring({column} FROM 1 FOR 5) < '\\x02'::bytea || int4send(coalesce(k.newest, 1)))"
+        )
+    };
+    SEALED_COLUMNS.iter().map(one).collect::<Vec<_>>().join(" OR ")
 }
 
 #[derive(QueryableByName)]

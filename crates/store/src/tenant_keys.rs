@@ -14,7 +14,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::schema::tenant_key;
-use crate::sealed::header;
+use crate::sealed::{has_older_texts, header};
 use crate::{SEALED_COLUMNS, StoreError, SystemConn, TenantConn};
 
 /// A data key as it is stored.
@@ -60,6 +60,8 @@ pub struct KeyAge {
     pub has_older: bool,
     /// Whether every key was wrapped under the present master key; true where there is none.
     pub all_current: bool,
+    /// Whether a text was sealed under none of the tenant's keys, or under an older one than the newest.
+    pub has_older_texts: bool,
 }
 
 impl TenantConn {
@@ -185,7 +187,8 @@ impl SystemConn {
         after: Option<TenantId>,
         limit: u32,
     ) -> Result<Vec<KeyAge>, StoreError> {
-        let rows: Vec<AgeRow> = diesel::sql_query(include_str!("sql/key_ages.sql"))
+        let sql = include_str!("sql/key_ages.sql").replace("{older_texts}", &has_older_texts());
+        let rows: Vec<AgeRow> = diesel::sql_query(sql)
             .bind::<Binary, _>(current)
             .bind::<Nullable<sql_types::Uuid>, _>(after.map(TenantId::uuid))
             .bind::<BigInt, _>(i64::from(limit))
@@ -232,6 +235,8 @@ struct AgeRow {
     has_older: bool,
     #[diesel(sql_type = Bool)]
     all_current: bool,
+    #[diesel(sql_type = Bool)]
+    has_older_texts: bool,
 }
 
 impl From<AgeRow> for KeyAge {
@@ -242,6 +247,7 @@ impl From<AgeRow> for KeyAge {
             created_at: row.created_at,
             has_older: row.has_older,
             all_current: row.all_current,
+            has_older_texts: row.has_older_texts,
         }
     }
 }

@@ -64,12 +64,12 @@ pub(crate) async fn rotate_keys(
 fn wanted(age: &KeyAge, now: DateTime<Utc>) -> Option<u32> {
     let (Some(newest), Some(made)) = (age.newest, age.created_at) else {
         // What an earlier release sealed under the master key itself gets a key of the tenant's, too.
-        return Some(1);
+        return age.has_older_texts.then_some(1);
     };
     if is_past(made, ROTATE_AFTER, now) {
         return newest.checked_add(1);
     }
-    let unfinished = !age.all_current || age.has_older;
+    let unfinished = !age.all_current || age.has_older || age.has_older_texts;
     unfinished.then_some(newest)
 }
 
@@ -85,18 +85,21 @@ mod tests {
     #[test]
     fn a_key_is_due_at_ninety_days_and_unfinished_work_at_once() {
         let now = DateTime::from_timestamp(1_763_800_000, 0).unwrap();
-        let aged = |days, has_older, all_current| KeyAge {
+        let aged = |days| KeyAge {
             tenant_id: uuid::Uuid::nil().into(),
             newest: Some(4),
             created_at: now.checked_sub_days(Days::new(days)),
-            has_older,
-            all_current,
+            has_older: false,
+            all_current: true,
+            has_older_texts: false,
         };
-        assert_eq!(wanted(&aged(89, false, true), now), None);
-        assert_eq!(wanted(&aged(90, false, true), now), Some(5));
-        assert_eq!(wanted(&aged(0, true, true), now), Some(4));
-        assert_eq!(wanted(&aged(0, false, false), now), Some(4));
-        let none = KeyAge { newest: None, created_at: None, ..aged(0, false, true) };
-        assert_eq!(wanted(&none, now), Some(1));
+        assert_eq!(wanted(&aged(89), now), None);
+        assert_eq!(wanted(&aged(90), now), Some(5));
+        assert_eq!(wanted(&KeyAge { has_older: true, ..aged(0) }, now), Some(4));
+        assert_eq!(wanted(&KeyAge { all_current: false, ..aged(0) }, now), Some(4));
+        assert_eq!(wanted(&KeyAge { has_older_texts: true, ..aged(0) }, now), Some(4));
+        let none = KeyAge { newest: None, created_at: None, ..aged(0) };
+        assert_eq!(wanted(&none, now), None);
+        assert_eq!(wanted(&KeyAge { has_older_texts: true, ..none }, now), Some(1));
     }
 }

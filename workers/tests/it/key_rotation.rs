@@ -256,6 +256,15 @@ async fn what_an_earlier_release_sealed_gets_a_key_of_the_tenants_own() {
     office.run("key-rotation.v1").await;
     until_sealed_anew(&office, acme, 1, 1).await;
     assert_eq!(versions(&office, acme).await, [1]);
+    // And beside a key that was made since, which is not due.
+    let mut conn = office.parts.store.tenant(acme).await.unwrap();
+    let id = ConnectionId::new(now(), unlike_bytes());
+    let sealed = sealer.seal(&place(acme, id.uuid()), id.to_string().as_bytes(), &OsEntropy);
+    store_sealed(&mut conn, id, sealed).await;
+    conn.commit().await.unwrap();
+    let id = office.ask(job(acme, 1).key("later")).await;
+    assert_eq!(office.ended("rotate_tenant_key.v1", id).await.job.state, State::Done);
+    assert_eq!(read_all(&office.parts.store, &office.parts.keyring, acme).await, [(2, 1, 2)]);
     assert_eq!(rotate(&office, idle, 1).await.job.state, State::Done);
     assert_eq!(versions(&office, idle).await, Vec::<u32>::new());
     office.close().await;

@@ -1,5 +1,5 @@
 SELECT t.id AS tenant_id, k.newest, k.created_at, coalesce(k.versions > 1, false) AS has_older,
-       coalesce(k.all_current, true) AS all_current
+       coalesce(k.all_current, true) AS all_current, ({older_texts}) AS has_older_texts
 FROM tenant t
 CROSS JOIN LATERAL (
     SELECT max(version) AS newest, max(created_at) AS created_at, count(*) AS versions,

@@ -195,13 +195,19 @@ async fn a_key_waits_for_the_transaction_that_seals_under_it() {
 async fn the_ages_of_all_tenants_keys_come_in_pages() {
     let db = TestDb::new().await;
     let mut tenants = Vec::new();
-    for name in ["none", "one", "two", "older master"] {
+    for name in ["none", "one", "two", "older master", "the first format alone", "between"] {
         tenants.push(db.create_tenant(name).await);
     }
     add(db.store(), tenants[1], 1, b"\x01NOW:key").await;
     add(db.store(), tenants[2], 1, b"\x01NOW:key").await;
     add(db.store(), tenants[2], 2, b"\x01NOW:key").await;
     add(db.store(), tenants[3], 1, b"\x01OLD:key").await;
+    add(db.store(), tenants[5], 300, b"\x01NOW:key").await;
+    for (tenant, sealed) in [(1, text(1)), (2, text(2)), (4, vec![1; 40]), (5, text(300)), (5, text(299))] {
+        let mut conn = db.store().tenant(tenants[tenant]).await.unwrap();
+        connect(&mut conn, &sealed).await;
+        conn.commit().await.unwrap();
+    }
     let mut system = db.store().system().await.unwrap();
     let mut found = Vec::new();
     loop {
@@ -212,15 +218,19 @@ async fn the_ages_of_all_tenants_keys_come_in_pages() {
         }
         found.extend(page);
     }
-    let told: Vec<_> =
-        found.iter().map(|age| (age.newest, age.created_at, age.has_older, age.all_current)).collect();
+    let told: Vec<_> = found
+        .iter()
+        .map(|age| (age.newest, age.created_at, age.has_older, age.all_current, age.has_older_texts))
+        .collect();
     assert_eq!(
         told,
         [
-            (None, None, false, true),
-            (Some(1), Some(at(1)), false, true),
-            (Some(2), Some(at(2)), true, true),
-            (Some(1), Some(at(1)), false, false),
+            (None, None, false, true, false),
+            (Some(1), Some(at(1)), false, true, false),
+            (Some(2), Some(at(2)), true, true, false),
+            (Some(1), Some(at(1)), false, false, false),
+            (None, None, false, true, true),
+            (Some(300), Some(at(300)), false, true, true),
         ]
     );
 }
