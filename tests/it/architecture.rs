@@ -16,6 +16,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
     ("costlens-egress", 1, &[]),
     ("costlens-edge", 1, &["costlens-domain"]),
     ("costlens-bill", 2, &["costlens-domain"]),
+    ("costlens-notify", 2, &["costlens-domain", "costlens-egress", "costlens-vault"]),
     ("costlens-jobs", 2, &["costlens-domain", "costlens-store", "costlens-queue"]),
     (
         "costlens-proxy",
@@ -74,7 +75,7 @@ const JAILS: &[(&str, &[&str])] = &[
     ("aes-gcm", &["costlens-vault"]),
     ("apalis", &["costlens-queue"]),
     ("apalis-core", &["costlens-queue"]),
-    ("chrono-tz", &["costlens-queue", "costlens-domain"]),
+    ("chrono-tz", &["costlens-queue", "costlens-domain", "costlens-notify"]),
     ("clap", &["costlens", "costlens-openapi", "costlens-bench-bill"]),
     ("cargo_metadata", &["costlens-tests"]),
     ("croner", &["costlens-queue"]),
@@ -89,6 +90,7 @@ const JAILS: &[(&str, &[&str])] = &[
     ("hyper-rustls", &["costlens-egress"]),
     ("hyper-util", &["costlens-edge", "costlens-egress", "costlens-tests", "costlens-benches"]),
     ("indicatif", &["costlens"]),
+    ("lettre", &["costlens-notify"]),
     ("mimalloc", &["costlens", "costlens-bench-bill"]),
     ("poem", &["costlens-edge", "costlens-proxy", "costlens-api", "costlens", "costlens-benches"]),
     ("poem-openapi", &["costlens-api"]),
@@ -97,7 +99,9 @@ const JAILS: &[(&str, &[&str])] = &[
     ("rustls", &["costlens-egress"]),
     ("rustls-native-certs", &["costlens-egress"]),
     ("sha2", &["costlens-vault"]),
+    ("standardwebhooks", &["costlens-notify"]),
     ("subtle", &["costlens-vault"]),
+    ("tera", &["costlens-notify"]),
     ("tracing-subscriber", &["costlens"]),
 ];
 
