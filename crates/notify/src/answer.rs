@@ -55,7 +55,9 @@ impl From<NoAnswer> for SendError {
         let text = failed.text();
         match failed {
             // What the policy refuses today it refuses tomorrow; what a name leads to may change.
-            NoAnswer::Unsent(EgressError::RefusedUrl(_)) => Self::NotSent { retry: Retry::Never, code: None, text },
+            NoAnswer::Unsent(EgressError::RefusedUrl(_)) => {
+                Self::NotSent { retry: Retry::Never, code: None, text }
+            }
             NoAnswer::Unsent(_) => Self::NotSent { retry: Retry::Later, code: None, text },
             NoAnswer::Broken(_) | NoAnswer::Timeout(_) => Self::Unknown { text },
         }

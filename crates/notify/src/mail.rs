@@ -62,7 +62,12 @@ impl Mailer {
     ///
     /// Everything up to the letter's data may take the configured time, and the data with the server's last word the
     /// same again.
-    pub async fn send(&self, mail: &MailTo, letter: &Letter, at: DateTime<Utc>) -> Result<Accepted, SendError> {
+    pub async fn send(
+        &self,
+        mail: &MailTo,
+        letter: &Letter,
+        at: DateTime<Utc>,
+    ) -> Result<Accepted, SendError> {
         let to: Address = mail.to.trim().parse().map_err(|_| SendError::AddressRefused {
             permanent: true,
             code: None,
@@ -79,7 +84,9 @@ impl Mailer {
         // From here on the server may have the letter, whatever the connection does.
         let result = match tokio::time::timeout(limit, connection.message(&data)).await {
             Err(_) => Err(unknown("the mail server did not confirm the message in time")),
-            Ok(Ok(answer)) => Ok(Accepted { provider_id: provider_id(&answer.message().collect::<Vec<_>>()) }),
+            Ok(Ok(answer)) => {
+                Ok(Accepted { provider_id: provider_id(&answer.message().collect::<Vec<_>>()) })
+            }
             Ok(Err(error)) => Err(match code(&error) {
                 Some(code) => refused(code, &error),
                 None => unknown("the connection broke before the mail server confirmed the message"),
@@ -112,7 +119,10 @@ impl Mailer {
         }
         if let Some(credentials) = &server.credentials {
             if !connection.is_encrypted() {
-                return Err(not_sent(Retry::Later, "the mail server offers no encryption, so no password was sent"));
+                return Err(not_sent(
+                    Retry::Later,
+                    "the mail server offers no encryption, so no password was sent",
+                ));
             }
             connection
                 .auth(&[Mechanism::Plain, Mechanism::Login], credentials)

@@ -70,8 +70,10 @@ const TEXT_LIMIT: usize = 300;
 
 /// A text from outside, on one line and bounded.
 pub(crate) fn said(text: &str) -> String {
-    let line: String =
-        text.chars().map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c }).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c })
+        .collect();
     let words: Vec<&str> = line.split_whitespace().collect();
     let mut text: String = words.join(" ").chars().take(TEXT_LIMIT + 1).collect();
     if text.chars().count() > TEXT_LIMIT {

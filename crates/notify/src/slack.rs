@@ -90,9 +90,9 @@ impl SlackUrl {
         let mut parts = path.split('/');
         let services = parts.next() == Some("services");
         let parts: Vec<&str> = parts.collect();
-        let plain = parts
-            .iter()
-            .all(|part| (1..=80).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        let plain = parts.iter().all(|part| {
+            (1..=80).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
         let [workspace, app, _secret] = parts.as_slice() else { return Err(RefusedSlackUrl::Shape) };
         if services && plain && workspace.starts_with('T') && app.starts_with('B') {
             Ok(Self { url })
@@ -139,10 +139,14 @@ pub async fn post(egress: &Egress, to: &SlackUrl, message: &SlackMessage) -> Res
     Err(match answer.status {
         200..=299 => return Ok(()),
         403 | 404 | 410 => SendError::ChannelGone { code: answer.status, text },
-        429 => SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text },
+        429 => {
+            SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text }
+        }
         // Slack's own word for "we did not take it". A gateway's 502 and 504 leave open what happened behind it.
         502 | 504 => SendError::Unknown { text },
-        500..=599 => SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text },
+        500..=599 => {
+            SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text }
+        }
         _ => SendError::NotSent { retry: Retry::Never, code, text },
     })
 }

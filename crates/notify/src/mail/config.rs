@@ -28,7 +28,12 @@ impl fmt::Debug for MailerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Only what parses is shown: in what does not, nobody knows where the password is.
         let shown = Url::parse(&self.url).ok().map(|url| {
-            format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
+            format!(
+                "{}://{}:{}",
+                url.scheme(),
+                url.host_str().unwrap_or_default(),
+                url.port().unwrap_or_default()
+            )
         });
         f.debug_struct("MailerConfig")
             .field("url", &shown.unwrap_or_else(|| "…".to_owned()))
@@ -46,7 +51,9 @@ pub enum BadMailer {
     #[error("the mail server must be given as smtps://host:465 or smtp://host:587")]
     Url,
     /// Something after the host that is not known.
-    #[error("the mail server's URL may end with ?tls=required, ?tls=opportunistic or ?tls=none, and with smtps nothing")]
+    #[error(
+        "the mail server's URL may end with ?tls=required, ?tls=opportunistic or ?tls=none, and with smtps nothing"
+    )]
     Option,
     /// A password, and a connection that is never encrypted.
     #[error("a password is not sent over a connection without TLS")]
@@ -127,7 +134,10 @@ impl Server {
 
 fn credentials(url: &Url) -> Result<Option<Credentials>, BadMailer> {
     let decoded = |text: &str| {
-        percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| BadMailer::Credentials)
+        percent_decode_str(text)
+            .decode_utf8()
+            .map(std::borrow::Cow::into_owned)
+            .map_err(|_| BadMailer::Credentials)
     };
     match (url.username(), url.password()) {
         ("", None) => Ok(None),

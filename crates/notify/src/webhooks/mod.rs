@@ -55,8 +55,9 @@ impl WebhookUrl {
             Some((base, query)) => (base, Some(query)),
             None => (text, None),
         };
-        let plain =
-            |query: &str| query.len() <= QUERY_BYTES && query.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        let plain = |query: &str| {
+            query.len() <= QUERY_BYTES && query.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+        };
         if query.is_some_and(|query| !plain(query)) {
             return Err(RefusedUrl::Malformed("the query is too long or needs percent-encoding"));
         }

@@ -104,47 +104,51 @@ impl Svix {
     /// Makes the tenant's application, or finds it.
     pub async fn ensure_application(&self, tenant: TenantId, name: &str) -> Result<(), SendError> {
         let made = json!({ "uid": tenant.to_string(), "name": name });
-        let answer = self.call(Method::POST, "/api/v1/app/?get_if_exists=true", Some(&made), None).await?;
+        let answer = self.call(Method::POST, "/api/v1/app?get_if_exists=true", Some(&made), None).await?;
         expect(&answer, &[409])
     }
 
     /// Makes an event type known, or finds it: filters name only such as are known.
     pub async fn ensure_event_type(&self, name: &str, description: &str) -> Result<(), SendError> {
         let made = json!({ "name": name, "description": description });
-        let answer = self.call(Method::POST, "/api/v1/event-type/", Some(&made), None).await?;
+        let answer = self.call(Method::POST, "/api/v1/event-type", Some(&made), None).await?;
         expect(&answer, &[409])
     }
 
     /// Makes an endpoint, or brings the one with this uid to this URL, these filters and this secret. The old secret
     /// goes on signing beside the new one for a day; that is Svix' rule.
-    pub async fn ensure_endpoint(&self, tenant: TenantId, endpoint: &SvixEndpoint<'_>) -> Result<(), SendError> {
-        let all = format!("/api/v1/app/{tenant}/endpoint/");
-        let one = format!("{all}{}/", segment(endpoint.uid)?);
+    pub async fn ensure_endpoint(
+        &self,
+        tenant: TenantId,
+        endpoint: &SvixEndpoint<'_>,
+    ) -> Result<(), SendError> {
+        let all = format!("/api/v1/app/{tenant}/endpoint");
+        let one = format!("{all}/{}", segment(endpoint.uid)?);
         let url = endpoint.url.reveal();
-        // An empty list would be refused; null stands for all types.
+        // An empty list would be refused; null stands for all types. The field is `eventTypes` to clients of version 2
+        // and `filterTypes` before; a server reads the one it knows.
         let filter = (!endpoint.filter_types.is_empty()).then_some(endpoint.filter_types);
         let secret = endpoint.secret.reveal();
-        let made =
-            json!({ "uid": endpoint.uid, "url": url, "filterTypes": filter, "secret": secret.as_str() });
+        let made = json!({ "uid": endpoint.uid, "url": url, "eventTypes": filter, "filterTypes": filter, "secret": secret.as_str() });
         let answer = self.call(Method::POST, &all, Some(&made), None).await?;
         if answer.status != 409 {
             return expect(&answer, &[]);
         }
-        let changed = json!({ "uid": endpoint.uid, "url": url, "filterTypes": filter });
+        let changed = json!({ "uid": endpoint.uid, "url": url, "eventTypes": filter, "filterTypes": filter });
         expect(&self.call(Method::PUT, &one, Some(&changed), None).await?, &[])?;
-        let answer = self.call(Method::GET, &format!("{one}secret/"), None, None).await?;
+        let answer = self.call(Method::GET, &format!("{one}/secret"), None, None).await?;
         expect(&answer, &[])?;
         let known: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         if known.get("key").and_then(Value::as_str) == Some(secret.as_str()) {
             return Ok(());
         }
         let rotated = json!({ "key": secret.as_str() });
-        expect(&self.call(Method::POST, &format!("{one}secret/rotate/"), Some(&rotated), None).await?, &[])
+        expect(&self.call(Method::POST, &format!("{one}/secret/rotate"), Some(&rotated), None).await?, &[])
     }
 
     /// Deletes an endpoint; one that is gone counts.
     pub async fn delete_endpoint(&self, tenant: TenantId, uid: &str) -> Result<(), SendError> {
-        let path = format!("/api/v1/app/{tenant}/endpoint/{}/", segment(uid)?);
+        let path = format!("/api/v1/app/{tenant}/endpoint/{}", segment(uid)?);
         expect(&self.call(Method::DELETE, &path, None, None).await?, &[404])
     }
 
@@ -156,14 +160,14 @@ impl Svix {
         event_type: &str,
         payload: &Value,
     ) -> Result<(), SendError> {
-        let path = format!("/api/v1/app/{tenant}/msg/");
+        let path = format!("/api/v1/app/{tenant}/msg");
         let message = json!({ "eventId": event_id, "eventType": event_type, "payload": payload });
         expect(&self.call(Method::POST, &path, Some(&message), Some(segment(event_id)?)).await?, &[409])
     }
 
     /// Deletes the tenant's application with its endpoints and messages; one that is gone counts.
     pub async fn delete_application(&self, tenant: TenantId) -> Result<(), SendError> {
-        expect(&self.call(Method::DELETE, &format!("/api/v1/app/{tenant}/"), None, None).await?, &[404])
+        expect(&self.call(Method::DELETE, &format!("/api/v1/app/{tenant}"), None, None).await?, &[404])
     }
 
     async fn call(
@@ -201,7 +205,11 @@ fn segment(id: &str) -> Result<&str, SendError> {
     let fits = (1..=256).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         && id.bytes().any(|byte| byte != b'.');
-    if fits { Ok(id) } else { Err(never(None, "an id for Svix has letters, digits, hyphens and underscores")) }
+    if fits {
+        Ok(id)
+    } else {
+        Err(never(None, "an id for Svix has letters, digits, hyphens and underscores"))
+    }
 }
 
 /// 2xx is done, and so is any of `also`. A token that is refused is the operator's to mend, and then works.
@@ -212,9 +220,11 @@ fn expect(answer: &Answer, also: &[u16]) -> Result<(), SendError> {
         200..=299 => Ok(()),
         status if also.contains(&status) => Ok(()),
         401 | 403 => Err(SendError::NotSent { retry: Retry::Later, code, text }),
-        408 | 429 | 503 => {
-            Err(SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text })
-        }
+        408 | 429 | 503 => Err(SendError::NotSent {
+            retry: answer.retry_after.map_or(Retry::Later, Retry::After),
+            code,
+            text,
+        }),
         500..=599 => Err(SendError::Unknown { text }),
         _ => Err(SendError::NotSent { retry: Retry::Never, code, text }),
     }

@@ -32,8 +32,10 @@ impl BillPublished {
         let (tenant, bill) = (name(&self.tenant), name(&self.bill));
         let span = figures::days(self.from, self.to);
         let mut sections = Vec::new();
-        let mut facts =
-            vec![Fact { label: "Bill".to_owned(), value: bill }, Fact { label: "Covers".to_owned(), value: span.clone() }];
+        let mut facts = vec![
+            Fact { label: "Bill".to_owned(), value: bill },
+            Fact { label: "Covers".to_owned(), value: span.clone() },
+        ];
         let mut ai = String::new();
         match self.totals.as_slice() {
             [one] => {

@@ -65,7 +65,9 @@ fn section_blocks(section: &Section, blocks: &mut Vec<Value>) {
             let figure = bars.iter().map(|bar| bar.figure.chars().count()).max().unwrap_or(0);
             let drawn = bars.iter().map(|bar| {
                 let full = usize::from(bar.fill).div_ceil(7);
-                escape(format!("{:wide$}  {:>figure$}  {}", bar.label, bar.figure, "█".repeat(full)).trim_end())
+                escape(
+                    format!("{:wide$}  {:>figure$}  {}", bar.label, bar.figure, "█".repeat(full)).trim_end(),
+                )
             });
             let drawn: Vec<String> = drawn.collect();
             lines(blocks, Some(title), [format!("```{}```", drawn.join("\n"))]);
@@ -91,11 +93,13 @@ fn section_blocks(section: &Section, blocks: &mut Vec<Value>) {
             lines(blocks, Some(title), meters);
         }
         Section::Facts { title, facts } => {
-            let facts = facts.iter().map(|fact| format!("*{}:* {}", escape(&fact.label), escape(&fact.value)));
+            let facts =
+                facts.iter().map(|fact| format!("*{}:* {}", escape(&fact.label), escape(&fact.value)));
             lines(blocks, title.as_deref(), facts);
         }
         Section::Events { title, events } => {
-            let events = events.iter().map(|event| format!("*{}*\n{}", escape(&event.title), escape(&event.text)));
+            let events =
+                events.iter().map(|event| format!("*{}*\n{}", escape(&event.title), escape(&event.text)));
             lines(blocks, Some(title), events);
         }
         // Not a button: Slack reports a click on one to an app, and a webhook has none to answer it.

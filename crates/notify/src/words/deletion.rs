@@ -39,7 +39,10 @@ impl DeletionRequested {
                      then.",
                     name(&self.requested_by)
                 )),
-                Section::facts([("Asked for", figures::moment_in(self.at, self.zone)), ("Erasing begins", when)]),
+                Section::facts([
+                    ("Asked for", figures::moment_in(self.at, self.zone)),
+                    ("Erasing begins", when),
+                ]),
                 Section::text("If this is not what you want, call it off before that moment."),
                 Section::button("Keep the account", &self.cancel),
             ],

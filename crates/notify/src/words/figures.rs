@@ -152,7 +152,8 @@ pub(crate) fn reached(part: Usd, whole: Usd) -> String {
 
 /// How much of a bar is filled, 0 to 100. What is there at all fills at least 1, what is not whole at most 99.
 pub(crate) fn fill(part: Decimal, whole: Decimal) -> u8 {
-    let Some(exact) = percent(part, whole).filter(|exact| exact.is_sign_positive() && !exact.is_zero()) else {
+    let Some(exact) = percent(part, whole).filter(|exact| exact.is_sign_positive() && !exact.is_zero())
+    else {
         return 0;
     };
     if exact >= Decimal::ONE_HUNDRED {

@@ -62,7 +62,8 @@ impl Link {
     /// Takes a link and puts it into its one spelling.
     pub fn parse(text: &str) -> Result<Self, BadLink> {
         let url = url::Url::parse(text).map_err(|_| BadLink)?;
-        let fits = matches!(url.scheme(), "https" | "http") && url.has_host() && url.as_str().len() <= LINK_LIMIT;
+        let fits =
+            matches!(url.scheme(), "https" | "http") && url.has_host() && url.as_str().len() <= LINK_LIMIT;
         if fits { Ok(Self(url.into())) } else { Err(BadLink) }
     }
 

@@ -6,8 +6,8 @@ use rust_decimal::Decimal;
 
 use crate::words::{
     AnomalyAlert, AnomalyLine, BillFailed, BillPart, BillPublished, BillTotal, BudgetAlert, BudgetLine,
-    ChannelDisabled, ConfirmRecipient, Contributor, DaySpend, DeletionCancelled, DeletionDone, DeletionRequested,
-    Erased, Kind, Link, Medium, Message, Ranked, WeeklyDigest, Zone,
+    ChannelDisabled, ConfirmRecipient, Contributor, DaySpend, DeletionCancelled, DeletionDone,
+    DeletionRequested, Erased, Kind, Link, Medium, Message, Ranked, WeeklyDigest, Zone,
 };
 
 const TENANT: &str = "Northwind Robotics";
@@ -99,17 +99,19 @@ fn weekly_digest() -> WeeklyDigest {
             name: "AWS, payer 4417".to_owned(),
             from: day(10, 1),
             to: day(10, 31),
-            totals: vec![
-                BillTotal {
-                    currency: Currency::USD,
-                    total: Decimal::new(48_211_940, 2),
-                    ai: Decimal::new(6_120_455, 2),
-                },
-            ],
+            totals: vec![BillTotal {
+                currency: Currency::USD,
+                total: Decimal::new(48_211_940, 2),
+                ai: Decimal::new(6_120_455, 2),
+            }],
         }),
         budgets: vec![
             BudgetLine { name: "CI and tooling".to_owned(), spent: usd(10_412_000), limit: usd(10_000_000) },
-            BudgetLine { name: "Customer support".to_owned(), spent: usd(21_650_300), limit: usd(25_000_000) },
+            BudgetLine {
+                name: "Customer support".to_owned(),
+                spent: usd(21_650_300),
+                limit: usd(25_000_000),
+            },
             BudgetLine { name: "Everything".to_owned(), spent: usd(48_190_250), limit: usd(90_000_000) },
         ],
         anomalies: vec![AnomalyLine {
@@ -181,7 +183,8 @@ fn bill_failed() -> BillFailed {
         at: at(11, 3, 6, 42),
         zone: zone(),
         reason: "The file cur-00003.snappy.parquet ends in the middle of a row group.".to_owned(),
-        remedy: "Deliver the file again or let AWS refresh the report. It is read as soon as it has changed.".to_owned(),
+        remedy: "Deliver the file again or let AWS refresh the report. It is read as soon as it has changed."
+            .to_owned(),
         console: link("bills"),
         preferences: link("preferences"),
     }

@@ -5,14 +5,18 @@
 
 use std::collections::BTreeMap;
 
-const FONT: &str = "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;";
+const FONT: &str =
+    "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;";
 
 /// Names of styles and their declarations, without the font, which every style of text begins with.
 const STYLES: &[(&str, &str)] = &[
     ("body", "margin:0;padding:0;background-color:#f3f4f6;color:#111827;"),
     ("preheader", "display:none;max-height:0;overflow:hidden;font-size:1px;line-height:1px;color:#f3f4f6;"),
     ("outer", "background-color:#f3f4f6;"),
-    ("card", "width:600px;max-width:600px;background-color:#ffffff;border:1px solid #e5e7eb;border-radius:8px;"),
+    (
+        "card",
+        "width:600px;max-width:600px;background-color:#ffffff;border:1px solid #e5e7eb;border-radius:8px;",
+    ),
     ("brand", "padding:24px 32px 12px 32px;font-size:14px;line-height:20px;font-weight:bold;color:#111827;"),
     ("eyebrow", "padding:12px 32px 0 32px;font-size:14px;line-height:20px;color:#4b5563;"),
     (
@@ -22,27 +26,42 @@ const STYLES: &[(&str, &str)] = &[
     ("part", "padding:20px 32px 0 32px;"),
     ("last", "padding:0 32px 32px 32px;font-size:1px;line-height:1px;"),
     ("text", "font-size:16px;line-height:24px;color:#1f2937;word-break:break-word;"),
-    ("title", "padding:12px 0 8px 0;font-size:16px;line-height:22px;font-weight:bold;color:#111827;word-break:break-word;"),
+    (
+        "title",
+        "padding:12px 0 8px 0;font-size:16px;line-height:22px;font-weight:bold;color:#111827;word-break:break-word;",
+    ),
     ("label", "font-size:14px;line-height:20px;color:#4b5563;word-break:break-word;"),
-    ("figure", "padding:2px 0;font-size:40px;line-height:48px;font-weight:bold;color:#111827;word-break:break-word;"),
+    (
+        "figure",
+        "padding:2px 0;font-size:40px;line-height:48px;font-weight:bold;color:#111827;word-break:break-word;",
+    ),
     ("aside", "font-size:14px;line-height:20px;color:#4b5563;"),
     ("tile", "padding:10px 12px;background-color:#f9fafb;border:1px solid #e5e7eb;vertical-align:top;"),
     ("tile_figure", "font-size:20px;line-height:26px;font-weight:bold;color:#111827;"),
     ("tile_label", "font-size:13px;line-height:18px;color:#4b5563;"),
-    ("row", "padding:7px 0;border-top:1px solid #e5e7eb;font-size:14px;line-height:20px;color:#1f2937;vertical-align:top;word-break:break-word;"),
+    (
+        "row",
+        "padding:7px 0;border-top:1px solid #e5e7eb;font-size:14px;line-height:20px;color:#1f2937;vertical-align:top;word-break:break-word;",
+    ),
     (
         "number",
         "padding:7px 0 7px 10px;border-top:1px solid #e5e7eb;font-size:14px;line-height:20px;color:#1f2937;\
          text-align:right;white-space:nowrap;vertical-align:top;",
     ),
-    ("head", "padding:0 0 6px 0;font-size:12px;line-height:16px;color:#4b5563;font-weight:normal;text-align:left;"),
+    (
+        "head",
+        "padding:0 0 6px 0;font-size:12px;line-height:16px;color:#4b5563;font-weight:normal;text-align:left;",
+    ),
     (
         "head_number",
         "padding:0 0 6px 10px;font-size:12px;line-height:16px;color:#4b5563;font-weight:normal;text-align:right;",
     ),
     ("bar_label", "padding:4px 0;font-size:13px;line-height:18px;color:#4b5563;white-space:nowrap;"),
     ("bar_cell", "padding:4px 10px;"),
-    ("bar_figure", "padding:4px 0;font-size:13px;line-height:18px;color:#1f2937;text-align:right;white-space:nowrap;"),
+    (
+        "bar_figure",
+        "padding:4px 0;font-size:13px;line-height:18px;color:#1f2937;text-align:right;white-space:nowrap;",
+    ),
     ("bar", "height:14px;font-size:1px;line-height:14px;background-color:#2563eb;border-radius:3px;"),
     ("bar_rest", "height:14px;font-size:1px;line-height:14px;"),
     ("meter_track", "background-color:#e5e7eb;border-radius:3px;"),
@@ -51,7 +70,10 @@ const STYLES: &[(&str, &str)] = &[
     ("meter_warn", "height:8px;font-size:1px;line-height:8px;background-color:#d97706;border-radius:3px;"),
     ("meter_bad", "height:8px;font-size:1px;line-height:8px;background-color:#dc2626;border-radius:3px;"),
     ("meter_rest", "height:8px;font-size:1px;line-height:8px;"),
-    ("fact_label", "padding:7px 16px 7px 0;border-top:1px solid #e5e7eb;font-size:14px;line-height:20px;color:#4b5563;vertical-align:top;"),
+    (
+        "fact_label",
+        "padding:7px 16px 7px 0;border-top:1px solid #e5e7eb;font-size:14px;line-height:20px;color:#4b5563;vertical-align:top;",
+    ),
     ("calm", "color:#4b5563;"),
     ("good", "color:#166534;"),
     ("warn", "color:#92400e;"),
@@ -63,7 +85,10 @@ const STYLES: &[(&str, &str)] = &[
          text-decoration:none;",
     ),
     ("note", "font-size:13px;line-height:19px;color:#4b5563;word-break:break-word;"),
-    ("footer", "padding:16px 32px 32px 32px;font-size:12px;line-height:18px;color:#4b5563;word-break:break-word;"),
+    (
+        "footer",
+        "padding:16px 32px 32px 32px;font-size:12px;line-height:18px;color:#4b5563;word-break:break-word;",
+    ),
     ("link", "color:#1d4ed8;text-decoration:underline;"),
 ];
 

@@ -139,8 +139,7 @@ impl WeeklyDigest {
         let (subject, preheader) = if self.requests == 0 {
             (format!("{tenant}: no AI calls, {span}"), "No calls were carried in this week.".to_owned())
         } else {
-            let versus =
-                change.as_ref().map(|(text, _)| format!(" ({text})")).unwrap_or_default();
+            let versus = change.as_ref().map(|(text, _)| format!(" ({text})")).unwrap_or_default();
             let requests = figures::counted(self.requests, "request", "requests");
             let dearest = self.models.first().map(|model| {
                 format!(" Most on {}: {}.", name(&model.name), figures::usd_or_unpriced(model.cost))
@@ -270,7 +269,10 @@ impl WeeklyDigest {
 fn more(sections: &mut Vec<Section>, all: usize, one: &str, many: &str) {
     let hidden = u64::try_from(all.saturating_sub(ROWS)).unwrap_or(u64::MAX);
     if hidden > 0 {
-        sections.push(Section::note(format!("And {} more, in the console.", figures::counted(hidden, one, many))));
+        sections.push(Section::note(format!(
+            "And {} more, in the console.",
+            figures::counted(hidden, one, many)
+        )));
     }
 }
 
