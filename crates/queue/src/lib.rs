@@ -20,6 +20,8 @@ pub mod run;
 pub mod schedule;
 mod settings;
 mod setup;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tx;
 mod worker;
 mod workers;

@@ -21,5 +21,6 @@ mod outages;
 mod postgres;
 mod runs;
 mod schedules;
+mod taps;
 mod together;
 mod workers;
