@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::worker::Quarantine;
 use crate::{Backend, Job, QueueError, Settings};
 
 /// How a connection is made, where the URL alone does not say it (TLS, tokens that expire).
@@ -61,7 +62,8 @@ impl fmt::Debug for QueueConfig {
     }
 }
 
-/// The queue's tables in one database. Cheap to clone; clones share their pool.
+/// The queue's tables in one database. Cheap to clone; clones share their pool, and their quarantine for jobs that may
+/// have killed a worker: make one for a process.
 #[derive(Clone)]
 pub struct Queue {
     inner: Arc<Inner>,
@@ -73,6 +75,7 @@ struct Inner {
     url: String,
     connect: Connect,
     acquire_timeout: Duration,
+    quarantine: Quarantine,
 }
 
 impl fmt::Debug for Queue {
@@ -151,7 +154,8 @@ impl Queue {
         let pool = |size| pool(&config.url, &connect, size);
         let (pool, work) = (pool(config.connections)?, pool(config.work_connections)?);
         let (url, acquire_timeout) = (config.url.clone(), config.acquire_timeout);
-        Ok(Self { inner: Arc::new(Inner { pool, work, url, connect, acquire_timeout }) })
+        let quarantine = Quarantine::default();
+        Ok(Self { inner: Arc::new(Inner { pool, work, url, connect, acquire_timeout, quarantine }) })
     }
 
     /// A connection of the queue's role, for the operations in [`crate::ops`], [`crate::schedule`] and
@@ -163,6 +167,11 @@ impl Queue {
     /// A connection for claims and outcomes.
     pub(crate) async fn work(&self) -> Result<Conn, QueueError> {
         self.acquire(&self.inner.work).await
+    }
+
+    /// Who may run beside whom.
+    pub(crate) fn quarantine(&self) -> &Quarantine {
+        &self.inner.quarantine
     }
 
     async fn acquire(&self, pool: &Pool<AsyncPgConnection>) -> Result<Conn, QueueError> {

@@ -21,7 +21,7 @@ tokio::task_local! {
     static STEP: Arc<Mutex<Vec<NewJob>>>;
 }
 
-/// A payload as it was claimed. One that cannot be read must not take those beside it with it.
+/// JSON as it was claimed. One that cannot be read must not take those beside it with it.
 #[derive(Clone, Debug, FromSqlRow)]
 pub(crate) struct Payload(pub(crate) Result<Value, String>);
 
@@ -43,9 +43,11 @@ pub(crate) struct Claimed {
     #[diesel(sql_type = Jsonb)]
     pub(crate) args: Payload,
     #[diesel(sql_type = Jsonb)]
-    pub(crate) metadata: Value,
+    pub(crate) metadata: Payload,
     #[diesel(sql_type = Integer)]
     pub(crate) attempts: i32,
+    #[diesel(sql_type = Integer)]
+    pub(crate) crashes: i32,
     #[diesel(sql_type = Integer)]
     pub(crate) max_attempts: i32,
     #[diesel(sql_type = Integer)]

@@ -31,6 +31,8 @@ pub(crate) enum Outcome {
     Park(Park),
     /// Never started: the attempt does not count.
     Release,
+    /// The same, but not at once.
+    Later(Duration),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +123,7 @@ impl Outcome {
             Self::Park(Park::Until(_)) => "sleep",
             Self::Park(Park::Signal { .. }) => "wait",
             Self::Release => "release",
+            Self::Later(_) => "later",
         }
     }
 
@@ -139,7 +142,7 @@ impl Outcome {
 
     /// Whether the row will be claimed again without anybody's doing.
     pub(crate) const fn comes_back(&self) -> bool {
-        matches!(self, Self::Retry { .. } | Self::Park(_) | Self::Release)
+        matches!(self, Self::Retry { .. } | Self::Park(_) | Self::Release | Self::Later(_))
     }
 }
 
@@ -173,7 +176,7 @@ impl<'a> Columns<'a> {
             columns.epochs.push(row.epoch);
             columns.kinds.push(outcome.kind());
             let (run_at, delay, waits_for) = match outcome {
-                Outcome::Retry { wait: Wait::For(wait), .. } => (None, *wait, None),
+                Outcome::Retry { wait: Wait::For(wait), .. } | Outcome::Later(wait) => (None, *wait, None),
                 Outcome::Retry { wait: Wait::Until(at), .. } | Outcome::Park(Park::Until(at)) => {
                     (Some(*at), Duration::ZERO, None)
                 }

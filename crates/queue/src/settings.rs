@@ -18,6 +18,9 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// How long a failed job waits.
     pub backoff: Backoff,
+    /// After how many deaths of its worker's process a job is dead, whatever attempts it has left. A worker that ends,
+    /// or that loses its lease and lives, is not counted. At least one.
+    pub max_crashes: u32,
     /// How many jobs of one tenant (or of nobody) may run at once in this queue, over all workers.
     pub per_tenant: Option<u32>,
     /// How often the lease is renewed and others' leases are looked at.
@@ -39,6 +42,7 @@ impl Default for Settings {
             eager: false,
             timeout: None,
             backoff: Backoff::default(),
+            max_crashes: 3,
             per_tenant: None,
             heartbeat: Duration::from_millis(1500),
             grace: Duration::from_millis(2_500),

@@ -7,7 +7,9 @@ mod claim;
 mod driver;
 mod layer;
 mod lease;
+mod quarantine;
 mod sink;
 
 pub use backend::{Backend, Json};
 pub use layer::{RunJob, RunJobLayer};
+pub(crate) use quarantine::Quarantine;

@@ -100,7 +100,8 @@ pub async fn redrive(
         "WITH locked AS (SELECT j.id FROM queue.job AS j WHERE {MATCHES} ORDER BY j.id LIMIT $8 \
                          FOR NO KEY UPDATE SKIP LOCKED), \
          numbered AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM locked) \
-         UPDATE queue.job AS j SET status = 'pending', attempts = 0, done_at = NULL, cancel_requested = false, \
+         UPDATE queue.job AS j SET status = 'pending', attempts = 0, crashes = 0, crashed_under = NULL, done_at = NULL, \
+             cancel_requested = false, \
              run_at = clock_timestamp() + numbered.n * interval '1 second' / $7, \
              story = queue.told(j.story, jsonb_build_object('at', clock_timestamp(), 'code', 'redriven')) \
          FROM numbered WHERE numbered.id = j.id RETURNING j.queue"
@@ -129,6 +130,8 @@ pub async fn retry_now(
 ) -> Result<bool, QueueError> {
     let sql = "UPDATE queue.job AS j SET status = 'pending', run_at = clock_timestamp(), done_at = NULL, \
             attempts = CASE j.status WHEN 'dead' THEN 0 ELSE j.attempts END, \
+            crashes = CASE j.status WHEN 'dead' THEN 0 ELSE j.crashes END, \
+            crashed_under = CASE j.status WHEN 'dead' THEN NULL ELSE j.crashed_under END, \
             cancel_requested = j.cancel_requested AND j.status <> 'dead', \
             story = CASE j.status WHEN 'dead' THEN queue.told(j.story, \
                 jsonb_build_object('at', clock_timestamp(), 'code', 'redriven')) ELSE j.story END \

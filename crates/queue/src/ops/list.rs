@@ -9,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Filter, MATCHES, State, bind_filter};
+use crate::lease::Payload;
 use crate::{ErrorClass, QueueError};
 
 /// The most rows of one page.
@@ -29,6 +30,8 @@ pub struct JobRow {
     pub attempts: i32,
     /// Attempts that it has.
     pub max_attempts: i32,
+    /// How often its worker's process died while it ran, since it last got on.
+    pub crashes: i32,
     /// When it is, or was, due.
     pub run_at: DateTime<Utc>,
     /// Higher ones go first.
@@ -96,7 +99,7 @@ pub struct Attempt {
 pub struct JobDetails {
     /// What the list shows.
     pub job: JobRow,
-    /// Its payload.
+    /// Its payload; where it cannot be read, a text that says why.
     pub args: Value,
     /// The request that it follows from.
     pub trace: Option<String>,
@@ -122,6 +125,8 @@ struct Row {
     attempts: i32,
     #[diesel(sql_type = Integer)]
     max_attempts: i32,
+    #[diesel(sql_type = Integer)]
+    crashes: i32,
     #[diesel(sql_type = Timestamptz)]
     run_at: DateTime<Utc>,
     #[diesel(sql_type = Integer)]
@@ -155,7 +160,7 @@ struct DetailsRow {
     #[diesel(embed)]
     job: Row,
     #[diesel(sql_type = Jsonb)]
-    args: Value,
+    args: Payload,
     #[diesel(sql_type = Nullable<Text>)]
     trace: Option<String>,
     #[diesel(sql_type = Nullable<SqlUuid>)]
@@ -175,6 +180,7 @@ impl From<Row> for JobRow {
             state: State::parse(&row.state),
             attempts: row.attempts,
             max_attempts: row.max_attempts,
+            crashes: row.crashes,
             run_at: row.run_at,
             priority: row.priority,
             key: row.key,
@@ -236,7 +242,9 @@ pub async fn show(
         .optional()?;
     let Some(row) = row else { return Ok(None) };
     let story = serde_json::from_value(row.story)?;
-    let (args, trace, parent, expires_at) = (row.args, row.trace, row.parent, row.expires_at);
+    // A dead letter that nobody can read must still be seen.
+    let args = row.args.0.unwrap_or_else(|error| Value::String(format!("cannot be read: {error}")));
+    let (trace, parent, expires_at) = (row.trace, row.parent, row.expires_at);
     Ok(Some(JobDetails { job: row.job.into(), args, trace, parent, expires_at, story }))
 }
 

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::driver::Driver;
 use super::layer::RunJobLayer;
 use super::sink;
-use crate::lease::{Held, Stop};
+use crate::lease::{Claimed, Held, Stop};
 use crate::outcome::{Outcome, Said};
 use crate::{ErrorClass, Job, NewJob, Queue, QueueError, Settings};
 
@@ -116,7 +116,7 @@ impl<J> Backend<J> {
     /// The tasks behind the backend, started by whatever the worker asks first.
     fn driver(&mut self, worker: &WorkerContext) -> &mut Driver {
         self.driver.get_or_insert_with(|| {
-            Driver::start(self.queue.clone(), self.name.clone(), self.settings.clone(), worker.name())
+            Driver::start(self.queue.clone(), self.name.clone(), self.settings.clone(), worker)
         })
     }
 }
@@ -144,12 +144,8 @@ impl<J> backend::Backend for Backend<J> {
                 driver.shared.registry.remove(&held);
                 continue;
             }
-            let args = match &held.row.args.0 {
-                Ok(args) => check(args).map(|()| args.clone()).map_err(|error| error.to_string()),
-                Err(error) => Err(error.clone()),
-            };
-            match args {
-                Ok(args) => return Poll::Ready(Some(Ok(task_of(held, args)))),
+            match readable(&held.row, check) {
+                Ok((args, metadata)) => return Poll::Ready(Some(Ok(task_of(held, args, &metadata)))),
                 Err(error) => bury(driver, held, &error),
             }
         }
@@ -169,14 +165,26 @@ impl<J> backend::Backend for Backend<J> {
     }
 }
 
+/// A job's payload and metadata, or why it cannot be run.
+fn readable(
+    row: &Claimed,
+    check: fn(&Value) -> Result<(), serde_json::Error>,
+) -> Result<(Value, Value), String> {
+    let unreadable = |what, error: &dyn fmt::Display| format!("the {what} cannot be read: {error}");
+    let args = row.args.0.as_ref().map_err(|error| unreadable("payload", error))?;
+    check(args).map_err(|error| unreadable("payload", &error))?;
+    let metadata = row.metadata.0.as_ref().map_err(|error| unreadable("metadata", error))?;
+    Ok((args.clone(), metadata.clone()))
+}
+
 /// Sends a job that nobody can read to the dead letters.
 fn bury(driver: &Driver, held: Arc<Held>, error: &str) {
-    let said = Said::new(ErrorClass::Bug, "payload", &format!("the payload cannot be read: {error}"));
+    let said = Said::new(ErrorClass::Bug, "payload", error);
     // Nobody waits for the answer: the row is written all the same.
     drop(driver.acks.post(held, Outcome::Dead(said)));
 }
 
-fn task_of(held: Arc<Held>, args: Value) -> Task<Value> {
+fn task_of(held: Arc<Held>, args: Value, metadata: &Value) -> Task<Value> {
     let row = &held.row;
     // Apalis counts the attempt when it begins.
     let before = usize::try_from(row.attempts.saturating_sub(1)).unwrap_or_default();
@@ -187,7 +195,7 @@ fn task_of(held: Arc<Held>, args: Value) -> Task<Value> {
         .max_attempts(usize::try_from(row.max_attempts).unwrap_or_default())
         .priority(usize::try_from(row.priority).unwrap_or_default())
         .queue(row.queue.as_str().into())
-        .with_metadata(sink::metadata(&row.metadata))
+        .with_metadata(sink::metadata(metadata))
         .data(held)
         .build()
 }

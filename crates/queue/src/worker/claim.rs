@@ -100,7 +100,14 @@ async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Arc<Held>>> {
             _ = draining.wait_for(|draining| *draining) => return None,
         };
         let Some(id) = held else { continue };
-        let pause = match claim(shared, id, asked).await {
+        // Nothing is claimed while a suspect is to be alone: others may have a worker for it.
+        let pass = tokio::select! {
+            pass = shared.queue.quarantine().beside() => pass,
+            _ = draining.wait_for(|draining| *draining) => return None,
+        };
+        let claimed = claim(shared, id, asked).await;
+        drop(pass);
+        let pause = match claimed {
             Ok(jobs) if !jobs.is_empty() => return Some(jobs),
             Ok(_) => match next_due(shared).await {
                 Ok(due) => due.map_or(shared.settings.poll, |due| due.min(shared.settings.poll)),

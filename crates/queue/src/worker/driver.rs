@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use apalis_core::worker::context::WorkerContext;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -20,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) settings: Settings,
     pub(crate) worker: Arc<str>,
+    /// The worker as Apalis sees it: it says whether it is to end.
+    context: WorkerContext,
     /// The jobs that the worker holds.
     pub(crate) registry: Registry,
     /// The lease in force; `None` while there is none, and nothing is claimed.
@@ -38,6 +42,16 @@ pub(crate) struct Shared {
     pub(super) closing: watch::Sender<bool>,
 }
 
+impl Shared {
+    /// Until the worker was told to end. What it has begun may go on; what need not begin, or has no end of its own,
+    /// need not hold it up.
+    pub(super) async fn ending(&self) {
+        while !self.context.is_shutting_down() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
 /// A worker's tasks.
 pub(super) struct Driver {
     pub(super) shared: Arc<Shared>,
@@ -53,12 +67,13 @@ struct Tasks {
 
 impl Driver {
     /// Starts the tasks. Needs a tokio runtime.
-    pub(super) fn start(queue: Queue, name: String, settings: Settings, worker: &str) -> Self {
+    pub(super) fn start(queue: Queue, name: String, settings: Settings, worker: &WorkerContext) -> Self {
         let shared = Arc::new(Shared {
             queue: queue.clone(),
             name,
             settings,
-            worker: worker.into(),
+            worker: worker.name().into(),
+            context: worker.clone(),
             registry: Registry::default(),
             session: watch::channel(None).0,
             buffer: Buffer::default(),

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use apalis_core::error::BoxDynError;
 use apalis_core::task::Task;
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
@@ -19,6 +21,7 @@ use tracing::Instrument as _;
 
 use super::ack::Acks;
 use super::driver::Shared;
+use super::quarantine::{self, Alone, Pass};
 use crate::lease::{CURRENT, Held, Stop};
 use crate::outcome::{Outcome, Said, Settled};
 use crate::{ErrorClass, QueueError};
@@ -86,11 +89,14 @@ where
         // Some services panic before there is a future, as a workflow does that lacks a step.
         let called = std::panic::catch_unwind(AssertUnwindSafe(|| self.inner.call(task)));
         async move {
-            let ended = match called {
-                Ok(work) => attempt(&shared, &held, work.map(|result| result.map_err(Into::into))).await,
-                Err(panic) => Err(Failure::Panicked(panic_text(&*panic))),
+            let (ended, turn) = match called {
+                Ok(work) => {
+                    let pass = admit(&shared, &acks, &held).await?;
+                    pass.hold(attempt(&shared, &held, work.map(|result| result.map_err(Into::into)))).await
+                }
+                Err(panic) => (Err(Failure::Panicked(panic_text(&*panic))), None),
             };
-            settle(&shared, &acks, held, ended).await
+            Alone::until(turn, settle(&shared, &acks, held, ended)).await
         }
         .boxed()
     }
@@ -109,6 +115,70 @@ struct Spawned<T>(JoinHandle<T>);
 impl<T> Drop for Spawned<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Waits until the job may run beside what else does, see [`super::quarantine`].
+async fn admit(shared: &Shared, acks: &Acks, held: &Arc<Held>) -> Result<Pass, BoxDynError> {
+    let quarantine = shared.queue.quarantine();
+    let pass = if held.row.crashes == 0 {
+        quarantine.beside().await
+    } else {
+        let turn = tokio::select! {
+            turn = quarantine.alone() => turn,
+            () = shared.ending() => None,
+        };
+        match turn {
+            Some(pass) if begin(shared, held).await? => pass,
+            Some(_) => {
+                held.tell(Stop::Lost);
+                shared.registry.remove(held);
+                return Err(QueueError::LeaseLost.into());
+            }
+            None => {
+                let ending = shared.ending().now_or_never().is_some();
+                let outcome = if ending { Outcome::Release } else { Outcome::Later(quarantine::PEACE) };
+                insist(shared, acks, held, outcome).await?;
+                shared.registry.remove(held);
+                return Err("a suspect had no turn to run alone, and comes back later".into());
+            }
+        }
+    };
+    if held.told() == Stop::Lost {
+        // Another worker's by now: nothing that is begun here would count.
+        shared.registry.remove(held);
+        return Err(QueueError::LeaseLost.into());
+    }
+    Ok(pass)
+}
+
+/// Writes down that a suspect begins, so that a crash from now on is its own. `false` where it is another worker's.
+async fn begin(shared: &Shared, held: &Held) -> Result<bool, QueueError> {
+    let row = &held.row;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let begun = async {
+            let conn = shared.queue.work().await?;
+            conn.within(shared.settings.patience(), async |conn| {
+                diesel::sql_query(
+                    "UPDATE queue.job SET begun = true, started_at = clock_timestamp() \
+                      WHERE id = $1 AND session = $2 AND epoch = $3 AND status = 'running'",
+                )
+                .bind::<SqlUuid, _>(row.id)
+                .bind::<SqlUuid, _>(row.session)
+                .bind::<BigInt, _>(row.epoch)
+                .execute(conn)
+                .await
+            })
+            .await
+        };
+        match begun.await {
+            Ok(begun) => return Ok(begun > 0),
+            Err(_) if held.told() == Stop::Lost => return Ok(false),
+            Err(error) => tracing::warn!(job.id = %row.id, %error, "a suspect waits for the database"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
     }
 }
 
@@ -171,7 +241,7 @@ async fn settle<T>(
         let text = "the database refuses what the job pushed or reported";
         let said = Said::new(ErrorClass::Bug, "refused", text);
         let bare = Arc::new(Held::new(held.row.clone(), held.queue.clone(), Arc::clone(&held.worker)));
-        settled = insist(acks, &bare, Outcome::failed(&held, backoff, said)).await?;
+        settled = insist(shared, acks, &bare, Outcome::failed(&held, backoff, said)).await?;
         result = Err(text.into());
     }
     shared.registry.remove(&held);
@@ -193,8 +263,14 @@ async fn settle<T>(
 }
 
 /// Writes an outcome in which nothing is the handler's own. If that is refused, it is the database that is not right:
-/// the claim is kept, and tried again until somebody has mended it.
-async fn insist(acks: &Acks, held: &Arc<Held>, outcome: Outcome) -> Result<Settled, QueueError> {
+/// the claim is kept, and tried again until somebody has mended it, or the worker is to end. Then the claim is left
+/// under its session for others to take back.
+async fn insist(
+    shared: &Shared,
+    acks: &Acks,
+    held: &Arc<Held>,
+    outcome: Outcome,
+) -> Result<Settled, QueueError> {
     let mut pause = Duration::from_millis(500);
     loop {
         let settled = acks.settle(Arc::clone(held), outcome.clone()).await?;
@@ -202,7 +278,10 @@ async fn insist(acks: &Acks, held: &Arc<Held>, outcome: Outcome) -> Result<Settl
             return Ok(settled);
         }
         tracing::error!(job.id = %held.row.id, queue = %held.row.queue, "an outcome waits for the database to take it");
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shared.ending() => return Err(QueueError::Stopped),
+        }
         pause = (pause * 2).min(Duration::from_secs(30));
     }
 }
@@ -210,7 +289,7 @@ async fn insist(acks: &Acks, held: &Arc<Held>, outcome: Outcome) -> Result<Settl
 async fn refuse<T>(shared: Arc<Shared>, acks: Acks, held: Arc<Held>) -> Result<T, BoxDynError> {
     let text = "the job expired before it was run";
     let said = Said::new(ErrorClass::Expired, "expired", text);
-    insist(&acks, &held, Outcome::Dead(said)).await?;
+    insist(&shared, &acks, &held, Outcome::Dead(said)).await?;
     shared.registry.remove(&held);
     Err(text.into())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diesel::sql_types::{BigInt, Bool, Interval, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Integer, Interval, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -97,6 +97,9 @@ async fn open(
         }
         tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
         shared.registry.lose(id);
+        // Its jobs have not killed it.
+        let sql = "SELECT queue.lives($1)";
+        diesel::sql_query(sql).bind::<SqlUuid, _>(id).execute(conn).await?;
     }
     let id = begin(conn, shared).await?;
     *session = Some(id);
@@ -150,7 +153,8 @@ async fn begin(conn: &mut AsyncPgConnection, shared: &Shared) -> Result<Uuid, Qu
         )
     };
     diesel::sql_query(
-        "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence, max_crashes) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind::<SqlUuid, _>(id)
     .bind::<Text, _>(&shared.name)
@@ -158,6 +162,7 @@ async fn begin(conn: &mut AsyncPgConnection, shared: &Shared) -> Result<Uuid, Qu
     .bind::<BigInt, _>(lock_key(id))
     .bind::<Interval, _>(interval(shared.settings.grace))
     .bind::<Interval, _>(interval(shared.settings.silence))
+    .bind::<Integer, _>(i32::try_from(shared.settings.max_crashes.max(1)).unwrap_or(i32::MAX))
     .execute(conn)
     .await?;
     Ok(id)
