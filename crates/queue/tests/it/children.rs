@@ -11,8 +11,8 @@ use costlens_queue::{JobContext, QueueError, Settings};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::postgres::Db;
-use crate::runs;
 use crate::workers::{Probe, effect_with_outcome, millis, note, probe, quick, secs};
+use crate::{poison, runs};
 
 const VARIABLE: &str = "QUEUE_TEST_CHILD";
 
@@ -22,15 +22,32 @@ pub(crate) struct ChildWorker(Child);
 impl ChildWorker {
     /// Starts one that behaves as `behaviour` says, see [`child`].
     pub(crate) fn start(db: &Db, behaviour: &str, name: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let command = Command::new(std::env::current_exe().unwrap());
+        Self::run(command, behaviour, name, &db.url)
+    }
+
+    /// The same with this many KiB of memory, and without a dump of it when it dies.
+    pub(crate) fn start_limited(db: &Db, behaviour: &str, name: &str, kib: u32) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("ulimit -c 0; ulimit -v {kib}; exec \"$0\" \"$@\""));
+        command.arg(std::env::current_exe().unwrap());
+        Self::run(command, behaviour, name, &db.url)
+    }
+
+    fn run(mut command: Command, behaviour: &str, name: &str, url: &str) -> Self {
         command.args(["--exact", "children::child", "--ignored", "--nocapture", "--test-threads=1"]);
-        command.env(VARIABLE, format!("{behaviour} {name} {}", db.url));
+        command.env(VARIABLE, format!("{behaviour} {name} {url}"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().unwrap())
     }
 
     pub(crate) fn send(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
     }
 
     pub(crate) fn kill(mut self) {
@@ -111,6 +128,9 @@ async fn behave(
     job: &Probe,
     ctx: &JobContext,
 ) -> Result<(), costlens_queue::JobError> {
+    if behaviour == "poisoned" {
+        return poison::behave(job, ctx).await;
+    }
     if behaviour == "works" {
         tokio::time::sleep(millis(40)).await;
         return effect_with_outcome(job, ctx).await;

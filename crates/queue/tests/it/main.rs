@@ -18,6 +18,7 @@ mod failures;
 mod fairness;
 mod operations;
 mod outages;
+mod poison;
 mod postgres;
 mod runs;
 mod schedules;

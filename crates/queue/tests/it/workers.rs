@@ -108,7 +108,22 @@ where
     H: Fn(Probe, JobContext) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<(), BoxDynError>> + Send + 'static,
 {
-    let backend = db.queue().backend::<Probe>(settings);
+    running(&db.queue(), name, settings, concurrency, handler)
+}
+
+/// The same for a queue of the caller's own.
+pub(crate) fn running<H, Fut>(
+    queue: &Queue,
+    name: &str,
+    settings: Settings,
+    concurrency: usize,
+    handler: H,
+) -> Running
+where
+    H: Fn(Probe, JobContext) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), BoxDynError>> + Send + 'static,
+{
+    let backend = queue.backend::<Probe>(settings);
     let worker = WorkerBuilder::new(name)
         .backend(backend)
         .concurrency(concurrency)
