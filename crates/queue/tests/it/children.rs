@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::postgres::Db;
 use crate::workers::{Probe, effect_with_outcome, millis, note, probe, quick, secs};
-use crate::{poison, runs};
+use crate::{poison, runs, sweep};
 
 const VARIABLE: &str = "QUEUE_TEST_CHILD";
 
@@ -45,6 +45,10 @@ impl ChildWorker {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
     /// Whether it has not ended.
     pub(crate) fn lives(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
@@ -74,6 +78,12 @@ impl Drop for ChildWorker {
     }
 }
 
+/// Whether somebody has the time for more rounds than every test run should take: `QUEUE_TEST_LARGER=1`.
+#[expect(clippy::disallowed_methods, reason = "the test run says so")]
+pub(crate) fn larger() -> bool {
+    std::env::var("QUEUE_TEST_LARGER").is_ok_and(|larger| !larger.is_empty())
+}
+
 /// What an exit means: an outcome was refused because the lease was lost.
 pub(crate) const LOST: i32 = 3;
 
@@ -90,6 +100,9 @@ fn told() -> Option<(String, String, String)> {
 async fn child() {
     let Some((behaviour, name, url)) = told() else { return };
     let db = Db { url };
+    if behaviour == "walk" {
+        return sweep::child(&db, &name).await;
+    }
     if behaviour == "run" {
         return runs::child(&db, &name).await;
     }

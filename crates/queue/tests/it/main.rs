@@ -22,6 +22,7 @@ mod poison;
 mod postgres;
 mod runs;
 mod schedules;
+mod sweep;
 mod taps;
 mod together;
 mod workers;

@@ -39,7 +39,11 @@ pub(crate) async fn behave(job: &Probe, ctx: &JobContext) -> Result<(), JobError
                 tokio::time::sleep(millis(1)).await;
             }
         }
-        _ => effect_with_outcome(job, ctx).await,
+        _ => {
+            // Some are long enough to be there when it happens.
+            tokio::time::sleep(millis(if job.n % 5 == 0 { 250 } else { 1 })).await;
+            effect_with_outcome(job, ctx).await
+        }
     }
 }
 

@@ -151,6 +151,13 @@ struct Number {
     n: i64,
 }
 
+/// What `SELECT <expression>` gives, on a connection that is there already.
+pub(crate) async fn number(conn: &mut AsyncPgConnection, expression: &str) -> i64 {
+    let sql = format!("SELECT ({expression})::bigint AS n");
+    let row: Number = diesel::sql_query(sql).get_result(conn).await.unwrap();
+    row.n
+}
+
 impl Db {
     pub(crate) async fn new() -> Self {
         SHARED.get_or_init(Cluster::start).await.database().await
@@ -170,10 +177,7 @@ impl Db {
 
     /// What `SELECT <expression>` gives.
     pub(crate) async fn number(&self, expression: &str) -> i64 {
-        let mut conn = self.conn().await;
-        let sql = format!("SELECT ({expression})::bigint AS n");
-        let row: Number = diesel::sql_query(sql).get_result(&mut conn).await.unwrap();
-        row.n
+        number(&mut self.conn().await, expression).await
     }
 
     /// Waits until an expression holds, and says how long that took.
