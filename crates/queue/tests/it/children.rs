@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::postgres::Db;
 use crate::workers::{Probe, effect_with_outcome, millis, note, probe, quick, secs};
-use crate::{poison, runs, sweep};
+use crate::{poison, replicas, runs, sweep};
 
 const VARIABLE: &str = "QUEUE_TEST_CHILD";
 
@@ -84,6 +84,13 @@ pub(crate) fn larger() -> bool {
     std::env::var("QUEUE_TEST_LARGER").is_ok_and(|larger| !larger.is_empty())
 }
 
+/// What a test's dice begin with: `QUEUE_TEST_SEED`, or else another number each time.
+#[expect(clippy::disallowed_methods, reason = "the test run says so")]
+pub(crate) fn seed() -> u64 {
+    let said = std::env::var("QUEUE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    said.unwrap_or_else(|| u64::from(std::process::id()))
+}
+
 /// What an exit means: an outcome was refused because the lease was lost.
 pub(crate) const LOST: i32 = 3;
 
@@ -100,6 +107,9 @@ fn told() -> Option<(String, String, String)> {
 async fn child() {
     let Some((behaviour, name, url)) = told() else { return };
     let db = Db { url };
+    if behaviour == "replica" {
+        return replicas::child(&db, &name).await;
+    }
     if behaviour == "walk" {
         return sweep::child(&db, &name).await;
     }

@@ -20,6 +20,7 @@ mod operations;
 mod outages;
 mod poison;
 mod postgres;
+mod replicas;
 mod runs;
 mod schedules;
 mod sweep;

@@ -1,6 +1,13 @@
 //! The database goes away, or a connection to it does.
 
+use costlens_queue::run::{self, NewRun, Run};
+use costlens_queue::{JobError, Workers};
+
+use crate::children::seed;
 use crate::postgres::{Cluster, Db};
+use crate::replicas::Dice;
+use crate::runs::{Deletion, effect};
+use crate::sweep::{Outside, call};
 use crate::workers::{effect_with_outcome, millis, note, noting_worker, probe, put, quick, secs, worker};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,4 +164,65 @@ async fn a_claim_is_not_forgotten_though_even_its_bare_outcome_is_refused() {
         .await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 1);
+}
+
+/// A step, an effect outside, a sleep, another effect whose first answer is lost, and a step.
+async fn errand(run: Run<Deletion>, outside: String) -> Result<(), JobError> {
+    let n = *run.input();
+    run.step("before", async |tx| effect(tx, n, "before").await).await?;
+    call(&run, &outside, &format!("plain-{n}")).await?;
+    run.sleep("nap", millis(40)).await?;
+    call(&run, &outside, &format!("dropped-{n}")).await?;
+    run.step("after", async |tx| effect(tx, n, "after").await).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crashes_of_the_database_at_any_moment_of_many_runs_repeat_no_step_and_no_call() {
+    let seed = seed();
+    println!("QUEUE_TEST_SEED={seed}");
+    let mut dice = Dice(seed);
+    let cluster = Cluster::start().await;
+    let db = cluster.database().await;
+    let outside = Outside::start().await;
+    let runs = 60;
+    for n in 0..runs {
+        run::start(&mut db.conn().await, NewRun::<Deletion>::of(n)).await.unwrap();
+    }
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let mut running = tokio::task::JoinSet::new();
+    for name in ["one", "two"] {
+        let settings = costlens_queue::Settings { grace: secs(5), ..quick() };
+        let (address, mut stopped) = (outside.address.clone(), stopped.clone());
+        let workers = Workers::new(db.queue(), name)
+            .flow::<Deletion, _, _>(settings, 3, move |run| errand(run, address.clone()));
+        running.spawn(workers.run_until(async move {
+            let _gone = stopped.wait_for(|stopped| *stopped).await;
+        }));
+    }
+    let mut crashed_at = Vec::new();
+    for crash in 1..=4 {
+        // Somewhere in what is left.
+        db.wait_for(&format!("(SELECT count(*) FROM ran) >= {}", crash * 20), secs(20)).await;
+        tokio::time::sleep(millis(dice.below(120))).await;
+        crashed_at.push(db.number("SELECT count(*) FROM ran").await);
+        cluster.crash_and_restart();
+    }
+    println!("the database crashed after {crashed_at:?} of {} steps", 2 * runs);
+    db.wait_for(&format!("(SELECT count(*) FROM queue.run WHERE state = 'done') = {runs}"), secs(40)).await;
+    stop.send_replace(true);
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap().unwrap();
+    }
+    for phase in ["before", "after"] {
+        let rows = format!("SELECT count(*) FROM ran WHERE phase = '{phase}'");
+        let distinct = format!("SELECT count(DISTINCT n) FROM ran WHERE phase = '{phase}'");
+        assert_eq!((db.number(&rows).await, db.number(&distinct).await), (i64::from(runs), i64::from(runs)));
+    }
+    let done = outside.done.lock().unwrap().clone();
+    let twice: Vec<_> = done.iter().filter(|(_, times)| **times != 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert_eq!(done.len(), usize::try_from(2 * runs).unwrap());
+    let lost = "SELECT count(*) FROM queue.job WHERE story @> '[{\"code\": \"worker_died\"}]' OR crashes > 0";
+    assert_eq!(db.number(lost).await, 0, "a worker that lives through the outage has not died");
+    assert_eq!(db.number("SELECT count(*) FROM queue.effect WHERE state <> 'sent'").await, 0);
 }

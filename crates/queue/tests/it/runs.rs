@@ -33,7 +33,7 @@ async fn start(db: &Db, run: NewRun<Deletion>) -> Uuid {
     }
 }
 
-async fn effect(tx: &mut AsyncPgConnection, n: i32, phase: &str) -> Result<(), JobError> {
+pub(crate) async fn effect(tx: &mut AsyncPgConnection, n: i32, phase: &str) -> Result<(), JobError> {
     diesel::sql_query("INSERT INTO ran (n, phase, worker) VALUES ($1, $2, 'run')")
         .bind::<Integer, _>(n)
         .bind::<Text, _>(phase)
