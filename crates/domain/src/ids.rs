@@ -133,6 +133,8 @@ typed_ids! {
     RequestId = "req";
     /// An ingested report.
     BillId = "bil";
+    /// A bill's file on its way to become a bill.
+    BillUploadId = "upl";
     /// A signed-in browser.
     SessionId = "ses";
     /// A person whom a tenant tells by e-mail.

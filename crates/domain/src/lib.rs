@@ -19,7 +19,7 @@ pub mod request;
 pub mod usage;
 
 pub use ids::{
-    AnomalyId, ApiKeyId, AuditEventId, BillId, BudgetId, ConnectionId, ErasureId, EventId, MessageId,
+    AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId, MessageId,
     RecipientId, RequestId, SessionId, SlackChannelId, TenantId, WebhookEndpointId,
 };
 pub use money::{Currency, Money, Usd};
