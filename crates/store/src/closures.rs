@@ -31,6 +31,7 @@ pub const ERASED_TABLES: [&[&str]; 2] = [
         "spend_hourly",
         "bill_daily_fact",
         "bill_control_total",
+        "bill_upload",
         "bill",
         "connection",
         "api_key",

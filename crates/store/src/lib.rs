@@ -7,6 +7,7 @@
 
 mod alerts;
 mod audit;
+mod bill_uploads;
 mod bills;
 mod closures;
 mod connections;
@@ -39,6 +40,9 @@ mod tests;
 
 pub use alerts::{Anomaly, Budget};
 pub use audit::{AuditEvent, NewAuditEvent};
+pub use bill_uploads::{
+    BillUpload, NewBillUpload, Published, UnfinishedUpload, UploadProblem, UploadProgress, UploadState,
+};
 pub use bills::{Bill, BillFilter, BillPoint, NewBill};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};

@@ -28,7 +28,12 @@ struct Row {
 }
 
 /// Per table the rows past a moment ($1), at most so many ($2).
-const PURGES: [(&str, &str); 5] = [
+const PURGES: [(&str, &str); 6] = [
+    (
+        "bill_upload",
+        "DELETE FROM bill_upload WHERE (tenant_id, id) IN \
+         (SELECT tenant_id, id FROM bill_upload WHERE finished_at < $1 LIMIT $2)",
+    ),
     (
         "sign_in_link",
         "DELETE FROM sign_in_link WHERE (tenant_id, hash) IN \

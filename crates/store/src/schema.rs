@@ -163,6 +163,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    bill_upload (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        object_key -> Text,
+        bytes -> Int8,
+        sha256 -> Binary,
+        state -> Text,
+        progress -> Nullable<Jsonb>,
+        problem_code -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        bill_id -> Nullable<Uuid>,
+        job_id -> Nullable<Uuid>,
+        asks -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     bill_control_total (tenant_id, bill_id, line_item_type, currency) {
         tenant_id -> Uuid,
         bill_id -> Uuid,
@@ -428,3 +449,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     closure,
     erasure,
 );
+diesel::allow_tables_to_appear_in_same_query!(bill, bill_upload);

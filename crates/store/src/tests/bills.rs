@@ -82,7 +82,12 @@ fn report(facts: Vec<DailyFact>) -> BillReport {
     }
 }
 
-fn new_bill(name: &str, second: i64) -> NewBill {
+/// October with one fact of so many dollars.
+pub(super) fn usd_report(cost: &str) -> BillReport {
+    report(vec![fact(0, cost, Currency::USD)])
+}
+
+pub(super) fn new_bill(name: &str, second: i64) -> NewBill {
     NewBill { id: BillId::new(at(second), unlike_bytes()), name: name.to_owned(), created_at: at(second) }
 }
 

@@ -1,0 +1,135 @@
+//! An upload ends once, its bill is kept with its end, and the same content makes one bill.
+
+use costlens_domain::BillUploadId;
+
+use super::bills::{new_bill, usd_report};
+use super::support::{actor, at};
+use crate::testing::{TestDb, unlike_bytes};
+use crate::{
+    NewBillUpload, Published, Store, StoreError, TenantConn, UploadProblem, UploadProgress, UploadState,
+};
+
+fn upload(content: u8) -> NewBillUpload {
+    let id = BillUploadId::new(at(0), unlike_bytes());
+    NewBillUpload {
+        id,
+        name: "october.csv".to_owned(),
+        object_key: format!("ten/bills/{id}"),
+        bytes: 3,
+        sha256: [content; 32],
+        created_at: at(0),
+    }
+}
+
+async fn create(store: &Store, tenant: costlens_domain::TenantId, content: u8) -> BillUploadId {
+    let mut conn = store.tenant(tenant).await.unwrap();
+    let made = conn.create_bill_upload(&upload(content)).await.unwrap();
+    conn.commit().await.unwrap();
+    made.id
+}
+
+async fn publish(mut conn: TenantConn, id: BillUploadId, second: i64) -> Published {
+    let new = new_bill("october.csv", second);
+    let published = conn.publish_bill_upload(id, &new, &usd_report("1")).await.unwrap();
+    conn.commit().await.unwrap();
+    published
+}
+
+#[tokio::test]
+async fn an_upload_becomes_a_bill_once() {
+    let db = TestDb::new().await;
+    let (acme, globex) = (actor(&db, "acme").await.tenant, actor(&db, "globex").await.tenant);
+    let id = create(db.store(), acme, 1).await;
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    assert_eq!(conn.begin_reading_bill(id, at(1)).await.unwrap().state, UploadState::Reading);
+    let progress = UploadProgress { step: "reading".to_owned(), permille: 250 };
+    conn.note_bill_progress(id, &progress, at(2)).await.unwrap();
+    assert_eq!(conn.bill_upload(id).await.unwrap().progress, Some(progress));
+    conn.commit().await.unwrap();
+
+    let Published::Bill(bill) = publish(db.store().tenant(acme).await.unwrap(), id, 3).await else {
+        panic!("no bill")
+    };
+    assert_eq!(publish(db.store().tenant(acme).await.unwrap(), id, 4).await, Published::Ended);
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let upload = conn.begin_reading_bill(id, at(5)).await.unwrap();
+    assert_eq!((upload.state, upload.bill_id), (UploadState::Published, Some(bill.id)));
+    assert_eq!(upload.finished_at, Some(at(3)));
+    let problem = UploadProblem { code: "internal".to_owned(), detail: "x".to_owned() };
+    assert!(!conn.fail_bill_upload(id, &problem, at(6)).await.unwrap());
+    assert_eq!(conn.list_bills(None, 9).await.unwrap().len(), 1);
+    assert_eq!(conn.list_bill_uploads(None, 9).await.unwrap().len(), 1);
+    assert_eq!(conn.list_bill_uploads(Some(id), 9).await.unwrap(), []);
+
+    let mut other = db.store().tenant(globex).await.unwrap();
+    assert!(matches!(other.bill_upload(id).await, Err(StoreError::NotFound)));
+    assert!(!other.fail_bill_upload(id, &problem, at(7)).await.unwrap());
+    assert_eq!(other.list_bill_uploads(None, 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_same_content_makes_no_second_bill_while_the_first_one_counts() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await.tenant;
+    let (first, second) = (create(db.store(), acme, 1).await, create(db.store(), acme, 1).await);
+    // Both were there before either was read.
+    let Published::Bill(bill) = publish(db.store().tenant(acme).await.unwrap(), first, 1).await else {
+        panic!("no bill")
+    };
+    let again = publish(db.store().tenant(acme).await.unwrap(), second, 2).await;
+    assert_eq!(again, Published::Duplicate(bill.id));
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let third = conn.create_bill_upload(&upload(1)).await.unwrap();
+    assert_eq!((third.state, third.bill_id), (UploadState::Duplicate, Some(bill.id)));
+    assert_eq!(conn.list_bills(None, 9).await.unwrap().len(), 1);
+    drop(conn);
+    // Another content takes the month over, so that the first content is news again.
+    let newer = create(db.store(), acme, 2).await;
+    assert!(matches!(publish(db.store().tenant(acme).await.unwrap(), newer, 3).await, Published::Bill(_)));
+    let back = create(db.store(), acme, 1).await;
+    assert!(matches!(publish(db.store().tenant(acme).await.unwrap(), back, 4).await, Published::Bill(_)));
+}
+
+#[tokio::test]
+async fn two_that_publish_at_once_make_one_bill() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await.tenant;
+    let (one, other) = (create(db.store(), acme, 1).await, create(db.store(), acme, 1).await);
+    let (a, b, c) = tokio::join!(
+        publish(db.store().tenant(acme).await.unwrap(), one, 1),
+        publish(db.store().tenant(acme).await.unwrap(), one, 1),
+        publish(db.store().tenant(acme).await.unwrap(), other, 1),
+    );
+    let bills = [&a, &b, &c].into_iter().filter(|done| matches!(done, Published::Bill(_))).count();
+    assert_eq!(bills, 1, "{a:?} {b:?} {c:?}");
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    assert_eq!(conn.list_bills(None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_sweeper_sees_what_has_not_ended_and_no_more_than_it_needs() {
+    let db = TestDb::new().await;
+    let (acme, globex) = (actor(&db, "acme").await.tenant, actor(&db, "globex").await.tenant);
+    let (left, ended) = (create(db.store(), acme, 1).await, create(db.store(), globex, 1).await);
+    let job = uuid::Uuid::from_u128(7);
+    let mut conn = db.store().tenant(globex).await.unwrap();
+    let problem = UploadProblem { code: "bill_unreadable".to_owned(), detail: "line 3".to_owned() };
+    assert!(conn.fail_bill_upload(ended, &problem, at(9)).await.unwrap());
+    assert!(!conn.note_bill_upload_job(ended, 1, job, at(9)).await.unwrap());
+    conn.commit().await.unwrap();
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    assert!(conn.note_bill_upload_job(left, 2, job, at(9)).await.unwrap());
+    assert!(!conn.note_bill_upload_job(left, 1, job, at(9)).await.unwrap());
+    conn.commit().await.unwrap();
+
+    let mut system = db.store().system().await.unwrap();
+    assert_eq!(system.unfinished_bill_uploads(at(9), None, 9).await.unwrap(), []);
+    let unfinished = system.unfinished_bill_uploads(at(10), None, 9).await.unwrap();
+    let told: Vec<_> = unfinished.iter().map(|one| (one.tenant_id, one.id, one.job_id, one.asks)).collect();
+    assert_eq!(told, [(acme, left, Some(job), 2)]);
+    assert_eq!(system.unfinished_bill_uploads(at(10), Some(left), 9).await.unwrap(), []);
+    let gone = BillUploadId::new(at(0), [9; 10]);
+    assert_eq!(system.wanted_bill_uploads(&[left, ended, gone]).await.unwrap(), [left]);
+    assert_eq!(system.purge("bill_upload", at(10), 9).await.unwrap(), Some(1));
+    assert_eq!(system.purge("bill_upload", at(10), 9).await.unwrap(), Some(0));
+}

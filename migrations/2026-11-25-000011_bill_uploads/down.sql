@@ -1,0 +1,2 @@
+DELETE FROM retention WHERE table_name = 'bill_upload';
+DROP TABLE bill_upload;
