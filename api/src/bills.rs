@@ -1,43 +1,23 @@
-//! Bills: uploaded, read as a whole or not at all, and broken down.
+//! Bills: listed, shown, and broken down. How they come in is told in [`uploads`].
 
-use std::path::Path as FilePath;
+pub mod uploads;
+
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
-use costlens_domain::bill::{BillReport, Dimension, Measure, ReportFormat, ResourceCost, Slice, shares};
-use costlens_domain::{BillId, Currency, Problem, ProblemCode};
-use costlens_store::{Bill, BillFilter, NewBill, TenantConn};
-use futures_util::TryStreamExt as _;
+use costlens_domain::bill::{Dimension, Measure, ReportFormat, ResourceCost, Slice, shares};
+use costlens_domain::{BillId, Currency};
+use costlens_store::{Bill, BillFilter, TenantConn};
 use poem::Body;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::{Binary, Json};
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
-use tokio::io::AsyncWriteExt as _;
+use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::error::ApiError;
 use crate::page::{DEFAULT_LIMIT, Page};
 use crate::principal::{Caller, Permission};
 use crate::wire::{Exact, Wire};
 use crate::{ApiParts, Tag};
-
-/// Reads a bill from a file. The binary fills this port with the bill engine, so that the API does not carry it.
-#[async_trait]
-pub trait ReadBill: Send + Sync + std::fmt::Debug {
-    /// The bill in this file, whole.
-    async fn read(&self, path: &FilePath) -> Result<BillReport, BillRefused>;
-}
-
-/// Why a file is no bill that can be taken, in words for its owner: the file's place where it breaks.
-#[derive(Debug, thiserror::Error)]
-pub enum BillRefused {
-    /// The file is at fault.
-    #[error("{0}")]
-    Unreadable(String),
-    /// We are.
-    #[error("the bill engine failed: {0}")]
-    Engine(String),
-}
 
 /// Which schema a report has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -246,14 +226,6 @@ pub struct BillSeries {
     pub points: Vec<BillPointView>,
 }
 
-/// A bill was read.
-#[derive(ApiResponse)]
-pub enum BillCreated {
-    /// The bill.
-    #[oai(status = 201)]
-    Created(Json<BillView>),
-}
-
 pub(crate) struct BillsApi(pub(crate) Arc<ApiParts>);
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Bills")]
@@ -284,8 +256,9 @@ impl BillsApi {
     /// Upload a bill
     ///
     /// The body is the file: legacy CUR, CUR 2.0 or FOCUS 1.x, as CSV, CSV with gzip, or Parquet, told apart by its
-    /// columns. It is read as a whole: a truncated or corrupt file names its place and changes nothing. A newer
-    /// delivery of the same month takes the older one's place.
+    /// columns. It is kept at once and read afterwards, as a whole: a truncated or corrupt file names its place in the
+    /// upload's problem and changes nothing. A newer delivery of the same month takes the older one's place; the same
+    /// content as that of a bill which counts makes no second one.
     #[oai(path = "/bills", method = "post", operation_id = "create_bill")]
     async fn create(
         &self,
@@ -293,28 +266,13 @@ impl BillsApi {
         /// What the file is called.
         #[oai(validator(min_length = 1, max_length = 255))]
         filename: Query<String>,
+        /// The same key, name and content have one effect.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
         body: Binary<Body>,
-    ) -> Result<BillCreated, ApiError> {
+    ) -> Result<uploads::BillAccepted, ApiError> {
         let tenant = caller.require(Permission::BillsWrite)?;
-        let dir = tempfile::tempdir().map_err(|error| internal(&error))?;
-        let path = dir.path().join("upload");
-        save(body.0, &path).await?;
-        let report = self.0.bills.read(&path).await.map_err(|refused| match refused {
-            // The reader knows the file by the name we gave it; its owner knows it by another.
-            BillRefused::Unreadable(detail) => {
-                ApiError::new(ProblemCode::BillUnreadable, detail.replace("upload", &filename.0))
-            }
-            BillRefused::Engine(_) => internal(&refused),
-        })?;
-        let now = self.0.clock.now();
-        let new =
-            NewBill { id: BillId::new(now, self.0.entropy.for_id()), name: filename.0, created_at: now };
-        let mut conn = self.0.store.tenant(tenant).await?;
-        let bill = conn.import_bill(&new, &report).await?;
-        let mut view = bill_view(bill);
-        view.totals = totals(&mut conn, new.id).await?;
-        conn.commit().await?;
-        Ok(BillCreated::Created(Json(view)))
+        uploads::create(&self.0, tenant, filename.0, idempotency_key.0.as_ref(), body.0).await
     }
 
     /// AI spend by day, as billed
@@ -421,33 +379,6 @@ async fn totals(conn: &mut TenantConn, id: BillId) -> Result<Vec<BillShare>, Api
         lines: share.lines,
     };
     Ok(shares(&totals).into_iter().map(view).collect())
-}
-
-/// Writes the body to a file as it comes, so that a bill of gigabytes needs no memory.
-async fn save(body: Body, path: &FilePath) -> Result<(), ApiError> {
-    let mut file = tokio::fs::File::create(path).await.map_err(|error| internal(&error))?;
-    let mut chunks = body.into_bytes_stream();
-    loop {
-        match chunks.try_next().await {
-            Ok(Some(chunk)) => file.write_all(&chunk).await.map_err(|error| internal(&error))?,
-            Ok(None) => break,
-            Err(error) => {
-                return Err(match costlens_edge::body_refusal(&error) {
-                    Some(refused @ costlens_edge::BodyRefused::TooLarge { .. }) => {
-                        Problem::new(ProblemCode::BodyTooLarge, refused.to_string()).into()
-                    }
-                    Some(refused) => Problem::new(ProblemCode::RequestTimeout, refused.to_string()).into(),
-                    None => ApiError::new(ProblemCode::InvalidRequest, "the upload broke off"),
-                });
-            }
-        }
-    }
-    file.flush().await.map_err(|error| internal(&error))
-}
-
-fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
-    tracing::error!(error, "a bill could not be taken");
-    ApiError::new(ProblemCode::Internal, "the cause has been logged under this request's id")
 }
 
 fn default_limit() -> u32 {

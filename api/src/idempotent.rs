@@ -48,8 +48,18 @@ pub(crate) async fn claim(
 impl Claim {
     /// Keeps the answer, in the effect's own transaction. It must hold no secret.
     pub(crate) async fn finish(self, conn: &mut TenantConn, answer: &impl ToJSON) -> Result<(), ApiError> {
+        self.finish_as(201, conn, answer).await
+    }
+
+    /// The same with another status than that of what was made.
+    pub(crate) async fn finish_as(
+        self,
+        status: u16,
+        conn: &mut TenantConn,
+        answer: &impl ToJSON,
+    ) -> Result<(), ApiError> {
         if let Some(key) = self.0 {
-            let answer = StoredAnswer { status: 201, body: answer.to_json_string() };
+            let answer = StoredAnswer { status, body: answer.to_json_string() };
             conn.finish_idempotent(&key, &answer).await?;
         }
         Ok(())

@@ -38,7 +38,9 @@ pub struct ApiParts {
     pub entropy: Arc<dyn Entropy>,
     pub keyring: Arc<Keyring>,
     pub egress_policy: costlens_egress::Policy,
-    pub bills: Arc<dyn bills::ReadBill>,
+    pub objects: costlens_objects::Objects,
+    /// The most bytes of an uploaded bill.
+    pub max_bill_bytes: u64,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
     pub https: bool,
 }
@@ -67,6 +69,7 @@ type Operations = (
     requests::RequestsApi,
     spend::SpendApi,
     bills::BillsApi,
+    bills::uploads::BillUploadsApi,
 );
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
@@ -77,6 +80,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         requests::RequestsApi(Arc::clone(parts)),
         spend::SpendApi(Arc::clone(parts)),
         bills::BillsApi(Arc::clone(parts)),
+        bills::uploads::BillUploadsApi(Arc::clone(parts)),
     )
 }
 

@@ -7,7 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use costlens_domain::{ApiKeyId, BillId, ConnectionId, Currency, RequestId, SessionId, TenantId, Usd};
+use costlens_domain::{
+    ApiKeyId, BillId, BillUploadId, ConnectionId, Currency, RequestId, SessionId, TenantId, Usd,
+};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
@@ -45,6 +47,7 @@ spelled! {
     ConnectionId = "ConnectionId", "connection-id", "^con_[0-9a-f]{32}$", "con_019ab3c4d5e67f8091a2b3c4d5e6f708";
     RequestId = "RequestId", "request-id", "^req_[0-9a-f]{32}$", "req_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillId = "BillId", "bill-id", "^bil_[0-9a-f]{32}$", "bil_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    BillUploadId = "BillUploadId", "bill-upload-id", "^upl_[0-9a-f]{32}$", "upl_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SessionId = "SessionId", "session-id", "^ses_[0-9a-f]{32}$", "ses_019ab3c4d5e67f8091a2b3c4d5e6f708";
     Usd = "Usd", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "0.0018";
     Currency = "Currency", "currency", "^[A-Z]{3}$", "USD";

@@ -34,6 +34,7 @@ export function makeWorld({ empty = false, broken = false, signedIn = true } = {
     bills: empty ? [] : structuredClone(BILLS),
     random: seeded(99),
     made: 10_000,
+    uploads: new Map(),
   };
 }
 
@@ -112,11 +113,25 @@ async function answer(world, request, url) {
   if (path === "/bills" && method === "GET") return ok({ items: world.bills, next_cursor: null });
   if (path === "/bills") {
     const body = await bodyOf(request);
-    await new Promise((done) => setTimeout(done, 400));
-    if (body.includes("garbage")) return problem("bill_unreadable", 422, "The bill cannot be read", `${query.get("filename")}, line 1: no column is known from a Cost and Usage Report or FOCUS.`);
-    const bill = { ...BILLS[0], id: `bil_${world.bills.length + 1}x`, name: query.get("filename"), imported_at: new Date().toISOString() };
-    world.bills.unshift(bill);
-    return ok(bill, 201);
+    const name = query.get("filename");
+    const upload = { id: `upl_${world.uploads.size + 1}`, name, size_bytes: body.length, state: "received", progress: null, problem: null, bill_id: null, created_at: new Date().toISOString(), finished_at: null };
+    world.uploads.set(upload.id, { upload, isBad: body.includes("garbage") });
+    return ok(upload, 202);
+  }
+  const uploadPath = /^\/bills\/uploads\/(\w+)$/.exec(path);
+  if (uploadPath) {
+    // The first look finds it half read, the second at its end.
+    const { upload, isBad } = world.uploads.get(uploadPath[1]);
+    if (upload.state === "received") Object.assign(upload, { state: "reading", progress: { step: "reading", permille: 500 } });
+    else if (upload.state === "reading" && isBad) {
+      const detail = `${upload.name}, line 1: no column is known from a Cost and Usage Report or FOCUS.`;
+      Object.assign(upload, { state: "failed", problem: { code: "bill_unreadable", detail }, finished_at: new Date().toISOString() });
+    } else if (upload.state === "reading") {
+      const bill = { ...BILLS[0], id: `bil_${world.bills.length + 1}x`, name: upload.name, imported_at: new Date().toISOString() };
+      world.bills.unshift(bill);
+      Object.assign(upload, { state: "published", bill_id: bill.id, finished_at: bill.imported_at });
+    }
+    return ok(upload);
   }
   const billPath = /^\/bills\/(\w+)(\/breakdown)?$/.exec(path);
   const bill = billPath && world.bills.find(({ id }) => id === billPath[1]);

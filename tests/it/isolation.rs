@@ -71,6 +71,8 @@ const MATRIX: &[(&str, About)] = &[
     ("get_spend_breakdown", About::Things(&["", "?by=key", "?by=provider"])),
     ("list_bills", About::Things(&["", "?limit=200", "?cursor={bill}"])),
     ("create_bill", About::NewThing),
+    ("list_bill_uploads", About::Things(&["", "?limit=200", "?cursor={upload}"])),
+    ("get_bill_upload", About::OneThing),
     ("get_bill", About::OneThing),
     ("get_bill_breakdown", About::OneThing),
     ("get_bill_series", About::Things(&["", "?group_by=account"])),
@@ -190,7 +192,7 @@ fn another_tenants_key_and_session_see_and_change_nothing() {
                 let (allowed_session, allowed_key): (&[u16], &[u16]) = match about(operation) {
                     About::OneThing => (&[404], &[403, 404]),
                     About::Things(_) | About::Everybody => (&[200], &[200, 403]),
-                    About::NewThing => (&[201], &[403]),
+                    About::NewThing => (&[201, 202], &[403]),
                     About::Session => (&[200, 204], &[401]),
                     About::SignIn => (&[401], &[401]),
                 };

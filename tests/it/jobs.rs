@@ -14,7 +14,7 @@ fn lines(text: &str) -> Vec<Value> {
 async fn schedules(app: &TestApp) -> Vec<Value> {
     eventually(Duration::from_secs(20), "schedules", async || {
         let schedules = lines(&app.command(&["jobs", "schedules"]));
-        (schedules.len() == 3).then_some(schedules)
+        (schedules.len() == 4).then_some(schedules)
     })
     .await
 }
@@ -25,7 +25,7 @@ fn a_running_server_has_its_schedules_and_they_can_rest() {
         let app = shared();
         let schedules = schedules(app).await;
         let names: Vec<&str> = schedules.iter().map(|each| each["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["partitions", "queue-rows", "retention"]);
+        assert_eq!(names, ["bill-uploads", "partitions", "queue-rows", "retention"]);
         assert!(schedules.iter().all(|each| each["next"].is_string()), "{schedules:?}");
 
         assert_eq!(app.command(&["jobs", "pause", "queue-rows"]), "");

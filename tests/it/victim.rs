@@ -19,7 +19,8 @@ pub(crate) struct Victim {
     pub(crate) line: Line,
     pub(crate) connection: String,
     request: String,
-    bill: Option<String>,
+    /// The upload and the bill that it became.
+    bill: Option<(String, String)>,
 }
 
 const ACCOUNT: &str = "424242424242";
@@ -45,10 +46,10 @@ impl Victim {
         }
         let bill = match operations.iter().find(|operation| operation.id == "create_bill") {
             Some(operation) => {
-                let url = format!("{}{}?filename=aurora.csv", app.base_url(), operation.path);
-                let headers = [("cookie", owner.cookie()), ("content-type", "application/octet-stream")];
-                let answer = http::send("POST", &url, &headers, bill(ACCOUNT, "42.42")).await;
-                Some(answer.expect(201).json()["id"].as_str().unwrap().to_owned())
+                let path = format!("{}?filename=aurora.csv", operation.path);
+                let upload = owner.upload(&path, bill(ACCOUNT, "42.42")).await;
+                let text = |name: &str| upload[name].as_str().unwrap().to_owned();
+                Some((text("id"), text("bill_id")))
             }
             None => None,
         };
@@ -63,17 +64,19 @@ impl Victim {
                 .to_vec();
         words.extend([&self.owner.tenant_id, &self.program.key_id, &self.program.secret].map(Clone::clone));
         words.extend([&self.connection, &self.request].map(Clone::clone));
-        words.extend(self.bill.clone());
+        words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
     }
 
     /// A path or query with the victim's ids put in.
     pub(crate) fn named_in(&self, path: &str) -> String {
+        let (upload, bill) = self.bill.clone().unwrap_or_default();
         let of_path = |segment: &str| match segment {
             "keys" => self.program.key_id.clone(),
             "connections" => self.connection.clone(),
             "requests" => self.request.clone(),
-            "bills" => self.bill.clone().unwrap_or_default(),
+            "bills" => bill.clone(),
+            "uploads" => upload.clone(),
             other => panic!("{path}: the matrix knows no `{other}` with an id"),
         };
         let path = match path.split_once("/{id}") {
@@ -83,7 +86,8 @@ impl Victim {
         path.replace("{key}", &self.program.key_id)
             .replace("{connection}", &self.connection)
             .replace("{request}", &self.request)
-            .replace("{bill}", self.bill.as_deref().unwrap_or_default())
+            .replace("{upload}", &upload)
+            .replace("{bill}", &bill)
     }
 }
 

@@ -60,6 +60,39 @@ impl Owner {
         self.call("GET", path, None).await.expect(200).json()
     }
 
+    /// Sends a bill's file to a path of the management API; gives the answer.
+    pub async fn send_bill(
+        &self,
+        path: &str,
+        bill: impl Into<bytes::Bytes>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut all = vec![("cookie", self.cookie.as_str()), ("content-type", "application/octet-stream")];
+        all.extend(headers);
+        http::send("POST", &format!("{}{path}", self.base), &all, bill).await
+    }
+
+    /// The same, until the upload has ended; gives the upload.
+    pub async fn upload(&self, path: &str, bill: impl Into<bytes::Bytes>) -> Value {
+        let answer = self.send_bill(path, bill, &[]).await.expect(202);
+        self.upload_at(answer.header("location")).await
+    }
+
+    /// An upload, once it has ended.
+    pub async fn upload_at(&self, location: &str) -> Value {
+        eventually(Duration::from_secs(60), "end of the upload", async || {
+            let upload = self.get(location).await;
+            (!matches!(upload["state"].as_str(), Some("received" | "reading"))).then_some(upload)
+        })
+        .await
+    }
+
+    /// The same person at a server that came up elsewhere.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// A key with the defaults.
     pub async fn create_key(&self, name: &str) -> Program {
         self.create_key_with(json!({"name": name})).await

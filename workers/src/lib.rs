@@ -3,6 +3,7 @@
 //! A workflow is a job (or a durable run) of [`costlens_queue`], a handler, and mostly a schedule. It promises to be
 //! safe to run twice, at once, and to be killed anywhere: the queue runs everything at least once.
 
+pub mod bill_ingestion;
 mod key_rotation;
 mod partitions;
 mod queue_rows;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_domain::ports::{Clock, Entropy};
+use costlens_objects::Objects;
 use costlens_queue::schedule::{self, Schedule};
 use costlens_queue::{Job, JobContext, JobError, Queue, QueueConfig, QueueError, Settings, Workers};
 use costlens_store::{ENQUEUER_ROLES, Neighbour, Store, StoreError, WORKER_ROLE};
@@ -28,6 +30,8 @@ pub struct WorkerParts {
     pub clock: Arc<dyn Clock>,
     pub keyring: Arc<Keyring>,
     pub entropy: Arc<dyn Entropy>,
+    pub objects: Objects,
+    pub bills: Arc<dyn bill_ingestion::ReadBill>,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -90,12 +94,15 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, retention::purge_expired);
     let workers = add(workers, parts, key_rotation::rotate_keys);
     let workers = add(workers, parts, key_rotation::rotate_tenant_key);
+    let workers = bill_ingestion::add(workers, parts);
+    let workers = add(workers, parts, bill_ingestion::sweep_uploads);
     add(workers, parts, queue_rows::prune_queue)
 }
 
 /// The schedules; their times are UTC.
-fn schedules() -> Result<[Schedule; 4], QueueError> {
-    Ok([
+fn schedules() -> Result<Vec<Schedule>, QueueError> {
+    Ok(vec![
+        Schedule::of("bill-uploads", "*/10 * * * *", "UTC", &bill_ingestion::SweepUploads {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
         Schedule::of("key-rotation", "20 3 1 * *", "UTC", &key_rotation::RotateKeys {})?,

@@ -20,8 +20,9 @@ export interface paths {
         /**
          * Upload a bill
          * @description The body is the file: legacy CUR, CUR 2.0 or FOCUS 1.x, as CSV, CSV with gzip, or Parquet, told apart by its
-         *     columns. It is read as a whole: a truncated or corrupt file names its place and changes nothing. A newer
-         *     delivery of the same month takes the older one's place.
+         *     columns. It is kept at once and read afterwards, as a whole: a truncated or corrupt file names its place in the
+         *     upload's problem and changes nothing. A newer delivery of the same month takes the older one's place; the same
+         *     content as that of a bill which counts makes no second one.
          */
         post: operations["create_bill"];
         delete?: never;
@@ -42,6 +43,46 @@ export interface paths {
          * @description Of every bill that counts (no superseded delivery), apart by currency.
          */
         get: operations["get_bill_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List uploads of bills
+         * @description Newest first. What became of an upload is told for 90 days.
+         */
+        get: operations["list_bill_uploads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get one upload of a bill
+         * @description Ask again until `state` is `published`, `failed` or `duplicate`.
+         */
+        get: operations["get_bill_upload"];
         put?: never;
         post?: never;
         delete?: never;
@@ -527,6 +568,75 @@ export interface components {
             unit_cost_per_million?: string | null;
         };
         /**
+         * BillUpload
+         * @description A bill's file on its way to become a bill.
+         */
+        BillUpload: {
+            /**
+             * Format: bill-id
+             * @description The bill that it became or repeats; null before.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            bill_id?: string | null;
+            /**
+             * Format: date-time
+             * @description When it arrived.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ended; null before.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: bill-upload-id
+             * @description The upload.
+             * @example upl_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description The file's name. */
+            name: string;
+            /** @description Why it became no bill; null unless it failed. */
+            problem?: components["schemas"]["BillUploadProblem"] | null;
+            /** @description How far the reading is; null until there is something to tell. */
+            progress?: components["schemas"]["BillUploadProgress"] | null;
+            /**
+             * Format: uint64
+             * @description How many bytes it has.
+             */
+            size_bytes: number;
+            /** @description How far it is. */
+            state: components["schemas"]["BillUploadState"];
+        };
+        /**
+         * BillUploadProblem
+         * @description Why an upload became no bill.
+         */
+        BillUploadProblem: {
+            /** @description A stable name: `bill_unreadable`, `cancelled` or `internal`. */
+            code: string;
+            /** @description What happened, with the file's place where it breaks. */
+            detail: string;
+        };
+        /**
+         * BillUploadProgress
+         * @description How far the reading is.
+         */
+        BillUploadProgress: {
+            /**
+             * Format: uint16
+             * @description The share of the whole that is done, in thousandths.
+             */
+            permille: number;
+            /** @description What is being done now. */
+            step: string;
+        };
+        /**
+         * @description How far an upload is.
+         * @enum {string}
+         */
+        BillUploadState: "received" | "reading" | "published" | "failed" | "duplicate";
+        /**
          * @description What a breakdown is told apart by.
          * @enum {string}
          */
@@ -728,6 +838,16 @@ export interface components {
         Page_Bill: {
             /** @description The items. */
             items: components["schemas"]["Bill"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_BillUpload
+         * @description One page of a list.
+         */
+        Page_BillUpload: {
+            /** @description The items. */
+            items: components["schemas"]["BillUpload"][];
             /** @description What to send as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
         };
@@ -1254,7 +1374,10 @@ export interface operations {
                 /** @description What the file is called. */
                 filename: string;
             };
-            header?: never;
+            header?: {
+                /** @description The same key, name and content have one effect. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1264,13 +1387,15 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The bill. */
-            201: {
+            /** @description It is kept and will be read. */
+            202: {
                 headers: {
+                    /** @description Where the upload tells what becomes of it. */
+                    Location: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Bill"];
+                    "application/json": components["schemas"]["BillUpload"];
                 };
             };
             /** @description The request is not what the operation wants. */
@@ -1398,6 +1523,249 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BillSeries"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_bill_uploads: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BillUpload"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bill_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BillUpload"];
                 };
             };
             /** @description The request is not what the operation wants. */

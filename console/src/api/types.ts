@@ -33,6 +33,7 @@ export type BillPoint = Ok<"/api/v1/bills/series", "get">["points"][number];
 export type SpendBreakdown = Ok<"/api/v1/spend/breakdown", "get">;
 export type SpendGroup = SpendBreakdown["items"][number];
 export type Bill = Ok<"/api/v1/bills", "get">["items"][number];
+export type BillUpload = Ok<"/api/v1/bills/uploads/{id}", "get">;
 export type BillTotal = Bill["totals"][number];
 export type BillBreakdown = Ok<"/api/v1/bills/{id}/breakdown", "get">;
 export type BillGroup = BillBreakdown["items"][number];

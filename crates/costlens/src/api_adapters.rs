@@ -1,12 +1,12 @@
-//! What the API needs from crates that it does not know, and the process's own endpoints.
+//! What the workers need from crates that they do not know, and the process's own endpoints.
 
 use std::path::Path;
 
-use costlens_api::bills::{BillRefused, ReadBill};
-use costlens_bill::{BillError, NoProgress, ReadOptions, read_bill};
+use costlens_bill::{BillError, Progress, ReadOptions, read_bill};
 use costlens_domain::bill::BillReport;
 use costlens_proxy::spool::Spool;
 use costlens_store::Store;
+use costlens_workers::bill_ingestion::{BillRefused, HearProgress, ReadBill};
 use poem::endpoint::make;
 use poem::http::StatusCode;
 use poem::{Endpoint, IntoResponse as _, Response, get};
@@ -52,14 +52,23 @@ fn json(status: StatusCode, body: &serde_json::Value) -> Response {
     body.to_string().with_content_type("application/json").with_status(status).into_response()
 }
 
-/// The bill engine behind the API's port.
+/// The bill engine behind the workers' port.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BillAdapter;
 
+/// Hands the engine's progress on.
+struct Told<'a>(&'a dyn HearProgress);
+
+impl Progress for Told<'_> {
+    fn advance(&self, step: &str, permille: u16) {
+        self.0.hear(step, permille);
+    }
+}
+
 #[async_trait::async_trait]
 impl ReadBill for BillAdapter {
-    async fn read(&self, path: &Path) -> Result<BillReport, BillRefused> {
-        let read = read_bill(&[path.to_owned()], &ReadOptions::default(), &NoProgress).await;
+    async fn read(&self, path: &Path, progress: &dyn HearProgress) -> Result<BillReport, BillRefused> {
+        let read = read_bill(&[path.to_owned()], &ReadOptions::default(), &Told(progress)).await;
         read.map_err(|error| match error {
             BillError::Engine { .. } | BillError::Open { .. } => BillRefused::Engine(error.to_string()),
             theirs => BillRefused::Unreadable(theirs.to_string()),

@@ -58,6 +58,13 @@ pub(crate) struct WorkArgs {
     /// The keys that seal: those of the servers beside it.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    /// The data directory of this machine.
+    #[arg(long, env = "COSTLENS_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where uploads are kept until they are read: the very directory of `run`; `objects` below the data directory by
+    /// default.
+    #[arg(long, env = "COSTLENS_OBJECT_DIR")]
+    pub(crate) object_dir: Option<PathBuf>,
     /// What is logged to standard error, in the syntax of `tracing`'s filters.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,

@@ -9,6 +9,7 @@ use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::Catalogue;
 use costlens_edge::{BodyRule, EdgeConfig};
 use costlens_egress::{Egress, EgressConfig};
+use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
 use costlens_vault::{KeySource, Keyring, OsEntropy};
@@ -20,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api_adapters::{BillAdapter, Health};
 use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
-use crate::settings::{Environment, ServerArgs, default_data_dir};
+use crate::settings::{Environment, ServerArgs, default_data_dir, object_dir};
 use crate::welcome::Welcome;
 use crate::work;
 
@@ -83,11 +84,14 @@ async fn serve(
         let keys = Arc::clone(&keys);
         async move { keys.follow_changes().await }
     });
+    let objects = Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?;
     let parts = WorkerParts {
         store: ledger.store.clone(),
         clock: Arc::clone(&clock),
         keyring: Arc::clone(&keyring),
         entropy: Arc::clone(&entropy),
+        objects: objects.clone(),
+        bills: Arc::new(BillAdapter),
     };
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
@@ -99,7 +103,8 @@ async fn serve(
         keyring,
         egress_policy: args.policy(),
         https: args.https(),
-        bills: Arc::new(BillAdapter),
+        objects,
+        max_bill_bytes: args.max_bill_bytes,
     });
 
     let bound = listener.local_addr()?;

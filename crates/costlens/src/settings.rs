@@ -85,6 +85,10 @@ pub(crate) struct ServerArgs {
     /// The keys that seal.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    /// Where uploads are kept until they are read; `objects` below the data directory by default. Every process that
+    /// serves or works over one database needs the same.
+    #[arg(long, env = "COSTLENS_OBJECT_DIR")]
+    pub(crate) object_dir: Option<PathBuf>,
     /// Private hosts that endpoints may name, http included, as `host:port,host:port`.
     #[arg(long, env = "COSTLENS_ALLOW_PRIVATE_HOSTS", value_delimiter = ',')]
     pub(crate) allow_private_hosts: Vec<HostPort>,
@@ -209,6 +213,11 @@ pub(crate) fn default_data_dir() -> PathBuf {
         return PathBuf::from("/var/lib/costlens");
     }
     home_dir("XDG_DATA_HOME", ".local/share").join("costlens")
+}
+
+/// The directory of kept files: the named one, or the data directory's own.
+pub(crate) fn object_dir(named: Option<&Path>, data_dir: &Path) -> PathBuf {
+    named.map_or_else(|| data_dir.join("objects"), Path::to_owned)
 }
 
 /// The local key file when none is named: apart from the data, so that a copy of the data opens nothing.

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use costlens_objects::Objects;
 use costlens_queue::Queue;
 use costlens_vault::OsEntropy;
 use costlens_workers::WorkerParts;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::api_adapters::BillAdapter;
 use crate::boot::{Failure, Ledger};
 use crate::cli::WorkArgs;
 use crate::clock::SystemClock;
 use crate::run::{log_to_stderr, stop_signal};
+use crate::settings::{default_data_dir, object_dir};
 
 /// How long a stop waits for jobs that have begun. What is cut runs again at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -32,11 +35,14 @@ pub(crate) async fn run(args: WorkArgs) -> Result<(), Failure> {
     log_to_stderr(&args.log)?;
     let keyring = args.keys.existing_keyring()?;
     let ledger = Ledger::given(&args.database_url).await?;
+    let data_dir = args.data_dir.unwrap_or_else(default_data_dir);
     let parts = WorkerParts {
         store: ledger.store.clone(),
         clock: Arc::new(SystemClock),
         keyring: Arc::new(keyring),
         entropy: Arc::new(OsEntropy),
+        objects: Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?,
+        bills: Arc::new(BillAdapter),
     };
     // A process that is there to work and cannot says so at once.
     costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;

@@ -19,8 +19,8 @@ pub mod request;
 pub mod usage;
 
 pub use ids::{
-    AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId, MessageId,
-    RecipientId, RequestId, SessionId, SlackChannelId, TenantId, WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
+    MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, WebhookEndpointId,
 };
 pub use money::{Currency, Money, Usd};
 pub use problem::{Problem, ProblemCode};

@@ -4,6 +4,7 @@
 //! handler is known to `workers` alone. [`ask`] writes the job in the tenant's transaction, beside the effect that it
 //! follows from, so that neither is there without the other.
 
+pub mod bills;
 pub mod closures;
 pub mod events;
 pub mod messages;

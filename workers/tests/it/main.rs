@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod bills;
 mod doors;
 mod key_rotation;
 mod upkeep;
@@ -10,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use costlens_domain::ports::Clock;
+use costlens_domain::ports::{Clock, Entropy};
+use costlens_objects::Objects;
 use costlens_queue::ops::{self, JobDetails, State};
 use costlens_queue::{Enqueued, NewJob, Queue};
 use costlens_store::testing::TestDb;
@@ -34,11 +36,25 @@ impl Clock for ManualClock {
     }
 }
 
+/// Bytes that no other call of this process got.
+#[derive(Debug)]
+struct Counting;
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(10) {
+            chunk.copy_from_slice(&costlens_store::testing::unlike_bytes()[..chunk.len()]);
+        }
+    }
+}
+
 /// A database with the queue's schema, and workers that run on it.
 struct Office {
     db: TestDb,
     queue: Queue,
     parts: WorkerParts,
+    reader: Arc<bills::TinyReader>,
+    _files: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     working: Option<tokio::task::JoinHandle<()>>,
 }
@@ -61,6 +77,13 @@ impl Office {
         self.stop = Some(stop);
     }
 
+    /// Ends the workers as a process does that is killed.
+    async fn die(&mut self) {
+        let working = self.working.take().unwrap();
+        working.abort();
+        assert!(working.await.unwrap_err().is_cancelled());
+    }
+
     /// The same before anybody works.
     async fn closed(now: DateTime<Utc>) -> Self {
         let db = TestDb::new().await;
@@ -68,8 +91,17 @@ impl Office {
         let queue = costlens_workers::queue(db.runtime_url()).unwrap();
         let clock = Arc::new(ManualClock(Mutex::new(now)));
         let keyring = Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap()));
-        let parts = WorkerParts { store: db.store().clone(), clock, keyring, entropy: Arc::new(OsEntropy) };
-        Self { db, queue, parts, stop: None, working: None }
+        let files = tempfile::tempdir().unwrap();
+        let reader = Arc::<bills::TinyReader>::default();
+        let parts = WorkerParts {
+            store: db.store().clone(),
+            clock,
+            keyring,
+            entropy: Arc::new(OsEntropy),
+            objects: Objects::local(files.path()).unwrap(),
+            bills: Arc::clone(&reader) as _,
+        };
+        Self { db, queue, parts, reader, _files: files, stop: None, working: None }
     }
 
     /// Runs statements as the database's owner.

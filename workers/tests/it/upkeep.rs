@@ -53,12 +53,15 @@ async fn what_is_past_its_time_goes_and_nothing_else() {
     }
     let first = office.run("retention.v1").await;
     assert_eq!(first.job.state, State::Done, "{first:?}");
-    let removed = json!({"idempotency_key": 0, "session": 2, "sign_in_link": 2});
+    let removed = json!({"bill_upload": 0, "idempotency_key": 0, "session": 2, "sign_in_link": 2});
     assert_eq!(first.job.progress, Some(removed));
     assert_eq!((count(&office, "session").await, count(&office, "sign_in_link").await), (2, 2));
 
     let again = office.run("retention.v1").await;
-    assert_eq!(again.job.progress, Some(json!({"idempotency_key": 0, "session": 0, "sign_in_link": 0})));
+    assert_eq!(
+        again.job.progress,
+        Some(json!({"bill_upload": 0, "idempotency_key": 0, "session": 0, "sign_in_link": 0}))
+    );
     assert_eq!(count(&office, "session").await, 2);
     office.close().await;
 }
@@ -133,15 +136,14 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
     costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
     let schedules = costlens_queue::schedule::list(&mut conn, now()).await.unwrap();
     let told: Vec<_> = schedules.iter().map(|each| (each.queue.as_str(), each.paused)).collect();
-    assert_eq!(
-        told,
-        [
-            ("key-rotation.v1", false),
-            ("partitions.v1", false),
-            ("queue-rows.v1", false),
-            ("retention.v1", true)
-        ]
-    );
+    let expected = [
+        ("bill-uploads.v1", false),
+        ("key-rotation.v1", false),
+        ("partitions.v1", false),
+        ("queue-rows.v1", false),
+        ("retention.v1", true),
+    ];
+    assert_eq!(told, expected);
     let stats = ops::stats(&mut conn).await.unwrap();
     assert!(stats.iter().all(|queue| queue.dead == 0), "{stats:?}");
     drop(conn);

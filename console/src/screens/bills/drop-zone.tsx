@@ -1,4 +1,4 @@
-// Takes a bill by drop or by choice, and tells how far it is: sent, then read on the server.
+// Takes a bill by drop or by choice, and tells how far it is: sent, then read on the server, which goes on by itself.
 import { useNavigate } from "@tanstack/react-router";
 import { FileUp } from "lucide-react";
 import { type DragEvent, useCallback, useEffect, useRef, useState } from "react";
@@ -31,9 +31,9 @@ export function DropZone({ large }: { large: boolean }) {
       setError(null);
       setUpload({ file, progress: { phase: "sending", sent: 0, total: file.size } });
       try {
-        const bill = await uploadBill(file, (progress) => setUpload({ file, progress }), controller.signal);
+        const billId = await uploadBill(file, (progress) => setUpload({ file, progress }), controller.signal);
         await queryClient.invalidateQueries({ queryKey: billsQuery().queryKey });
-        void navigate({ to: "/bills/$billId", params: { billId: bill.id } });
+        void navigate({ to: "/bills/$billId", params: { billId } });
       } catch (reason) {
         if (!controller.signal.aborted) setError({ file, reason });
       } finally {
@@ -106,8 +106,13 @@ export function DropZone({ large }: { large: boolean }) {
 
 function Sending({ upload, onCancel }: { upload: Upload; onCancel: () => void }) {
   const { file, progress } = upload;
-  const percent = progress.phase === "sending" ? Math.floor((progress.sent / Math.max(1, progress.total)) * 100) : 100;
-  const said = progress.phase === "sending" ? `Sending, ${percent} %` : "Reading and classifying every line";
+  const isSending = progress.phase === "sending";
+  const done = isSending ? progress.sent / Math.max(1, progress.total) : (progress.permille ?? 0) / 1000;
+  // Until the reading tells how far it is, the bar is full and pulses.
+  const isUnknown = !isSending && progress.permille === null;
+  const percent = isUnknown ? 100 : Math.floor(done * 100);
+  const doing = isSending ? "Sending" : "Reading and classifying every line";
+  const said = isUnknown ? doing : `${doing}, ${percent} %`;
   return (
     <div className="flex flex-wrap items-center gap-4 px-5 py-6">
       <div className="min-w-0 flex-1 basis-56">
@@ -115,13 +120,13 @@ function Sending({ upload, onCancel }: { upload: Upload; onCancel: () => void })
         <div
           role="progressbar"
           aria-label={`Import of ${file.name}`}
-          aria-valuenow={progress.phase === "sending" ? percent : undefined}
+          aria-valuenow={isUnknown ? undefined : percent}
           aria-valuemin={0}
           aria-valuemax={100}
           className="my-2 h-1.5 overflow-hidden rounded-full bg-sunken"
         >
           <div
-            className={cx("h-full rounded-full bg-accent transition-[width]", progress.phase === "reading" && "animate-pulse")}
+            className={cx("h-full rounded-full bg-accent transition-[width]", !isSending && "animate-pulse")}
             style={{ width: `${percent}%` }}
           />
         </div>
@@ -129,7 +134,7 @@ function Sending({ upload, onCancel }: { upload: Upload; onCancel: () => void })
           {said}, {sizeInWords(file.size)}
         </p>
       </div>
-      <Button onClick={onCancel}>Cancel</Button>
+      <Button onClick={onCancel}>{isSending ? "Cancel" : "Do not wait"}</Button>
     </div>
   );
 }
