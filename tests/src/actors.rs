@@ -80,7 +80,7 @@ impl Owner {
 
     /// An upload, once it has ended.
     pub async fn upload_at(&self, location: &str) -> Value {
-        eventually(Duration::from_secs(60), "end of the upload", async || {
+        eventually(Duration::from_mins(1), "end of the upload", async || {
             let upload = self.get(location).await;
             (!matches!(upload["state"].as_str(), Some("received" | "reading"))).then_some(upload)
         })

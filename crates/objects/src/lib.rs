@@ -120,6 +120,9 @@ impl Objects {
         for object in &listed {
             self.delete(&object.key).await?;
         }
+        if listed.len() < most {
+            self.remove_folders(tenant).await;
+        }
         Ok(listed.len())
     }
 
@@ -144,6 +147,17 @@ impl Objects {
             }
         }
         Ok(listed)
+    }
+
+    /// The empty folders name the tenant, too. One that is in use again meanwhile is not empty, and stays.
+    async fn remove_folders(&self, tenant: TenantId) {
+        let folder = self.root.join(tenant.to_string());
+        if let Ok(mut areas) = tokio::fs::read_dir(&folder).await {
+            while let Ok(Some(area)) = areas.next_entry().await {
+                let _in_use = tokio::fs::remove_dir(area.path()).await;
+            }
+        }
+        let _in_use = tokio::fs::remove_dir(&folder).await;
     }
 
     fn file(&self, key: &ObjectKey) -> PathBuf {

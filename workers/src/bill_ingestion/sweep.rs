@@ -94,16 +94,13 @@ async fn look_after(
         Some(State::Done) | None => None,
     };
     let mut conn = parts.store.tenant(upload.tenant_id).await.map_err(store_failure)?;
-    match end {
-        Some(problem) => {
-            let ended = conn.fail_bill_upload(upload.id, &problem, now).await.map_err(store_failure)?;
-            swept.ended += u32::from(ended);
-        }
-        None => {
-            let job = IngestBill { upload: upload.id, ask: upload.asks.saturating_add(1) };
-            let asked = ask_to_ingest(&mut conn, job, now).await.map_err(store_failure)?;
-            swept.asked += u32::from(asked);
-        }
+    if let Some(problem) = end {
+        let ended = conn.fail_bill_upload(upload.id, &problem, now).await.map_err(store_failure)?;
+        swept.ended += u32::from(ended);
+    } else {
+        let job = IngestBill { upload: upload.id, ask: upload.asks.saturating_add(1) };
+        let asked = ask_to_ingest(&mut conn, job, now).await.map_err(store_failure)?;
+        swept.asked += u32::from(asked);
     }
     conn.commit().await.map_err(store_failure)
 }

@@ -22,6 +22,8 @@ use super::upkeep::now;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
     Hangs,
+    /// It reads once the test lets it.
+    Waits,
     Panics,
     Fails,
 }
@@ -32,6 +34,7 @@ pub(super) enum Mood {
 pub(super) struct TinyReader {
     moods: Mutex<Vec<Mood>>,
     reads: Mutex<u32>,
+    go_on: tokio::sync::Notify,
 }
 
 impl TinyReader {
@@ -52,6 +55,7 @@ impl ReadBill for TinyReader {
         let mood = self.moods.lock().unwrap().pop();
         match mood {
             Some(Mood::Hangs) => std::future::pending::<()>().await,
+            Some(Mood::Waits) => self.go_on.notified().await,
             Some(Mood::Panics) => panic!("told to"),
             Some(Mood::Fails) => return Err(BillRefused::Engine("told to".to_owned())),
             None => {}
@@ -426,6 +430,21 @@ async fn a_reading_that_is_cancelled_publishes_nothing() {
     let upload = acme.ended(id).await;
     assert_eq!(upload.problem.unwrap().code, "cancelled");
     assert_eq!(acme.jobs().await[0].state, State::Cancelled);
+    assert_eq!((acme.bills().await, acme.files().await), (vec![], 0));
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_cancellation_that_the_reading_did_not_hear_of_is_honoured_before_the_bill_is_published() {
+    let office = Office::open(now()).await;
+    let acme = Customer::of(&office).await;
+    office.reader.next(&[Mood::Waits]);
+    let id = acme.upload("bill 2026-10 3").await;
+    acme.is_read(1).await;
+    // As an operator's request does, but for the word to the workers.
+    office.sql("UPDATE queue.job SET cancel_requested = true WHERE queue = 'bill-ingestion.v1'").await;
+    office.reader.go_on.notify_one();
+    assert_eq!(acme.ended(id).await.problem.unwrap().code, "cancelled");
     assert_eq!((acme.bills().await, acme.files().await), (vec![], 0));
     office.close().await;
 }

@@ -43,7 +43,8 @@ struct Counting;
 impl Entropy for Counting {
     fn fill(&self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(10) {
-            chunk.copy_from_slice(&costlens_store::testing::unlike_bytes()[..chunk.len()]);
+            let unlike = costlens_store::testing::unlike_bytes();
+            chunk.iter_mut().zip(unlike.iter().rev()).for_each(|(to, from)| *to = *from);
         }
     }
 }
