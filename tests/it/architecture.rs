@@ -88,7 +88,7 @@ const JAILS: &[(&str, &[&str])] = &[
     ("aes-gcm", &["costlens-vault"]),
     ("apalis", &["costlens-queue"]),
     ("apalis-core", &["costlens-queue"]),
-    ("chrono-tz", &["costlens-queue", "costlens-domain", "costlens-notify"]),
+    ("chrono-tz", &["costlens-queue", "costlens-domain"]),
     ("clap", &["costlens", "costlens-openapi", "costlens-bench-bill"]),
     ("cargo_metadata", &["costlens-tests"]),
     ("croner", &["costlens-queue"]),

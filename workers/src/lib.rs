@@ -3,21 +3,37 @@
 //! A workflow is a job (or a durable run) of [`costlens_queue`], a handler, and mostly a schedule. It promises to be
 //! safe to run twice, at once, and to be killed anywhere: the queue runs everything at least once.
 
+mod alerts;
 pub mod bill_ingestion;
+mod digest;
+pub mod erasure;
 mod key_rotation;
+mod links;
+mod messages;
 mod partitions;
 mod queue_rows;
 mod retention;
+mod sealing;
+mod spend;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_domain::ports::{Clock, Entropy};
+use costlens_egress::Egress;
+use costlens_jobs::messages::{Audience, Telling, tell};
+use costlens_notify::webhooks::svix::Svix;
+use costlens_notify::words::{ChannelDisabled, Medium};
+use costlens_notify::{Kind, Mailer};
 use costlens_objects::Objects;
 use costlens_queue::schedule::{self, Schedule};
 use costlens_queue::{Job, JobContext, JobError, Queue, QueueConfig, QueueError, Settings, Workers};
 use costlens_store::{ENQUEUER_ROLES, Neighbour, Store, StoreError, WORKER_ROLE};
+use costlens_store::{TenantConn, TenantSettings};
 use costlens_vault::Keyring;
+
+pub use links::Links;
 
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(5);
@@ -32,6 +48,13 @@ pub struct WorkerParts {
     pub entropy: Arc<dyn Entropy>,
     pub objects: Objects,
     pub bills: Arc<dyn bill_ingestion::ReadBill>,
+    /// The way out to addresses that tenants gave.
+    pub egress: Egress,
+    /// The operator's mail server, if there is one.
+    pub mailer: Option<Mailer>,
+    /// The operator's Svix, if there is one.
+    pub svix: Option<Arc<Svix>>,
+    pub links: Links,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -94,15 +117,44 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, retention::purge_expired);
     let workers = add(workers, parts, key_rotation::rotate_keys);
     let workers = add(workers, parts, key_rotation::rotate_tenant_key);
+    let workers = add(workers, parts, alerts::check_budgets);
+    let workers = add(workers, parts, alerts::find_anomalies);
+    let workers = add(workers, parts, digest::write_digests);
+    let workers = add(workers, parts, erasure::find_erasures);
+    let workers = add(workers, parts, erasure::erase_account);
+    let workers = add(workers, parts, messages::find_messages);
+    let workers = add_calls(workers, parts, messages::send_message);
+    let workers = add_calls(workers, parts, webhooks::spread_event);
+    let workers = add_calls(workers, parts, webhooks::deliver_webhook);
+    let workers = add_calls(workers, parts, webhooks::forget_endpoint);
     let workers = bill_ingestion::add(workers, parts);
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
     add(workers, parts, queue_rows::prune_queue)
+}
+
+/// A worker for jobs that are each a short call to somewhere else: several at a time, and never all for one tenant.
+fn add_calls<J, H, Fut>(workers: Workers, parts: &WorkerParts, handler: H) -> Workers
+where
+    J: Job,
+    H: Fn(J, JobContext, WorkerParts) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), JobError>> + Send + 'static,
+{
+    let parts = parts.clone();
+    let settings =
+        Settings { timeout: Some(Duration::from_mins(2)), per_tenant: Some(4), ..Settings::default() };
+    workers.job(settings, 8, move |job: J, context: JobContext| handler(job, context, parts.clone()))
 }
 
 /// The schedules; their times are UTC.
 fn schedules() -> Result<Vec<Schedule>, QueueError> {
     Ok(vec![
         Schedule::of("bill-uploads", "*/10 * * * *", "UTC", &bill_ingestion::SweepUploads {})?,
+        Schedule::of("budgets", "*/10 * * * *", "UTC", &alerts::CheckBudgets {})?,
+        Schedule::of("anomalies", "20 * * * *", "UTC", &alerts::FindAnomalies {})?,
+        // Every quarter of an hour: time zones are apart by such.
+        Schedule::of("digests", "1,16,31,46 * * * *", "UTC", &digest::WriteDigests {})?,
+        Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
+        Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
         Schedule::of("key-rotation", "20 3 1 * *", "UTC", &key_rotation::RotateKeys {})?,
@@ -128,4 +180,37 @@ fn store_failure(error: StoreError) -> JobError {
         StoreError::Bug(_) => JobError::retry(error).class(costlens_queue::ErrorClass::Bug),
         other => JobError::retry(other),
     }
+}
+
+/// Tells the tenant's people that nothing more goes to a channel, in the transaction that stops it.
+async fn tell_of_stopped_channel(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    medium: Medium,
+    (id, name): (&str, &str),
+    why: &str,
+) -> Result<(), JobError> {
+    let now = parts.clock.now();
+    let settings = tx.settings().await.map_err(store_failure)?;
+    let settings = settings.unwrap_or_else(|| TenantSettings::initial(now));
+    let stopped = ChannelDisabled {
+        tenant: tx.tenant().await.map_err(store_failure)?.name,
+        medium,
+        channel: name.to_owned(),
+        reason: why.to_owned(),
+        at: now,
+        zone: settings.zone,
+        console: parts.links.to("/notifications")?,
+        preferences: parts.links.to("/notifications")?,
+    };
+    let telling = Telling {
+        about: &format!("stopped:{id}:{}", now.timestamp()),
+        kind: Kind::ChannelDisabled.as_str(),
+        figures: serde_json::to_value(&stopped)?,
+        audience: Audience::People,
+        at: now,
+        expires_at: now + chrono::TimeDelta::days(7),
+    };
+    tell(tx, &telling, &*parts.entropy).await.map_err(store_failure)?;
+    Ok(())
 }

@@ -55,6 +55,25 @@ impl TenantJob for DeliverWebhook {
     }
 }
 
+/// Takes an endpoint that was removed away from the operator's Svix, where there is one.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ForgetEndpoint {
+    /// Whose it was.
+    pub tenant: TenantId,
+    /// The endpoint.
+    pub endpoint: WebhookEndpointId,
+}
+
+impl Job for ForgetEndpoint {
+    const QUEUE: &'static str = "webhook-forget.v1";
+}
+
+impl TenantJob for ForgetEndpoint {
+    fn key(&self) -> Option<String> {
+        Some(self.endpoint.to_string())
+    }
+}
+
 /// Writes down that something happened, in this transaction, and has it spread.
 pub async fn happened(
     tx: &mut TenantConn,

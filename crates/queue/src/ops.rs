@@ -3,6 +3,7 @@
 //! a tenant may use take the tenant as a filter.
 
 mod act;
+mod erase;
 mod list;
 mod prune;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use act::{Cancelled, cancel, discard, redrive, redrive_preview, retry_now};
+pub use erase::{Erased, erase_tenant};
 pub use list::{Attempt, Count, JobDetails, JobRow, Page, QueueStats, count_by_state, list, show, stats};
 pub use prune::{Pruned, Retention, prune};
 

@@ -8,7 +8,7 @@ use costlens_queue::{ErrorClass, JobContext, JobError, ops};
 use costlens_store::{BillUpload, NewBill, Published, StoreError, UploadProblem, UploadState};
 
 use super::progress::Latest;
-use super::{BillRefused, file_failure};
+use super::{BillRefused, file_failure, notices};
 use crate::{WorkerParts, store_failure};
 
 /// Safe to run twice, at once, and to be killed anywhere: every step finds out what the one before has left.
@@ -138,11 +138,14 @@ async fn fail(
     problem: &UploadProblem,
 ) -> Result<(), JobError> {
     let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
-    conn.fail_bill_upload(upload.id, problem, parts.clock.now()).await.map_err(store_failure)?;
+    let ended = conn.fail_bill_upload(upload.id, problem, parts.clock.now()).await.map_err(store_failure)?;
+    if ended && problem.code == ProblemCode::BillUnreadable.as_str() {
+        notices::of_failed(&mut conn, parts, upload, problem).await?;
+    }
     conn.commit().await.map_err(store_failure)
 }
 
-/// Bill, facts, totals and the upload's end in one transaction.
+/// Bill, facts, totals, the upload's end and what is said of it in one transaction.
 async fn publish(
     parts: &WorkerParts,
     tenant: TenantId,
@@ -154,6 +157,9 @@ async fn publish(
     let new = NewBill { id, name: upload.name.clone(), created_at: now };
     let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
     let published = conn.publish_bill_upload(upload.id, &new, report).await.map_err(store_failure)?;
+    if let Published::Bill(bill) = &published {
+        notices::of_published(&mut conn, parts, upload, bill).await?;
+    }
     conn.commit().await.map_err(store_failure)?;
     match published {
         Published::Bill(bill) => {

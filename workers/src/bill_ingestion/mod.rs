@@ -5,6 +5,7 @@
 //! so a crash leaves a file too many, which [`sweep`] removes, and never a row without its file.
 
 mod ingest;
+mod notices;
 mod progress;
 mod sweep;
 

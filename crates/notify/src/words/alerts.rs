@@ -5,10 +5,11 @@ use costlens_domain::Usd;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::words::figures::{self, Tone, Zone};
+use crate::words::figures::{self, Tone};
 use crate::words::names::{Link, name, text};
 use crate::words::page::{Page, Rank, Section, Toned};
 use crate::words::weekly_digest::{BudgetLine, meter};
+use costlens_domain::calendar::Zone;
 
 /// A budget reached one of its thresholds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

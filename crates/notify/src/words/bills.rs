@@ -3,10 +3,11 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::words::figures::{self, Zone};
+use crate::words::figures;
 use crate::words::names::{Link, name, text};
 use crate::words::page::{Fact, Page, Section};
 use crate::words::weekly_digest::BillTotal;
+use costlens_domain::calendar::Zone;
 
 /// A bill was read and its figures are in the console.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::words::figures::{self, Zone};
+use crate::words::figures;
 use crate::words::names::{Link, name, text};
 use crate::words::page::{Page, Section};
+use costlens_domain::calendar::Zone;
 
 /// What kind of channel is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

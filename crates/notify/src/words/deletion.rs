@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::words::figures::{self, Zone};
+use crate::words::figures;
 use crate::words::names::{Link, name, text};
 use crate::words::page::{Event, Page, Section};
+use costlens_domain::calendar::Zone;
 
 /// Somebody asked that everything be erased.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

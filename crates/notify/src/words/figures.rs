@@ -4,9 +4,10 @@
 //! checks a letter against an invoice rounds. A small amount is never written as nothing, and an unknown one is a word.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
+use costlens_domain::calendar::Zone;
 use costlens_domain::{Currency, Usd};
 use rust_decimal::{Decimal, RoundingStrategy};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What stands where a price is not known.
 pub(crate) const UNPRICED: &str = "unpriced";
@@ -23,35 +24,6 @@ pub(crate) enum Tone {
     Warn,
     /// Over a limit.
     Bad,
-}
-
-/// A tenant's time zone, by its IANA name (`Europe/Berlin`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Zone(chrono_tz::Tz);
-
-/// A text that is no IANA time zone.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no IANA time zone")]
-pub struct NoSuchZone(pub String);
-
-impl Zone {
-    /// Coordinated Universal Time.
-    pub const UTC: Self = Self(chrono_tz::Tz::UTC);
-
-    /// The zone's IANA name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.0.name()
-    }
-}
-
-impl std::str::FromStr for Zone {
-    type Err = NoSuchZone;
-
-    fn from_str(name: &str) -> Result<Self, NoSuchZone> {
-        name.parse().map(Self).map_err(|_| NoSuchZone(name.to_owned()))
-    }
 }
 
 fn rounded(amount: Decimal, digits: u32) -> Decimal {
@@ -210,7 +182,7 @@ pub(crate) fn days(from: NaiveDate, to: NaiveDate) -> String {
 
 /// A moment in the zone: `22 Nov 2026, 14:05`. Who prints it says the zone's name nearby.
 pub(crate) fn moment(at: DateTime<Utc>, zone: Zone) -> String {
-    at.with_timezone(&zone.0).format("%-d %b %Y, %H:%M").to_string()
+    zone.local(at).format("%-d %b %Y, %H:%M").to_string()
 }
 
 /// A moment with its zone's name: `22 Nov 2026, 14:05 (Europe/Berlin)`.
@@ -220,8 +192,8 @@ pub(crate) fn moment_in(at: DateTime<Utc>, zone: Zone) -> String {
 
 /// A span of time in the zone: `22 Nov 2026, 14:00–15:00 (Europe/Berlin)`.
 pub(crate) fn span_in(from: DateTime<Utc>, to: DateTime<Utc>, zone: Zone) -> String {
-    let (start, end) = (from.with_timezone(&zone.0), to.with_timezone(&zone.0));
-    if start.date_naive() == end.date_naive() {
+    let (start, end) = (zone.local(from), zone.local(to));
+    if start.date() == end.date() {
         format!("{}–{} ({})", moment(from, zone), end.format("%H:%M"), zone.name())
     } else {
         format!("{} – {} ({})", moment(from, zone), moment(to, zone), zone.name())

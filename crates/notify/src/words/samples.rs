@@ -31,7 +31,7 @@ fn at(month: u32, on: u32, hour: u32, minute: u32) -> DateTime<Utc> {
 }
 
 fn zone() -> Zone {
-    "America/New_York".parse().unwrap_or(Zone::UTC)
+    Zone::parse("America/New_York").unwrap_or(Zone::UTC)
 }
 
 fn ranked(name: &str, cost: Option<i64>, before: Option<i64>) -> Ranked {

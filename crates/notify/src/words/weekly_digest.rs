@@ -5,9 +5,10 @@ use costlens_domain::{Currency, Usd};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::words::figures::{self, Tone, Zone};
+use crate::words::figures::{self, Tone};
 use crate::words::names::{Link, name, text};
 use crate::words::page::{Bar, Event, Fact, Meter, Page, Rank, Section, Tile, Toned};
+use costlens_domain::calendar::Zone;
 
 /// The most rows of one ranking, of the budgets and of the anomalies.
 const ROWS: usize = 5;

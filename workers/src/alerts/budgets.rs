@@ -1,0 +1,122 @@
+//! One tenant's budgets against its spend.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use costlens_domain::alerts::BudgetScope;
+use costlens_domain::calendar::Period;
+use costlens_domain::events::EventKind;
+use costlens_domain::{TenantId, Usd};
+use costlens_jobs::events::happened;
+use costlens_jobs::messages::{Audience, Telling, tell};
+use costlens_notify::Kind;
+use costlens_notify::words::BudgetAlert;
+use costlens_store::{Budget, SpendTotals, StoreError, TenantConn, TenantSettings};
+use serde_json::json;
+
+use crate::{WorkerParts, spend};
+
+/// An alert that is older than this says what everybody knows.
+const USEFUL: TimeDelta = TimeDelta::hours(12);
+
+pub(super) async fn check(parts: &WorkerParts, tenant: TenantId) -> Result<(), StoreError> {
+    let now = parts.clock.now();
+    let mut tx = parts.store.tenant(tenant).await?;
+    let settings = tx.settings().await?.unwrap_or_else(|| TenantSettings::initial(now));
+    let keys = spend::key_names(&mut tx).await?;
+    for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()) {
+        let start = settings.zone.start_of(budget.rule.period, now);
+        let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, now)).await?;
+        // What has no price is in no sum: the alert says how many calls that are.
+        let spent = totals.cost.unwrap_or(Usd::ZERO);
+        let mut news = None;
+        for threshold in budget.rule.reached(spent) {
+            if tx.create_budget_alert(budget.id, start, threshold, spent, now).await? {
+                news = Some(threshold);
+            }
+        }
+        // Of several thresholds reached at once, the highest is told: the lower ones are in it.
+        if let Some(threshold) = news {
+            let about = About { budget: &budget, threshold, totals: &totals, spent, start, now };
+            about.tell(&mut tx, parts, &settings, &keys).await?;
+        }
+    }
+    tx.commit().await
+}
+
+struct About<'a> {
+    budget: &'a Budget,
+    threshold: u32,
+    totals: &'a SpendTotals,
+    spent: Usd,
+    start: DateTime<Utc>,
+    now: DateTime<Utc>,
+}
+
+impl About<'_> {
+    async fn tell(
+        &self,
+        tx: &mut TenantConn,
+        parts: &WorkerParts,
+        settings: &TenantSettings,
+        keys: &HashMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let Self { budget, threshold, totals, spent, start, now } = self;
+        let from = settings.zone.local(*start).date();
+        let link = |path: &str| parts.links.to(path).map_err(|bad| StoreError::Bug(Box::new(bad)));
+        let alert = BudgetAlert {
+            tenant: tx.tenant().await?.name,
+            budget: budget.name.clone(),
+            covers: covers(&budget.rule.scope, keys),
+            from,
+            to: last_day(budget.rule.period, from),
+            threshold_percent: u16::try_from(*threshold).unwrap_or(u16::MAX),
+            spent: *spent,
+            limit: budget.rule.amount,
+            unpriced: totals.unpriced_requests,
+            console: link("/budgets")?,
+            preferences: link("/notifications")?,
+        };
+        let telling = Telling {
+            about: &format!("budget:{}:{}:{threshold}", budget.id, start.timestamp()),
+            kind: Kind::BudgetAlert.as_str(),
+            figures: serde_json::to_value(&alert).map_err(|error| StoreError::Bug(Box::new(error)))?,
+            audience: Audience::Alerts,
+            at: *now,
+            expires_at: *now + USEFUL,
+        };
+        tell(tx, &telling, &*parts.entropy).await?;
+        let payload = json!({
+            "budget_id": budget.id,
+            "name": budget.name,
+            "period": budget.rule.period.as_str(),
+            "period_start": start,
+            "threshold_percent": threshold,
+            "spent": spent,
+            "amount": budget.rule.amount,
+            "unpriced_requests": totals.unpriced_requests,
+        });
+        happened(tx, EventKind::BudgetReached, payload, *now, &*parts.entropy).await?;
+        Ok(())
+    }
+}
+
+fn covers(scope: &BudgetScope, keys: &HashMap<String, String>) -> String {
+    let key = scope.api_key_id.map(|id| {
+        let id = id.to_string();
+        format!("key {}", keys.get(&id).unwrap_or(&id))
+    });
+    let provider = scope.provider.as_ref().map(|provider| format!("provider {provider}"));
+    let model = scope.model.as_ref().map(|model| format!("model {model}"));
+    let parts: Vec<String> = [key, provider, model].into_iter().flatten().collect();
+    if parts.is_empty() { "all calls".to_owned() } else { parts.join(", ") }
+}
+
+fn last_day(period: Period, first: NaiveDate) -> NaiveDate {
+    let last = match period {
+        Period::Day => Some(first),
+        Period::Week => first.checked_add_days(chrono::Days::new(6)),
+        Period::Month => first.checked_add_months(chrono::Months::new(1)).and_then(|next| next.pred_opt()),
+    };
+    last.unwrap_or(first)
+}

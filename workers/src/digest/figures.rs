@@ -1,0 +1,156 @@
+//! What a week was: read from the rollups in the digest's own transaction, so that all figures are of one moment.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use costlens_domain::Usd;
+use costlens_domain::bill::shares;
+use costlens_notify::words::{AnomalyLine, BillPart, BillTotal, BudgetLine, DaySpend, Ranked, WeeklyDigest};
+use costlens_store::{
+    SpendBucket, SpendFilter, SpendGroup, SpendSlice, SpendTotals, StoreError, TenantConn, TenantSettings,
+};
+
+use crate::{WorkerParts, spend};
+
+/// How many rows of a ranking are kept; the letter shows fewer.
+const TOP: u32 = 10;
+/// How many anomalies and budgets are kept.
+const LINES: usize = 20;
+
+/// The digest of the week before this Monday.
+pub(super) async fn of_week_before(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    settings: &TenantSettings,
+    monday: NaiveDate,
+) -> Result<WeeklyDigest, StoreError> {
+    let zone = settings.zone;
+    let from = back(monday, 7);
+    let week = spend::between(zone.midnight(from), zone.midnight(monday));
+    let week_before = spend::between(zone.midnight(back(from, 7)), zone.midnight(from));
+    let totals = tx.spend_totals(&week).await?;
+    let before = tx.spend_totals(&week_before).await?;
+    let days = days(tx, settings, from, &week).await?;
+    let keys = spend::key_names(tx).await?;
+    let mut rankings = Vec::new();
+    for group in [SpendGroup::Model, SpendGroup::Key, SpendGroup::Provider] {
+        let now = tx.spend_breakdown(&week, group, TOP).await?;
+        let then = tx.spend_breakdown(&week_before, group, 10_000).await?;
+        let then: HashMap<String, Option<Usd>> =
+            then.into_iter().map(|slice| (slice.group, slice.totals.cost)).collect();
+        rankings.push(now.into_iter().map(|slice| ranked(&slice, &then, &keys)).collect());
+    }
+    let mut rankings = rankings.into_iter();
+    let tenant = tx.tenant().await?;
+    let link = |path: &str| parts.links.to(path).map_err(|bad| StoreError::Bug(Box::new(bad)));
+    Ok(WeeklyDigest {
+        tenant: tenant.name,
+        from,
+        zone,
+        spend: known(&totals),
+        before: if before.requests == 0 { None } else { known(&before) },
+        requests: totals.requests,
+        unpriced: totals.unpriced_requests,
+        failed: totals.failed_requests,
+        days,
+        models: rankings.next().unwrap_or_default(),
+        keys: rankings.next().unwrap_or_default(),
+        providers: rankings.next().unwrap_or_default(),
+        bill: latest_bill(tx).await?,
+        budgets: budgets(tx, settings, zone.midnight(monday)).await?,
+        anomalies: anomalies(tx, &week, &keys).await?,
+        console: link("/")?,
+        preferences: link("/notifications")?,
+    })
+}
+
+fn back(day: NaiveDate, days: u64) -> NaiveDate {
+    day.checked_sub_days(Days::new(days)).unwrap_or(day)
+}
+
+/// What was spent; nothing is known to be nothing where no call was made, and unknown where none had a price.
+fn known(totals: &SpendTotals) -> Option<Usd> {
+    if totals.requests == 0 { Some(Usd::ZERO) } else { totals.cost }
+}
+
+/// The seven days, by the tenant's midnights. Days without calls cost nothing.
+async fn days(
+    tx: &mut TenantConn,
+    settings: &TenantSettings,
+    from: NaiveDate,
+    week: &SpendFilter,
+) -> Result<Vec<DaySpend>, StoreError> {
+    let hours = tx.spend_series(week, SpendBucket::Hour, None).await?;
+    let mut days = Vec::with_capacity(7);
+    for day in from.iter_days().take(7) {
+        let of_day = hours.iter().filter(|hour| settings.zone.local(hour.at).date() == day);
+        let mut spend = Some(Usd::ZERO);
+        let mut priced = 0_u32;
+        let mut calls = 0_u64;
+        for hour in of_day {
+            calls += hour.totals.requests;
+            if let Some(cost) = hour.totals.cost {
+                priced += 1;
+                spend = spend.and_then(|sum| sum.checked_add(cost));
+            }
+        }
+        days.push(DaySpend { day, spend: if calls > 0 && priced == 0 { None } else { spend } });
+    }
+    Ok(days)
+}
+
+fn ranked(slice: &SpendSlice, then: &HashMap<String, Option<Usd>>, keys: &HashMap<String, String>) -> Ranked {
+    let before = then.get(&slice.group).copied().flatten();
+    let name = keys.get(&slice.group).unwrap_or(&slice.group).clone();
+    Ranked { name, cost: slice.totals.cost, before }
+}
+
+async fn latest_bill(tx: &mut TenantConn) -> Result<Option<BillPart>, StoreError> {
+    let bills = tx.list_bills(None, 50).await?;
+    let counts = bills.into_iter().filter(|bill| bill.superseded_at.is_none());
+    let Some(bill) = counts.max_by_key(|bill| (bill.last_day, bill.created_at)) else { return Ok(None) };
+    let (Some(from), Some(to)) = (bill.first_day, bill.last_day) else { return Ok(None) };
+    let controls = tx.bill_totals(bill.id).await?;
+    let totals = shares(&controls)
+        .into_iter()
+        .map(|(currency, share)| BillTotal { currency, total: share.total, ai: share.ai })
+        .collect();
+    Ok(Some(BillPart { name: bill.name, from, to, totals }))
+}
+
+/// The budgets as they stood when the week ended: in the period that its last moment lies in.
+async fn budgets(
+    tx: &mut TenantConn,
+    settings: &TenantSettings,
+    end: DateTime<Utc>,
+) -> Result<Vec<BudgetLine>, StoreError> {
+    let last = end - TimeDelta::seconds(1);
+    let mut lines = Vec::new();
+    for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()).take(LINES)
+    {
+        let start = settings.zone.start_of(budget.rule.period, last);
+        let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, end)).await?;
+        let spent = totals.cost.unwrap_or(Usd::ZERO);
+        lines.push(BudgetLine { name: budget.name, spent, limit: budget.rule.amount });
+    }
+    lines.sort_by_key(|line| {
+        let share = line.spent.decimal().checked_div(line.limit.decimal()).unwrap_or_default();
+        std::cmp::Reverse(share)
+    });
+    Ok(lines)
+}
+
+async fn anomalies(
+    tx: &mut TenantConn,
+    week: &SpendFilter,
+    keys: &HashMap<String, String>,
+) -> Result<Vec<AnomalyLine>, StoreError> {
+    let found = tx.anomalies_between(week.from, week.to, 100).await?;
+    let line = |anomaly: &costlens_store::Anomaly| AnomalyLine {
+        what: spend::series_name(&anomaly.series, keys),
+        at: anomaly.hour,
+        expected: anomaly.surprise.expected,
+        actual: anomaly.surprise.actual,
+    };
+    Ok(found.iter().rev().take(LINES).map(line).collect())
+}

@@ -1,0 +1,126 @@
+//! What an erasure takes away. Each step may be done again, and adds what it did to what it said before.
+
+use costlens_domain::{ErasureId, TenantId};
+use costlens_queue::{JobContext, JobError, ops};
+use costlens_store::{Destroy, ERASED_TABLES};
+use serde_json::{Value, json};
+
+use crate::{WorkerParts, store_failure};
+
+/// How many rows or files one statement takes.
+const STEP: u32 = 5_000;
+
+/// An erasure under way.
+pub(super) struct Erasing<'a> {
+    pub(super) parts: &'a WorkerParts,
+    pub(super) context: &'a JobContext,
+    pub(super) id: ErasureId,
+    pub(super) tenant: TenantId,
+}
+
+impl Erasing<'_> {
+    /// First of all: from here on nothing that was sealed can be read, in no backup either that holds no keys.
+    pub(super) async fn destroy_keys(&self) -> Result<(), JobError> {
+        let mut tx = self.parts.store.tenant(self.tenant).await.map_err(store_failure)?;
+        let destroyed = tx.destroy_data_keys(Destroy::All).await.map_err(store_failure)?;
+        tx.commit().await.map_err(store_failure)?;
+        self.add("data_keys", u64::try_from(destroyed).unwrap_or(u64::MAX)).await
+    }
+
+    /// What services outside hold. Each call may be made again: what is gone counts as deleted.
+    pub(super) async fn erase_outside(&self) -> Result<(), JobError> {
+        let Some(svix) = &self.parts.svix else {
+            return self.note("outside", &json!([])).await;
+        };
+        svix.delete_application(self.tenant).await.map_err(|error| JobError::retry(error).code("svix"))?;
+        self.note("outside", &json!(["svix"])).await
+    }
+
+    /// Kept files.
+    pub(super) async fn erase_files(&self) -> Result<(), JobError> {
+        let mut all = 0_u64;
+        loop {
+            self.check()?;
+            let most = usize::try_from(STEP).unwrap_or(usize::MAX);
+            let gone = self.parts.objects.delete_prefix(self.tenant, most).await.map_err(JobError::retry)?;
+            all += u64::try_from(gone).unwrap_or_default();
+            if gone == 0 {
+                break;
+            }
+        }
+        let left = self.parts.objects.count_prefix(self.tenant).await.map_err(JobError::retry)?;
+        if left > 0 {
+            return Err(JobError::retry(format!("{left} files are left")).code("files_left"));
+        }
+        self.add("files", all).await
+    }
+
+    /// What the audit must keep, under the erasure's number.
+    pub(super) async fn keep_audit(&self) -> Result<(), JobError> {
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        let kept = system.keep_audit(self.id).await.map_err(store_failure)?;
+        drop(system);
+        self.note("audit_events_kept", &json!(kept)).await
+    }
+
+    /// The rows of one group of tables, in steps that nobody waits for.
+    pub(super) async fn erase_tables(&self, group: usize) -> Result<(), JobError> {
+        for table in ERASED_TABLES.get(group).copied().unwrap_or_default() {
+            let mut all = 0;
+            loop {
+                self.check()?;
+                let mut system = self.parts.store.system().await.map_err(store_failure)?;
+                let gone = system.erase_rows(self.id, table, STEP).await.map_err(store_failure)?;
+                all += gone;
+                if gone < u64::from(STEP) {
+                    break;
+                }
+            }
+            self.add(&format!("rows:{table}"), all).await?;
+        }
+        Ok(())
+    }
+
+    /// What the queue holds. A job that runs just now ends first; the next attempt takes it.
+    pub(super) async fn erase_jobs(&self) -> Result<(), JobError> {
+        let mut all = 0;
+        loop {
+            self.check()?;
+            let mut conn = self.context.queue().conn().await?;
+            let erased = ops::erase_tenant(&mut conn, self.tenant.uuid(), STEP).await?;
+            all += u64::try_from(erased.rows).unwrap_or_default();
+            if !erased.more {
+                break;
+            }
+        }
+        self.add("jobs", all).await
+    }
+
+    /// The tables in which anything of the tenant is left, by the database's own catalogue; the link to this erasure
+    /// goes with the certificate.
+    pub(super) async fn left(&self) -> Result<Vec<(String, u64)>, JobError> {
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        let found = system.count_tenant_rows(self.id).await.map_err(store_failure)?;
+        drop(system);
+        let looked: Vec<&str> = found.iter().map(|(table, _)| table.as_str()).collect();
+        self.note("looked_into", &json!(looked)).await?;
+        Ok(found.into_iter().filter(|(table, rows)| *rows > 0 && table != "closure").collect())
+    }
+
+    fn check(&self) -> Result<(), JobError> {
+        if self.context.is_cancelled() { Err(JobError::cancelled()) } else { Ok(()) }
+    }
+
+    /// Adds to the count that a step gave before: an attempt that died had erased, too.
+    async fn add(&self, step: &str, more: u64) -> Result<(), JobError> {
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        let (erasure, _) = system.erasure(self.id).await.map_err(store_failure)?;
+        let before = erasure.evidence.get(step).and_then(Value::as_u64).unwrap_or_default();
+        system.note_evidence(self.id, step, &json!(before + more)).await.map_err(store_failure)
+    }
+
+    async fn note(&self, step: &str, what: &Value) -> Result<(), JobError> {
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        system.note_evidence(self.id, step, what).await.map_err(store_failure)
+    }
+}

@@ -1,0 +1,218 @@
+//! Webhooks to programs: every event to every endpoint that wants it, at least once, by a schedule of eight attempts.
+//!
+//! The delivery's own row counts the attempts and says when the next is due; the job only carries it. A receiver knows
+//! a second delivery by its `webhook-id`. Where the operator has Svix, it signs, retries and keeps the log.
+
+mod svix;
+
+pub(crate) use svix::forget_endpoint;
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::events::EventKind;
+use costlens_jobs::ask;
+use costlens_jobs::events::{DeliverWebhook, SpreadEvent};
+use costlens_notify::webhooks::{
+    Attempt, Outcome, SCHEDULE, WebhookMessage, WebhookSecret, WebhookUrl, deliver,
+};
+use costlens_notify::words::Medium;
+use costlens_queue::{ErrorClass, JobContext, JobError};
+use costlens_store::{
+    Delivery, DeliveryAttempt, DeliveryState, Event, StoreError, TenantConn, WebhookEndpoint,
+};
+use serde_json::{Value, json};
+
+use crate::{WorkerParts, sealing, store_failure};
+
+/// The longest wait for an endpoint's answer.
+const LIMIT: Duration = Duration::from_secs(15);
+/// An endpoint that takes nothing for this long is told nothing more, as with Svix.
+const FAILS_FOR: TimeDelta = TimeDelta::days(5);
+
+/// An event as a webhook's body, by the Standard Webhooks specification's recommendation.
+fn body(event: &Event) -> Value {
+    json!({
+        "type": event.kind,
+        "timestamp": event.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        "data": event.payload,
+    })
+}
+
+/// Writes a delivery for every endpoint that wants the event, with the jobs that make them, in one transaction.
+pub(crate) async fn spread_event(
+    job: SpreadEvent,
+    _context: JobContext,
+    parts: WorkerParts,
+) -> Result<(), JobError> {
+    let mut tx = parts.store.tenant(job.tenant).await.map_err(store_failure)?;
+    let event = match tx.event(job.event).await {
+        Ok(event) => event,
+        Err(StoreError::NotFound) => return Ok(()),
+        Err(error) => return Err(store_failure(error)),
+    };
+    let tenant = tx.tenant().await.map_err(store_failure)?;
+    if tenant.closing_at.is_some() {
+        return Ok(());
+    }
+    let endpoints = tx.list_webhook_endpoints().await.map_err(store_failure)?;
+    let wanting: Vec<_> = endpoints.into_iter().filter(|endpoint| is_for(endpoint, &event)).collect();
+    if wanting.is_empty() {
+        return Ok(());
+    }
+    if let Some(svix) = &parts.svix {
+        return svix::hand_over(svix, &parts, tx, (&tenant, &event), wanting).await;
+    }
+    let now = parts.clock.now();
+    for endpoint in wanting {
+        if tx.create_delivery(event.id, endpoint.id, now).await.map_err(store_failure)? {
+            let delivery =
+                DeliverWebhook { tenant: job.tenant, event: event.id, endpoint: endpoint.id, ask: 0 };
+            ask(&mut tx, &delivery).await.map_err(store_failure)?;
+        }
+    }
+    tx.commit().await.map_err(store_failure)
+}
+
+/// A test goes to the one endpoint that it names.
+fn is_for(endpoint: &WebhookEndpoint, event: &Event) -> bool {
+    if event.kind == EventKind::WebhookTest.as_str() {
+        let named = event.payload.get("endpoint_id").and_then(Value::as_str);
+        return endpoint.stopped_at.is_none() && named == Some(endpoint.id.to_string().as_str());
+    }
+    endpoint.wants(&event.kind)
+}
+
+/// Makes one attempt, writes it down, and comes again when the schedule says so.
+pub(crate) async fn deliver_webhook(
+    job: DeliverWebhook,
+    _context: JobContext,
+    parts: WorkerParts,
+) -> Result<(), JobError> {
+    let mut tx = parts.store.tenant(job.tenant).await.map_err(store_failure)?;
+    let delivery = match tx.delivery(job.event, job.endpoint).await {
+        Ok(delivery) => delivery,
+        Err(StoreError::NotFound) => return Ok(()),
+        Err(error) => return Err(store_failure(error)),
+    };
+    if delivery.state != DeliveryState::Pending {
+        return Ok(());
+    }
+    let now = parts.clock.now();
+    if let Some(due) = delivery.next_at.filter(|due| *due > now) {
+        // Woken early: a retry after a crash, or another clock.
+        return Err(come_again(now, due));
+    }
+    let event = tx.event(job.event).await.map_err(store_failure)?;
+    let endpoint = tx.webhook_endpoint(job.endpoint).await.map_err(store_failure)?;
+    let closing = tx.tenant().await.map_err(store_failure)?.closing_at.is_some();
+    if endpoint.stopped_at.is_some() || closing {
+        return note(tx, &parts, &delivery, stopped(now)).await.map(|_| ());
+    }
+    let (url, secret) = open(&mut tx, &parts, &endpoint).await?;
+    // No transaction is held while the endpoint thinks.
+    drop(tx);
+    let message = WebhookMessage::new(&event.id.to_string(), now, &body(&event))
+        .map_err(|bad| JobError::give_up(ErrorClass::Bug, "event_id", bad))?;
+    let attempt = deliver(&parts.egress, &url, &[secret], &message, LIMIT).await;
+    let tx = parts.store.tenant(job.tenant).await.map_err(store_failure)?;
+    settle(tx, &parts, (&delivery, &endpoint), attempt).await
+}
+
+async fn open(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    endpoint: &WebhookEndpoint,
+) -> Result<(WebhookUrl, WebhookSecret), JobError> {
+    let row = endpoint.id.uuid();
+    let place = |column| ("webhook_endpoint", column, row);
+    let url = sealing::open(&parts.keyring, tx, place("sealed_url"), &endpoint.sealed_url).await?;
+    let secret = sealing::open(&parts.keyring, tx, place("sealed_secret"), &endpoint.sealed_secret).await?;
+    let url = WebhookUrl::parse(&url, parts.egress.policy())
+        .map_err(|refused| JobError::give_up(ErrorClass::CustomerAction, "endpoint_refused", refused))?;
+    let secret =
+        WebhookSecret::parse(&secret).map_err(|bad| JobError::give_up(ErrorClass::Bug, "secret", bad))?;
+    Ok((url, secret))
+}
+
+/// What an attempt means for the delivery and its endpoint.
+async fn settle(
+    mut tx: TenantConn,
+    parts: &WorkerParts,
+    (delivery, endpoint): (&Delivery, &WebhookEndpoint),
+    attempt: Attempt,
+) -> Result<(), JobError> {
+    let now = parts.clock.now();
+    let tried = usize::try_from(delivery.attempts).unwrap_or(usize::MAX).saturating_add(1);
+    let (state, next_at) = match attempt.outcome {
+        Outcome::Delivered => (DeliveryState::Delivered, None),
+        Outcome::Gone => (DeliveryState::Stopped, None),
+        Outcome::Retry { after } => match SCHEDULE.get(tried) {
+            Some(wait) => (DeliveryState::Pending, Some(now + (*wait).max(after.unwrap_or_default()))),
+            None => (DeliveryState::Exhausted, None),
+        },
+    };
+    let noted = DeliveryAttempt {
+        state,
+        at: now,
+        next_at,
+        status: attempt.status,
+        code: Some(attempt.code.to_owned()),
+        millis: attempt.millis,
+        answer: Some(attempt.answer_excerpt.clone()),
+    };
+    let fails_long = endpoint.failing_since.is_some_and(|since| now - since >= FAILS_FOR);
+    let why = match attempt.outcome {
+        Outcome::Gone => Some("the endpoint answered 410: it wants nothing more".to_owned()),
+        Outcome::Retry { .. } if fails_long => Some(format!(
+            "it has taken nothing for five days; the last answer was {}",
+            attempt.status.map_or_else(|| attempt.code.to_owned(), |status| status.to_string())
+        )),
+        _ => None,
+    };
+    if let Some(why) = &why
+        && tx.stop_webhook_endpoint(endpoint.id, why, now).await.map_err(store_failure)?
+    {
+        let channel = (endpoint.id.to_string(), endpoint.name.clone());
+        crate::tell_of_stopped_channel(&mut tx, parts, Medium::Webhook, (&channel.0, &channel.1), why)
+            .await?;
+    }
+    let noted = if why.is_some() && state == DeliveryState::Pending {
+        DeliveryAttempt { state: DeliveryState::Stopped, next_at: None, ..noted }
+    } else {
+        noted
+    };
+    match note(tx, parts, delivery, noted).await? {
+        Some(due) => Err(come_again(now, due)),
+        None => Ok(()),
+    }
+}
+
+/// Writes an attempt down. When the next is due, unless there is none, or another worker made one meanwhile.
+async fn note(
+    mut tx: TenantConn,
+    _parts: &WorkerParts,
+    delivery: &Delivery,
+    attempt: DeliveryAttempt,
+) -> Result<Option<DateTime<Utc>>, JobError> {
+    let noted = tx.note_attempt(delivery, &attempt).await.map_err(store_failure)?;
+    tx.commit().await.map_err(store_failure)?;
+    Ok(attempt.next_at.filter(|_| noted))
+}
+
+const fn stopped(at: DateTime<Utc>) -> DeliveryAttempt {
+    DeliveryAttempt {
+        state: DeliveryState::Stopped,
+        at,
+        next_at: None,
+        status: None,
+        code: None,
+        millis: 0,
+        answer: None,
+    }
+}
+
+fn come_again(now: DateTime<Utc>, due: DateTime<Utc>) -> JobError {
+    let wait = (due - now).to_std().unwrap_or_default();
+    JobError::retry_after(wait, "the next attempt of the schedule").code("webhook_retry")
+}
