@@ -102,8 +102,9 @@ impl Tapped {
 
     /// The moment has come.
     fn strike(&self, sql: String, on_hit: OnHit) {
-        on_hit();
+        // Said first: whoever sees the worker gone may ask at once.
         lock(&self.plan).hit = Some(sql);
+        on_hit();
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn behave(job: &Probe, ctx: &JobContext) -> Result<(), JobError
             // Until there is no more: the limit is set by whoever started the process.
             let mut eaten = Vec::new();
             loop {
-                eaten.push(vec![1_u8; 32 << 20]);
+                eaten.push(vec![0_u8; 16 << 20]);
                 tokio::time::sleep(millis(1)).await;
             }
         }
@@ -73,12 +73,7 @@ async fn poison_dies_with_its_story_and_two_hundred_jobs_beside_it_are_done_once
         children.retain_mut(ChildWorker::lives);
         while children.len() < 2 {
             started += 1;
-            children.push(ChildWorker::start_limited(
-                &db,
-                "poisoned",
-                &format!("child-{started}"),
-                1_500_000,
-            ));
+            children.push(ChildWorker::start_limited(&db, "poisoned", &format!("child-{started}"), 800_000));
         }
         tokio::time::sleep(millis(50)).await;
     }
