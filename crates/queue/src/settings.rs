@@ -21,6 +21,10 @@ pub struct Settings {
     /// After how many deaths of its worker's process a job is dead, whatever attempts it has left. A worker that ends,
     /// or that loses its lease and lives, is not counted. At least one.
     pub max_crashes: u32,
+    /// How long a job that may have killed a worker waits until nothing else of its process runs, and for how long it is
+    /// alone when it does. Meanwhile the process begins nothing else. One that finds no turn comes back after six times
+    /// as long.
+    pub quarantine: Duration,
     /// How many jobs of one tenant (or of nobody) may run at once in this queue, over all workers.
     pub per_tenant: Option<u32>,
     /// How often the lease is renewed and others' leases are looked at.
@@ -43,6 +47,7 @@ impl Default for Settings {
             timeout: None,
             backoff: Backoff::default(),
             max_crashes: 3,
+            quarantine: Duration::from_secs(30),
             per_tenant: None,
             heartbeat: Duration::from_millis(1500),
             grace: Duration::from_millis(2_500),

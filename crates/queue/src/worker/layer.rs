@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::ack::Acks;
 use super::driver::Shared;
-use super::quarantine::{self, Alone, Pass};
+use super::quarantine::{Alone, Pass};
 use crate::lease::{CURRENT, Held, Stop};
 use crate::outcome::{Outcome, Said, Settled};
 use crate::{ErrorClass, QueueError};
@@ -125,7 +125,7 @@ async fn admit(shared: &Shared, acks: &Acks, held: &Arc<Held>) -> Result<Pass, B
         quarantine.beside().await
     } else {
         let turn = tokio::select! {
-            turn = quarantine.alone() => turn,
+            turn = quarantine.alone(shared.settings.quarantine) => turn,
             () = shared.ending() => None,
         };
         match turn {
@@ -137,7 +137,8 @@ async fn admit(shared: &Shared, acks: &Acks, held: &Arc<Held>) -> Result<Pass, B
             }
             None => {
                 let ending = shared.ending().now_or_never().is_some();
-                let outcome = if ending { Outcome::Release } else { Outcome::Later(quarantine::PEACE) };
+                let outcome =
+                    if ending { Outcome::Release } else { Outcome::Later(shared.settings.quarantine * 6) };
                 insist(shared, acks, held, outcome).await?;
                 shared.registry.remove(held);
                 return Err("a suspect had no turn to run alone, and comes back later".into());

@@ -2,12 +2,12 @@
 //!
 //! A job that was running when its worker's process died is a suspect until it succeeds, sleeps or waits: it, or one of
 //! those beside it, did that. **Two suspects never run in one process at the same time, and a suspect begins only when
-//! nothing else of the process runs.** It is alone for its first half minute, then others may begin beside it. So the
-//! next crash tells who it was: an innocent job is a suspect once and done, whatever runs elsewhere, and a poison job
+//! nothing else of the process runs.** It is alone for half a minute ([`crate::Settings::quarantine`]), then others may
+//! begin beside it. So the next crash tells who it was: an innocent job is a suspect once and done, whatever runs elsewhere, and a poison job
 //! reaches the limit alone.
 //!
 //! What that gives up: while a suspect waits for its turn or is alone, its process begins and claims nothing else. It
-//! waits for half a minute at most and then leaves the others in peace for a few minutes; in a process that always has
+//! waits for half a minute at most and then leaves the others in peace for three; in a process that always has
 //! jobs of more than half a minute a suspect may wait long. A job that takes longer than half a minute may still be
 //! taken down by others that are no suspects yet, each of which does so once. Processes do not know of each other,
 //! nor do two [`crate::Queue`]s that were not cloned from one another.
@@ -18,12 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
-
-/// How long a suspect waits until nothing else runs, and how long it is alone when it does.
-const TURN: Duration = Duration::from_secs(30);
-
-/// How long a suspect that had no turn leaves the others in peace.
-pub(super) const PEACE: Duration = Duration::from_mins(3);
+use tokio::time::{sleep, timeout};
 
 /// The one lock of a process: suspects take it alone, in the order in which they ask.
 #[derive(Clone, Default)]
@@ -32,11 +27,11 @@ pub(crate) struct Quarantine(Arc<RwLock<()>>);
 /// The right to run.
 pub(super) enum Pass {
     Beside(OwnedRwLockReadGuard<()>),
-    Alone(OwnedRwLockWriteGuard<()>),
+    Alone(Alone),
 }
 
-/// A suspect's turn, as far as its handler left any of it.
-pub(super) struct Alone(OwnedRwLockWriteGuard<()>);
+/// A suspect's turn, and how long it may last.
+pub(super) struct Alone(OwnedRwLockWriteGuard<()>, Duration);
 
 impl Quarantine {
     /// For what is no suspect: waits while a suspect does, or is alone.
@@ -45,9 +40,9 @@ impl Quarantine {
     }
 
     /// For a suspect: waits until nothing else runs. `None` where that takes too long.
-    pub(super) async fn alone(&self) -> Option<Pass> {
-        let turn = Arc::clone(&self.0).write_owned();
-        tokio::time::timeout(TURN, turn).await.ok().map(Pass::Alone)
+    pub(super) async fn alone(&self, limit: Duration) -> Option<Pass> {
+        let turn = timeout(limit, Arc::clone(&self.0).write_owned()).await.ok()?;
+        Some(Pass::Alone(Alone(turn, limit)))
     }
 }
 
@@ -57,10 +52,10 @@ impl Pass {
         let mut work = pin!(work);
         match self {
             Self::Beside(_pass) => (work.await, None),
-            Self::Alone(turn) => {
+            Self::Alone(Alone(turn, limit)) => {
                 tokio::select! {
-                    done = &mut work => return (done, Some(Alone(turn))),
-                    () = tokio::time::sleep(TURN) => {}
+                    done = &mut work => return (done, Some(Alone(turn, limit))),
+                    () = sleep(limit) => {}
                 }
                 let _pass = turn.downgrade();
                 (work.await, None)
@@ -73,10 +68,10 @@ impl Alone {
     /// Keeps the turn while an outcome is written, but not for ever.
     pub(super) async fn until<T>(turn: Option<Self>, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        if let Some(Self(turn)) = turn {
+        if let Some(Self(turn, limit)) = turn {
             tokio::select! {
                 done = &mut work => return done,
-                () = tokio::time::sleep(TURN) => drop(turn),
+                () = sleep(limit) => drop(turn),
             }
         }
         work.await
@@ -93,19 +88,19 @@ mod tests {
         let innocent = quarantine.beside().await;
         let mut suspect = tokio::spawn({
             let quarantine = quarantine.clone();
-            async move { quarantine.alone().await }
+            async move { quarantine.alone(Duration::from_secs(9)).await }
         });
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20)).await;
         assert!(!suspect.is_finished(), "something else runs");
-        let late = tokio::time::timeout(Duration::from_millis(20), quarantine.beside()).await;
+        let late = timeout(Duration::from_millis(20), quarantine.beside()).await;
         assert!(late.is_err(), "nothing begins while a suspect waits");
         drop(innocent);
         let pass = (&mut suspect).await.unwrap().unwrap();
-        let beside = tokio::time::timeout(Duration::from_millis(20), quarantine.beside()).await;
+        let beside = timeout(Duration::from_millis(20), quarantine.beside()).await;
         assert!(beside.is_err(), "nothing begins beside it");
         let ((), turn) = pass.hold(std::future::ready(())).await;
         assert!(turn.is_some());
         Alone::until(turn, std::future::ready(())).await;
-        tokio::time::timeout(Duration::from_secs(1), quarantine.beside()).await.unwrap();
+        timeout(Duration::from_secs(1), quarantine.beside()).await.unwrap();
     }
 }

@@ -14,7 +14,8 @@ use rustix::process::Signal;
 use crate::children::ChildWorker;
 use crate::postgres::Db;
 use crate::workers::{
-    Probe, effect_with_outcome, millis, note, noting_worker, probe, put, quick, running, secs, worker,
+    Probe, Running, effect_with_outcome, millis, note, noting_worker, probe, put, quick, running, secs,
+    worker,
 };
 
 const ABORTS: i32 = -1;
@@ -172,6 +173,51 @@ async fn a_suspect_runs_alone_in_its_process_and_nothing_begins_beside_it() {
         .await;
     running.stop().await;
     assert_eq!(db.number("SELECT max(crashes) FROM queue.job").await, 0, "and who is done is no suspect");
+}
+
+/// A worker whose first two jobs take long.
+fn with_long_jobs(db: &Db) -> Running {
+    let settings = Settings { quarantine: millis(300), ..quick() };
+    worker(db, "long", settings, 3, |job, ctx| async move {
+        note(ctx.queue(), job.n, "begin", "long").await?;
+        tokio::time::sleep(millis(if job.n <= 1 { 1_500 } else { 0 })).await;
+        Ok(())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspect_that_finds_no_turn_leaves_the_others_in_peace_and_comes_back() {
+    let db = Db::new().await;
+    put(&db, vec![probe(1)]).await;
+    let running = with_long_jobs(&db);
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 1)", secs(5)).await;
+    put(&db, vec![probe(7).run_in(millis(400))]).await;
+    db.sql("UPDATE queue.job SET crashes = 1 WHERE status = 'pending'").await;
+    // Given back, without an attempt, for six times as long as it waited.
+    let later = "EXISTS (SELECT FROM queue.job WHERE status = 'pending' AND attempts = 0 AND crashes = 1 \
+        AND epoch = 1 AND run_at > clock_timestamp() + interval '1 second')";
+    db.wait_for(later, secs(2)).await;
+    put(&db, vec![probe(2)]).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE args->>'n' = '2' AND status = 'done')", secs(1)).await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'running'").await, 1, "the long one");
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done' AND attempts = 1) = 3", secs(6)).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspect_that_takes_long_is_alone_for_its_turn_only() {
+    let db = Db::new().await;
+    put(&db, vec![probe(0)]).await;
+    db.sql("UPDATE queue.job SET crashes = 1").await;
+    let running = with_long_jobs(&db);
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 0)", secs(5)).await;
+    put(&db, vec![probe(2)]).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE args->>'n' = '2' AND status = 'done')", secs(2)).await;
+    assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'running' AND begun").await, 1);
+    let waited = "SELECT extract(epoch FROM max(at) - min(at)) * 1000 FROM ran";
+    assert!(db.number(waited).await >= 200, "not before its turn was over");
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 2", secs(5)).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
