@@ -84,8 +84,9 @@ async fn read_all(store: &Store, keyring: &Keyring, tenant: TenantId) -> Vec<(u8
         let sealed = connection.sealed_secret.unwrap();
         let secret = keys.open(&place(tenant, connection.id.uuid()), &sealed).unwrap();
         assert!(secret.ends_with(connection.id.to_string().as_bytes()), "another connection's secret");
-        let version = if sealed[0] == 1 { 0 } else { u32::from_be_bytes(sealed[1..5].try_into().unwrap()) };
-        *versions.entry((sealed[0], version)).or_insert(0) += 1;
+        let [format, version @ ..] = sealed.first_chunk::<5>().unwrap();
+        let version = if *format == 1 { 0 } else { u32::from_be_bytes(*version) };
+        *versions.entry((*format, version)).or_insert(0) += 1;
     }
     versions.into_iter().map(|((format, version), count)| (format, version, count)).collect()
 }
