@@ -100,6 +100,7 @@ pub(crate) const DARK: &str = "\
 .card { background-color: #151b28 !important; border-color: #2b3446 !important; }
 .ink { color: #e8ebf1 !important; }
 .dim { color: #a9b3c4 !important; }
+.calm { color: #a9b3c4 !important; }
 .rule { border-color: #2b3446 !important; }
 .tile { background-color: #1b2333 !important; border-color: #2b3446 !important; }
 .track { background-color: #2b3446 !important; }
@@ -113,6 +114,8 @@ pub(crate) const DARK: &str = "\
 .card { width: 100% !important; }
 .side { padding-left: 20px !important; padding-right: 20px !important; }
 .figure { font-size: 34px !important; line-height: 40px !important; }
+.tile { padding: 8px !important; }
+.count { font-size: 16px !important; line-height: 22px !important; }
 .wide { display: none !important; }
 }";
 
