@@ -68,6 +68,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-edge",
             "costlens-bill",
             "costlens-proxy",
+            "costlens-notify",
             "costlens-api",
             "costlens-workers",
             "costlens-openapi",

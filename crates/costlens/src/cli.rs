@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::outward::OutwardArgs;
 use crate::settings::{KeyArgs, ServerArgs};
-use crate::{analyze, import, jobs, prices};
+use crate::{analyze, certificate, import, jobs, preview, prices};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
 #[derive(Parser, Debug)]
@@ -21,7 +22,7 @@ pub(crate) enum Command {
     /// Run everything on this machine: proxy, console and API over one PostgreSQL.
     Run(Box<ServerArgs>),
     /// Run the workers alone, as one more process beside `run` over a PostgreSQL that both are given.
-    Work(WorkArgs),
+    Work(Box<WorkArgs>),
     /// Read AWS bills (CUR 2.0, legacy CUR, FOCUS) and say where the AI money went. Needs no server.
     Analyze(analyze::AnalyzeArgs),
     /// Read a bill into a tenant's ledger.
@@ -34,6 +35,10 @@ pub(crate) enum Command {
     SignIn(SignInArgs),
     /// Look at durable work: jobs, dead letters, schedules.
     Jobs(jobs::JobsArgs),
+    /// Show how a message looks, over sample figures.
+    Preview(preview::PreviewArgs),
+    /// Tell whether a certificate of deletion is genuine.
+    VerifyCertificate(certificate::CertificateArgs),
     /// Look into the price catalogue.
     Prices(prices::PricesArgs),
     /// Print the API's contract.
@@ -65,6 +70,9 @@ pub(crate) struct WorkArgs {
     /// default.
     #[arg(long, env = "COSTLENS_OBJECT_DIR")]
     pub(crate) object_dir: Option<PathBuf>,
+    /// What goes out: as of the servers beside it.
+    #[command(flatten)]
+    pub(crate) outward: OutwardArgs,
     /// What is logged to standard error, in the syntax of `tracing`'s filters.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,

@@ -6,10 +6,13 @@
 mod analyze;
 mod api_adapters;
 mod boot;
+mod certificate;
 mod cli;
 mod clock;
 mod import;
 mod jobs;
+mod outward;
+mod preview;
 mod prices;
 mod run;
 mod settings;
@@ -52,6 +55,8 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Tenants(args) => tenants::run(args).await,
         Command::SignIn(args) => sign_in::run(args).await,
         Command::Import(args) => import::run(args).await,
+        Command::Preview(args) => preview::run(&args),
+        Command::VerifyCertificate(args) => certificate::run(&args),
         Command::Jobs(args) => jobs::run(args).await,
     };
     match done {

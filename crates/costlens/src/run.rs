@@ -8,12 +8,11 @@ use costlens_api::ApiParts;
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::Catalogue;
 use costlens_edge::{BodyRule, EdgeConfig};
-use costlens_egress::{Egress, EgressConfig};
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
 use costlens_vault::{KeySource, Keyring, OsEntropy};
-use costlens_workers::WorkerParts;
+use costlens_workers::{Links, WorkerParts};
 use poem::Route;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -73,12 +72,10 @@ async fn serve(
     let catalogue = Arc::new(Catalogue::embedded()?);
     let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
 
+    let bound = listener.local_addr()?;
+    let base = args.public_url(bound);
     let config = args.proxy();
-    let egress = Egress::new(EgressConfig {
-        policy: args.policy(),
-        name_servers: args.name_servers.clone(),
-        ..EgressConfig::default()
-    })?;
+    let egress = args.outward.egress()?;
     let keys = Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&keyring), args.policy(), &config));
     let following = tokio::spawn({
         let keys = Arc::clone(&keys);
@@ -92,6 +89,10 @@ async fn serve(
         entropy: Arc::clone(&entropy),
         objects: objects.clone(),
         bills: Arc::new(BillAdapter),
+        egress: args.outward.egress()?,
+        mailer: args.outward.mailer()?,
+        svix: args.outward.svix()?,
+        links: Links::below(&base),
     };
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
@@ -107,8 +108,6 @@ async fn serve(
         max_bill_bytes: args.max_bill_bytes,
     });
 
-    let bound = listener.local_addr()?;
-    let base = args.public_url(bound);
     // In production nobody gets a tenant, a key or a link by starting a process: `tenants` and `sign-in` make them.
     if args.environment == Environment::Local {
         let welcome = Welcome::prepare(ledger, &base, &*clock).await?;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use costlens_domain::providers::PROVIDERS;
 use costlens_edge::{Network, TrustedProxies};
-use costlens_egress::{EndpointUrl, HostPort, Policy};
+use costlens_egress::{EndpointUrl, Policy};
 use costlens_proxy::ProxyConfig;
 use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
 use crate::boot::Failure;
+use crate::outward::OutwardArgs;
 
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,12 +52,11 @@ impl KeyArgs {
 
     /// The keys, and where the present one came from. Makes the local key file where there is neither.
     pub(crate) fn keyring(&self) -> Result<(Keyring, KeySource), MasterKeyError> {
-        let (current, source) = match &self.master_key {
-            Some(text) => (MasterKey::parse(text)?, KeySource::Operator),
-            None => {
-                let path = self.key_file.clone().unwrap_or_else(default_key_file);
-                MasterKey::load_or_create(&path, &OsEntropy)?
-            }
+        let (current, source) = if let Some(text) = &self.master_key {
+            (MasterKey::parse(text)?, KeySource::Operator)
+        } else {
+            let path = self.key_file.clone().unwrap_or_else(default_key_file);
+            MasterKey::load_or_create(&path, &OsEntropy)?
         };
         let older = self.master_key_previous.iter().filter(|text| !text.trim().is_empty());
         let older = older.map(|text| MasterKey::parse(text)).collect::<Result<_, _>>()?;
@@ -73,9 +73,9 @@ pub(crate) struct ServerArgs {
     /// The address to listen on.
     #[arg(long, env = "COSTLENS_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// Where browsers and SDKs reach this server; by default the address listened on.
-    #[arg(long, env = "COSTLENS_PUBLIC_URL")]
-    pub(crate) public_url: Option<String>,
+    /// What goes out, and by what name others come in.
+    #[command(flatten)]
+    pub(crate) outward: OutwardArgs,
     /// The runtime role's URL; without it, a private PostgreSQL is started below the data directory.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
@@ -89,12 +89,6 @@ pub(crate) struct ServerArgs {
     /// serves or works over one database needs the same.
     #[arg(long, env = "COSTLENS_OBJECT_DIR")]
     pub(crate) object_dir: Option<PathBuf>,
-    /// Private hosts that endpoints may name, http included, as `host:port,host:port`.
-    #[arg(long, env = "COSTLENS_ALLOW_PRIVATE_HOSTS", value_delimiter = ',')]
-    pub(crate) allow_private_hosts: Vec<HostPort>,
-    /// Name servers for outbound calls, as `address:port,…`; the system's by default.
-    #[arg(long, env = "COSTLENS_NAME_SERVERS", value_delimiter = ',')]
-    pub(crate) name_servers: Vec<SocketAddr>,
     /// Other addresses for the vendors' APIs, as `openai=https://…,anthropic=https://…`. Not in production.
     #[arg(long, env = "COSTLENS_PROVIDER_URLS", value_delimiter = ',')]
     pub(crate) provider_urls: Vec<String>,
@@ -140,7 +134,7 @@ impl ServerArgs {
             if self.keys.master_key.is_none() {
                 wrong.push("COSTLENS_MASTER_KEY is not set: production keeps no key file".to_owned());
             }
-            if !self.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {
+            if !self.outward.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {
                 wrong
                     .push("COSTLENS_PUBLIC_URL is not an https address: plain HTTP is not served".to_owned());
             }
@@ -158,7 +152,7 @@ impl ServerArgs {
 
     /// Where browsers reach this server, given the address that was bound.
     pub(crate) fn public_url(&self, bound: SocketAddr) -> String {
-        match &self.public_url {
+        match &self.outward.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None if bound.ip().is_loopback() => format!("http://localhost:{}", bound.port()),
             None => format!("http://{bound}"),
@@ -167,12 +161,12 @@ impl ServerArgs {
 
     /// Whether browsers come by https.
     pub(crate) fn https(&self) -> bool {
-        self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+        self.outward.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// What endpoints may be.
     pub(crate) fn policy(&self) -> Policy {
-        Policy { allow_private: self.allow_private_hosts.clone() }
+        self.outward.policy()
     }
 
     /// Whose word about the client's address is taken.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use costlens_objects::Objects;
 use costlens_queue::Queue;
 use costlens_vault::OsEntropy;
-use costlens_workers::WorkerParts;
+use costlens_workers::{Links, WorkerParts};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -31,10 +31,11 @@ pub(crate) struct Working {
 }
 
 /// `costlens work`: until SIGINT or SIGTERM.
-pub(crate) async fn run(args: WorkArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
     log_to_stderr(&args.log)?;
     let keyring = args.keys.existing_keyring()?;
     let ledger = Ledger::given(&args.database_url).await?;
+    let public_url = args.outward.public_url.as_deref().unwrap_or("http://localhost:8080");
     let data_dir = args.data_dir.unwrap_or_else(default_data_dir);
     let parts = WorkerParts {
         store: ledger.store.clone(),
@@ -43,6 +44,10 @@ pub(crate) async fn run(args: WorkArgs) -> Result<(), Failure> {
         entropy: Arc::new(OsEntropy),
         objects: Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?,
         bills: Arc::new(BillAdapter),
+        egress: args.outward.egress()?,
+        mailer: args.outward.mailer()?,
+        svix: args.outward.svix()?,
+        links: Links::below(public_url),
     };
     // A process that is there to work and cannot says so at once.
     costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;

@@ -139,12 +139,10 @@ pub async fn post(egress: &Egress, to: &SlackUrl, message: &SlackMessage) -> Res
     Err(match answer.status {
         200..=299 => return Ok(()),
         403 | 404 | 410 => SendError::ChannelGone { code: answer.status, text },
-        429 => {
-            SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text }
-        }
-        // Slack's own word for "we did not take it". A gateway's 502 and 504 leave open what happened behind it.
+        // A gateway's word: what happened behind it is open.
         502 | 504 => SendError::Unknown { text },
-        500..=599 => {
+        // Slack's own words for "we did not take it".
+        429 | 500..=599 => {
             SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text }
         }
         _ => SendError::NotSent { retry: Retry::Never, code, text },

@@ -2,22 +2,28 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod account;
 mod bills;
 mod doors;
+mod erasures;
 mod key_rotation;
+mod notifications;
+mod outside;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::ports::Clock;
+use costlens_egress::{Egress, EgressConfig, Policy};
+use costlens_notify::{Mailer, MailerConfig};
 use costlens_objects::Objects;
-use costlens_queue::ops::{self, JobDetails, State};
+use costlens_queue::ops::{self, Filter, JobDetails, JobRow, State};
 use costlens_queue::{Enqueued, NewJob, Queue};
 use costlens_store::testing::TestDb;
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::WorkerParts;
+use costlens_workers::{Links, WorkerParts};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -36,26 +42,14 @@ impl Clock for ManualClock {
     }
 }
 
-/// Bytes that no other call of this process got.
-#[derive(Debug)]
-struct Counting;
-
-impl Entropy for Counting {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(10) {
-            let unlike = costlens_store::testing::unlike_bytes();
-            chunk.iter_mut().zip(unlike.iter().rev()).for_each(|(to, from)| *to = *from);
-        }
-    }
-}
-
 /// A database with the queue's schema, and workers that run on it.
 struct Office {
     db: TestDb,
     queue: Queue,
     parts: WorkerParts,
+    clock: Arc<ManualClock>,
     reader: Arc<bills::TinyReader>,
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     working: Option<tokio::task::JoinHandle<()>>,
 }
@@ -66,6 +60,93 @@ impl Office {
         let mut office = Self::closed(now).await;
         office.work().await;
         office
+    }
+
+    /// Workers that may call these fakes, and them alone of what is private.
+    async fn open_to(outside: &outside::Outside, now: DateTime<Utc>) -> Self {
+        let mut office = Self::closed(now).await;
+        office.parts.egress = egress(&[format!("127.0.0.1:{}", outside.http_port)]);
+        let config = MailerConfig {
+            url: outside.smtp_url(),
+            from: "Costlens <costlens@example.com>".to_owned(),
+            timeout: Duration::from_secs(5),
+            extra_roots: Vec::new(),
+        };
+        office.parts.mailer = Some(Mailer::new(&config).unwrap());
+        office.work().await;
+        office
+    }
+
+    fn set_clock(&self, now: DateTime<Utc>) {
+        *self.clock.0.lock().unwrap() = now;
+    }
+
+    /// The jobs of a queue.
+    async fn jobs(&self, queue: &str) -> Vec<JobRow> {
+        let mut conn = self.queue.conn().await.unwrap();
+        let filter = Filter { queue: Some(queue.to_owned()), ..Filter::default() };
+        ops::list(&mut conn, &filter, None, 500).await.unwrap().items
+    }
+
+    /// Waits until the jobs of a queue are so.
+    async fn until(&self, queue: &str, so: impl Fn(&[JobRow]) -> bool) -> Vec<JobRow> {
+        for _ in 0..400 {
+            let jobs = self.jobs(queue).await;
+            if so(&jobs) {
+                return jobs;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the jobs of {queue} never were so: {:?}", self.jobs(queue).await);
+    }
+
+    /// Waits until no job of a queue is due or runs.
+    async fn settled(&self, queue: &str) {
+        let busy = |job: &JobRow| matches!(job.state, State::Ready | State::Running);
+        self.until(queue, |jobs| !jobs.iter().any(busy)).await;
+    }
+
+    /// Waits until nothing is due or runs at all, which one job that asks for another does not feign: each push is
+    /// committed before its pusher is done.
+    async fn quiet(&self) {
+        for _ in 0..800 {
+            let mut conn = self.queue.conn().await.unwrap();
+            let counts = ops::count_by_state(&mut conn, &Filter::default()).await.unwrap();
+            let busy = counts.iter().filter(|count| matches!(count.state, State::Ready | State::Running));
+            if busy.map(|count| count.jobs).sum::<i64>() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("there is always something to do");
+    }
+
+    /// Has every job of a queue that waits for its time run now.
+    async fn wake(&self, queue: &str) {
+        for job in self.jobs(queue).await {
+            if matches!(job.state, State::Retrying | State::Scheduled) {
+                let mut conn = self.queue.conn().await.unwrap();
+                ops::retry_now(&mut conn, job.id, None).await.unwrap();
+            }
+        }
+    }
+
+    /// Nothing is left over: no job that waits, none that died.
+    async fn end(self) {
+        self.quiet().await;
+        let mut conn = self.queue.conn().await.unwrap();
+        let counts = ops::count_by_state(&mut conn, &Filter::default()).await.unwrap();
+        let left = counts.iter().filter(|count| !matches!(count.state, State::Done) && count.jobs > 0);
+        let left: Vec<_> = left.collect();
+        let customers_own = |job: &JobRow| job.class == Some(costlens_queue::ErrorClass::CustomerAction);
+        if !left.is_empty() {
+            let all = ops::list(&mut conn, &Filter::default(), None, 500).await.unwrap().items;
+            let bad: Vec<_> =
+                all.iter().filter(|job| job.state != State::Done && !customers_own(job)).collect();
+            assert!(bad.is_empty(), "left over: {bad:#?}");
+        }
+        drop(conn);
+        self.close().await;
     }
 
     /// Starts workers.
@@ -91,18 +172,23 @@ impl Office {
         db.add(vec![costlens_workers::schema()]).await;
         let queue = costlens_workers::queue(db.runtime_url()).unwrap();
         let clock = Arc::new(ManualClock(Mutex::new(now)));
+        let business = Arc::clone(&clock) as Arc<dyn Clock>;
         let keyring = Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap()));
         let files = tempfile::tempdir().unwrap();
         let reader = Arc::<bills::TinyReader>::default();
         let parts = WorkerParts {
             store: db.store().clone(),
-            clock,
+            clock: business,
             keyring,
             entropy: Arc::new(OsEntropy),
             objects: Objects::local(files.path()).unwrap(),
             bills: Arc::clone(&reader) as _,
+            egress: egress(&[]),
+            mailer: None,
+            svix: None,
+            links: Links::below("https://costlens.example"),
         };
-        Self { db, queue, parts, reader, _files: files, stop: None, working: None }
+        Self { db, queue, parts, clock, reader, files, stop: None, working: None }
     }
 
     /// Runs statements as the database's owner.
@@ -147,4 +233,10 @@ impl Office {
         self.stop.take().unwrap().send(()).unwrap();
         self.working.take().unwrap().await.unwrap();
     }
+}
+
+/// The way out, to public addresses and these hosts.
+fn egress(private: &[String]) -> Egress {
+    let allow_private = private.iter().map(|host| host.parse().unwrap()).collect();
+    Egress::new(EgressConfig { policy: Policy { allow_private }, ..EgressConfig::default() }).unwrap()
 }

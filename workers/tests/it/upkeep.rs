@@ -53,14 +53,16 @@ async fn what_is_past_its_time_goes_and_nothing_else() {
     }
     let first = office.run("retention.v1").await;
     assert_eq!(first.job.state, State::Done, "{first:?}");
-    let removed = json!({"bill_upload": 0, "idempotency_key": 0, "session": 2, "sign_in_link": 2});
+    let removed = json!({"bill_upload": 0, "event": 0, "idempotency_key": 0, "message": 0, "session": 2, "sign_in_link": 2});
     assert_eq!(first.job.progress, Some(removed));
     assert_eq!((count(&office, "session").await, count(&office, "sign_in_link").await), (2, 2));
 
     let again = office.run("retention.v1").await;
     assert_eq!(
         again.job.progress,
-        Some(json!({"bill_upload": 0, "idempotency_key": 0, "session": 0, "sign_in_link": 0}))
+        Some(
+            json!({"bill_upload": 0, "event": 0, "idempotency_key": 0, "message": 0, "session": 0, "sign_in_link": 0})
+        )
     );
     assert_eq!(count(&office, "session").await, 2);
     office.close().await;
@@ -137,8 +139,13 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
     let schedules = costlens_queue::schedule::list(&mut conn, now()).await.unwrap();
     let told: Vec<_> = schedules.iter().map(|each| (each.queue.as_str(), each.paused)).collect();
     let expected = [
+        ("anomalies.v1", false),
         ("bill-uploads.v1", false),
+        ("budgets.v1", false),
+        ("digest.v1", false),
+        ("erasure-sweep.v1", false),
         ("key-rotation.v1", false),
+        ("message-sweep.v1", false),
         ("partitions.v1", false),
         ("queue-rows.v1", false),
         ("retention.v1", true),

@@ -1,0 +1,270 @@
+//! An account with everything that one can have: a row in every tenant table, and a canary in every place that could
+//! keep one.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
+use costlens_domain::audit::Actor;
+use costlens_domain::calendar::{Period, Zone};
+use costlens_domain::events::EventKind;
+use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::{
+    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, RecipientId, RequestId,
+    SessionId, SlackChannelId, TenantId, Tokens, Usage, Usd, WebhookEndpointId,
+};
+use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
+use costlens_jobs::events::happened;
+use costlens_notify::webhooks::WebhookSecret;
+use costlens_objects::ObjectKey;
+use costlens_store::testing::unlike_bytes;
+use costlens_store::{
+    Anomaly, Budget, IdempotencyKey, Idempotent, NewAuditEvent, NewBillUpload, NewConnection, NewSession,
+    NewSignInLink, StoredAnswer, TenantConn, TenantSettings, WebhookEndpoint,
+};
+use costlens_vault::SealedFor;
+use costlens_workers::WorkerParts;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Office;
+use super::outside::Outside;
+
+/// What no byte may be left of.
+pub(crate) const CANARY: &str = "Canary-Zeisig";
+
+/// An account and what it is known by.
+pub(crate) struct Account {
+    pub(crate) tenant: TenantId,
+    pub(crate) key: ApiKeyId,
+    pub(crate) recipient: RecipientId,
+    pub(crate) slack: SlackChannelId,
+    pub(crate) endpoint: WebhookEndpointId,
+    pub(crate) secret: WebhookSecret,
+}
+
+impl Account {
+    /// An account whose people hear of everything, at the fakes outside.
+    pub(crate) async fn open(office: &Office, outside: &Outside, name: &str) -> Self {
+        let parts = &office.parts;
+        let now = parts.clock.now();
+        let tenant = office.db.create_tenant(name).await;
+        let mut hash = [0; 32];
+        hash[..10].copy_from_slice(&unlike_bytes());
+        let key = office.db.create_key(tenant, hash).await.id;
+        let mut tx = parts.store.tenant(tenant).await.unwrap();
+        let wrapped = parts.keyring.new_data_key(tenant, 1, &*parts.entropy);
+        tx.add_data_key(1, &wrapped.0, now).await.unwrap();
+        let zone = Zone::parse("America/New_York").unwrap();
+        tx.put_settings(&TenantSettings::of(zone, chrono::Weekday::Mon, 9, now)).await.unwrap();
+        let recipient = RecipientId::new(now, unlike_bytes());
+        let email = format!("cfo@{}.example", name.to_lowercase().replace(' ', "-"));
+        tx.create_recipient(recipient, &email, (true, true), now).await.unwrap();
+        tx.confirm_recipient(recipient, now).await.unwrap();
+        let slack = SlackChannelId::new(now, unlike_bytes());
+        let place = ("slack_channel", "sealed_url", slack.uuid());
+        let url = seal(parts, &mut tx, place, &outside.slack_url()).await;
+        tx.create_slack_channel(slack, "#finops", &url, (true, true), now).await.unwrap();
+        let endpoint = WebhookEndpointId::new(now, unlike_bytes());
+        let secret = WebhookSecret::generate(&*parts.entropy);
+        let place = |column| ("webhook_endpoint", column, endpoint.uuid());
+        let new = WebhookEndpoint {
+            id: endpoint,
+            name: "ops".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            sealed_url: seal(parts, &mut tx, place("sealed_url"), &outside.hook_url("/hook")).await,
+            sealed_secret: seal(parts, &mut tx, place("sealed_secret"), &secret.reveal()).await,
+            kinds: Vec::new(),
+            created_at: now,
+            failing_since: None,
+            stopped_at: None,
+            stop_reason: None,
+        };
+        tx.create_webhook_endpoint(&new).await.unwrap();
+        tx.commit().await.unwrap();
+        Self { tenant, key, recipient, slack, endpoint, secret }
+    }
+
+    /// A call of this moment that cost so much.
+    pub(crate) fn call(&self, at: DateTime<Utc>, model: &str, cost: &str) -> RequestFact {
+        RequestFact {
+            id: RequestId::new(at, unlike_bytes()),
+            tenant_id: self.tenant,
+            api_key_id: self.key,
+            connection_id: None,
+            started_at: at,
+            duration_ms: 1_200,
+            first_byte_ms: Some(50),
+            provider: "openai".to_owned(),
+            endpoint: "/v1/chat/completions".to_owned(),
+            model_requested: model.to_owned(),
+            model_served: Some(model.to_owned()),
+            service_tier: None,
+            streamed: false,
+            status: Some(200),
+            outcome: Outcome::Completed,
+            error_code: None,
+            usage: Usage { fresh_input: Tokens(1_000), output: Tokens(100), ..Usage::default() },
+            cost_basis: CostBasis::Exact,
+            cost: cost.parse::<Usd>().ok(),
+            price: PriceReceipt { price_id: Some("openai/gpt-4o".to_owned()), ..PriceReceipt::default() },
+            caller_request_id: Some(format!("{CANARY} call")),
+            provider_request_id: None,
+        }
+    }
+
+    /// Calls that reach the ledger.
+    pub(crate) async fn spend(&self, office: &Office, calls: &[RequestFact]) {
+        let shipped = office.parts.store.writer().await.unwrap().insert_facts(calls).await.unwrap();
+        assert_eq!(shipped.inserted, calls.len(), "{shipped:?}");
+    }
+
+    /// Two weeks of calls, the second dearer than the first.
+    pub(crate) async fn spend_two_weeks(&self, office: &Office) {
+        let now = office.parts.clock.now();
+        let mut calls = Vec::new();
+        for day in 1..=14_i64 {
+            for hour in 0..3 {
+                let at = now - TimeDelta::days(day) + TimeDelta::hours(hour);
+                let model = if hour == 0 { "gpt-4o" } else { "gpt-4o-mini" };
+                calls.push(self.call(at, model, if day <= 7 { "2.50" } else { "1.00" }));
+            }
+        }
+        self.spend(office, &calls).await;
+    }
+
+    /// Puts a row into every table that has none yet, with a canary in every text.
+    pub(crate) async fn fill(&self, office: &Office) {
+        let parts = &office.parts;
+        let now = parts.clock.now();
+        self.spend(office, &[self.call(now - TimeDelta::hours(5), &format!("{CANARY}-model"), "3.00")]).await;
+        let mut system = parts.store.system().await.unwrap();
+        for n in [1, 2] {
+            let mut hash = [n; 32];
+            hash[..10].copy_from_slice(&unlike_bytes());
+            let link = NewSignInLink {
+                tenant_id: self.tenant,
+                hash,
+                created_at: now,
+                expires_at: now + TimeDelta::hours(1),
+                operator: false,
+            };
+            system.create_sign_in_link(&link).await.unwrap();
+            let session = NewSession {
+                id: SessionId::new(now, unlike_bytes()),
+                hash,
+                expires_at: now + TimeDelta::hours(1),
+            };
+            system.redeem_sign_in_link(&hash, &session, now).await.unwrap().unwrap();
+        }
+        drop(system);
+        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
+        let connection = ConnectionId::new(now, unlike_bytes());
+        let place = ("connection", "sealed_secret", connection.uuid());
+        let sealed = seal(parts, &mut tx, place, &format!("sk-{CANARY}")).await;
+        let new = NewConnection {
+            id: connection,
+            provider: "openai".to_owned(),
+            name: format!("{CANARY} connection"),
+            base_url: None,
+            sealed_secret: Some(sealed),
+            models: Vec::new(),
+            created_at: now,
+        };
+        tx.create_connection(&new).await.unwrap();
+        let claim = IdempotencyKey {
+            operation: "create_key".to_owned(),
+            key: format!("{CANARY} idempotency"),
+            body_hash: [7; 32],
+        };
+        assert_eq!(tx.begin_idempotent(&claim, now).await.unwrap(), Idempotent::New);
+        let answer = StoredAnswer { status: 201, body: format!("{{\"name\":\"{CANARY}\"}}") };
+        tx.finish_idempotent(&claim, &answer).await.unwrap();
+        tx.audit(&NewAuditEvent {
+            id: AuditEventId::new(now, unlike_bytes()),
+            at: now,
+            actor: Actor::CommandLine,
+            action: "key.created",
+            target: Some(format!("{CANARY} target")),
+            change: json!({ "name": CANARY }),
+            request_id: None,
+        })
+        .await
+        .unwrap();
+        let budget = Budget {
+            id: BudgetId::new(now, unlike_bytes()),
+            name: format!("{CANARY} budget"),
+            rule: BudgetRule {
+                scope: BudgetScope::default(),
+                period: Period::Month,
+                amount: "10".parse().unwrap(),
+                thresholds: vec![10, 50, 100],
+            },
+            created_at: now,
+            ended_at: None,
+        };
+        tx.create_budget(&budget).await.unwrap();
+        let anomaly = Anomaly {
+            id: AnomalyId::new(now, unlike_bytes()),
+            series: "total".to_owned(),
+            hour: now - TimeDelta::days(1),
+            detector: "a test".to_owned(),
+            surprise: Surprise { expected: "1".parse().unwrap(), actual: "9".parse().unwrap() },
+            contributors: json!([{ "name": CANARY }]),
+            found_at: now,
+        };
+        assert!(tx.create_anomaly(&anomaly).await.unwrap());
+        let payload = json!({ "name": CANARY });
+        happened(&mut tx, EventKind::KeyCreated, payload, now, &*parts.entropy).await.unwrap();
+        tx.commit().await.unwrap();
+        self.upload(office, &format!("{CANARY}.csv"), "bill 2026-10 3").await;
+        office.quiet().await;
+        // The reader of these tests finds lines and no facts.
+        let facts = format!(
+            "INSERT INTO bill_control_total SELECT tenant_id, id, 'Usage', 'USD', 3, 0, 9, 0, 9, 0 FROM bill \
+             WHERE tenant_id = '{tenant}'; \
+             INSERT INTO bill_daily_fact SELECT tenant_id, id, 1, '2026-10-01', '{CANARY} payer', 'account', 'us-east-1', \
+                 'AWS', 'AmazonBedrock', 'Bedrock', 'usage', 'operation', '{CANARY} principal', 'Usage', 'USD', 'ai', \
+                 'bedrock', 'inference', 'claude', 'output', 'standard', 'direct', '{{}}', 'Tokens', 1, 1000, 9, 9, 9, 3 \
+             FROM bill WHERE tenant_id = '{tenant}'",
+            tenant = self.tenant.uuid()
+        );
+        office.sql(&facts).await;
+    }
+
+    /// Uploads a bill, and has it read.
+    pub(crate) async fn upload(&self, office: &Office, name: &str, content: &str) -> BillUploadId {
+        let parts = &office.parts;
+        let now = parts.clock.now();
+        let id = BillUploadId::new(now, unlike_bytes());
+        let key = ObjectKey::new(self.tenant, AREA, &id.to_string()).unwrap();
+        let mut put = parts.objects.put(key.clone(), 1 << 20).await.unwrap();
+        put.write(content.as_bytes()).await.unwrap();
+        let stored = put.finish().await.unwrap();
+        let new = NewBillUpload {
+            id,
+            name: name.to_owned(),
+            object_key: key.to_string(),
+            bytes: stored.bytes,
+            sha256: stored.sha256,
+            created_at: now,
+        };
+        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
+        tx.create_bill_upload(&new).await.unwrap();
+        ask_to_ingest(&mut tx, IngestBill { upload: id, ask: 0 }, now).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+}
+
+/// Seals a secret as the API does.
+async fn seal(
+    parts: &WorkerParts,
+    tx: &mut TenantConn,
+    (table, column, row): (&str, &str, Uuid),
+    secret: &str,
+) -> Vec<u8> {
+    let tenant = tx.tenant_id();
+    let keys = tx.data_keys().await.unwrap();
+    let wrapped: Vec<_> = keys.iter().map(|key| (key.version, &key.wrapped)).collect();
+    let place = SealedFor { tenant, table, column, row };
+    parts.keyring.tenant(tenant, &wrapped).seal(&place, secret.as_bytes(), &*parts.entropy).unwrap()
+}

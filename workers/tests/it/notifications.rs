@@ -1,0 +1,348 @@
+//! Digests, alerts and webhooks, at fakes of the world outside: once, to whom it concerns, and through every failure.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::alerts::{BudgetRule, BudgetScope};
+use costlens_domain::calendar::Period;
+use costlens_domain::events::EventKind;
+use costlens_domain::{BudgetId, TenantId};
+use costlens_jobs::events::happened;
+use costlens_queue::ops::State;
+use costlens_store::testing::unlike_bytes;
+use costlens_store::{Budget, DeliveryState, Message, MessageState};
+use serde_json::{Value, json};
+
+use super::Office;
+use super::account::Account;
+use super::outside::{MailFault, Outside, Post};
+
+/// A Monday, nine o'clock in New York (14:00 UTC).
+fn monday() -> DateTime<Utc> {
+    "2026-11-23T14:00:00Z".parse().unwrap()
+}
+
+async fn messages(office: &Office, tenant: TenantId) -> Vec<Message> {
+    office.parts.store.tenant(tenant).await.unwrap().list_messages(None, 100).await.unwrap()
+}
+
+fn state_of(messages: &[Message], kind: &str, channel: &str) -> Vec<MessageState> {
+    let is_mail = |message: &Message| matches!(message.target, costlens_store::MessageTarget::Recipient(_));
+    let of =
+        messages.iter().filter(|message| message.kind == kind && is_mail(message) == (channel == "email"));
+    of.map(|message| message.state).collect()
+}
+
+#[tokio::test]
+async fn a_digest_goes_out_once_a_week_at_the_tenants_own_hour() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday() - TimeDelta::minutes(30)).await;
+    let acme = Account::open(&office, &outside, "Acme Rockets").await;
+    acme.spend_two_weeks(&office).await;
+    office.run("digest.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 0, "it is half past eight in New York");
+
+    office.set_clock(monday() + TimeDelta::minutes(1));
+    for _ in 0..2 {
+        assert_eq!(office.run("digest.v1").await.job.state, State::Done);
+    }
+    office.quiet().await;
+    let letters = outside.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let letter = &letters[0];
+    for words in ["Acme Rockets", "To: cfo@acme-rockets.example", "gpt-4o-mini", "List-Unsubscribe-Post"] {
+        assert!(letter.contains(words), "{words} is not in {letter}");
+    }
+    // Seven days of three calls at 2.50 each, the week before at 1.00.
+    assert!(letter.contains("$52.50") && letter.contains("$21.00"), "{letter}");
+    let posts = outside.posts("/services");
+    assert_eq!(posts.len(), 1);
+    assert!(posts[0].body.contains("$52.50"), "{}", posts[0].body);
+    let sent = messages(&office, acme.tenant).await;
+    assert!(sent.iter().all(|message| message.state == MessageState::Sent), "{sent:?}");
+
+    office.set_clock(monday() + TimeDelta::days(7) + TimeDelta::minutes(1));
+    office.run("digest.v1").await;
+    office.quiet().await;
+    assert_eq!((outside.letters().len(), outside.posts("/services").len()), (2, 2));
+    office.end().await;
+}
+
+#[tokio::test]
+async fn a_digest_that_is_a_day_late_is_left_out_and_the_next_one_comes() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday() - TimeDelta::days(1)).await;
+    Account::open(&office, &outside, "Acme").await;
+    office.set_clock(monday() + TimeDelta::hours(25));
+    office.run("digest.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 0);
+    office.set_clock(monday() + TimeDelta::days(7));
+    office.run("digest.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 1);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn a_letter_that_may_have_arrived_is_not_sent_again() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    outside.fail_mail(Some(MailFault::CutAfterLetter));
+    office.sql("UPDATE tenant_settings SET next_digest_at = '2026-11-23T14:00:00Z'").await;
+    office.run("digest.v1").await;
+    office.quiet().await;
+    outside.fail_mail(None);
+    office.set_clock(monday() + TimeDelta::hours(1));
+    office.run("message-sweep.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 1);
+    let messages = messages(&office, acme.tenant).await;
+    assert_eq!(state_of(&messages, "weekly_digest", "email"), [MessageState::Unknown]);
+    assert_eq!(state_of(&messages, "weekly_digest", "slack"), [MessageState::Sent]);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn a_mail_server_without_time_is_asked_again_and_a_lost_job_is_made_up_for() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    outside.fail_mail(Some(MailFault::Busy));
+    office.sql("UPDATE tenant_settings SET next_digest_at = '2026-11-23T14:00:00Z'").await;
+    office.run("digest.v1").await;
+    let waits = office.until("message.v1", |jobs| jobs.iter().any(|job| job.state == State::Retrying)).await;
+    assert_eq!(waits.iter().filter(|job| job.state == State::Retrying).count(), 1);
+    outside.fail_mail(None);
+    // The job is gone, as if an operator had deleted it.
+    office.sql("DELETE FROM queue.job WHERE queue = 'message.v1' AND status = 'pending'").await;
+    office.set_clock(monday() + TimeDelta::minutes(31));
+    office.run("message-sweep.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 1);
+    let messages = messages(&office, acme.tenant).await;
+    assert_eq!(state_of(&messages, "weekly_digest", "email"), [MessageState::Sent]);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn an_address_that_bounces_is_suppressed_and_a_slack_channel_that_is_gone_is_stopped() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    outside.answer("/services", 404);
+    office.sql("UPDATE tenant_settings SET next_digest_at = '2026-11-23T14:00:00Z'").await;
+    office.run("digest.v1").await;
+    office.quiet().await;
+    let letters = outside.letters();
+    // The digest, and the word that Slack is gone.
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    assert!(letters.iter().any(|letter| letter.contains("#finops")));
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    assert!(tx.slack_channel(acme.slack).await.unwrap().stopped_at.is_some());
+    drop(tx);
+
+    outside.fail_mail(Some(MailFault::NoSuchAddress));
+    office.set_clock(monday() + TimeDelta::days(7));
+    office.run("digest.v1").await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    let recipient = tx.recipient(acme.recipient).await.unwrap();
+    assert_eq!(recipient.stop_reason.as_deref(), Some("bounced"));
+    drop(tx);
+    outside.fail_mail(None);
+    office.set_clock(monday() + TimeDelta::days(14));
+    office.run("digest.v1").await;
+    office.quiet().await;
+    assert_eq!((outside.letters().len(), outside.posts("/services").len()), (2, 1), "nobody is left to tell");
+    office.end().await;
+}
+
+async fn budget(office: &Office, tenant: TenantId, amount: &str) {
+    let now = office.parts.clock.now();
+    let budget = Budget {
+        id: BudgetId::new(now, unlike_bytes()),
+        name: "All of it".to_owned(),
+        rule: BudgetRule {
+            scope: BudgetScope::default(),
+            period: Period::Day,
+            amount: amount.parse().unwrap(),
+            thresholds: vec![50, 80, 100],
+        },
+        created_at: now,
+        ended_at: None,
+    };
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    tx.create_budget(&budget).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+fn events(posts: &[Post], kind: &str) -> Vec<Value> {
+    let bodies = posts.iter().map(|post| serde_json::from_str::<Value>(&post.body).unwrap());
+    bodies.filter(|body| body["type"] == kind).collect()
+}
+
+#[tokio::test]
+async fn a_budget_says_each_threshold_once_a_period() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    budget(&office, acme.tenant, "10.00").await;
+    acme.spend(&office, &[acme.call(monday() - TimeDelta::hours(1), "gpt-4o", "4.99")]).await;
+    office.run("budgets.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 0);
+    acme.spend(&office, &[acme.call(monday() - TimeDelta::minutes(5), "gpt-4o", "3.02")]).await;
+    for _ in 0..3 {
+        office.run("budgets.v1").await;
+    }
+    office.quiet().await;
+    // Half and four fifths are reached at once: the higher one is told.
+    assert_eq!(outside.letters().len(), 1);
+    assert!(outside.letters()[0].contains("80%") && outside.letters()[0].contains("$8.01"));
+    let told = events(&outside.posts("/hook"), "budget.reached");
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        (&told[0]["data"]["spent"], &told[0]["data"]["threshold_percent"]),
+        (&json!("8.01"), &json!(80))
+    );
+
+    // The next day in New York begins anew.
+    office.set_clock(monday() + TimeDelta::hours(16));
+    acme.spend(&office, &[acme.call(monday() + TimeDelta::minutes(930), "gpt-4o", "10.00")]).await;
+    office.run("budgets.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 2);
+    assert!(outside.letters()[1].contains("100%"), "{}", outside.letters()[1]);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn an_hour_that_its_past_does_not_explain_is_told_once_with_what_made_it() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday() + TimeDelta::minutes(20)).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    let mut calls = Vec::new();
+    for day in 1..=14 {
+        for hour in -3..=3 {
+            let at = monday() - TimeDelta::days(day) + TimeDelta::hours(hour);
+            calls.push(acme.call(at, "gpt-4o-mini", if day % 2 == 0 { "1.00" } else { "1.20" }));
+        }
+    }
+    calls.push(acme.call(monday() - TimeDelta::minutes(50), "gpt-4o-mini", "1.10"));
+    acme.spend(&office, &calls).await;
+    office.run("anomalies.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 0, "an hour like any other");
+    acme.spend(&office, &[acme.call(monday() - TimeDelta::minutes(40), "o3", "60.00")]).await;
+    for _ in 0..2 {
+        office.run("anomalies.v1").await;
+    }
+    office.quiet().await;
+    let letters = outside.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert!(letters[0].contains("$61.10") && letters[0].contains("o3"), "{}", letters[0]);
+    assert_eq!(events(&outside.posts("/hook"), "anomaly.found").len(), 1);
+    // The hour after, the earlier one is looked at again and not told again.
+    office.set_clock(monday() + TimeDelta::minutes(80));
+    acme.spend(&office, &[acme.call(monday() + TimeDelta::minutes(5), "gpt-4o-mini", "1.10")]).await;
+    office.run("anomalies.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 1);
+    office.end().await;
+}
+
+async fn tell(office: &Office, acme: &Account) -> costlens_domain::EventId {
+    let now = office.parts.clock.now();
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    let payload = json!({ "name": "ci" });
+    let id = happened(&mut tx, EventKind::KeyCreated, payload, now, &*office.parts.entropy).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_webhook_is_signed_and_tried_by_the_schedule_until_it_is_exhausted() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    outside.answer("/hook", 500);
+    let event = tell(&office, &acme).await;
+    let waits = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
+    let mut at = monday();
+    for (attempt, wait) in waits.into_iter().enumerate() {
+        at += TimeDelta::seconds(wait);
+        office.set_clock(at);
+        office.wake("webhook.v1").await;
+        office.until("webhook.v1", |_| outside.posts("/hook").len() > attempt).await;
+        office.settled("webhook.v1").await;
+        let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+        let delivery = tx.delivery(event, acme.endpoint).await.unwrap();
+        let next = waits.get(attempt + 1).map(|next| at + TimeDelta::seconds(*next));
+        assert_eq!((delivery.attempts, delivery.next_at), (u32::try_from(attempt).unwrap() + 1, next));
+        assert_eq!(delivery.last_status, Some(500));
+    }
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    assert_eq!(tx.delivery(event, acme.endpoint).await.unwrap().state, DeliveryState::Exhausted);
+    drop(tx);
+    let posts = outside.posts("/hook");
+    assert_eq!(posts.len(), 8);
+    for post in &posts {
+        assert_eq!(post.headers["webhook-id"], event.to_string());
+        let signer = standardwebhooks::Webhook::new(&acme.secret.reveal()).unwrap();
+        let id = post.headers["webhook-id"].clone();
+        let stamp: i64 = post.headers["webhook-timestamp"].parse().unwrap();
+        assert_eq!(signer.sign(&id, stamp, post.body.as_bytes()).unwrap(), post.headers["webhook-signature"]);
+    }
+    office.end().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_or_fails_for_days_is_told_nothing_more_and_people_hear_of_it() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    outside.answer("/hook", 410);
+    tell(&office, &acme).await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    let stopped = tx.webhook_endpoint(acme.endpoint).await.unwrap();
+    assert!(stopped.stop_reason.unwrap().contains("410"));
+    drop(tx);
+    assert_eq!(outside.letters().len(), 1);
+    tell(&office, &acme).await;
+    office.quiet().await;
+    assert_eq!(outside.posts("/hook").len(), 1);
+
+    let other = Account::open(&office, &outside, "Other").await;
+    outside.answer("/hook", 500);
+    tell(&office, &other).await;
+    office.until("webhook.v1", |_| outside.posts("/hook").len() == 2).await;
+    office.settled("webhook.v1").await;
+    office.set_clock(monday() + TimeDelta::days(5));
+    office.wake("webhook.v1").await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(other.tenant).await.unwrap();
+    let stopped = tx.webhook_endpoint(other.endpoint).await.unwrap();
+    assert!(stopped.stop_reason.unwrap().contains("five days"));
+    assert_eq!(outside.letters().len(), 2);
+    drop(tx);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn a_bill_that_is_read_and_one_that_cannot_be_are_told() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    acme.upload(&office, "october.csv", "bill 2026-10 3").await;
+    acme.upload(&office, "holiday.jpg", "no bill at all").await;
+    office.until("bill-ingestion.v1", |jobs| jobs.iter().all(|job| job.state != State::Ready)).await;
+    office.quiet().await;
+    let posts = outside.posts("/hook");
+    assert_eq!(events(&posts, "bill.published").len(), 1);
+    assert_eq!(events(&posts, "bill.failed").len(), 1);
+    assert!(outside.letters().iter().any(|letter| letter.contains("holiday.jpg")));
+    office.end().await;
+}
