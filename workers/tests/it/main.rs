@@ -4,6 +4,7 @@
 
 mod account;
 mod bills;
+mod crashes;
 mod doors;
 mod erasures;
 mod key_rotation;
@@ -66,13 +67,7 @@ impl Office {
     async fn open_to(outside: &outside::Outside, now: DateTime<Utc>) -> Self {
         let mut office = Self::closed(now).await;
         office.parts.egress = egress(&[format!("127.0.0.1:{}", outside.http_port)]);
-        let config = MailerConfig {
-            url: outside.smtp_url(),
-            from: "Costlens <costlens@example.com>".to_owned(),
-            timeout: Duration::from_secs(5),
-            extra_roots: Vec::new(),
-        };
-        office.parts.mailer = Some(Mailer::new(&config).unwrap());
+        office.parts.mailer = Some(mailer(&outside.smtp_url()));
         office.work().await;
         office
     }
@@ -110,10 +105,7 @@ impl Office {
     /// committed before its pusher is done.
     async fn quiet(&self) {
         for _ in 0..800 {
-            let mut conn = self.queue.conn().await.unwrap();
-            let counts = ops::count_by_state(&mut conn, &Filter::default()).await.unwrap();
-            let busy = counts.iter().filter(|count| matches!(count.state, State::Ready | State::Running));
-            if busy.map(|count| count.jobs).sum::<i64>() == 0 {
+            if self.is_quiet().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -131,22 +123,47 @@ impl Office {
         }
     }
 
-    /// Nothing is left over: no job that waits, none that died.
+    /// Nothing is left over: no job that waits, none that died but by the customer's own doing.
+    async fn nothing_is_left(&self, story: &str) {
+        let left = self.unfinished().await;
+        assert!(left.is_empty(), "{story}: left over: {left:#?}");
+    }
+
+    /// The jobs that are not done, but for those that only the customer can mend.
+    async fn unfinished(&self) -> Vec<JobRow> {
+        let mut conn = self.queue.conn().await.unwrap();
+        let all = ops::list(&mut conn, &Filter::default(), None, 500).await.unwrap().items;
+        let customers_own = |job: &JobRow| job.class == Some(costlens_queue::ErrorClass::CustomerAction);
+        all.into_iter().filter(|job| job.state != State::Done && !customers_own(job)).collect()
+    }
+
+    async fn is_all_done(&self) -> bool {
+        self.unfinished().await.is_empty()
+    }
+
+    async fn is_quiet(&self) -> bool {
+        !self.unfinished().await.iter().any(|job| matches!(job.state, State::Ready | State::Running))
+    }
+
+    /// Has every job that waits for its time run now.
+    async fn wake_all(&self) {
+        for job in self.unfinished().await {
+            if matches!(job.state, State::Retrying | State::Scheduled) {
+                let mut conn = self.queue.conn().await.unwrap();
+                ops::retry_now(&mut conn, job.id, None).await.unwrap();
+            }
+        }
+    }
+
     async fn end(self) {
         self.quiet().await;
-        let mut conn = self.queue.conn().await.unwrap();
-        let counts = ops::count_by_state(&mut conn, &Filter::default()).await.unwrap();
-        let left = counts.iter().filter(|count| !matches!(count.state, State::Done) && count.jobs > 0);
-        let left: Vec<_> = left.collect();
-        let customers_own = |job: &JobRow| job.class == Some(costlens_queue::ErrorClass::CustomerAction);
-        if !left.is_empty() {
-            let all = ops::list(&mut conn, &Filter::default(), None, 500).await.unwrap().items;
-            let bad: Vec<_> =
-                all.iter().filter(|job| job.state != State::Done && !customers_own(job)).collect();
-            assert!(bad.is_empty(), "left over: {bad:#?}");
-        }
-        drop(conn);
+        self.nothing_is_left("at the end").await;
         self.close().await;
+    }
+
+    async fn stop_work(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.working.take().unwrap().await.unwrap();
     }
 
     /// Starts workers.
@@ -230,9 +247,18 @@ impl Office {
     }
 
     async fn close(mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
-        self.working.take().unwrap().await.unwrap();
+        self.stop_work().await;
     }
+}
+
+fn mailer(url: &str) -> Mailer {
+    let config = MailerConfig {
+        url: url.to_owned(),
+        from: "Costlens <costlens@example.com>".to_owned(),
+        timeout: Duration::from_secs(5),
+        extra_roots: Vec::new(),
+    };
+    Mailer::new(&config).unwrap()
 }
 
 /// The way out, to public addresses and these hosts.

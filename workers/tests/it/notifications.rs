@@ -158,7 +158,7 @@ async fn an_address_that_bounces_is_suppressed_and_a_slack_channel_that_is_gone_
     office.end().await;
 }
 
-async fn budget(office: &Office, tenant: TenantId, amount: &str) {
+pub(crate) async fn budget(office: &Office, tenant: TenantId, amount: &str) {
     let now = office.parts.clock.now();
     let budget = Budget {
         id: BudgetId::new(now, unlike_bytes()),
@@ -252,7 +252,7 @@ async fn an_hour_that_its_past_does_not_explain_is_told_once_with_what_made_it()
     office.end().await;
 }
 
-async fn tell(office: &Office, acme: &Account) -> costlens_domain::EventId {
+pub(crate) async fn tell(office: &Office, acme: &Account) -> costlens_domain::EventId {
     let now = office.parts.clock.now();
     let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
     let payload = json!({ "name": "ci" });

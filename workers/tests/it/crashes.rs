@@ -1,0 +1,346 @@
+//! Every workflow, killed at its writes: a worker process is killed (before the database sees a write, or after it
+//! has answered and before the worker hears it), once or twice in a row; then others finish. Whatever the moment, the
+//! world outside has seen each effect once, or it stands written down that nobody knows, and nothing is left over.
+//!
+//! A test run strikes a few moments, chosen by a printed seed; `COSTLENS_CRASH_ROUNDS=all` strikes every one.
+
+#![expect(clippy::indexing_slicing, reason = "a check stops at the first surprise")]
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::ErasureId;
+use costlens_objects::Objects;
+use costlens_queue::NewJob;
+use costlens_queue::testing::{Side, WireTap, may_change};
+use costlens_store::testing::unlike_bytes;
+use costlens_store::{ErasureState, Message, MessageState, MessageTarget, Store, StoreConfig};
+use costlens_vault::{Keyring, MasterKey, OsEntropy};
+use costlens_workers::{Links, WorkerParts};
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use futures_util::StreamExt as _;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::account::Account;
+use super::outside::Outside;
+use super::{MASTER_KEY, ManualClock, Office, bills, egress, mailer};
+
+const VARIABLE: &str = "COSTLENS_TEST_WORKER";
+/// How many rounds go on at once; they mostly wait.
+const AT_ONCE: usize = 6;
+/// How long the workers that finish may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn monday() -> DateTime<Utc> {
+    "2026-11-23T14:05:00Z".parse().unwrap()
+}
+
+/// What a worker process is told.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    url: String,
+    now: DateTime<Utc>,
+    smtp: String,
+    http_port: u16,
+    files: std::path::PathBuf,
+}
+
+#[expect(clippy::disallowed_methods, reason = "how a test tells its child process what to do")]
+fn told() -> Option<Told> {
+    std::env::var(VARIABLE).ok().and_then(|told| serde_json::from_str(&told).ok())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test run says how thorough it is")]
+fn rounds() -> Option<u64> {
+    match std::env::var("COSTLENS_CRASH_ROUNDS").ok()?.as_str() {
+        "all" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+/// Not a test: the main function of a worker process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the other tests run it as a process of its own"]
+async fn worker() {
+    let Some(told) = told() else { return };
+    let parts = WorkerParts {
+        store: Store::connect(&StoreConfig::new(&told.url)).unwrap(),
+        clock: Arc::new(ManualClock(told.now.into())),
+        keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
+        entropy: Arc::new(OsEntropy),
+        objects: Objects::local(&told.files).unwrap(),
+        bills: Arc::<bills::TinyReader>::default(),
+        egress: egress(&[format!("127.0.0.1:{}", told.http_port)]),
+        mailer: Some(mailer(&told.smtp)),
+        svix: None,
+        links: Links::below("https://costlens.example"),
+    };
+    let queue = costlens_workers::queue(&told.url).unwrap();
+    while costlens_workers::prepare(&queue, &parts).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    loop {
+        let workers = costlens_workers::workers(queue.clone(), "child", &parts);
+        drop(workers.run_until(std::future::pending()).await);
+    }
+}
+
+/// A worker process. It ends with the value.
+struct Worker(Child);
+
+impl Worker {
+    fn start(office: &Office, outside: &Outside, url: &str) -> Self {
+        let told = Told {
+            url: url.to_owned(),
+            now: monday(),
+            smtp: outside.smtp_url(),
+            http_port: outside.http_port,
+            files: office.files.path().to_owned(),
+        };
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "crashes::worker", "--ignored", "--nocapture", "--test-threads=1"]);
+        command.env(VARIABLE, serde_json::to_string(&told).unwrap());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
+
+/// A world with work for every workflow.
+struct World {
+    office: Office,
+    outside: Outside,
+    stays: Account,
+    leaves: Account,
+    erasure: ErasureId,
+}
+
+/// The jobs that begin it all.
+const BEGINNINGS: [&str; 11] = [
+    "digest.v1",
+    "budgets.v1",
+    "anomalies.v1",
+    "erasure-sweep.v1",
+    "message-sweep.v1",
+    "bill-uploads.v1",
+    "key-rotation.v1",
+    "partitions.v1",
+    "retention.v1",
+    "queue-rows.v1",
+    "event-of-the-test",
+];
+
+impl World {
+    async fn make() -> Self {
+        let outside = Outside::open().await;
+        let mut office = Office::open_to(&outside, monday() - TimeDelta::days(8)).await;
+        let leaves = Account::open(&office, &outside, "Leaver").await;
+        leaves.fill(&office).await;
+        let stays = Account::open(&office, &outside, "Stayer").await;
+        // So old that the rotation takes it up.
+        office.sql("UPDATE tenant_key SET created_at = '2026-01-01' WHERE version = 1").await;
+        office.quiet().await;
+        let asked = office.parts.clock.now();
+        let erasure = ErasureId::new(asked, unlike_bytes());
+        let mut tx = office.parts.store.tenant(leaves.tenant).await.unwrap();
+        let (erase_at, deadline) = (asked + TimeDelta::days(7), asked + TimeDelta::days(30));
+        tx.request_closure(erasure, ("a test", None), asked, erase_at, deadline).await.unwrap();
+        tx.commit().await.unwrap();
+        office.stop_work().await;
+        office.set_clock(monday());
+        let mut calls = Vec::new();
+        for day in 1..=14 {
+            for hour in -3..=3 {
+                let at = monday() - TimeDelta::days(day) + TimeDelta::hours(hour);
+                calls.push(stays.call(at, "gpt-4o-mini", "1.00"));
+            }
+        }
+        calls.push(stays.call(monday() - TimeDelta::minutes(40), "o3", "60.00"));
+        stays.spend(&office, &calls).await;
+        super::notifications::budget(&office, stays.tenant, "70.00").await;
+        stays.upload(&office, "october.csv", "bill 2026-10 3").await;
+        for queue in BEGINNINGS {
+            match queue {
+                "event-of-the-test" => drop(super::notifications::tell(&office, &stays).await),
+                queue => drop(office.ask(NewJob::raw(queue, json!({}))).await),
+            }
+        }
+        Self { office, outside, stays, leaves, erasure }
+    }
+
+    /// What must be so at the end, whatever died meanwhile.
+    async fn check(&self, story: &str) {
+        let store = &self.office.parts.store;
+        let mut tx = store.tenant(self.stays.tenant).await.unwrap();
+        let messages = tx.list_messages(None, 100).await.unwrap();
+        assert_eq!(tx.list_anomalies(None, 10).await.unwrap().len(), 1, "{story}");
+        assert_eq!(tx.list_bills(None, 10).await.unwrap().len(), 1, "{story}");
+        drop(tx);
+        // Two channels hear of the digest, the budget, the anomaly and the bill.
+        assert_eq!(messages.len(), 8, "{story}: {messages:#?}");
+        let letters = self.outside.letters();
+        let posts = self.outside.posts("/services");
+        for (kind, words) in [
+            ("weekly_digest", "on the weekly digest"),
+            ("budget_alert", "on the budget alerts"),
+            ("anomaly_alert", "on the anomaly alerts"),
+            ("bill_published", "on the bill notices"),
+        ] {
+            let said = letters.iter().filter(|letter| letter.contains(words)).count();
+            once(&messages, kind, true, said, story);
+        }
+        let unknown =
+            messages.iter().filter(|message| !is_mail(message) && message.state == MessageState::Unknown);
+        let sent = messages.iter().filter(|message| !is_mail(message) && message.state == MessageState::Sent);
+        let (unknown, sent) = (unknown.count(), sent.count());
+        assert!(sent <= posts.len() && posts.len() <= sent + unknown && sent + unknown == 4, "{story}");
+
+        // A receiver knows a webhook by its id: each was told, and under one id.
+        let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for post in self.outside.posts("/hook") {
+            let body: Value = serde_json::from_str(&post.body).unwrap();
+            let ids = told.entry(body["type"].as_str().unwrap().to_owned()).or_default();
+            ids.push(post.headers["webhook-id"].clone());
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        // Before the account that leaves was frozen it had told of its own.
+        for (kind, ids) in
+            [("anomaly.found", 1), ("budget.reached", 1), ("key.created", 2), ("bill.published", 2)]
+        {
+            assert_eq!(told.get(kind).map(Vec::len), Some(ids), "{story}: {told:?}");
+        }
+
+        let mut system = store.system().await.unwrap();
+        let (erasure, tenant) = system.erasure(self.erasure).await.unwrap();
+        assert_eq!((erasure.state, tenant), (ErasureState::Certified, None), "{story}");
+        let gone = self.leaves.tenant.uuid();
+        let mut owner = AsyncPgConnection::establish(self.office.db.owner_url()).await.unwrap();
+        let sql = format!("SELECT count(*) AS rows FROM queue.job WHERE tenant = '{gone}'");
+        let left: Count = diesel::sql_query(sql).get_result(&mut owner).await.unwrap();
+        assert_eq!(left.rows, 0, "{story}");
+        assert_eq!(self.office.parts.objects.count_prefix(self.stays.tenant).await.unwrap(), 0, "{story}");
+        assert_eq!(self.office.parts.objects.count_prefix(self.leaves.tenant).await.unwrap(), 0, "{story}");
+        self.office.nothing_is_left(story).await;
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+const fn is_mail(message: &Message) -> bool {
+    matches!(message.target, MessageTarget::Recipient(_))
+}
+
+/// A letter was taken once; or it may have been, never twice, and that stands in its row.
+fn once(messages: &[Message], kind: &str, mail: bool, said: usize, story: &str) {
+    let of_kind = messages.iter().filter(|message| message.kind == kind && is_mail(message) == mail);
+    let states: Vec<MessageState> = of_kind.map(|message| message.state).collect();
+    match states.as_slice() {
+        [MessageState::Sent] => assert_eq!(said, 1, "{story}: {kind}"),
+        [MessageState::Unknown] => assert!(said <= 1, "{story}: {kind} went out {said} times"),
+        other => panic!("{story}: {kind} is {other:?}"),
+    }
+}
+
+/// One round: killed at the n-th write, perhaps the next worker too, then finished. Where it was struck; `None` where
+/// there were not so many writes.
+async fn round(n: u64, side: Side, twice: bool) -> Option<String> {
+    let world = World::make().await;
+    let (office, outside) = (&world.office, &world.outside);
+    let mut struck = None;
+    for again in 0..=u32::from(twice) {
+        let tap = WireTap::start(office.db.runtime_url()).await.unwrap();
+        let mut worker = Worker::start(office, outside, &tap.url(office.db.runtime_url()));
+        let pid = worker.pid();
+        let at = if again == 0 { n } else { n % 7 + 1 };
+        tap.kill_at(at, side, move || {
+            let _gone = kill_process(pid, Signal::KILL);
+        });
+        let begun = Instant::now();
+        while !worker.has_ended() && !office.is_quiet().await && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        if again == 0 {
+            struck = tap.hit();
+        }
+        if !worker.has_ended() {
+            break;
+        }
+    }
+    let story = format!("killed at write {n} {side:?}, twice: {twice}, in {struck:?}");
+    let worker = Worker::start(office, outside, office.db.runtime_url());
+    let begun = Instant::now();
+    // A job that failed for a moment (it met an erased row, a database that was cut) waits for its next attempt.
+    while !office.is_all_done().await {
+        assert!(begun.elapsed() < PATIENCE, "{story}: still {:#?}", office.unfinished().await);
+        office.wake_all().await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    drop(worker);
+    world.check(&story).await;
+    struck
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_killed_at_any_write_of_any_workflow_doubles_and_loses_nothing() {
+    let rounds = rounds().unwrap_or(8);
+    // How many writes there are.
+    let world = World::make().await;
+    let tap = WireTap::start(world.office.db.runtime_url()).await.unwrap();
+    tap.start_counting(may_change);
+    let worker = Worker::start(&world.office, &world.outside, &tap.url(world.office.db.runtime_url()));
+    let begun = Instant::now();
+    while !world.office.is_all_done().await {
+        assert!(begun.elapsed() < PATIENCE, "without a kill: still {:#?}", world.office.unfinished().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(worker);
+    world.check("never killed").await;
+    let writes = tap.count();
+    assert!(writes > 80, "{writes} writes: {:#?}", tap.seen());
+
+    let seed = u64::from(std::process::id());
+    let moments: Vec<(u64, Side, bool)> = if rounds == u64::MAX {
+        (1..=writes).flat_map(|n| [(n, Side::Before, n % 5 == 0), (n, Side::After, n % 5 == 2)]).collect()
+    } else {
+        let dice = |round: u64| (seed.wrapping_mul(2_654_435_761).wrapping_add(round * 40_503)) >> 3;
+        let one = |round| {
+            let side = if round % 2 == 0 { Side::Before } else { Side::After };
+            (dice(round) % writes + 1, side, round % 4 == 3)
+        };
+        (0..rounds).map(one).collect()
+    };
+    let struck = futures_util::stream::iter(moments.clone())
+        .map(|(n, side, twice)| tokio::spawn(round(n, side, twice)))
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    let struck: Vec<Option<String>> = struck.into_iter().map(Result::unwrap).collect();
+    let kills = struck.iter().flatten().count();
+    println!("{writes} writes, {} rounds with seed {seed}, {kills} of them killed", moments.len());
+    assert!(kills * 2 > moments.len(), "too few rounds were struck: {kills}");
+}
