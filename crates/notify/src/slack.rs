@@ -139,9 +139,8 @@ pub async fn post(egress: &Egress, to: &SlackUrl, message: &SlackMessage) -> Res
     Err(match answer.status {
         200..=299 => return Ok(()),
         403 | 404 | 410 => SendError::ChannelGone { code: answer.status, text },
-        // A gateway's word: what happened behind it is open.
+        // A gateway's word, which leaves open what happened behind it. The others are Slack's own for "not taken".
         502 | 504 => SendError::Unknown { text },
-        // Slack's own words for "we did not take it".
         429 | 500..=599 => {
             SendError::NotSent { retry: answer.retry_after.map_or(Retry::Later, Retry::After), code, text }
         }

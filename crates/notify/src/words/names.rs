@@ -38,6 +38,8 @@ fn visible(c: char) -> Option<char> {
     match c {
         '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
         '\u{61c}'
+        | '\u{ad}'
+        | '\u{180e}'
         | '\u{200b}'
         | '\u{200e}'
         | '\u{200f}'
@@ -45,8 +47,6 @@ fn visible(c: char) -> Option<char> {
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}'
-        | '\u{ad}'
-        | '\u{180e}'
         | '\u{e0000}'..='\u{e007f}' => None,
         c if c.is_control() => None,
         c => Some(c),

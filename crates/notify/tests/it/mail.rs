@@ -53,7 +53,7 @@ async fn an_accepted_letter_carries_what_mailboxes_ask_of_a_bulk_sender() {
         "Auto-Submitted: auto-generated",
         "List-Unsubscribe: <https://costlens.example/unsubscribe?t=abc>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
-        "Date: Wed, 25 Nov 2026 08:26:40 +0000",
+        "Date: Wed, 25 Nov 2026 09:46:40 +0000",
         "Content-Type: multipart/alternative;",
         "Content-Type: text/plain; charset=utf-8",
         "Content-Type: text/html; charset=utf-8",

@@ -125,7 +125,8 @@ fn fits_slack(message: &Value) {
             "context" => assert!(block["elements"].as_array().unwrap().len() <= 10),
             other => panic!("{other}"),
         }
-        let text = block.to_string();
+        // A header is `plain_text`, in which Slack reads no markup.
+        let text = if block["type"] == "header" { String::new() } else { block.to_string() };
         assert!(!text.contains("<!") && !text.contains("evil.example|"), "{text}");
     }
 }
