@@ -11,6 +11,7 @@ use costlens_vault::SealedFor;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use serde_json::json;
 
 use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
@@ -210,6 +211,9 @@ impl ConnectionsApi {
             created_at: now,
         };
         let view = ConnectionView::from(conn.create_connection(&new).await?);
+        let change = json!({ "provider": view.provider, "name": view.name });
+        let target = ("connection.created", Some(id.to_string()));
+        caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         claim.finish(&mut conn, &view).await?;
         conn.commit().await?;
         Ok(ConnectionCreated::Created(Json(view)))
@@ -238,8 +242,14 @@ impl ConnectionsApi {
     ) -> Result<ConnectionDisabled, ApiError> {
         let tenant = caller.require(Permission::ConnectionsWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
-        conn.disable_connection(id.0.0, self.0.clock.now()).await?;
-        conn.commit().await?;
+        let connection = conn.connection(id.0.0).await?;
+        if connection.disabled_at.is_none() {
+            conn.disable_connection(connection.id, self.0.clock.now()).await?;
+            let target = ("connection.disabled", Some(connection.id.to_string()));
+            let change = json!({ "name": connection.name });
+            caller.principal().by().did(&self.0, &mut conn, target, change).await?;
+            conn.commit().await?;
+        }
         Ok(ConnectionDisabled::Disabled)
     }
 }

@@ -141,6 +141,8 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict { .. } => {
                 let detail = match error.constraint() {
                     Some("connection_name") => "an enabled connection already has this name",
+                    Some("recipient_email") => "this address is a recipient already",
+                    Some("closure_pkey") => "the account is being closed already",
                     _ => "it conflicts with what is there",
                 };
                 Self::new(ProblemCode::Conflict, detail)

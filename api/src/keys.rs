@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::events::EventKind;
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, ProblemCode};
+use costlens_jobs::events::happened;
 use costlens_store::{ApiKey, NewApiKey};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::API_KEY_PREFIX;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use serde_json::json;
 
 use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
@@ -201,6 +204,10 @@ impl KeysApi {
             created_at: now,
         };
         let key = KeyView::from(conn.create_key(&new).await?);
+        let told = json!({ "key_id": new.id, "name": new.name });
+        happened(&mut conn, EventKind::KeyCreated, told, now, &*self.0.entropy).await?;
+        let target = ("key.created", Some(new.id.to_string()));
+        caller.principal().by().did(&self.0, &mut conn, target, json!({ "name": new.name })).await?;
         claim.finish(&mut conn, &key).await?;
         conn.commit().await?;
         Ok(KeyCreated::Created(Json(CreatedKey { key, secret: secret.reveal().to_owned() })))
@@ -221,8 +228,16 @@ impl KeysApi {
     async fn revoke(&self, caller: Caller, id: Path<Wire<ApiKeyId>>) -> Result<KeyRevoked, ApiError> {
         let tenant = caller.require(Permission::KeysWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
-        conn.revoke_key(id.0.0, self.0.clock.now()).await?;
-        conn.commit().await?;
+        let (id, now) = (id.0.0, self.0.clock.now());
+        let key = conn.key(id).await?;
+        if key.revoked_at.is_none() {
+            conn.revoke_key(id, now).await?;
+            let told = json!({ "key_id": id, "name": key.name });
+            happened(&mut conn, EventKind::KeyRevoked, told, now, &*self.0.entropy).await?;
+            let target = ("key.revoked", Some(id.to_string()));
+            caller.principal().by().did(&self.0, &mut conn, target, json!({ "name": key.name })).await?;
+            conn.commit().await?;
+        }
         Ok(KeyRevoked::Revoked)
     }
 }

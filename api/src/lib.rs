@@ -1,27 +1,43 @@
-//! The tenants' HTTP surface: sign-in, keys, connections, requests, spend, bills, and the console's files.
+//! The tenants' HTTP surface: sign-in, keys, connections, requests, spend, bills, whom to tell, the account's end, what
+//! happens later, and the console's files; and the operator's.
 //!
 //! One folder or file a resource, each an `#[OpenApi]` struct over [`ApiParts`]. Handlers are thin: they check the
 //! caller, call the store, and show what came back in the contract's types. [`contract`] needs no database.
 
+pub mod anomalies;
+pub mod audit;
 pub mod bills;
+pub mod budgets;
+pub mod closure;
 pub mod connections;
 pub mod console;
 pub mod error;
 mod idempotent;
 pub mod keys;
+pub mod links;
+pub mod messages;
+pub mod operator;
 pub mod page;
 pub mod principal;
+pub mod recipients;
 pub mod requests;
 mod sealing;
 pub mod sessions;
+pub mod settings;
+pub mod slack_channels;
 pub mod spend;
+pub mod webhook_endpoints;
 pub mod wire;
+pub mod workflows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::{Problem, ProblemCode};
 use costlens_edge::Arrival;
+use costlens_notify::words::Link;
+use costlens_queue::Queue;
 use costlens_store::Store;
 use costlens_vault::Keyring;
 use poem::endpoint::BoxEndpoint;
@@ -29,11 +45,15 @@ use poem::http::Method;
 use poem::{Endpoint, EndpointExt as _, IntoResponse as _, Response};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
+use crate::error::ApiError;
+
 /// What the operations are made of.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each part is documented where it is defined")]
 pub struct ApiParts {
     pub store: Store,
+    /// Durable work, to be looked at and operated; what happens later for a tenant is asked for through the store.
+    pub queue: Queue,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub keyring: Arc<Keyring>,
@@ -41,6 +61,10 @@ pub struct ApiParts {
     pub objects: costlens_objects::Objects,
     /// The most bytes of an uploaded bill.
     pub max_bill_bytes: u64,
+    /// Whether there is a mail server.
+    pub mail_configured: bool,
+    /// Where browsers reach the console, for links in messages.
+    pub public_url: String,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
     pub https: bool,
 }
@@ -60,6 +84,24 @@ pub(crate) enum Tag {
     Spend,
     /// Bills and what they say about AI.
     Bills,
+    /// The account's calendar.
+    Settings,
+    /// People and Slack channels that are told, and what they were told.
+    Notifications,
+    /// Programs that are told.
+    Webhooks,
+    /// What the links in mails do, without signing in.
+    Links,
+    /// Budgets and surprising hours.
+    Budgets,
+    /// The account's end.
+    Account,
+    /// What happens later.
+    Workflows,
+    /// What was done in the account.
+    Audit,
+    /// Running the service.
+    Operator,
 }
 
 type Operations = (
@@ -70,6 +112,30 @@ type Operations = (
     spend::SpendApi,
     bills::BillsApi,
     bills::uploads::BillUploadsApi,
+    Notifications,
+    Upkeep,
+);
+
+/// The framework takes so many areas at once; who is told what is one of them.
+type Notifications = (
+    settings::SettingsApi,
+    recipients::RecipientsApi,
+    slack_channels::SlackChannelsApi,
+    webhook_endpoints::WebhookEndpointsApi,
+    webhook_endpoints::WebhookDeliveriesApi,
+    messages::MessagesApi,
+    budgets::BudgetsApi,
+    anomalies::AnomaliesApi,
+);
+
+/// What keeps an account in order, until its end.
+type Upkeep = (
+    links::LinksApi,
+    closure::ClosureApi,
+    workflows::WorkflowsApi,
+    audit::AuditApi,
+    operator::OperatorApi,
+    operator::OperatorActionsApi,
 );
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
@@ -81,7 +147,56 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         spend::SpendApi(Arc::clone(parts)),
         bills::BillsApi(Arc::clone(parts)),
         bills::uploads::BillUploadsApi(Arc::clone(parts)),
+        (
+            settings::SettingsApi(Arc::clone(parts)),
+            recipients::RecipientsApi(Arc::clone(parts)),
+            slack_channels::SlackChannelsApi(Arc::clone(parts)),
+            webhook_endpoints::WebhookEndpointsApi(Arc::clone(parts)),
+            webhook_endpoints::WebhookDeliveriesApi(Arc::clone(parts)),
+            messages::MessagesApi(Arc::clone(parts)),
+            budgets::BudgetsApi(Arc::clone(parts)),
+            anomalies::AnomaliesApi(Arc::clone(parts)),
+        ),
+        (
+            links::LinksApi(Arc::clone(parts)),
+            closure::ClosureApi(Arc::clone(parts)),
+            workflows::WorkflowsApi(Arc::clone(parts)),
+            audit::AuditApi(Arc::clone(parts)),
+            operator::OperatorApi(Arc::clone(parts)),
+            operator::OperatorActionsApi(Arc::clone(parts)),
+        ),
     )
+}
+
+impl ApiParts {
+    /// A page of the console, as messages link to it.
+    pub(crate) fn link(&self, path: &str) -> Result<Link, ApiError> {
+        let link = format!("{}{path}", self.public_url.trim_end_matches('/'));
+        Link::parse(&link).map_err(|error| broken(&error))
+    }
+}
+
+/// A message's figures, frozen.
+pub(crate) fn figures(figures: &impl serde::Serialize) -> Result<serde_json::Value, ApiError> {
+    serde_json::to_value(figures).map_err(|error| broken(&error))
+}
+
+/// A name without blanks around it, which is more than blanks.
+pub(crate) fn named(name: &str) -> Result<&str, ApiError> {
+    let name = name.trim();
+    if name.is_empty() { Err(ApiError::field("name", "must not be blank")) } else { Ok(name) }
+}
+
+/// An address that may not be called.
+pub(crate) fn refused(field: &str, why: &impl std::error::Error) -> ApiError {
+    Problem::new(ProblemCode::EndpointRefused, why.to_string())
+        .field(format!("/{field}"), why.to_string())
+        .into()
+}
+
+fn broken(error: &dyn std::error::Error) -> ApiError {
+    tracing::error!(%error, "a message cannot be written");
+    ApiError::new(ProblemCode::Internal, "the cause has been logged under this request's id")
 }
 
 fn service<T>(operations: T) -> OpenApiService<T, ()> {

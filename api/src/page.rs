@@ -6,6 +6,11 @@ use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 /// How many items a list gives without being asked.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
 
+/// [`DEFAULT_LIMIT`], as parameters name their defaults.
+pub(crate) const fn default_limit() -> u32 {
+    DEFAULT_LIMIT
+}
+
 /// One page of a list.
 #[derive(Object)]
 pub struct Page<T: ParseFromJSON + ToJSON + Type + Send + Sync> {

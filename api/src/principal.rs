@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use costlens_domain::audit::Actor;
 use costlens_domain::ports::Clock;
-use costlens_domain::{ApiKeyId, Problem, ProblemCode, SessionId, TenantId};
+use costlens_domain::{ApiKeyId, Problem, ProblemCode, RequestId, SessionId, TenantId};
+use costlens_edge::Arrival;
 use costlens_store::{Store, StoreError};
 use costlens_vault::TokenHash;
 use poem::http::{Method, StatusCode, header};
@@ -16,6 +17,7 @@ use poem::{Request, Response};
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::{ApiKey, Bearer};
 
+use crate::audit::By;
 use crate::error::{ApiError, problem_response};
 
 /// The cookie that carries a session. Strict, HTTP-only, and of no use to a program: it has API keys.
@@ -67,6 +69,8 @@ pub struct Principal {
     pub operator: bool,
     /// Whether the account is being closed: then it is frozen, and can only be kept or let go.
     pub closing: bool,
+    /// The request that it calls by.
+    pub request_id: Option<RequestId>,
 }
 
 impl Principal {
@@ -100,6 +104,11 @@ impl Principal {
             Who::Session(id, _) => Actor::Session(id),
             Who::Key(id) => Actor::Key(id),
         }
+    }
+
+    /// As whom it stands in the audit, with its request.
+    pub(crate) const fn by(&self) -> By {
+        By { actor: self.actor(), request_id: self.request_id }
     }
 }
 
@@ -178,6 +187,10 @@ fn gate(request: &Request) -> poem::Result<&Gate> {
     request.data::<Gate>().ok_or_else(|| refuse(request, problem()))
 }
 
+fn request_id(request: &Request) -> Option<RequestId> {
+    request.data::<Arrival>().map(|arrival| arrival.request_id)
+}
+
 /// A page of another origin may not act with this cookie, even where a browser would send it along.
 fn is_of_another_origin(request: &Request) -> bool {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -205,7 +218,8 @@ async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Princi
     let (session, closing) =
         session.filter(|(session, _)| session.is_valid_at(gate.clock.now())).ok_or_else(invalid)?;
     let who = Who::Session(session.id, session.expires_at);
-    Ok(Principal { tenant_id: session.tenant_id, who, operator: session.operator, closing })
+    let (tenant_id, operator, request_id) = (session.tenant_id, session.operator, request_id(request));
+    Ok(Principal { tenant_id, who, operator, closing, request_id })
 }
 
 async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal> {
@@ -221,7 +235,8 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
             Err(refuse(request, Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
         }
         Some((key, closing)) => {
-            Ok(Principal { tenant_id: key.tenant_id, who: Who::Key(key.id), operator: false, closing })
+            let (tenant_id, who, request_id) = (key.tenant_id, Who::Key(key.id), request_id(request));
+            Ok(Principal { tenant_id, who, operator: false, closing, request_id })
         }
     }
 }

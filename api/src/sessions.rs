@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Actor;
 use costlens_domain::{ProblemCode, SessionId, TenantId};
+use costlens_edge::Arrival;
 use costlens_store::NewSession;
 use costlens_vault::secret_token::SESSION_PREFIX;
 use costlens_vault::{SecretToken, TokenHash};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde_json::json;
 
+use crate::audit::By;
 use crate::error::ApiError;
 use crate::principal::{SESSION_COOKIE, SessionAuth, Who};
 use crate::wire::Wire;
@@ -78,7 +82,7 @@ impl SessionsApi {
     ///
     /// Uses the link up. Of any number of tries at once, one gets a session.
     #[oai(path = "/sessions", method = "post", operation_id = "create_session")]
-    async fn create(&self, body: Json<CreateSession>) -> Result<SignedIn, ApiError> {
+    async fn create(&self, request: &poem::Request, body: Json<CreateSession>) -> Result<SignedIn, ApiError> {
         let now = self.0.clock.now();
         let token = SecretToken::generate(SESSION_PREFIX, &*self.0.entropy);
         let new = NewSession {
@@ -93,6 +97,12 @@ impl SessionsApi {
             let detail = "the link is unknown, used or expired; `costlens sign-in` prints a new one";
             ApiError::new(ProblemCode::SignInLinkInvalid, detail)
         })?;
+        let request_id = request.data::<Arrival>().map(|arrival| arrival.request_id);
+        let by = By { actor: Actor::Session(session.id), request_id };
+        let mut conn = self.0.store.tenant(session.tenant_id).await?;
+        let target = ("session.opened", Some(session.id.to_string()));
+        by.did(&self.0, &mut conn, target, json!({ "operator": session.operator })).await?;
+        conn.commit().await?;
         let secure = if self.0.https { "; Secure" } else { "" };
         let seconds = SESSION_LIFE.num_seconds();
         let cookie = format!(
@@ -117,6 +127,10 @@ impl SessionsApi {
     async fn delete(&self, auth: SessionAuth) -> Result<SignedOut, ApiError> {
         if let Who::Session(id, _) = auth.0.who {
             self.0.store.system().await?.end_session(id, self.0.clock.now()).await?;
+            let mut conn = self.0.store.tenant(auth.0.tenant_id).await?;
+            let target = ("session.ended", Some(id.to_string()));
+            auth.0.by().did(&self.0, &mut conn, target, json!({})).await?;
+            conn.commit().await?;
         }
         Ok(SignedOut::Ended(format!("{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")))
     }

@@ -8,7 +8,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use costlens_domain::{
-    ApiKeyId, BillId, BillUploadId, ConnectionId, Currency, RequestId, SessionId, TenantId, Usd,
+    AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, Currency, ErasureId,
+    EventId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, Usd, WebhookEndpointId,
 };
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
@@ -49,6 +50,16 @@ spelled! {
     BillId = "BillId", "bill-id", "^bil_[0-9a-f]{32}$", "bil_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillUploadId = "BillUploadId", "bill-upload-id", "^upl_[0-9a-f]{32}$", "upl_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SessionId = "SessionId", "session-id", "^ses_[0-9a-f]{32}$", "ses_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    RecipientId = "RecipientId", "recipient-id", "^rcp_[0-9a-f]{32}$", "rcp_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    SlackChannelId = "SlackChannelId", "slack-channel-id", "^slk_[0-9a-f]{32}$", "slk_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    WebhookEndpointId = "WebhookEndpointId", "webhook-endpoint-id", "^whk_[0-9a-f]{32}$", "whk_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    MessageId = "MessageId", "message-id", "^msg_[0-9a-f]{32}$", "msg_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    EventId = "EventId", "event-id", "^evt_[0-9a-f]{32}$", "evt_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    BudgetId = "BudgetId", "budget-id", "^bud_[0-9a-f]{32}$", "bud_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    AnomalyId = "AnomalyId", "anomaly-id", "^ano_[0-9a-f]{32}$", "ano_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    ErasureId = "ErasureId", "erasure-id", "^era_[0-9a-f]{32}$", "era_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    AuditEventId = "AuditEventId", "audit-event-id", "^aud_[0-9a-f]{32}$", "aud_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    uuid::Uuid = "Uuid", "uuid", "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "019ab3c4-d5e6-7f80-91a2-b3c4d5e6f708";
     Usd = "Usd", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "0.0018";
     Currency = "Currency", "currency", "^[A-Z]{3}$", "USD";
     Exact = "Decimal", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "12.5";

@@ -54,6 +54,8 @@ problem_codes! {
     AccountClosing = "account_closing", 403, "The account is being closed";
     /// There is no such thing, or the caller may not know of it.
     NotFound = "not_found", 404, "There is no such thing";
+    /// A link of a mail is cut, made up, or no longer leads anywhere.
+    LinkInvalid = "link_invalid", 404, "The link is not valid";
     /// No connection of the tenant serves the model.
     ModelNotFound = "model_not_found", 404, "No route serves this model";
     /// The path exists for other methods.

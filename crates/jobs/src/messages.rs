@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use costlens_domain::ports::Entropy;
-use costlens_domain::{MessageId, RecipientId, TenantId};
+use costlens_domain::{MessageId, RecipientId, SlackChannelId, TenantId};
 use costlens_queue::Job;
 use costlens_store::{MessageTarget, NewMessage, StoreError, TenantConn};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ pub enum Audience {
     People,
     /// One person, also before it agreed.
     Only(RecipientId),
+    /// One Slack channel, whatever it wants.
+    OnlyChannel(SlackChannelId),
 }
 
 /// What is told.
@@ -93,10 +95,13 @@ async fn targets(tx: &mut TenantConn, audience: Audience) -> Result<Vec<MessageT
     if let Audience::Only(id) = audience {
         return Ok(vec![MessageTarget::Recipient(id)]);
     }
+    if let Audience::OnlyChannel(id) = audience {
+        return Ok(vec![MessageTarget::Slack(id)]);
+    }
     let wants = |digest, alerts| match audience {
         Audience::Digest => digest,
         Audience::Alerts => alerts,
-        Audience::People | Audience::Only(_) => true,
+        Audience::People | Audience::Only(_) | Audience::OnlyChannel(_) => true,
     };
     let people = tx.list_recipients().await?;
     let people = people.into_iter().filter(|to| to.is_active() && wants(to.digest, to.alerts));

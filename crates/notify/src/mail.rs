@@ -209,6 +209,17 @@ fn provider_id(lines: &[&str]) -> Option<String> {
     plain.then(|| (*id).to_owned())
 }
 
+/// Whether a text is an address that mail can be sent to: one mailbox of a domain with a dot, within the limits of
+/// RFC 5321 (section 4.5.3.1), and no more than the address.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    let domain = text.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+    let plain =
+        text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | ',' | '"'));
+    let named = domain.split('.').count() > 1 && domain.split('.').all(|label| !label.is_empty());
+    text.len() <= 254 && plain && named && !domain.starts_with('[') && text.parse::<Address>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

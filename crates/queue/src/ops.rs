@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use act::{Cancelled, cancel, discard, redrive, redrive_preview, retry_now};
+pub use act::{Cancelled, cancel, discard, discard_one, redrive, redrive_preview, retry_now};
 pub use erase::{Erased, erase_tenant};
 pub use list::{Attempt, Count, JobDetails, JobRow, Page, QueueStats, count_by_state, list, show, stats};
 pub use prune::{Pruned, Retention, prune};

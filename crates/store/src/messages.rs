@@ -173,6 +173,24 @@ impl TenantConn {
         rows.into_iter().map(Message::try_from).collect()
     }
 
+    /// When the newest message of this kind for this target was written.
+    pub async fn last_message_at(
+        &mut self,
+        kind: &str,
+        target: MessageTarget,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let (channel, target) = target.parts();
+        let newest = message::table
+            .filter(message::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(message::kind.eq(kind))
+            .filter(message::channel.eq(channel))
+            .filter(message::target_id.eq(target))
+            .select(diesel::dsl::max(message::created_at))
+            .first(self.conn()?)
+            .await?;
+        Ok(newest)
+    }
+
     /// Takes a message that waits (or, with `again`, one whose earlier send may have arrived) to be sent now. False
     /// where somebody else has it.
     pub async fn begin_sending(&mut self, id: MessageId, again: bool) -> Result<bool, StoreError> {

@@ -2,6 +2,8 @@
 //!
 //! An endpoint's URL and secret are credentials and get here sealed.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use costlens_domain::{EventId, WebhookEndpointId};
 use diesel::prelude::*;
@@ -165,6 +167,18 @@ impl TenantConn {
         let row = event::table.find((self.tenant_id().uuid(), id.uuid()));
         let row: EventRow = row.select(EventRow::as_select()).first(self.conn()?).await?;
         Ok(Event { id: row.id.into(), kind: row.kind, at: row.at, payload: row.payload })
+    }
+
+    /// The kinds of these events.
+    pub async fn event_kinds(&mut self, ids: &[EventId]) -> Result<HashMap<EventId, String>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        let rows: Vec<(Uuid, String)> = event::table
+            .filter(event::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(event::id.eq_any(ids))
+            .select((event::id, event::kind))
+            .load(self.conn()?)
+            .await?;
+        Ok(rows.into_iter().map(|(id, kind)| (id.into(), kind)).collect())
     }
 
     /// Adds an endpoint.

@@ -170,3 +170,17 @@ pub async fn discard(
         .await?;
     Ok(discarded)
 }
+
+/// Puts one dead letter away for good, with the reason in its story. Whether there was one.
+pub async fn discard_one(conn: &mut AsyncPgConnection, id: Uuid, reason: &str) -> Result<bool, QueueError> {
+    let sql = "UPDATE queue.job AS j SET status = 'cancelled', done_at = clock_timestamp(), \
+            story = queue.told(j.story, jsonb_build_object( \
+                'at', clock_timestamp(), 'code', 'discarded', 'error', $2::text)) \
+        WHERE j.id = $1 AND j.status = 'dead'";
+    let discarded = diesel::sql_query(sql)
+        .bind::<SqlUuid, _>(id)
+        .bind::<Text, _>(crate::fault::clean(reason))
+        .execute(conn)
+        .await?;
+    Ok(discarded > 0)
+}

@@ -1,0 +1,112 @@
+//! What was done in the account: written beside each change, listed for its people.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use costlens_domain::audit::Actor;
+use costlens_domain::{AuditEventId, RequestId};
+use costlens_edge::Arrival;
+use costlens_store::{AuditEvent, NewAuditEvent, StoreError, TenantConn};
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::page::{Page, default_limit};
+use crate::principal::{Caller, Permission};
+use crate::wire::Wire;
+use crate::{ApiParts, Tag};
+
+/// Who does something, and in which request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By {
+    pub(crate) actor: Actor,
+    pub(crate) request_id: Option<RequestId>,
+}
+
+impl By {
+    /// Whoever follows a link that only a mail's addressee has.
+    pub(crate) fn link(request: &poem::Request) -> Self {
+        let request_id = request.data::<Arrival>().map(|arrival| arrival.request_id);
+        Self { actor: Actor::Link, request_id }
+    }
+
+    /// An event of this kind, done now.
+    pub(crate) fn event(
+        self,
+        parts: &ApiParts,
+        action: &'static str,
+        target: Option<String>,
+        change: Value,
+    ) -> NewAuditEvent {
+        let at = parts.clock.now();
+        let id = AuditEventId::new(at, parts.entropy.for_id());
+        NewAuditEvent { id, at, actor: self.actor, action, target, change, request_id: self.request_id }
+    }
+
+    /// Writes down what the transaction does. No secret and nobody's address may stand in `change`.
+    pub(crate) async fn did(
+        self,
+        parts: &ApiParts,
+        conn: &mut TenantConn,
+        (action, target): (&'static str, Option<String>),
+        change: Value,
+    ) -> Result<(), StoreError> {
+        conn.audit(&self.event(parts, action, target, change)).await
+    }
+}
+
+/// What somebody did.
+#[derive(Object)]
+#[oai(rename = "AuditEvent")]
+pub struct AuditEventView {
+    /// The event.
+    pub id: Wire<AuditEventId>,
+    /// When it was done.
+    pub at: DateTime<Utc>,
+    /// By whom: `session:ses_…`, `key:key_…`, `operator:ses_…`, `operator:command-line`, `link` (somebody who followed
+    /// a link in a mail) or `schedule`.
+    pub actor: String,
+    /// What kind of act it was, `<thing>.<done>`: `closure.requested`.
+    pub action: String,
+    /// What it was done to, by its id; null where the action says it all.
+    #[oai(nullable)]
+    pub target: Option<String>,
+    /// What changed, as an object. It holds no secret and no address.
+    pub change: Value,
+    /// The request in which it was done.
+    #[oai(nullable)]
+    pub request_id: Option<Wire<RequestId>>,
+}
+
+impl From<AuditEvent> for AuditEventView {
+    fn from(event: AuditEvent) -> Self {
+        let AuditEvent { id, at, actor, action, target, change, request_id } = event;
+        Self { id: Wire(id), at, actor, action, target, change, request_id: request_id.map(Wire) }
+    }
+}
+
+pub(crate) struct AuditApi(pub(crate) Arc<ApiParts>);
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Audit")]
+impl AuditApi {
+    /// List what was done in the account
+    ///
+    /// Newest first. Events are added and never changed.
+    #[oai(path = "/audit-events", method = "get", operation_id = "list_audit_events")]
+    async fn list(
+        &self,
+        caller: Caller,
+        /// How many at most.
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<u32>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<Wire<AuditEventId>>>,
+    ) -> Result<Json<Page<AuditEventView>>, ApiError> {
+        let tenant = caller.require(Permission::AuditRead)?;
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let events = conn.list_audit_events(cursor.0.map(|id| id.0), limit.0.saturating_add(1)).await?;
+        Ok(Json(Page::of(events, limit.0, |event| event.id.to_string(), Into::into)))
+    }
+}
