@@ -35,6 +35,8 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-egress",
             "costlens-edge",
             "costlens-jobs",
+            "costlens-notify",
+            "costlens-queue",
             "costlens-objects",
         ],
     ),

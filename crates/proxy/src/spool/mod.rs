@@ -55,6 +55,9 @@ pub struct SpoolConfig {
     pub limit_bytes: u64,
     /// The longest time between a write and the start of the sync that covers it.
     pub sync_within: Duration,
+    /// After this long a segment whose calls are all in the ledger is given up, full or not: what an account leaves
+    /// here goes long before the account does.
+    pub kept_at_most: Duration,
 }
 
 impl SpoolConfig {
@@ -62,13 +65,14 @@ impl SpoolConfig {
     pub const MIN_SEGMENT_BYTES: u64 = 4 * frame::MAX_RECORD;
 
     /// The defaults: segments of 8 MiB, 2 GiB in all (over an hour without a database at 200 calls a second),
-    /// synced 30 ms after a write.
+    /// synced 30 ms after a write, kept for six hours after the last call is shipped.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             segment_bytes: 8 << 20,
             limit_bytes: 2 << 30,
             sync_within: Duration::from_millis(30),
+            kept_at_most: Duration::from_hours(6),
         }
     }
 }

@@ -159,6 +159,7 @@ impl Worker {
             self.ship(batch).await;
             self.settle_count(tail.position, caught_up);
             self.checkpoint(tail.position, closing).await;
+            self.shared.lock().seal_if_old(self.shared.config.kept_at_most);
             reclaim::reclaim(&self.shared, tail.position).await;
             if closing && empty && caught_up {
                 return;
@@ -185,8 +186,12 @@ impl Worker {
             let enough = state.unshipped >= self.config.batch_rows as u64;
             (state.unshipped > 0, enough || state.ship_now)
         };
+        // Now and then without rows, too: a segment grows old while nobody calls.
+        let age = self.shared.config.kept_at_most;
         while !self.closing.load(Ordering::Acquire) && !look().0 {
-            self.shared.rows.notified().await;
+            if tokio::time::timeout(age, self.shared.rows.notified()).await.is_err() {
+                return self.closing.load(Ordering::Acquire);
+            }
         }
         let deadline = Instant::now() + self.config.linger;
         while !self.closing.load(Ordering::Acquire) && !look().1 {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use costlens_domain::RequestId;
@@ -26,6 +26,8 @@ pub(super) struct Active {
     pub(super) file: Arc<File>,
     pub(super) offset: u64,
     pub(super) size: u64,
+    /// When it was entered.
+    pub(super) since: Instant,
 }
 
 /// A record's place, while it is being written.
@@ -154,10 +156,22 @@ impl State {
         }
     }
 
+    /// Leaves the active segment if it was entered so long ago and nothing in it is needed any more.
+    pub(super) fn seal_if_old(&mut self, age: Duration) {
+        let old = self
+            .active
+            .as_ref()
+            .is_some_and(|active| active.offset > FIRST_RECORD && active.since.elapsed() >= age);
+        if old && self.unshipped == 0 && self.open.is_empty() && self.in_flight.is_empty() {
+            self.seal();
+        }
+    }
+
     /// Enters a segment that was made.
     pub(super) fn add_spare(&mut self, number: u64, file: File, size: u64) {
         self.segments.insert(number, SegmentInfo { size, end: None, open: 0 });
-        self.spare.push_back(Active { number, file: Arc::new(file), offset: FIRST_RECORD, size });
+        let since = Instant::now();
+        self.spare.push_back(Active { number, file: Arc::new(file), offset: FIRST_RECORD, size, since });
         self.allocated += size;
         self.names_changed = true;
     }

@@ -20,7 +20,7 @@ use super::backlog::{self, Recovered};
 use super::frame::{Kind, MAX_RECORD};
 use super::handoff::Handed;
 use super::segment::{self, Position};
-use super::state::{OpenCall, Slot, State};
+use super::state::{Active, OpenCall, Slot, State};
 use super::sync::{self, Synced};
 use super::ticket::{NotSettled, Ticket};
 use super::{SpoolConfig, SpoolCounters, SpoolError, payload};
@@ -270,7 +270,7 @@ impl Shared {
                 let file = segment::create(self.dir(), number, size)?;
                 state.add_spare(number, file, size);
             }
-            state.active = state.spare.pop_front();
+            state.active = state.spare.pop_front().map(|spare| Active { since: Instant::now(), ..spare });
         }
         let Some(active) = state.active.as_mut() else {
             return Err(io::ErrorKind::StorageFull.into());

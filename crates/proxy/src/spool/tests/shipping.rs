@@ -275,3 +275,32 @@ async fn restarts_without_a_ledger_do_not_fill_the_spool_with_empty_segments() {
     let (rows, _) = replay(config).await;
     assert_eq!(rows, []);
 }
+
+/// What is in any file of the spool.
+fn bytes_in(dir: &std::path::Path) -> Vec<u8> {
+    let files = std::fs::read_dir(dir).unwrap().flatten();
+    files.flat_map(|file| std::fs::read(file.path()).unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn what_was_shipped_is_not_kept_because_nobody_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Arc::new(Ledger::default());
+    let mut config = small(dir.path());
+    config.kept_at_most = Duration::from_millis(200);
+    let (spool, recovered) = open(config);
+    let _shipper = spool.start_shipper(recovered, ledger.clone(), quick());
+    let is_there = || bytes_in(dir.path()).windows(8).any(|window| window == b"caller-7");
+    for round in 0..3 {
+        call(&spool, 70 + round);
+        until(|| ledger.rows().len() as u64 == round + 1).await;
+        until(|| !is_there()).await;
+    }
+    // A call that is open keeps its segment, however old.
+    let ticket = spool.begin(&intent(79)).unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(is_there());
+    ticket.complete(completed(79), Durability::Spool).unwrap();
+    until(|| ledger.rows().len() == 4).await;
+    until(|| !is_there()).await;
+}
