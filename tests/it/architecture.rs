@@ -36,8 +36,8 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-edge",
             "costlens-jobs",
             "costlens-notify",
-            "costlens-queue",
             "costlens-objects",
+            "costlens-queue",
         ],
     ),
     // Nor these: a bill is read through a port.

@@ -1,10 +1,15 @@
 //! `costlens jobs`: durable work as the operator sees it, and what can be done about it.
 
 use clap::{Args, Subcommand};
-use costlens_domain::ports::Clock as _;
+use costlens_domain::audit::Actor;
+use costlens_domain::ports::{Clock as _, Entropy as _};
+use costlens_domain::{AuditEventId, TenantId};
 use costlens_queue::ErrorClass;
 use costlens_queue::ops::{self, Cancelled, Filter, JobRow, State};
 use costlens_queue::schedule;
+use costlens_store::NewAuditEvent;
+use costlens_vault::OsEntropy;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::boot::{Failure, Ledger};
@@ -112,6 +117,13 @@ fn class(text: &str) -> Result<ErrorClass, String> {
     ErrorClass::parse(text).ok_or_else(|| "no such class".to_owned())
 }
 
+impl Which {
+    /// As the record tells it.
+    fn told(&self) -> Value {
+        json!({ "queue": self.queue, "tenant_id": self.tenant, "error_class": self.class })
+    }
+}
+
 impl From<Which> for Filter {
     fn from(which: Which) -> Self {
         let Which { queue, tenant, state, class } = which;
@@ -144,28 +156,49 @@ async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
             print(&format!("{}\n", serde_json::to_string_pretty(&job)?));
         }
         JobsCommand::Retry { id } => {
-            if !ops::retry_now(&mut conn, id, None).await? {
-                return Err("there is no such job, or it is running or done".into());
-            }
+            let deed = Deed::to_job(&mut conn, "workflow.retried", id).await?;
+            let act = async {
+                if ops::retry_now(&mut conn, id, None).await? {
+                    Ok(())
+                } else {
+                    Err("there is no such job, or it is running or done".into())
+                }
+            };
+            recorded(ledger, deed, act).await?;
         }
-        JobsCommand::Cancel { id } => match ops::cancel(&mut conn, id, None).await? {
-            Cancelled::Now => print("cancelled\n"),
-            Cancelled::Asked => print("asked to stop\n"),
-            Cancelled::TooLate => return Err("the job has ended already".into()),
-            Cancelled::Unknown => return Err("there is no such job".into()),
-        },
+        JobsCommand::Cancel { id } => {
+            let deed = Deed::to_job(&mut conn, "workflow.cancelled", id).await?;
+            let act = async {
+                match ops::cancel(&mut conn, id, None).await? {
+                    Cancelled::Now => Ok("cancelled\n"),
+                    Cancelled::Asked => Ok("asked to stop\n"),
+                    Cancelled::TooLate => Err("the job has ended already".into()),
+                    Cancelled::Unknown => Err("there is no such job".into()),
+                }
+            };
+            print(recorded(ledger, deed, act).await?);
+        }
         JobsCommand::Redrive { which, per_second, most, preview } => {
+            let told = which.told();
+            let tenant = which.tenant;
             let filter = which.into();
             let waiting = ops::redrive_preview(&mut conn, &filter).await?;
             if preview {
                 print(&format!("{waiting} dead jobs would run again\n"));
             } else {
-                let driven = ops::redrive(&mut conn, &filter, per_second, most).await?;
+                let change = json!({ "which": told, "per_second": per_second, "most": most });
+                let deed = Deed { action: "workflows.redriven", target: None, change, tenant };
+                let act = async { Ok(ops::redrive(&mut conn, &filter, per_second, most).await?) };
+                let driven = recorded(ledger, deed, act).await?;
                 print(&format!("{driven} of {waiting} dead jobs run again\n"));
             }
         }
         JobsCommand::Discard { which, reason, most } => {
-            let discarded = ops::discard(&mut conn, &which.into(), &reason, most).await?;
+            let change = json!({ "which": which.told(), "most": most, "reason": reason });
+            let deed = Deed { action: "workflows.discarded", target: None, change, tenant: which.tenant };
+            let filter = which.into();
+            let act = async { Ok(ops::discard(&mut conn, &filter, &reason, most).await?) };
+            let discarded = recorded(ledger, deed, act).await?;
             print(&format!("{discarded} dead jobs discarded\n"));
         }
         JobsCommand::Schedules => {
@@ -173,8 +206,14 @@ async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
                 print_json(&schedule)?;
             }
         }
-        JobsCommand::Pause { schedule } => pause(&mut conn, &schedule, true).await?,
-        JobsCommand::Resume { schedule } => pause(&mut conn, &schedule, false).await?,
+        JobsCommand::Pause { schedule } => {
+            let deed = Deed::to_schedule("schedule.paused", &schedule);
+            recorded(ledger, deed, pause(&mut conn, &schedule, true)).await?;
+        }
+        JobsCommand::Resume { schedule } => {
+            let deed = Deed::to_schedule("schedule.resumed", &schedule);
+            recorded(ledger, deed, pause(&mut conn, &schedule, false)).await?;
+        }
     }
     Ok(())
 }
@@ -190,4 +229,68 @@ async fn pause(conn: &mut costlens_queue::Conn, name: &str, paused: bool) -> Res
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&format!("{}\n", serde_json::to_string(value)?));
     Ok(())
+}
+
+/// What is about to be done.
+struct Deed {
+    action: &'static str,
+    target: Option<String>,
+    change: Value,
+    /// Whose jobs they are, where they are one tenant's.
+    tenant: Option<TenantId>,
+}
+
+impl Deed {
+    async fn to_job(
+        conn: &mut costlens_queue::Conn,
+        action: &'static str,
+        id: Uuid,
+    ) -> Result<Self, Failure> {
+        let job = ops::show(conn, id, None).await?.ok_or("there is no such job")?.job;
+        let change = json!({ "queue": job.queue });
+        Ok(Self { action, target: Some(id.to_string()), change, tenant: job.tenant.map(TenantId::from) })
+    }
+
+    fn to_schedule(action: &'static str, name: &str) -> Self {
+        Self { action, target: Some(name.to_owned()), change: json!({}), tenant: None }
+    }
+
+    fn event(&self) -> NewAuditEvent {
+        let at = SystemClock.now();
+        NewAuditEvent {
+            id: AuditEventId::new(at, OsEntropy.for_id()),
+            at,
+            actor: Actor::CommandLine,
+            action: self.action,
+            target: self.target.clone(),
+            change: self.change.clone(),
+            request_id: None,
+        }
+    }
+}
+
+/// Writes a deed down, does it, and tells what became of it, as the API does for operators: no transaction holds both,
+/// so the record comes first, and a second one tells of a deed that failed.
+async fn recorded<T>(
+    ledger: &Ledger,
+    deed: Deed,
+    act: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let event = deed.event();
+    ledger.store.system().await?.note_operator_event(&event).await?;
+    let done = match act.await {
+        Ok(done) => done,
+        Err(error) => {
+            let change = json!({ "event": event.id, "action": deed.action });
+            let failed = NewAuditEvent { action: "act.failed", change, ..deed.event() };
+            ledger.store.system().await?.note_operator_event(&failed).await?;
+            return Err(error);
+        }
+    };
+    if let Some(tenant) = deed.tenant {
+        let mut conn = ledger.store.tenant(tenant).await?;
+        conn.audit(&deed.event()).await?;
+        conn.commit().await?;
+    }
+    Ok(done)
 }

@@ -94,6 +94,7 @@ async fn serve(
         svix: args.outward.svix()?,
         links: Links::below(&base),
     };
+    let mail_configured = parts.mailer.is_some();
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
     let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
@@ -103,10 +104,13 @@ async fn serve(
         mail_configured,
         public_url: base.clone(),
         store: ledger.store.clone(),
+        queue: costlens_workers::queue(&ledger.runtime_url)?,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         keyring,
         egress_policy: args.policy(),
+        mail_configured,
+        public_url: base.clone(),
         https: args.https(),
         objects,
         max_bill_bytes: args.max_bill_bytes,
