@@ -98,11 +98,7 @@ async fn serve(
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
     let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
-    let mail_configured = args.outward.smtp_url.is_some();
     let api_parts = Arc::new(ApiParts {
-        queue: costlens_workers::queue(&ledger.runtime_url)?,
-        mail_configured,
-        public_url: base.clone(),
         store: ledger.store.clone(),
         queue: costlens_workers::queue(&ledger.runtime_url)?,
         clock: Arc::clone(&clock),
