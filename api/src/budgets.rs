@@ -7,7 +7,7 @@ use costlens_domain::alerts::{BudgetRule, BudgetScope};
 use costlens_domain::calendar::Period;
 use costlens_domain::providers::provider;
 use costlens_domain::{ApiKeyId, BudgetId, ProblemCode, Usd};
-use costlens_store::{Budget, SpendFilter, StoreError, TenantConn, TenantSettings};
+use costlens_store::{Budget, SpendFilter, SpendTotals, StoreError, TenantConn, TenantSettings};
 use poem_openapi::param::{Header, Path};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
@@ -197,7 +197,8 @@ impl BudgetsApi {
         });
         let target = ("budget.created", Some(budget.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
-        let view = self.view(&mut conn, budget).await?;
+        let made = conn.budget(budget.id).await?;
+        let view = self.view(&mut conn, made).await?;
         claim.finish(&mut conn, &view).await?;
         conn.commit().await?;
         Ok(BudgetCreated::Created(Json(view)))
@@ -226,18 +227,17 @@ impl BudgetsApi {
         let settings = conn.settings().await?.unwrap_or_else(|| TenantSettings::initial(now));
         let rule = budget.rule;
         let period_start = settings.zone.start_of(rule.period, now);
-        let totals = match budget.ended_at {
-            Some(_) => costlens_store::SpendTotals::default(),
-            None => {
-                let filter = SpendFilter {
-                    from: period_start,
-                    to: now,
-                    api_key_id: rule.scope.api_key_id,
-                    provider: rule.scope.provider.clone(),
-                    model: rule.scope.model.clone(),
-                };
-                conn.spend_totals(&filter).await?
-            }
+        let totals = if budget.ended_at.is_some() {
+            SpendTotals::default()
+        } else {
+            let filter = SpendFilter {
+                from: period_start,
+                to: now,
+                api_key_id: rule.scope.api_key_id,
+                provider: rule.scope.provider.clone(),
+                model: rule.scope.model.clone(),
+            };
+            conn.spend_totals(&filter).await?
         };
         Ok(BudgetView {
             id: Wire(budget.id),

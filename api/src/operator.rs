@@ -199,6 +199,7 @@ impl OperatorApi {
     ///
     /// Newest first.
     #[oai(path = "/jobs", method = "get", operation_id = "list_operator_jobs")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of the contract")]
     async fn jobs(
         &self,
         caller: Caller,

@@ -237,7 +237,7 @@ impl WebhookEndpointsApi {
         let change = json!({ "name": new.name, "kinds": new.kinds });
         let target = ("webhook_endpoint.created", Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
-        let endpoint = WebhookEndpointView::from(new);
+        let endpoint = WebhookEndpointView::from(conn.webhook_endpoint(id).await?);
         claim.finish(&mut conn, &endpoint).await?;
         conn.commit().await?;
         let secret = secret.reveal().to_string();

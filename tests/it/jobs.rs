@@ -24,11 +24,25 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Every schedule, by name.
+const NAMES: [&str; 10] = [
+    "anomalies",
+    "bill-uploads",
+    "budgets",
+    "digests",
+    "erasures",
+    "key-rotation",
+    "messages",
+    "partitions",
+    "queue-rows",
+    "retention",
+];
+
 /// The schedules, once a server that has just come up has written them.
 async fn schedules(app: &TestApp) -> Vec<Value> {
     eventually(Duration::from_secs(20), "schedules", async || {
         let schedules = lines(&app.command(&["jobs", "schedules"]));
-        (schedules.len() == 4).then_some(schedules)
+        (schedules.len() == NAMES.len()).then_some(schedules)
     })
     .await
 }
@@ -39,7 +53,7 @@ fn a_running_server_has_its_schedules_and_they_can_rest() {
         let app = shared();
         let schedules = schedules(app).await;
         let names: Vec<&str> = schedules.iter().map(|each| each["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["bill-uploads", "partitions", "queue-rows", "retention"]);
+        assert_eq!(names, NAMES);
         assert!(schedules.iter().all(|each| each["next"].is_string()), "{schedules:?}");
 
         assert_eq!(app.command(&["jobs", "pause", "queue-rows"]), "");

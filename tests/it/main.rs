@@ -21,6 +21,8 @@ mod hang_ups;
 mod imports;
 mod isolation;
 mod jobs;
+mod notifications;
+mod operators;
 mod outage;
 mod promises;
 mod refusals;

@@ -3,11 +3,13 @@
 
 use costlens_tests::actors::{CHAT, MESSAGES, Owner, Program, call_id};
 use costlens_tests::app::TestApp;
+use costlens_tests::eventually;
 use costlens_tests::fake_llm::Line;
 use costlens_tests::http;
 use costlens_tests::http::Answer;
 use costlens_tests::reply::Tokens;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The routes of the proxy, each with a model that only the first tenant's connections serve.
 pub(crate) const ROUTES: &[(&str, &str)] = &[(CHAT, "gpt-4o-mini"), (MESSAGES, "claude-sonnet-4-5")];
@@ -21,6 +23,20 @@ pub(crate) struct Victim {
     request: String,
     /// The upload and the bill that it became.
     bill: Option<(String, String)>,
+    told: Told,
+}
+
+/// Whom the first tenant tells, and what came of it.
+struct Told {
+    recipient: String,
+    channel: String,
+    endpoint: String,
+    event: String,
+    budget: String,
+    anomaly: String,
+    message: String,
+    workflow: String,
+    audit: String,
 }
 
 const ACCOUNT: &str = "424242424242";
@@ -47,23 +63,29 @@ impl Victim {
         let bill = match operations.iter().find(|operation| operation.id == "create_bill") {
             Some(operation) => {
                 let path = format!("{}?filename=aurora.csv", operation.path);
-                let upload = owner.upload(&path, bill(ACCOUNT, "42.42")).await;
+                let upload = owner.upload(&path, bill(ACCOUNT, "4242.42")).await;
                 let text = |name: &str| upload[name].as_str().unwrap().to_owned();
                 Some((text("id"), text("bill_id")))
             }
             None => None,
         };
-        Self { owner, program, line, connection, request, bill }
+        let told = Told::by(app, &owner).await;
+        Self { owner, program, line, connection, request, bill, told }
     }
 
     /// Everything that must never reach another tenant.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let mut words: Vec<String> =
-            ["aurora", "Aurora", "424242424", "848484848", "42.42", self.line.secret()]
+            ["aurora", "Aurora", "424242424", "848484848", "4242.42", self.line.secret()]
                 .map(str::to_owned)
                 .to_vec();
         words.extend([&self.owner.tenant_id, &self.program.key_id, &self.program.secret].map(Clone::clone));
         words.extend([&self.connection, &self.request].map(Clone::clone));
+        let told = &self.told;
+        words.extend(
+            [&told.recipient, &told.channel, &told.endpoint, &told.event, &told.budget].map(Clone::clone),
+        );
+        words.extend([&told.anomaly, &told.message, &told.workflow, &told.audit].map(Clone::clone));
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
     }
@@ -77,13 +99,26 @@ impl Victim {
             "requests" => self.request.clone(),
             "bills" => bill.clone(),
             "uploads" => upload.clone(),
+            "recipients" => self.told.recipient.clone(),
+            "slack-channels" => self.told.channel.clone(),
+            "webhook-endpoints" => self.told.endpoint.clone(),
+            "budgets" => self.told.budget.clone(),
+            "workflows" | "jobs" => self.told.workflow.clone(),
+            "erasures" => "era_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             other => panic!("{path}: the matrix knows no `{other}` with an id"),
         };
         let path = match path.split_once("/{id}") {
             Some((before, _)) => path.replace("{id}", &of_path(before.rsplit('/').next().unwrap())),
             None => path.to_owned(),
         };
-        path.replace("{key}", &self.program.key_id)
+        path.replace("{event_id}", &self.told.event)
+            .replace("{kind}", "weekly_digest")
+            .replace("{name}", "partitions")
+            .replace("{anomaly}", &self.told.anomaly)
+            .replace("{message}", &self.told.message)
+            .replace("{workflow}", &self.told.workflow)
+            .replace("{audit}", &self.told.audit)
+            .replace("{key}", &self.program.key_id)
             .replace("{connection}", &self.connection)
             .replace("{request}", &self.request)
             .replace("{upload}", &upload)
@@ -119,7 +154,26 @@ pub(crate) async fn send(
     credential: &[(&str, &str)],
 ) -> Answer {
     let name = call_id();
+    let json = |body: Value| ("application/json", body.to_string());
     let (kind, body) = match operation.id.as_str() {
+        "create_recipient" => json(json!({"email": format!("{name}@mail.example")})),
+        "create_slack_channel" => json(json!({"name": name, "url": slack_url(app)})),
+        "create_webhook_endpoint" => json(json!({"name": name, "url": hook_url(app)})),
+        "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
+        "update_settings"
+        | "update_recipient"
+        | "update_slack_channel"
+        | "update_webhook_endpoint"
+        | "preview_redrive" => json(json!({})),
+        "confirm_recipient" | "unsubscribe" | "keep_account" => json(json!({"token": "bWFkZSB1cA"})),
+        // Nobody closes an account by the name of another's.
+        "request_closure" => json(json!({"confirm": "Aurora"})),
+        "redrive_dead_letters" | "discard_dead_letters" => json(json!({"which": {}, "reason": "x"})),
+        "retry_operator_job"
+        | "cancel_operator_job"
+        | "discard_operator_job"
+        | "pause_schedule"
+        | "resume_schedule" => json(json!({"reason": "x"})),
         "create_key" => ("application/json", json!({"name": name}).to_string()),
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
@@ -134,6 +188,58 @@ pub(crate) async fn send(
     }
     let query = if operation.id == "create_bill" { "?filename=bill.csv" } else { "" };
     http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
+}
+
+/// A Slack webhook that nobody answers.
+pub(crate) fn slack_url(app: &TestApp) -> String {
+    format!("http://{}/services/T0/B0/x", app.nothing_there)
+}
+
+/// An endpoint that nobody answers.
+pub(crate) fn hook_url(app: &TestApp) -> String {
+    format!("http://{}/hook", app.nothing_there)
+}
+
+impl Told {
+    async fn by(app: &TestApp, owner: &Owner) -> Self {
+        let make = async |path: &str, body: Value| {
+            owner.call("POST", &format!("/api/v1/{path}"), Some(&body)).await.expect(201).json()
+        };
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let recipient = make("recipients", json!({"email": "aurora@mail.example"})).await;
+        let channel = make("slack-channels", json!({"name": "aurora-channel", "url": slack_url(app)})).await;
+        let endpoint = make("webhook-endpoints", json!({"name": "aurora-hook", "url": hook_url(app)})).await;
+        let endpoint = text(&endpoint["endpoint"]["id"]);
+        let budget = json!({"name": "aurora-budget", "period": "month", "amount": "4242.42"});
+        let budget = make("budgets", budget).await;
+        let test = format!("/api/v1/webhook-endpoints/{endpoint}/test");
+        let event = text(&owner.call("POST", &test, None).await.expect(202).json()["event_id"]);
+        eventually(Duration::from_secs(20), "a delivery", async || {
+            let path = format!("/api/v1/webhook-endpoints/{endpoint}/deliveries");
+            owner.get(&path).await["items"].as_array().unwrap().first().cloned()
+        })
+        .await;
+        // An anomaly takes a week of calls to be found.
+        let anomaly = owner.tenant_id.replace("ten_", "ano_");
+        app.sql(&format!(
+            "INSERT INTO anomaly (tenant_id, id, series, hour, detector, expected, actual, contributors, found_at) \
+             VALUES ('{0}', '{0}', 'total', '2026-11-01T00:00:00Z', 'median-hour/1', 1, 4242.42, '[]', \
+             '2026-11-01T01:00:00Z')",
+            owner.tenant_id.trim_start_matches("ten_")
+        ));
+        let newest = async |list: &str| text(&owner.get(list).await["items"][0]["id"]);
+        Self {
+            recipient: text(&recipient["id"]),
+            channel: text(&channel["id"]),
+            endpoint: endpoint.clone(),
+            event,
+            budget: text(&budget["id"]),
+            anomaly,
+            message: newest("/api/v1/messages").await,
+            workflow: newest("/api/v1/workflows").await,
+            audit: newest("/api/v1/audit-events").await,
+        }
+    }
 }
 
 /// A legacy Cost and Usage Report of two lines.

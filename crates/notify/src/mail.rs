@@ -213,11 +213,13 @@ fn provider_id(lines: &[&str]) -> Option<String> {
 /// RFC 5321 (section 4.5.3.1), and no more than the address.
 #[must_use]
 pub fn is_address(text: &str) -> bool {
-    let domain = text.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let plain =
         text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | ',' | '"'));
-    let named = domain.split('.').count() > 1 && domain.split('.').all(|label| !label.is_empty());
-    text.len() <= 254 && plain && named && !domain.starts_with('[') && text.parse::<Address>().is_ok()
+    let mut labels = domain.split('.');
+    let named = labels.clone().count() > 1 && labels.all(|label| (1..=63).contains(&label.len()));
+    let fits = text.len() <= 254 && local.len() <= 64;
+    fits && plain && named && !domain.starts_with('[') && text.parse::<Address>().is_ok()
 }
 
 #[cfg(test)]
