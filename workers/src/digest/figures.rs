@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use costlens_domain::Usd;
 use costlens_domain::bill::shares;
+use costlens_domain::providers::provider;
 use costlens_notify::words::{AnomalyLine, BillPart, BillTotal, BudgetLine, DaySpend, Ranked, WeeklyDigest};
 use costlens_store::{
     SpendBucket, SpendFilter, SpendGroup, SpendSlice, SpendTotals, StoreError, TenantConn, TenantSettings,
@@ -101,7 +102,9 @@ async fn days(
 
 fn ranked(slice: &SpendSlice, then: &HashMap<String, Option<Usd>>, keys: &HashMap<String, String>) -> Ranked {
     let before = then.get(&slice.group).copied().flatten();
-    let name = keys.get(&slice.group).unwrap_or(&slice.group).clone();
+    let name = keys.get(&slice.group).unwrap_or(&slice.group);
+    // A vendor is called what people call it; a model never has a vendor's name.
+    let name = provider(name).map_or(name.as_str(), |vendor| vendor.display_name).to_owned();
     Ranked { name, cost: slice.totals.cost, before }
 }
 
