@@ -150,13 +150,12 @@ impl LinksApi {
     #[oai(path = "/account/keep", method = "post", operation_id = "keep_account")]
     async fn keep(&self, request: &poem::Request, body: Json<LinkToken>) -> Result<AccountKept, ApiError> {
         let (tenant, row) = self.read(LinkPurpose::KeepAccount, &body.0.token)?;
-        if row != tenant.uuid() {
-            return Err(invalid());
-        }
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.tenant().await.map_err(or_invalid)?;
         match conn.closure().await? {
             None => {}
+            // A link of an earlier request does nothing to a later one.
+            Some(erasure) if erasure.id.uuid() != row => return Err(invalid()),
             Some(erasure) if erasure.state == ErasureState::Grace => {
                 crate::closure::cancel(&self.0, &mut conn, By::link(request)).await?;
                 conn.commit().await?;

@@ -160,18 +160,19 @@ async fn whoever_has_the_link_keeps_the_account_until_it_is_erased() {
         conn.commit().await.unwrap();
         id
     };
-    close(service.now + TimeDelta::days(7)).await;
+    let first = close(service.now + TimeDelta::days(7)).await;
     assert_eq!(service.post_token("account/keep", keep, Uuid::from_u128(1)).await, 404);
     for _ in 0..2 {
-        assert_eq!(service.post_token("account/keep", keep, service.tenant.uuid()).await, 204);
+        assert_eq!(service.post_token("account/keep", keep, first.uuid()).await, 204);
         let mut conn = service.db.store().tenant(service.tenant).await.unwrap();
         assert_eq!(conn.tenant().await.unwrap().closing_at, None);
     }
     assert_eq!(service.acts().await, ["closure.cancelled by link"]);
     let id = close(service.now).await;
+    assert_eq!(service.post_token("account/keep", keep, first.uuid()).await, 404, "an earlier link");
     let mut system = service.db.store().system().await.unwrap();
     assert!(system.begin_erasure(id, &[0; 32], service.now).await.unwrap());
-    assert_eq!(service.post_token("account/keep", keep, service.tenant.uuid()).await, 409);
+    assert_eq!(service.post_token("account/keep", keep, id.uuid()).await, 409);
 }
 
 /// A number that no other erasure has.

@@ -6,20 +6,6 @@ use costlens_tests::app::{TestApp, shared};
 use costlens_tests::{eventually, run};
 use serde_json::Value;
 
-/// Every schedule, by name.
-const SCHEDULES: [&str; 10] = [
-    "anomalies",
-    "bill-uploads",
-    "budgets",
-    "digests",
-    "erasures",
-    "key-rotation",
-    "messages",
-    "partitions",
-    "queue-rows",
-    "retention",
-];
-
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -205,11 +205,11 @@ async fn way(
             let row = (tenant.id, id.uuid());
             let preferences = parts.links.that_does(&parts.keyring, LinkPurpose::Unsubscribe, row)?;
             let confirm = parts.links.that_does(&parts.keyring, LinkPurpose::Confirm, row)?;
-            let cancel = parts.links.that_does(
-                &parts.keyring,
-                LinkPurpose::KeepAccount,
-                (tenant.id, tenant.id.uuid()),
-            )?;
+            // The link keeps the account from this end, and from no later one.
+            let closure = tx.closure().await.map_err(store_failure)?;
+            let closure = closure.map_or_else(|| tenant.id.uuid(), |erasure| erasure.id.uuid());
+            let cancel =
+                parts.links.that_does(&parts.keyring, LinkPurpose::KeepAccount, (tenant.id, closure))?;
             let links = [("preferences", &preferences), ("confirm", &confirm), ("cancel", &cancel)];
             let letter = words(&message.figures, kind, &links)?
                 .letter()
