@@ -111,6 +111,14 @@ async fn state(office: &Office, id: ErasureId) -> Erasure {
     office.parts.store.system().await.unwrap().erasure(id).await.unwrap().0
 }
 
+/// The tables whose rows have no end of their own: the nightly purge, which ticks when a test moves the clock, takes
+/// none of theirs.
+fn lasting() -> impl Iterator<Item = &'static str> {
+    let purged =
+        ["idempotency_key", "session", "sign_in_link", "message", "event", "webhook_delivery", "bill_upload"];
+    ERASED_TABLES.concat().into_iter().filter(move |table| !purged.contains(table))
+}
+
 /// A filled account, at rest.
 async fn filled(office: &Office, outside: &Outside, name: &str) -> Account {
     let account = Account::open(office, outside, name).await;
@@ -132,7 +140,7 @@ async fn an_account_is_erased_to_the_last_byte_after_its_days_of_grace_and_no_ot
     office.sql("UPDATE connection SET name = 'other' WHERE tenant_id <> (SELECT id FROM tenant WHERE name LIKE 'Canary%')").await;
     let kept_before: Vec<i64> = {
         let mut counts = Vec::new();
-        for table in ERASED_TABLES.concat() {
+        for table in lasting() {
             counts.push(rows(&office, table, &other).await);
         }
         counts
@@ -181,7 +189,7 @@ async fn an_account_is_erased_to_the_last_byte_after_its_days_of_grace_and_no_ot
     assert_eq!(keys.len(), 1, "one account has keys");
     assert!(!keys[0].wrapped.is_empty());
     // The other account has every row that it had.
-    for (table, before) in ERASED_TABLES.concat().into_iter().zip(kept_before) {
+    for (table, before) in lasting().zip(kept_before) {
         assert_eq!(rows(&office, table, &other).await, before, "{table}");
     }
 
@@ -213,7 +221,7 @@ async fn an_account_that_is_kept_loses_nothing() {
     let acme = filled(&office, &outside, "Acme").await;
     let before: Vec<i64> = {
         let mut counts = Vec::new();
-        for table in ERASED_TABLES.concat() {
+        for table in lasting() {
             counts.push(rows(&office, table, &acme).await);
         }
         counts
@@ -235,7 +243,7 @@ async fn an_account_that_is_kept_loses_nothing() {
         office.quiet().await;
     }
     assert_eq!(state(&office, asked.id).await.state, ErasureState::Cancelled);
-    for (table, before) in ERASED_TABLES.concat().into_iter().zip(before) {
+    for (table, before) in lasting().zip(before) {
         assert_eq!(rows(&office, table, &acme).await, before, "{table}");
     }
     office.end().await;
