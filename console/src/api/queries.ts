@@ -22,3 +22,23 @@ export function useKeyNames(): (id: string) => string {
     return (id: string) => names.get(id) ?? id;
   }, [data]);
 }
+
+export const sessionQuery = () => api.queryOptions("get", "/api/v1/session");
+export const settingsQuery = () => api.queryOptions("get", "/api/v1/settings");
+export const recipientsQuery = () => api.queryOptions("get", "/api/v1/recipients");
+export const slackChannelsQuery = () => api.queryOptions("get", "/api/v1/slack-channels");
+export const webhookEndpointsQuery = () => api.queryOptions("get", "/api/v1/webhook-endpoints");
+export const eventKindsQuery = () => api.queryOptions("get", "/api/v1/event-kinds", {}, { staleTime: 600_000 });
+export const messageKindsQuery = () => api.queryOptions("get", "/api/v1/message-kinds", {}, { staleTime: 600_000 });
+export const budgetsQuery = () => api.queryOptions("get", "/api/v1/budgets");
+export const closureQuery = () => api.queryOptions("get", "/api/v1/account/closure");
+export const schedulesQuery = () => api.queryOptions("get", "/api/v1/operator/schedules");
+export const operatorStatsQuery = () => api.queryOptions("get", "/api/v1/operator/stats");
+export const openErasuresQuery = () => api.queryOptions("get", "/api/v1/operator/erasures");
+
+/** How a list that is read page by page continues. */
+export const BY_CURSOR = {
+  pageParamName: "cursor",
+  initialPageParam: undefined,
+  getNextPageParam: (page: { next_cursor?: string | null }) => page.next_cursor ?? undefined,
+} as const;

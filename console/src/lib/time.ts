@@ -57,6 +57,22 @@ export function ago(iso: string, now: number, zone: string): string {
   return fullDay(iso, zone);
 }
 
+/** `in 40 s`, `in 12 min`, `in 3 h`, `in 5 days`, and from a month on the day itself; what is past is `due now`. */
+export function until(iso: string, now: number, zone: string): string {
+  const seconds = Math.ceil((Date.parse(iso) - now) / 1000);
+  if (seconds <= 0) return "due now";
+  if (seconds < 60) return `in ${seconds} s`;
+  if (seconds < 3600) return `in ${Math.floor(seconds / 60)} min`;
+  if (seconds < 2 * 86_400) return `in ${Math.floor(seconds / 3600)} h`;
+  const days = Math.floor(seconds / 86_400);
+  return days < 31 ? `in ${days} days` : `on ${fullDay(iso, zone)}`;
+}
+
+/** `22 Nov 2026, 14:03 Europe/Berlin`: a moment for somebody who acts by it, with its zone. */
+export function momentWithZone(iso: string, zone: string): string {
+  return `${fullDay(iso, zone)}, ${hourOf(iso, zone)} ${zone}`;
+}
+
 /** `< 1 ms`, `812 ms`, `3.42 s`, `2 min 05 s`. */
 export function duration(ms: number): string {
   if (ms < 1) return "< 1 ms";

@@ -5,6 +5,7 @@ import { type FormEvent, useCallback, useEffect, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api, client } from "@/api/client";
 import { asApiError } from "@/api/problem";
+import { tokenIn } from "@/lib/link-token";
 import { Mark } from "@/shell/logo";
 import { useTitle } from "@/shell/hooks";
 import { Button } from "@/ui/button";
@@ -21,15 +22,8 @@ export function readWelcomeSearch(search: Record<string, unknown>): WelcomeSearc
   return typeof next === "string" && /^\/(?![/\\])/.test(next) ? { next } : {};
 }
 
-function tokenIn(text: string): string | null {
-  const inLink = /[#&?]t=([^&\s]+)/.exec(text);
-  if (inLink?.[1]) return decodeURIComponent(inLink[1]);
-  const bare = text.trim();
-  return /^[A-Za-z0-9_.~-]{16,}$/.test(bare) ? bare : null;
-}
-
 /** The token of the address, taken out of it; read once, so that a second render cannot spend it twice. */
-let carried: string | null = tokenIn(window.location.hash);
+let carried: string | null = window.location.pathname === "/welcome" ? tokenIn(window.location.hash) : null;
 if (carried) window.history.replaceState(window.history.state, "", window.location.pathname + window.location.search);
 
 function takeCarried(): string | null {
