@@ -3,24 +3,28 @@ import {
   createRootRoute,
   createRoute,
   createRouter,
+  lazyRouteComponent,
   Outlet,
   parseSearchWith,
   redirect,
   stringifySearchWith,
 } from "@tanstack/react-router";
-import { queryClient, whenSignedOut } from "./api/cache";
-import { api } from "./api/client";
+import { queryClient, whenClosing, whenSignedOut } from "./api/cache";
 import { isSignedOut } from "./api/problem";
+import { sessionQuery } from "./api/queries";
 import { readFilters } from "./lib/filters";
+import { readAccountSearch } from "./screens/account/search";
 import { readBillSearch } from "./screens/bills/search";
 import { BillScreen } from "./screens/bills/bill-screen";
 import { BillsScreen } from "./screens/bills/bills-screen";
 import { ConnectionsScreen } from "./screens/connections/connections-screen";
 import { KeysScreen } from "./screens/keys/keys-screen";
+import { readNotificationsSearch } from "./screens/notifications/search";
 import { OverviewScreen } from "./screens/overview/overview-screen";
 import { readOverviewSearch } from "./screens/overview/search";
 import { RequestsScreen } from "./screens/requests/requests-screen";
 import { readWelcomeSearch, WelcomeScreen } from "./screens/welcome";
+import { readWorkflowsSearch } from "./screens/workflows/search";
 import { Failure, NotFound } from "./shell/failure";
 import { Shell } from "./shell/shell";
 
@@ -33,6 +37,28 @@ const welcomeRoute = createRoute({
   component: WelcomeScreen,
 });
 
+/** What the links of mails lead to: no session. */
+const confirmRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/confirm",
+  component: lazyRouteComponent(() => import("./screens/links/confirm"), "ConfirmScreen"),
+});
+const unsubscribeRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/unsubscribe",
+  component: lazyRouteComponent(() => import("./screens/links/unsubscribe"), "UnsubscribeScreen"),
+});
+const keepAccountRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/keep-account",
+  component: lazyRouteComponent(() => import("./screens/links/keep-account"), "KeepAccountScreen"),
+});
+const certificateRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/certificates/$erasureId",
+  component: lazyRouteComponent(() => import("./screens/links/certificate"), "CertificateScreen"),
+});
+
 /** Everything behind the sign-in. */
 const memberRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -41,7 +67,7 @@ const memberRoute = createRoute({
   errorComponent: Failure,
   beforeLoad: async ({ location }) => {
     try {
-      await queryClient.ensureQueryData(api.queryOptions("get", "/api/v1/session"));
+      await queryClient.ensureQueryData(sessionQuery());
     } catch (error) {
       if (isSignedOut(error)) throw redirect({ to: "/welcome", search: { next: location.href } });
       throw error;
@@ -75,10 +101,49 @@ const billRoute = createRoute({
   component: BillScreen,
 });
 
+const notificationsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/notifications",
+  validateSearch: readNotificationsSearch,
+  component: lazyRouteComponent(() => import("./screens/notifications/notifications-screen"), "NotificationsScreen"),
+});
+const budgetsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/budgets",
+  component: lazyRouteComponent(() => import("./screens/budgets/budgets-screen"), "BudgetsScreen"),
+});
+const workflowsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/workflows",
+  validateSearch: readWorkflowsSearch,
+  component: lazyRouteComponent(() => import("./screens/workflows/workflows-screen"), "WorkflowsScreen"),
+});
+const accountRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/account",
+  validateSearch: readAccountSearch,
+  component: lazyRouteComponent(() => import("./screens/account/account-screen"), "AccountScreen"),
+});
+
 export const router = createRouter({
   routeTree: rootRoute.addChildren([
     welcomeRoute,
-    memberRoute.addChildren([overviewRoute, requestsRoute, keysRoute, connectionsRoute, billsRoute, billRoute]),
+    confirmRoute,
+    unsubscribeRoute,
+    keepAccountRoute,
+    certificateRoute,
+    memberRoute.addChildren([
+      overviewRoute,
+      requestsRoute,
+      keysRoute,
+      connectionsRoute,
+      billsRoute,
+      billRoute,
+      notificationsRoute,
+      budgetsRoute,
+      workflowsRoute,
+      accountRoute,
+    ]),
   ]),
   defaultPreload: false,
   scrollRestoration: true,
@@ -91,6 +156,8 @@ whenSignedOut(() => {
   queryClient.clear();
   void router.navigate({ to: "/welcome", search: { next: router.state.location.href } });
 });
+
+whenClosing(() => void queryClient.invalidateQueries({ queryKey: sessionQuery().queryKey }));
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -66,6 +66,11 @@ export function isSignedOut(error: unknown): boolean {
   return error instanceof ApiError && error.status === 401;
 }
 
+/** Whether the account is being closed, so that everything but keeping it is refused. */
+export function isClosing(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "account_closing";
+}
+
 /** What is wrong with one field of a form, by its name or JSON pointer. */
 export function fieldProblem(error: ApiError | null, name: string): string | undefined {
   return error?.fields.find(({ field }) => field === name || field === `/${name}`)?.detail;

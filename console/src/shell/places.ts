@@ -1,10 +1,15 @@
-// The places of the console, in the order of the rail, with the key that follows `g`.
-import { ChartColumn, FileSpreadsheet, KeyRound, List, Plug } from "lucide-react";
+// The places of the console, in the order of the rail, with the key that follows `g`. The bar of a phone has room for
+// four of them; the others are behind its last button.
+import { Bell, ChartColumn, FileSpreadsheet, Gauge, KeyRound, List, Plug, UserRound, Workflow } from "lucide-react";
 
 export const PLACES = [
-  { to: "/", label: "Overview", key: "o", icon: ChartColumn },
-  { to: "/requests", label: "Requests", key: "r", icon: List },
-  { to: "/keys", label: "Keys", key: "k", icon: KeyRound },
-  { to: "/connections", label: "Connections", key: "c", icon: Plug },
-  { to: "/bills", label: "Bills", key: "b", icon: FileSpreadsheet },
+  { to: "/", label: "Overview", key: "o", icon: ChartColumn, inBar: true },
+  { to: "/requests", label: "Requests", key: "r", icon: List, inBar: true },
+  { to: "/budgets", label: "Budgets", key: "u", icon: Gauge, inBar: true },
+  { to: "/keys", label: "Keys", key: "k", icon: KeyRound, inBar: true },
+  { to: "/connections", label: "Connections", key: "c", icon: Plug, inBar: false },
+  { to: "/bills", label: "Bills", key: "b", icon: FileSpreadsheet, inBar: false },
+  { to: "/notifications", label: "Notifications", key: "n", icon: Bell, inBar: false },
+  { to: "/workflows", label: "Workflows", key: "w", icon: Workflow, inBar: false },
+  { to: "/account", label: "Account", key: "a", icon: UserRound, inBar: false },
 ] as const;

@@ -1,17 +1,20 @@
 // The frame around every screen of a member: the rail (a bar at the bottom on a phone), the tenant, the way out.
 import { Menu } from "@base-ui/react/menu";
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet, useNavigate } from "@tanstack/react-router";
-import { Check, ChevronsUpDown, Keyboard, LogOut, Moon, Sun } from "lucide-react";
-import { useCallback, useState } from "react";
+import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { Check, ChevronsUpDown, Ellipsis, Keyboard, LogOut, Moon, Sun } from "lucide-react";
+import { lazy, Suspense, useCallback, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
+import { sessionQuery } from "@/api/queries";
 import { zoneName } from "@/lib/time";
 import { cx } from "@/ui/cx";
 import { Mark } from "./logo";
 import { PLACES } from "./places";
 import { type Theme, usePreferences } from "./preferences";
 import { ShortcutsDialog, useShortcuts } from "./shortcuts";
+
+const ClosingScreen = lazy(() => import("@/screens/account/closing").then((module) => ({ default: module.ClosingScreen })));
 
 const ITEM = "flex cursor-default items-center gap-2 rounded-lg px-2.5 py-1.5 text-sm outline-none data-[highlighted]:bg-sunken";
 /** The zone of this computer; no choice is offered where it is UTC anyway. */
@@ -26,6 +29,8 @@ const THEMES: readonly { value: Theme; label: string }[] = [
 export function Shell() {
   const [helping, setHelping] = useState(false);
   useShortcuts(useCallback(() => setHelping(true), []));
+  const { data: session } = useQuery(sessionQuery());
+  const isClosing = Boolean(session?.closing_at);
   return (
     <div className="min-h-dvh lg:pl-52">
       <a
@@ -34,7 +39,7 @@ export function Shell() {
       >
         Skip to the content
       </a>
-      <Rail onHelp={() => setHelping(true)} />
+      <Rail places={!isClosing} onHelp={() => setHelping(true)} />
       <header className="sticky top-0 z-30 flex h-13 items-center gap-2 border-b bg-page/90 px-4 backdrop-blur lg:hidden">
         <Mark className="size-6" />
         <span className="font-semibold tracking-tight">Costlens</span>
@@ -43,41 +48,70 @@ export function Shell() {
         </div>
       </header>
       <main id="content" className="mx-auto w-full max-w-[1240px] px-4 pb-28 pt-5 lg:px-6 lg:pb-12">
-        <Outlet />
+        {isClosing && session ? (
+          <Suspense>
+            <ClosingScreen tenant={session.tenant_name} />
+          </Suspense>
+        ) : (
+          <Outlet />
+        )}
       </main>
-      <nav aria-label="Places" className="fixed inset-x-0 bottom-0 z-30 grid grid-cols-5 border-t bg-surface pb-[env(safe-area-inset-bottom)] lg:hidden">
-        {PLACES.map(({ to, label, icon: Icon }) => (
-          <Link
-            key={to}
-            to={to}
-            activeOptions={{ exact: to === "/" }}
-            className="flex h-14 flex-col items-center justify-center gap-0.5 text-[0.6875rem] font-medium text-muted"
-            activeProps={{ className: "!text-accent-ink" }}
-          >
-            <Icon className="size-5" aria-hidden />
-            {label}
-          </Link>
-        ))}
-      </nav>
+      {isClosing ? null : <Bar />}
       <ShortcutsDialog open={helping} onOpenChange={setHelping} />
     </div>
   );
 }
 
-function Rail({ onHelp }: { onHelp: () => void }) {
+const BAR_ITEM = "flex h-14 flex-col items-center justify-center gap-0.5 text-[0.6875rem] font-medium text-muted";
+
+/** The places on a phone: four at hand, the others one step away. */
+function Bar() {
+  const { pathname } = useLocation();
+  const others = PLACES.filter(({ inBar }) => !inBar);
+  const isAmongOthers = others.some(({ to }) => pathname === to || pathname.startsWith(`${to}/`));
+  return (
+    <nav aria-label="Places" className="fixed inset-x-0 bottom-0 z-30 grid grid-cols-5 border-t bg-surface pb-[env(safe-area-inset-bottom)] lg:hidden">
+      {PLACES.filter(({ inBar }) => inBar).map(({ to, label, icon: Icon }) => (
+        <Link key={to} to={to} activeOptions={{ exact: to === "/" }} className={BAR_ITEM} activeProps={{ className: "!text-accent-ink" }}>
+          <Icon className="size-5" aria-hidden />
+          {label}
+        </Link>
+      ))}
+      <Menu.Root modal={false}>
+        <Menu.Trigger className={cx(BAR_ITEM, isAmongOthers && "!text-accent-ink")}>
+          <Ellipsis className="size-5" aria-hidden />
+          More
+        </Menu.Trigger>
+        <Menu.Portal>
+          <Menu.Positioner sideOffset={8} collisionPadding={8} align="end" className="z-50">
+            <Menu.Popup className={POPUP}>
+              {others.map(({ to, label, icon: Icon }) => (
+                <Menu.LinkItem key={to} className={cx(ITEM, "h-10")} render={<Link to={to} />} closeOnClick>
+                  <Icon className="size-4 text-muted" aria-hidden /> {label}
+                </Menu.LinkItem>
+              ))}
+            </Menu.Popup>
+          </Menu.Positioner>
+        </Menu.Portal>
+      </Menu.Root>
+    </nav>
+  );
+}
+
+function Rail({ places, onHelp }: { places: boolean; onHelp: () => void }) {
   return (
     <aside className="fixed inset-y-0 left-0 z-30 hidden w-52 flex-col border-r bg-surface px-3 py-4 lg:flex">
       <Link to="/" className="mb-5 flex items-center gap-2.5 rounded-lg px-2 py-1">
         <Mark />
         <span className="text-[0.9375rem] font-semibold tracking-tight">Costlens</span>
       </Link>
-      <nav aria-label="Places" className="flex flex-col gap-0.5">
-        {PLACES.map(({ to, label, icon: Icon }) => (
+      <nav aria-label="Places" className="flex flex-col gap-0.5 overflow-y-auto">
+        {(places ? PLACES : []).map(({ to, label, icon: Icon }) => (
           <Link
             key={to}
             to={to}
             activeOptions={{ exact: to === "/" }}
-            className="flex h-9 items-center gap-2.5 rounded-lg px-2.5 font-medium text-muted transition-colors hover:bg-sunken hover:text-ink"
+            className="flex h-9 shrink-0 items-center gap-2.5 rounded-lg px-2.5 font-medium text-muted transition-colors hover:bg-sunken hover:text-ink"
             activeProps={{ className: "!bg-accent-soft !text-accent-ink" }}
           >
             <Icon className="size-4" aria-hidden />
@@ -109,7 +143,7 @@ function ZoneNote() {
 }
 
 function TenantMenu({ compact, onHelp }: { compact?: boolean; onHelp: () => void }) {
-  const { data: session } = useQuery(api.queryOptions("get", "/api/v1/session"));
+  const { data: session } = useQuery(sessionQuery());
   const { theme, shownTheme, setTheme, zoneChoice, setZone } = usePreferences();
   const navigate = useNavigate();
   const end = api.useMutation("delete", "/api/v1/session", {
