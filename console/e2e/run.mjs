@@ -1,6 +1,6 @@
 // The first five minutes of a person, in a real browser against a running Costlens: sign in by link, see the
 // overview, create a key, send a call through the proxy, watch it arrive with its price, read its receipt, read a
-// bill. Fails at the first thing that is not as promised.
+// bill; then say who is told, set a budget, look at the work that followed, and close the account and keep it. Fails at the first thing that is not as promised.
 //
 //   node e2e/run.mjs <base-url> <sign-in-url> [bill-file]
 import { mkdir } from "node:fs/promises";
@@ -148,6 +148,73 @@ try {
   });
   insist(refused.status === 401, `a revoked key was answered ${refused.status}`);
   say("a revoked key is refused");
+
+  const place = (name) => page.getByRole("link", { name, exact: true }).filter({ visible: true }).first().click();
+
+  await place("Notifications");
+  const address = `e2e-${Date.now()}@example.com`;
+  await page.getByRole("button", { name: "Add somebody" }).click();
+  await page.getByLabel("E-mail address").fill(address);
+  await page.getByRole("button", { name: "Ask this address" }).click();
+  await page.getByRole("listitem").filter({ hasText: address }).getByText("Waiting").waitFor();
+  say("somebody to be told waits until the address says yes");
+
+  await page.getByRole("button", { name: "Add a webhook" }).click();
+  await page.getByLabel("Name").fill("e2e-sink");
+  await page.getByLabel("URL", { exact: true }).fill("https://hooks.example.com/e2e");
+  await page.getByRole("button", { name: "Add the webhook" }).click();
+  const signing = (await page.getByRole("dialog").locator("pre").innerText()).trim();
+  insist(/^whsec_\S{20,}$/.test(signing), "the signing secret is not one");
+  await page.keyboard.press("Escape");
+  insist(await page.getByText("I have stored it").isVisible(), "the signing secret could be closed before it was stored");
+  await picture("8-webhook");
+  await page.getByRole("button", { name: "I have stored it" }).click();
+  await page.getByRole("listitem").filter({ hasText: "hooks.example.com" }).waitFor();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  insist(!(await page.content()).includes(signing), "the signing secret is still in the page");
+  await page.reload();
+  await page.getByRole("listitem").filter({ hasText: "hooks.example.com" }).waitFor();
+  insist(!(await page.content()).includes(signing), "the signing secret came back");
+  say("a webhook's secret is shown once");
+  await page.getByRole("tab", { name: "Previews" }).click();
+  await page.frameLocator("iframe").getByText("Day by day").waitFor();
+  await picture("9-preview");
+  say("the digest is shown as mail");
+
+  await place("Budgets");
+  await page.getByRole("button", { name: "Create a budget" }).click();
+  await page.getByLabel("Name").fill("e2e budget");
+  await page.getByLabel("Amount in US dollars").fill("0.50");
+  await page.getByLabel("Told at percent").fill("80, 50");
+  await page.getByRole("button", { name: "Create the budget" }).click();
+  await page.getByRole("img", { name: /^e2e budget: .*thresholds 50 %, 80 %/ }).waitFor();
+  await picture("10-budgets");
+  say("a budget stands with its meter");
+
+  await place("Workflows");
+  await page.getByRole("button", { name: "Send a message" }).first().click();
+  await page.getByRole("heading", { name: "Its story" }).waitFor();
+  await picture("11-workflow");
+  await page.keyboard.press("Escape");
+  say("the question to the new address is among the workflows");
+
+  await place("Account");
+  await page.getByText("Budget created").waitFor();
+  await page.getByRole("tab", { name: "The account's end" }).click();
+  await page.getByRole("button", { name: "Close the account" }).click();
+  const tenant = (await (await context.request.get(`${origin}/api/v1/session`)).json()).tenant_name;
+  await page.getByLabel("The account's name").fill("something else");
+  insist(await page.getByRole("dialog").getByRole("button", { name: "Close the account" }).isDisabled(), "another name closes the account");
+  await page.getByLabel("The account's name").fill(tenant);
+  await page.getByRole("dialog").getByRole("button", { name: "Close the account" }).click();
+  await page.getByRole("heading", { name: `${tenant} is being closed` }).waitFor();
+  await page.goto(`${origin}/keys`);
+  await page.getByRole("button", { name: "Keep the account" }).waitFor();
+  await picture("12-closing");
+  say("an account that is being closed shows its date in place of every screen");
+  await page.getByRole("button", { name: "Keep the account" }).click();
+  await page.getByRole("heading", { name: "Keys", exact: true }).waitFor();
+  say("and is kept, with all that was in it");
 
   const breaches = await page.evaluate(() => window.breaches);
   insist(breaches.length === 0, `the content security policy was breached: ${breaches.join("; ")}`);

@@ -24,7 +24,7 @@ export async function openPage(browser, { theme = "light", width = 1360, height 
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
   page.on("console", (message) => {
     const text = message.text();
-    const expected = /status of (401|404|422|503)/.test(text);
+    const expected = /status of (401|403|404|422|503)/.test(text);
     if (message.type() === "error" && !expected) faults.push(`console: ${text}`);
   });
   page.on("request", (request) => {

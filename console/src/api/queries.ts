@@ -39,6 +39,7 @@ export const openErasuresQuery = () => api.queryOptions("get", "/api/v1/operator
 /** How a list that is read page by page continues. */
 export const BY_CURSOR = {
   pageParamName: "cursor",
-  initialPageParam: undefined,
+  // Nothing for the first page; `undefined` would become 0.
+  initialPageParam: null,
   getNextPageParam: (page: { next_cursor?: string | null }) => page.next_cursor ?? undefined,
 } as const;

@@ -23,7 +23,7 @@ export function AuditTable({ items }: { items: AuditEvent[] }) {
               <Td className="w-28 py-2.5">
                 <Moment at={event.at} />
               </Td>
-              <Td className="min-w-48 py-2.5">
+              <Td className="min-w-0 py-2.5 [overflow-wrap:anywhere]">
                 <span className="block font-medium" title={event.action}>
                   {actInWords(event.action)}
                 </span>

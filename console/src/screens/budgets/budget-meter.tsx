@@ -9,6 +9,8 @@ export function BudgetMeter({ budget }: { budget: Pick<Budget, "percent" | "thre
   const { filled, marks, tone } = meterOf(budget);
   const told = budget.percent ? `${budget.percent} percent spent` : "what is spent is not known";
   const thresholds = marks.map(({ percent, reached }) => `${percent} %${reached ? " reached" : ""}`).join(", ");
+  // A label has no room beside a near one; the later of the two stays.
+  const labelled = marks.filter(({ at }, place) => (marks[place + 1]?.at ?? 200) - at >= 9);
   return (
     <div className="mt-2" role="img" aria-label={`${budget.name}: ${told}; thresholds ${thresholds}`}>
       <div className="relative h-2.5 overflow-hidden rounded-full bg-sunken">
@@ -18,10 +20,10 @@ export function BudgetMeter({ budget }: { budget: Pick<Budget, "percent" | "thre
         ))}
       </div>
       <div className="relative mt-1 h-4 text-[0.6875rem] text-muted">
-        {marks.map(({ percent, at, reached }) => (
+        {labelled.map(({ percent, at, reached }) => (
           <span
             key={percent}
-            className={cx("num absolute", at > 92 ? "-translate-x-full" : "-translate-x-1/2", reached && "font-semibold text-ink")}
+            className={cx("num absolute whitespace-nowrap", at > 92 ? "-translate-x-full" : "-translate-x-1/2", reached && "font-semibold text-ink")}
             style={{ left: `${at}%` }}
           >
             {percent} %

@@ -8,7 +8,7 @@ import { api } from "@/api/client";
 import { budgetsQuery, settingsQuery, useKeyNames } from "@/api/queries";
 import type { Budget } from "@/api/types";
 import { scopeInWords } from "@/lib/budget";
-import { exactMoney } from "@/lib/money";
+import { exactMoney, share } from "@/lib/money";
 import { fullDay } from "@/lib/time";
 import { PageHead } from "@/shell/page";
 import { usePreferences } from "@/shell/preferences";
@@ -111,7 +111,7 @@ function BudgetCard({ budget, onEnd }: { budget: Budget; onEnd: () => void }) {
             <span className="text-muted">
               of <span className="num" title={exactMoney(budget.amount)}>{exactMoney(budget.amount)}</span>
             </span>
-            <span className="num ml-auto font-medium">{budget.percent ? `${budget.percent} %` : "–"}</span>
+            <span className="num ml-auto font-medium">{budget.spent ? share(budget.spent, budget.amount) : "–"}</span>
           </p>
           <BudgetMeter budget={budget} />
           <p className="mt-2 text-xs text-muted">

@@ -59,9 +59,9 @@ function MessageTable({ items }: { items: Message[] }) {
             <Td className="w-24 py-2.5 text-muted">
               <Moment at={message.created_at} />
             </Td>
-            <Td className="min-w-40 py-2.5">
+            <Td className="min-w-0 py-2.5">
               <span className="block font-medium">{messageKind(message.kind)}</span>
-              <span className="block max-w-48 truncate text-xs text-muted sm:hidden">{toWhom(message)}</span>
+              <span className="block max-w-28 truncate text-xs text-muted sm:hidden">{toWhom(message)}</span>
               {message.problem ? <span className="block max-w-prose break-words text-xs text-worse">{message.problem}</span> : null}
             </Td>
             <Td className="hidden max-w-56 truncate py-2.5 sm:table-cell" title={toWhom(message)}>

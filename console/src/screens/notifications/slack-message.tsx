@@ -45,7 +45,8 @@ function Part({ part }: { part: TextPart }) {
     case "bold":
       return <strong className="font-semibold">{part.text}</strong>;
     case "code":
-      return <code className="block overflow-x-auto whitespace-pre rounded border bg-sunken p-2 font-mono text-xs">{part.text}</code>;
+      // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a region that scrolls must be reachable by keyboard
+      return <code tabIndex={0} className="block overflow-x-auto whitespace-pre rounded border bg-sunken p-2 font-mono text-xs">{part.text}</code>;
     case "link":
       return (
         <span className="text-accent-ink underline" title={part.to}>

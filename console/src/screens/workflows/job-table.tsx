@@ -51,14 +51,14 @@ export function JobTable({ rows, onOpen }: { rows: JobRow[]; onOpen: (id: string
       <tbody className="divide-y">
         {rows.map(({ job, tenantId }) => (
           <tr key={job.id} className="align-top hover:bg-sunken">
-            <Td className="min-w-40 py-2.5">
+            <Td className="min-w-0 py-2.5">
               <button type="button" onClick={() => onOpen(job.id)} className="block rounded text-left font-medium hover:text-accent-ink hover:underline">
                 {queueName(job.queue)}
               </button>
               {job.error && job.state !== "done" ? (
                 <span className="block max-w-prose break-words text-xs text-worse">{job.error}</span>
               ) : (
-                <span className="block max-w-56 truncate text-xs text-muted sm:max-w-md" title={job.key ?? undefined}>
+                <span className="block max-w-28 truncate text-xs text-muted sm:max-w-md" title={job.key ?? undefined}>
                   {progressInWords(job.progress) || job.key || job.queue}
                 </span>
               )}
@@ -68,8 +68,8 @@ export function JobTable({ rows, onOpen }: { rows: JobRow[]; onOpen: (id: string
               {job.cancel_requested && !job.done_at ? <span className="block text-xs text-muted">asked to stop</span> : null}
             </Td>
             {withTenant ? (
-              <Td className="hidden max-w-40 truncate py-2.5 font-mono text-xs text-muted md:table-cell" title={tenantId ?? undefined}>
-                {tenantId ?? "the service"}
+              <Td className="hidden max-w-40 truncate py-2.5 text-muted md:table-cell" title={tenantId ?? undefined}>
+                {tenantId ? <span className="font-mono text-xs">{tenantId}</span> : "the service"}
               </Td>
             ) : null}
             <Td end className="hidden py-2.5 sm:table-cell">
