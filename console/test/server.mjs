@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BILLS, CONNECTIONS, KEYS, makeBillBreakdown, makeBillSeries, makeBreakdown, makeRequest, makeRequests, makeSeries, PROVIDERS, seeded } from "./fixtures.mjs";
+import { noticesAnswer, publicAnswer } from "./notices.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
@@ -23,11 +24,16 @@ async function bodyOf(request) {
   return Buffer.concat(chunks);
 }
 
-/** A fresh world; `empty` has no calls and no bills, `broken` answers spend with a problem. */
-export function makeWorld({ empty = false, broken = false, signedIn = true } = {}) {
+/**
+ * A fresh world; `empty` has no calls and no bills, `broken` answers spend with a problem, `closing` is an account
+ * whose end was asked for.
+ */
+export function makeWorld({ empty = false, broken = false, closing = false, signedIn = true } = {}) {
   return {
     signedIn,
     broken,
+    empty,
+    closing,
     keys: empty ? [] : structuredClone(KEYS),
     connections: empty ? [] : structuredClone(CONNECTIONS),
     requests: empty ? [] : makeRequests(400),
@@ -50,17 +56,27 @@ async function answer(world, request, url) {
   const path = url.pathname.replace(/^\/api\/v1/, "");
   const { searchParams: query } = url;
   const { method } = request;
-  const session = { tenant_id: "ten_01", tenant_name: "Acme Corp", expires_at: new Date(Date.now() + 8.64e7).toISOString() };
+  const session = { id: "ses_01", operator: true, closing_at: world.closing ? new Date().toISOString() : null, tenant_id: "ten_01", tenant_name: "Acme Corp", expires_at: new Date(Date.now() + 8.64e7).toISOString() };
   if (path === "/sessions" && method === "POST") {
     const { token } = JSON.parse((await bodyOf(request)).toString());
     if (token !== "good-token-0123456789") return problem("sign_in_link_invalid", 401, "The sign-in link is not valid", "It was used before, or it is older than 30 minutes.");
     world.signedIn = true;
     return ok(session, 201);
   }
+  if (path === "/recipients/confirm" || path === "/unsubscribe" || path.startsWith("/erasures/")) {
+    const token = method === "POST" ? JSON.parse((await bodyOf(request)).toString()).token : undefined;
+    const found = publicAnswer(path, token);
+    return found ? ok(found) : problem("link_invalid", 404, "The link is not valid", "The link is incomplete, or no longer leads anywhere.");
+  }
   if (!world.signedIn) return problem("session_invalid", 401, "The session is not valid", "Sign in again.");
   if (path === "/session") {
     if (method === "DELETE") world.signedIn = false;
     return method === "DELETE" ? { status: 204 } : ok(session);
+  }
+  const notice = method === "GET" || path.endsWith("/preview") ? noticesAnswer(world, path) : undefined;
+  if (notice) return ok(notice);
+  if (path === "/webhook-endpoints" && method === "POST") {
+    return ok({ endpoint: noticesAnswer(world, path).items[0], secret: "whsec_wO20SAXN7RRniqDtQx3NE3wYDzofM6zWN/J54cs5lUs=" }, 201);
   }
   if (path === "/keys" && method === "GET") return ok({ items: world.keys, next_cursor: null });
   if (path === "/keys" && method === "POST") {

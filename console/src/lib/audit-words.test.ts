@@ -16,7 +16,7 @@ describe("the audit log", () => {
   });
 
   it("tells changes without losing false and zero", () => {
-    expect(changeInWords({ digest: false, at_hour: 0, kinds: ["a"], name: "x" })).toBe('digest: false, at hour: 0, kinds: ["a"], name: x');
+    expect(changeInWords({ digest: false, at_hour: 0, kinds: ["a", "b"], none: [], name: "x" })).toBe("digest: false, at hour: 0, kinds: a b, none: none, name: x");
     expect(changeInWords({})).toBe("");
     expect(changeInWords(null)).toBe("");
   });

@@ -40,10 +40,15 @@ export function actorInWords(actor: string): string {
   }
 }
 
-/** What changed, as `digest: true, alerts: false`; parts that are no plain values as JSON. */
+function valueInWords(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(valueInWords).join(" ");
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** What changed, as `digest: true, kinds: key.created key.revoked`; parts that are no plain values as JSON. */
 export function changeInWords(change: unknown): string {
   if (typeof change !== "object" || change === null) return "";
   return Object.entries(change)
-    .map(([name, value]) => `${name.replaceAll("_", " ")}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .map(([name, value]) => `${name.replaceAll("_", " ")}: ${valueInWords(value)}`)
     .join(", ");
 }

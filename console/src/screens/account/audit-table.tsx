@@ -27,7 +27,7 @@ export function AuditTable({ items }: { items: AuditEvent[] }) {
                 <span className="block font-medium" title={event.action}>
                   {actInWords(event.action)}
                 </span>
-                {change ? <span className="block max-w-prose break-words text-xs text-muted">{change}</span> : null}
+                {change ? <span className="block max-w-prose text-xs [overflow-wrap:anywhere] text-muted">{change}</span> : null}
                 <span className="block text-xs text-muted sm:hidden">{actorInWords(event.actor)}</span>
               </Td>
               <Td className="hidden whitespace-nowrap py-2.5 sm:table-cell" title={event.actor}>
