@@ -23,7 +23,7 @@ pub struct AnomalyContributor {
     pub name: String,
     /// What it cost; null where it has no price.
     #[oai(nullable)]
-    pub cost: Option<String>,
+    pub cost: Option<Wire<Usd>>,
 }
 
 /// A surprising hour.
@@ -54,7 +54,7 @@ impl From<Anomaly> for AnomalyView {
         let text = |part: &Value, name: &str| part.get(name).and_then(Value::as_str).map(str::to_owned);
         let contributor = |part: &Value| AnomalyContributor {
             name: text(part, "name").unwrap_or_default(),
-            cost: text(part, "cost"),
+            cost: text(part, "cost").and_then(|cost| cost.parse().ok()).map(Wire),
         };
         let parts = anomaly.contributors.as_array().map(Vec::as_slice).unwrap_or_default();
         Self {

@@ -184,7 +184,13 @@ pub(crate) fn figures(figures: &impl serde::Serialize) -> Result<serde_json::Val
 /// A name without blanks around it, which is more than blanks.
 pub(crate) fn named(name: &str) -> Result<&str, ApiError> {
     let name = name.trim();
-    if name.is_empty() { Err(ApiError::field("name", "must not be blank")) } else { Ok(name) }
+    if name.is_empty() {
+        return Err(ApiError::field("name", "must not be blank"));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(ApiError::field("name", "must not contain control characters"));
+    }
+    Ok(name)
 }
 
 /// An address that may not be called.

@@ -97,7 +97,10 @@ impl LinksApi {
         if !recipient.is_active() {
             let asked = MessageTarget::Recipient(id);
             let asked = conn.last_message_at(Kind::ConfirmRecipient.as_str(), asked).await?;
-            if asked.is_none_or(|asked| now >= asked + LINK_LIFE) || account.closing_at.is_some() {
+            // Whoever said stop is asked anew before it is told again: the link of an older question does not do.
+            let stopped = recipient.stopped_at;
+            let stale = |asked| now >= asked + LINK_LIFE || stopped.is_some_and(|stopped| asked <= stopped);
+            if asked.is_none_or(stale) || account.closing_at.is_some() {
                 return Err(invalid());
             }
             recipient = conn.confirm_recipient(id, now).await?;

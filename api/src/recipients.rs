@@ -22,6 +22,8 @@ use crate::{ApiParts, Tag};
 
 /// The most recipients of an account.
 const MOST: usize = 50;
+/// How many questions for consent an account may send in a day.
+const MOST_QUESTIONS: u64 = 100;
 /// The pause between two questions to the same address.
 const PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// How long a question's link works.
@@ -265,6 +267,11 @@ impl RecipientsApi {
         let last = conn.last_message_at(kind, MessageTarget::Recipient(to.id)).await?;
         if last.is_some_and(|last| now < last + PAUSE) {
             return Err(too_soon());
+        }
+        // Counted by what was written, so that taking an address away and adding it again is no way around it.
+        if conn.count_messages(kind, now - TimeDelta::days(1)).await? >= MOST_QUESTIONS {
+            let detail = "this account has asked too many addresses today; try again tomorrow";
+            return Err(ApiError::new(ProblemCode::TooManyRequests, detail));
         }
         let settings = conn.settings_or_initial(now).await?;
         let expires = now + LINK_LIFE;

@@ -270,7 +270,7 @@ impl WebhookEndpointsApi {
         let id = id.0.0;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
-        let mut endpoint = conn.webhook_endpoint(id).await?;
+        let mut endpoint = conn.lock_webhook_endpoint(id).await?;
         if let Some(name) = &body.0.name {
             crate::named(name)?.clone_into(&mut endpoint.name);
         }
@@ -306,7 +306,7 @@ impl WebhookEndpointsApi {
         let id = id.0.0;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
-        let mut endpoint = conn.webhook_endpoint(id).await?;
+        let mut endpoint = conn.lock_webhook_endpoint(id).await?;
         let secret = WebhookSecret::generate(&*self.0.entropy);
         endpoint.sealed_secret = self.seal(&mut conn, ("sealed_secret", id), &secret.reveal(), now).await?;
         conn.replace_webhook_endpoint(&endpoint).await?;

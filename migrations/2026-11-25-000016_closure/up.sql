@@ -119,8 +119,10 @@ DECLARE
     kept bigint;
 BEGIN
     INSERT INTO public.kept_audit_event (erasure_id, n, at, action)
-    SELECT of, row_number() OVER (ORDER BY a.id), a.at, a.action FROM public.audit_event a WHERE a.tenant_id = erased
-    ON CONFLICT DO NOTHING;
+    SELECT of, already.n + row_number() OVER (ORDER BY a.id), a.at, a.action
+    FROM public.audit_event a,
+         (SELECT coalesce(max(k.n), 0) AS n, max(k.at) AS at FROM public.kept_audit_event k WHERE k.erasure_id = of) already
+    WHERE a.tenant_id = erased AND (already.at IS NULL OR a.at > already.at);
     SELECT count(*) INTO kept FROM public.kept_audit_event WHERE erasure_id = of;
     RETURN kept;
 END

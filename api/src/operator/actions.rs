@@ -58,7 +58,8 @@ impl DeadLetters {
         let class: Option<costlens_queue::ErrorClass> = self.error_class.map(Into::into);
         json!({
             "queue": self.queue,
-            "tenant_id": self.tenant_id.map(|id| id.0),
+            // Whose is not said: an erasure would not find it here.
+            "of_one_tenant": self.tenant_id.is_some(),
             "error_class": class,
             "error_code": self.error_code,
         })

@@ -147,6 +147,18 @@ impl TenantConn {
         Ok(written > 0)
     }
 
+    /// How many messages of a kind were written since then, whatever became of whom they were for.
+    pub async fn count_messages(&mut self, kind: &str, since: DateTime<Utc>) -> Result<u64, StoreError> {
+        let count: i64 = message::table
+            .filter(message::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(message::kind.eq(kind))
+            .filter(message::created_at.ge(since))
+            .count()
+            .get_result(self.conn()?)
+            .await?;
+        Ok(crate::db::from_bigint(count))
+    }
+
     /// One message.
     pub async fn message(&mut self, id: MessageId) -> Result<Message, StoreError> {
         let row = message::table.find((self.tenant_id().uuid(), id.uuid()));

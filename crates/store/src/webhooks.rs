@@ -217,6 +217,16 @@ impl TenantConn {
         Ok(row.into())
     }
 
+    /// One endpoint, to be changed in this transaction: whoever else changes it waits.
+    pub async fn lock_webhook_endpoint(
+        &mut self,
+        id: WebhookEndpointId,
+    ) -> Result<WebhookEndpoint, StoreError> {
+        let row = webhook_endpoint::table.find((self.tenant_id().uuid(), id.uuid()));
+        let row = row.select(EndpointRow::as_select()).for_no_key_update();
+        Ok(row.first::<EndpointRow>(self.conn()?).await?.into())
+    }
+
     /// Puts an endpoint's URL, secret and kinds in the old ones' place, and starts it again if it was stopped.
     pub async fn replace_webhook_endpoint(&mut self, changed: &WebhookEndpoint) -> Result<(), StoreError> {
         let row = webhook_endpoint::table.find((self.tenant_id().uuid(), changed.id.uuid()));
@@ -236,15 +246,18 @@ impl TenantConn {
         if replaced == 0 { Err(StoreError::NotFound) } else { Ok(()) }
     }
 
-    /// The endpoint is told nothing more. True where it was not stopped before.
+    /// The endpoint is told nothing more, if it still has the URL that was called. True where it was not stopped before.
     pub async fn stop_webhook_endpoint(
         &mut self,
-        id: WebhookEndpointId,
+        called: &WebhookEndpoint,
         reason: &str,
         at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let row = webhook_endpoint::table.find((self.tenant_id().uuid(), id.uuid()));
-        let stopped = diesel::update(row.filter(webhook_endpoint::stopped_at.is_null()))
+        let row = webhook_endpoint::table.find((self.tenant_id().uuid(), called.id.uuid()));
+        let same = row
+            .filter(webhook_endpoint::stopped_at.is_null())
+            .filter(webhook_endpoint::sealed_url.eq(&called.sealed_url));
+        let stopped = diesel::update(same)
             .set((webhook_endpoint::stopped_at.eq(at), webhook_endpoint::stop_reason.eq(reason)))
             .execute(self.conn()?)
             .await?;

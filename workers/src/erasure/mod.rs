@@ -26,6 +26,9 @@ use crate::{WorkerParts, store_failure};
 /// How many open erasures are looked at together.
 const AT_ONCE: u32 = 1_000;
 
+/// How often an erasure is asked for anew, whatever became of the last ask.
+const ASK_EVERY_SECONDS: i64 = 6 * 3_600;
+
 /// Looks for erasures that are due, and for those that are late.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct FindErasures {}
@@ -44,8 +47,8 @@ pub(crate) async fn find_erasures(
     let mut system = parts.store.system().await.map_err(store_failure)?;
     for erasure in system.open_erasures(AT_ONCE).await.map_err(store_failure)? {
         if erasure.erase_at <= now {
-            // One ask an hour at most: a second worker would only do again what the first does.
-            let key = format!("{}:{}", erasure.id, now.timestamp() / 3_600);
+            // A few asks a day: each is tried again by itself, and a second worker would only do what the first does.
+            let key = format!("{}:{}", erasure.id, now.timestamp() / ASK_EVERY_SECONDS);
             context.enqueue(NewJob::of(&EraseAccount { erasure: erasure.id })?.key(key).priority(1));
         }
         let late = ALARM_DAYS

@@ -21,6 +21,8 @@ use crate::{WorkerParts, sealing, store_failure};
 
 /// What is not settled this long after it was written has lost its job.
 const LOST_AFTER: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
+/// How often what must arrive is sent although an earlier send may have arrived.
+const MOST_DOUBTFUL_SENDS: u32 = 3;
 /// How many lost ones are asked for at once.
 const LOST_AT_ONCE: u32 = 500;
 
@@ -68,7 +70,7 @@ pub(crate) async fn send_message(
     let now = parts.clock.now();
     match message.state {
         MessageState::Queued => {}
-        MessageState::Sending if must_arrive(kind) => {}
+        MessageState::Sending if must_arrive(kind) && message.attempts < MOST_DOUBTFUL_SENDS => {}
         MessageState::Sending => {
             let why = "a worker ended while it was being sent; it may have arrived and is not sent again";
             return settle(tx, job.message, MessageState::Unknown, (&parts, None, Some(why))).await;
@@ -147,11 +149,12 @@ async fn conclude(
             }
             settle(tx, message.id, MessageState::Refused, (parts, None, problem)).await
         }
-        SendError::Unknown { .. } if !must_arrive(kind) => {
+        SendError::Unknown { .. } if !must_arrive(kind) || message.attempts >= MOST_DOUBTFUL_SENDS => {
             settle(tx, message.id, MessageState::Unknown, (parts, None, problem)).await
         }
         SendError::NotSent { .. } | SendError::AddressRefused { .. } | SendError::Unknown { .. } => {
-            let last = context.is_last_attempt();
+            // What must arrive waits on for the sweeper, until it is of no more use; everything else ends here.
+            let last = context.is_last_attempt() && !must_arrive(kind);
             let state = if last { MessageState::Refused } else { MessageState::Queued };
             let wait = match &error {
                 SendError::NotSent { retry: Retry::After(wait), .. } => Some(*wait),

@@ -171,7 +171,7 @@ async fn settle(
         _ => None,
     };
     if let Some(why) = &why
-        && tx.stop_webhook_endpoint(endpoint.id, why, now).await.map_err(store_failure)?
+        && tx.stop_webhook_endpoint(endpoint, why, now).await.map_err(store_failure)?
     {
         let channel = (endpoint.id.to_string(), endpoint.name.clone());
         crate::tell_of_stopped_channel(&mut tx, parts, Medium::Webhook, (&channel.0, &channel.1), why)

@@ -33,7 +33,7 @@ use super::{MASTER_KEY, ManualClock, Office, bills, egress, mailer};
 
 const VARIABLE: &str = "COSTLENS_TEST_WORKER";
 /// How many rounds go on at once; they mostly wait, and each holds some fifty connections.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 1;
 /// How long the workers that finish may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -313,7 +313,7 @@ async fn round(n: u64, side: Side, twice: bool) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_at_any_write_of_any_workflow_doubles_and_loses_nothing() {
-    let rounds = rounds().unwrap_or(8);
+    let rounds = rounds().unwrap_or(6);
     // How many writes there are.
     let world = World::make().await;
     let tap = WireTap::start(world.office.db.runtime_url()).await.unwrap();

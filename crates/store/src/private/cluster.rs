@@ -121,7 +121,8 @@ impl Cluster {
         set("unix_socket_permissions=0700".to_owned());
         set("port=5432".to_owned());
         set("shared_buffers=64MB".to_owned());
-        set("max_connections=200".to_owned());
+        // One that is not durable serves many tests' processes at once.
+        set(format!("max_connections={}", if self.durable { 200 } else { 600 }));
         set("lc_messages=C".to_owned());
         set("jit=off".to_owned());
         if !self.durable {

@@ -103,8 +103,10 @@ async fn a_delivery_counts_its_attempts_once_each_and_goes_with_its_endpoint() {
     assert_eq!(tx.webhook_endpoint(endpoint).await.unwrap().failing_since, Some(at(3)));
     let again = tx.restart_delivery(event, endpoint, at(9)).await.unwrap();
     assert_eq!((again.state, again.attempts, again.next_at), (DeliveryState::Pending, 0, Some(at(9))));
-    assert!(tx.stop_webhook_endpoint(endpoint, "gone", at(10)).await.unwrap());
-    assert!(!tx.stop_webhook_endpoint(endpoint, "gone", at(11)).await.unwrap());
+    let other_url = WebhookEndpoint { sealed_url: vec![9], ..new.clone() };
+    assert!(!tx.stop_webhook_endpoint(&other_url, "gone", at(10)).await.unwrap(), "it was mended meanwhile");
+    assert!(tx.stop_webhook_endpoint(&new, "gone", at(10)).await.unwrap());
+    assert!(!tx.stop_webhook_endpoint(&new, "gone", at(11)).await.unwrap());
     tx.delete_webhook_endpoint(endpoint).await.unwrap();
     assert!(tx.delivery(event, endpoint).await.is_err());
 }
