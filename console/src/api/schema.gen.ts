@@ -1254,7 +1254,11 @@ export interface components {
          * @description What a surprising hour was made of.
          */
         AnomalyContributor: {
-            /** @description What it cost; null where it has no price. */
+            /**
+             * Format: decimal
+             * @description What it cost; null where it has no price.
+             * @example 0.0018
+             */
             cost?: string | null;
             /** @description The model. */
             name: string;
