@@ -69,7 +69,7 @@ const SCREENS = [
   { name: "operator-erasures", path: "/workflows?all=erasures" },
   { name: "account", path: "/account" },
   { name: "account-end", path: "/account?view=end", act: async (page) => page.getByRole("button", { name: "Close the account" }).click() },
-  { name: "closing", path: "/keys", world: { closing: true }, ready: (page) => page.getByText("Keep the account").waitFor() },
+  { name: "closing", path: "/keys", world: { closing: true }, ready: (page) => page.getByRole("button", { name: "Keep the account" }).waitFor() },
   { name: "confirm", path: "/confirm#t=good-token-0123456789", world: { signedIn: false }, act: async (page) => page.getByRole("button", { name: "Yes, tell me" }).click() },
   { name: "unsubscribe-refused", path: "/unsubscribe#t=bad-token-0123456789", world: { signedIn: false }, act: async (page) => page.getByRole("button", { name: "Unsubscribe" }).click() },
   { name: "keep-account", path: "/keep-account#t=good-token-0123456789", world: { signedIn: false } },

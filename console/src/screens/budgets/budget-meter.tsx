@@ -3,14 +3,14 @@ import type { Budget } from "@/api/types";
 import { meterOf } from "@/lib/budget";
 import { cx } from "@/ui/cx";
 
-const FILLS: Record<string, string> = { good: "bg-accent", caution: "bg-caution", worse: "bg-worse" };
+const FILLS: Record<string, string> = { good: "bg-accent", caution: "bg-[var(--series-3)]", worse: "bg-worse" };
 
 export function BudgetMeter({ budget }: { budget: Pick<Budget, "percent" | "thresholds" | "name"> }) {
   const { filled, marks, tone } = meterOf(budget);
   const told = budget.percent ? `${budget.percent} percent spent` : "what is spent is not known";
   const thresholds = marks.map(({ percent, reached }) => `${percent} %${reached ? " reached" : ""}`).join(", ");
   // A label has no room beside a near one; the later of the two stays.
-  const labelled = marks.filter(({ at }, place) => (marks[place + 1]?.at ?? 200) - at >= 9);
+  const labelled = marks.filter(({ at }, place) => (marks[place + 1]?.at ?? 200) - at >= 12);
   return (
     <div className="mt-2" role="img" aria-label={`${budget.name}: ${told}; thresholds ${thresholds}`}>
       <div className="relative h-2.5 overflow-hidden rounded-full bg-sunken">

@@ -107,7 +107,11 @@ function BudgetCard({ budget, onEnd }: { budget: Budget; onEnd: () => void }) {
       ) : (
         <>
           <p className="mt-3 flex flex-wrap items-baseline gap-x-1.5">
-            <Amount value={budget.spent} className="text-xl font-semibold tracking-tight" />
+            {budget.spent || budget.unpriced_requests > 0 ? (
+              <Amount value={budget.spent} className="text-xl font-semibold tracking-tight" />
+            ) : (
+              <span className="text-xl font-semibold tracking-tight text-muted">no call yet</span>
+            )}
             <span className="text-muted">
               of <span className="num" title={exactMoney(budget.amount)}>{exactMoney(budget.amount)}</span>
             </span>

@@ -84,7 +84,7 @@ function Shown({ certificate, raw }: { certificate: Certificate; raw: unknown })
         <>
           <h2 className="mt-5 font-semibold">Its tag</h2>
           <p className="mt-1 text-sm text-muted">
-            Only the holder of this service&apos;s master key can make it. `costlens verify-certificate` tells whether a file is
+            Only the holder of this service&apos;s master key can make it. <code className="font-mono text-xs">costlens verify-certificate</code> tells whether a file is
             genuine in every word.
           </p>
           <div className="mt-2 flex items-center gap-2 rounded-lg bg-sunken p-3">

@@ -61,11 +61,11 @@ function Queues({ onQueue }: { onQueue: (queue: string) => void }) {
           <thead>
             <tr>
               <Th>Queue</Th>
+              <Th end>Dead</Th>
               <Th end>Ready</Th>
               <Th end>Running</Th>
               <Th end>Later</Th>
               <Th end>Waiting</Th>
-              <Th end>Dead</Th>
               <Th end>Oldest ready</Th>
             </tr>
           </thead>
@@ -77,13 +77,13 @@ function Queues({ onQueue }: { onQueue: (queue: string) => void }) {
                     <span className="font-mono text-xs">{queue.queue}</span>
                   </button>
                 </Td>
+                <Td end className={queue.dead > 0 ? "font-semibold text-worse" : undefined}>
+                  {queue.dead.toLocaleString("en-US")}
+                </Td>
                 <Td end>{queue.ready.toLocaleString("en-US")}</Td>
                 <Td end>{queue.running.toLocaleString("en-US")}</Td>
                 <Td end>{queue.scheduled.toLocaleString("en-US")}</Td>
                 <Td end>{queue.waiting.toLocaleString("en-US")}</Td>
-                <Td end className={queue.dead > 0 ? "font-semibold text-worse" : undefined}>
-                  {queue.dead.toLocaleString("en-US")}
-                </Td>
                 <Td end className="whitespace-nowrap text-muted">
                   {queue.oldest_ready_ms === null || queue.oldest_ready_ms === undefined ? "–" : duration(queue.oldest_ready_ms)}
                 </Td>
