@@ -55,6 +55,7 @@ function DeadLetterDialog({ act, which: filters, onClose }: { act: DeadLetterAct
       action={WORDS[act].action}
       danger={act === "discard"}
       busy={acting.isPending}
+      done={done !== null}
       error={acting.error ?? preview.error}
       onClose={onClose}
       onReason={(reason) => {

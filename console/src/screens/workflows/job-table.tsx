@@ -29,6 +29,7 @@ export function StateChoice({ value, onChange }: { value: JobState | undefined; 
 function When({ job }: { job: Workflow }) {
   if (job.done_at) return <Moment at={job.done_at} />;
   if (job.state === "running" && job.started_at) return <Moment at={job.started_at} />;
+  if (job.state === "waiting") return "parked";
   return <Moment at={job.run_at} ahead />;
 }
 

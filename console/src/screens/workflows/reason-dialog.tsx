@@ -12,6 +12,8 @@ export interface ReasonDialogProps {
   action: string;
   danger?: boolean;
   busy: boolean;
+  /** It happened; a second time needs the dialog anew. */
+  done?: boolean;
   error: unknown;
   children?: ReactNode;
   onClose: () => void;
@@ -26,7 +28,7 @@ export function ReasonDialog({ open, title, description, onClose, ...rest }: Rea
   );
 }
 
-function ReasonForm({ action, danger, busy, error, children, onClose, onReason }: Omit<ReasonDialogProps, "open" | "title" | "description">) {
+function ReasonForm({ action, danger, busy, done, error, children, onClose, onReason }: Omit<ReasonDialogProps, "open" | "title" | "description">) {
   const [reason, setReason] = useState("");
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -39,7 +41,7 @@ function ReasonForm({ action, danger, busy, error, children, onClose, onReason }
         label="Why"
         value={reason}
         onChange={(event) => setReason(event.target.value)}
-        help="Stays with the record, under your name."
+        help="Stays with the record."
         required
         maxLength={500}
         autoComplete="off"
@@ -49,7 +51,7 @@ function ReasonForm({ action, danger, busy, error, children, onClose, onReason }
       {error ? <Problem error={error} /> : null}
       <div className="flex justify-end gap-2">
         <Button onClick={onClose}>Close</Button>
-        <Button type="submit" weight={danger ? "danger" : "primary"} busy={busy} disabled={reason.trim() === ""}>
+        <Button type="submit" weight={danger ? "danger" : "primary"} busy={busy} disabled={done || reason.trim() === ""}>
           {action}
         </Button>
       </div>
