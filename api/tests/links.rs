@@ -73,6 +73,7 @@ impl Service {
             figures: serde_json::json!({}),
             created_at: at,
             expires_at: at + TimeDelta::days(7),
+            job_id: Uuid::nil(),
         };
         assert!(conn.create_message(&question).await.unwrap());
         conn.commit().await.unwrap();

@@ -17,6 +17,10 @@ CREATE TABLE message (
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     attempts integer NOT NULL,
+    -- The one job that may send it.
+    job_id uuid NOT NULL,
+    -- How often a send may have arrived.
+    doubts integer NOT NULL,
     settled_at timestamptz,
     provider_id text,
     problem text,
@@ -75,7 +79,7 @@ BEGIN
 END
 $$;
 -- The nightly purge, and the sweeper of what waits without a job.
-GRANT SELECT (tenant_id, id, state, created_at, expires_at), DELETE ON message TO costlens_system;
+GRANT SELECT (tenant_id, id, state, created_at, expires_at, job_id), DELETE ON message TO costlens_system;
 GRANT SELECT (tenant_id, id, at), DELETE ON event TO costlens_system;
 
 INSERT INTO retention (table_name, keep_days, reason) VALUES

@@ -7,6 +7,7 @@ DROP TABLE kept_audit_event;
 DROP TABLE erasure;
 DELETE FROM retention WHERE table_name = 'closure';
 DROP TABLE closure;
+DROP FUNCTION closure_goes();
 REVOKE SELECT (tenant_id, used_at), UPDATE (used_at) ON sign_in_link FROM costlens_app;
 DROP POLICY tenant ON sign_in_link;
 REVOKE SELECT (tenant_id, id, ended_at), UPDATE (ended_at) ON session FROM costlens_app;

@@ -50,12 +50,29 @@ ALTER TABLE erasure FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner ON erasure TO CURRENT_USER USING (true) WITH CHECK (true);
 CREATE POLICY system ON erasure TO costlens_system USING (true) WITH CHECK (true);
 -- A tenant sees its own by its closure, and no other.
-CREATE POLICY tenant ON erasure TO costlens_app
-    USING (id IN (SELECT erasure_id FROM closure))
-    WITH CHECK (id IN (SELECT erasure_id FROM closure));
+-- It asks for one and takes it back during the days of grace; that it begins is not a tenant's transaction's to say.
+CREATE POLICY seen ON erasure FOR SELECT TO costlens_app USING (id IN (SELECT erasure_id FROM closure));
+CREATE POLICY asked ON erasure FOR INSERT TO costlens_app
+    WITH CHECK (state = 'grace' AND id IN (SELECT erasure_id FROM closure));
+CREATE POLICY taken_back ON erasure FOR UPDATE TO costlens_app
+    USING (state = 'grace' AND id IN (SELECT erasure_id FROM closure))
+    WITH CHECK (state IN ('grace', 'cancelled') AND id IN (SELECT erasure_id FROM closure));
 GRANT SELECT, INSERT, UPDATE (state, ended_at) ON erasure TO costlens_app;
 GRANT SELECT, UPDATE ON erasure TO costlens_system;
 CREATE INDEX erasure_open ON erasure (erase_at) WHERE state IN ('grace', 'erasing');
+
+-- The link to an erasure goes when the account is kept, or when nothing else of it is left, and not between.
+CREATE FUNCTION closure_goes() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM public.erasure e WHERE e.id = OLD.erasure_id AND e.state IN ('grace', 'erasing')) THEN
+        RAISE EXCEPTION 'the erasure % is open', OLD.erasure_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'closure_open';
+    END IF;
+    RETURN OLD;
+END
+$$;
+CREATE TRIGGER closure_goes BEFORE DELETE ON closure FOR EACH ROW EXECUTE FUNCTION closure_goes();
 
 -- The audit that must be kept, under the pseudonym: what was done and when, not by whom or to what.
 CREATE TABLE kept_audit_event (
@@ -162,9 +179,9 @@ AS $$
 DECLARE
     erased uuid := public.erasing_tenant(of);
 BEGIN
+    UPDATE public.erasure SET state = 'certified', ended_at = at, certificate = certified WHERE id = of;
     DELETE FROM public.closure WHERE tenant_id = erased;
     DELETE FROM public.tenant WHERE id = erased;
-    UPDATE public.erasure SET state = 'certified', ended_at = at, certificate = certified WHERE id = of;
 END
 $$;
 

@@ -109,6 +109,11 @@ impl HourRule {
         let deviation = median(apart)?.checked_mul(Decimal::new(14_826, 4))?;
         let deviation = deviation.max(expected.checked_mul(self.least_spread)?);
         let excess = actual.decimal().checked_sub(expected)?;
+        // A past that is mostly idle has no spread: then only what is higher than any hour of it is news.
+        let highest = past.iter().map(|cost| cost.decimal()).max()?;
+        if expected.is_zero() && actual.decimal() <= highest {
+            return None;
+        }
         let surprising =
             excess > deviation.checked_mul(self.spread)? && excess >= self.least_excess.decimal();
         surprising.then_some(Surprise { expected: expected.into(), actual })
@@ -165,6 +170,15 @@ mod tests {
         let mut past = vec![usd("10"); 40];
         past.extend([usd("500"), usd("700")]);
         assert!(HourRule::default().judge(&past, usd("400")).is_some());
+    }
+
+    #[test]
+    fn an_hour_of_a_past_that_is_mostly_idle_is_news_only_above_all_of_it() {
+        let mut past = vec![Usd::ZERO; 30];
+        past.extend([usd("5"), usd("7")]);
+        let rule = HourRule::default();
+        assert_eq!(rule.judge(&past, usd("6.50")), None);
+        assert!(rule.judge(&past, usd("7.01")).is_some());
     }
 
     #[test]

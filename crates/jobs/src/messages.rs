@@ -8,7 +8,7 @@ use costlens_store::{MessageTarget, NewMessage, StoreError, TenantConn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{TenantJob, ask};
+use crate::{TenantJob, ask_for, job};
 
 /// Sends one message.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -17,14 +17,14 @@ pub struct SendMessage {
     pub tenant: TenantId,
     /// The message.
     pub message: MessageId,
-    /// Which ask it is: 0 with the message itself, more from a sweeper that finds it without a job.
-    pub ask: u32,
+    /// Which ask it is: 0 with the message itself; the minute, from a sweeper that finds it without a job.
+    pub ask: i64,
 }
 
 impl Job for SendMessage {
     const QUEUE: &'static str = "message.v1";
-    /// With the queue's backoff, half a day.
-    const MAX_ATTEMPTS: u32 = 8;
+    /// With the queue's backoff (n⁴ and 15 seconds), some eleven hours.
+    const MAX_ATTEMPTS: u32 = 12;
 }
 
 impl TenantJob for SendMessage {
@@ -74,6 +74,7 @@ pub async fn tell(
     let mut told = 0;
     for target in targets(tx, telling.audience).await? {
         let id = MessageId::new(telling.at, entropy.for_id());
+        let job = job(&SendMessage { tenant: tx.tenant_id(), message: id, ask: 0 })?;
         let message = NewMessage {
             id,
             about: telling.about.to_owned(),
@@ -82,9 +83,10 @@ pub async fn tell(
             figures: telling.figures.clone(),
             created_at: telling.at,
             expires_at: telling.expires_at,
+            job_id: job.id(),
         };
         if tx.create_message(&message).await? {
-            ask(tx, &SendMessage { tenant: tx.tenant_id(), message: id, ask: 0 }).await?;
+            ask_for(tx, job).await?;
             told += 1;
         }
     }

@@ -68,6 +68,16 @@ impl Mailer {
         letter: &Letter,
         at: DateTime<Utc>,
     ) -> Result<Accepted, SendError> {
+        // Servers repeat the address in what they say, and what they say is kept and logged.
+        self.hand_over(mail, letter, at).await.map_err(|error| error.without(mail.to.trim()))
+    }
+
+    async fn hand_over(
+        &self,
+        mail: &MailTo,
+        letter: &Letter,
+        at: DateTime<Utc>,
+    ) -> Result<Accepted, SendError> {
         let to: Address = mail.to.trim().parse().map_err(|_| SendError::AddressRefused {
             permanent: true,
             code: None,
@@ -137,7 +147,8 @@ impl Mailer {
             }
             options.push(MailParameter::SmtpUtfEight);
         }
-        connection.command(Mail::new(Some(from), options)).await.map_err(|error| before_data(&error))?;
+        // Who sends is the operator's to mend, so the letter waits.
+        connection.command(Mail::new(Some(from), options)).await.map_err(|error| trouble(&error))?;
         connection.command(Rcpt::new(to, Vec::new())).await.map_err(|error| at_recipient(&error))?;
         let go = connection.command(Data).await.map_err(|error| before_data(&error))?;
         if !go.has_code(354) {
@@ -185,13 +196,14 @@ fn before_data(error: &SmtpError) -> SendError {
 }
 
 /// An answer to `RCPT TO`. Most are about the address. Not so 421, which ends the service, 530, which wants a password,
-/// and the enhanced codes X.7 (RFC 3463, 3.8), which are about us: the address must not be suppressed for them.
+/// and the enhanced codes X.7 (RFC 3463, 3.8), which are about us: the address must not be suppressed for them,
+/// and the letter may go once the operator has mended it.
 fn at_recipient(error: &SmtpError) -> SendError {
     let Some(code) = code(error) else { return trouble(error) };
     let text = words(error);
     let enhanced = text.split(' ').nth(1).unwrap_or_default();
     if matches!(code, 421 | 530) || enhanced.starts_with("5.7.") || enhanced.starts_with("4.7.") {
-        return refused(code, error);
+        return trouble(error);
     }
     SendError::AddressRefused { permanent: code >= 500, code: Some(code), text }
 }

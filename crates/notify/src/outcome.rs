@@ -58,6 +58,23 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// The same without this address in what was said.
+    pub(crate) fn without(mut self, address: &str) -> Self {
+        let (Self::NotSent { text, .. }
+        | Self::AddressRefused { text, .. }
+        | Self::ChannelGone { text, .. }
+        | Self::Unknown { text }) = &mut self;
+        // Lower case keeps the places of what is ASCII; an address that is not is left out as a whole text.
+        if !address.is_empty() && text.is_ascii() && address.is_ascii() {
+            while let Some(at) = text.to_ascii_lowercase().find(&address.to_ascii_lowercase()) {
+                text.replace_range(at..at + address.len(), "(the address)");
+            }
+        } else if text.contains(address) {
+            *text = text.replace(address, "(the address)");
+        }
+        self
+    }
+
     /// Whether the other side may have the message.
     #[must_use]
     pub const fn may_have_been_sent(&self) -> bool {

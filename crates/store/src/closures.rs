@@ -247,6 +247,24 @@ impl SystemConn {
         Ok(())
     }
 
+    /// Notes that a step begins that must not be done twice. False where it was noted before.
+    pub async fn note_evidence_once(
+        &mut self,
+        id: ErasureId,
+        step: &str,
+        what: &Value,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE erasure SET evidence = evidence || jsonb_build_object($2, $3) \
+                   WHERE id = $1 AND NOT jsonb_exists(evidence, $2)";
+        let noted = diesel::sql_query(sql)
+            .bind::<SqlUuid, _>(id.uuid())
+            .bind::<Text, _>(step)
+            .bind::<Jsonb, _>(what)
+            .execute(&mut self.conn)
+            .await?;
+        Ok(noted > 0)
+    }
+
     /// Notes that the operator was told. False where this day's alarm was told before.
     pub async fn note_alarm(&mut self, id: ErasureId, day: u32) -> Result<bool, StoreError> {
         let day = i32::try_from(day).unwrap_or(i32::MAX);

@@ -98,6 +98,8 @@ pub struct NewMessage {
     pub created_at: DateTime<Utc>,
     /// From when it is of no more use.
     pub expires_at: DateTime<Utc>,
+    /// The one job that may send it.
+    pub job_id: Uuid,
 }
 
 /// A message.
@@ -114,6 +116,9 @@ pub struct Message {
     pub expires_at: DateTime<Utc>,
     /// How often it began to go out.
     pub attempts: u32,
+    pub job_id: Uuid,
+    /// How often a send may have arrived.
+    pub doubts: u32,
     /// When its fate was known.
     pub settled_at: Option<DateTime<Utc>>,
     /// How the other side names it.
@@ -139,6 +144,8 @@ impl TenantConn {
                 message::created_at.eq(new.created_at),
                 message::expires_at.eq(new.expires_at),
                 message::attempts.eq(0),
+                message::job_id.eq(new.job_id),
+                message::doubts.eq(0),
             ))
             .on_conflict((message::tenant_id, message::key))
             .do_nothing()
@@ -220,11 +227,41 @@ impl TenantConn {
             .set((
                 message::state.eq(MessageState::Sending.as_str()),
                 message::attempts.eq(message::attempts + 1),
+                message::doubts.eq(message::doubts + i32::from(again)),
                 message::settled_at.eq(None::<DateTime<Utc>>),
             ))
             .execute(self.conn()?)
             .await?;
         Ok(taken > 0)
+    }
+
+    /// Gives a message whose job is gone to another. False where somebody else did.
+    pub async fn reassign_message(
+        &mut self,
+        id: MessageId,
+        from: Uuid,
+        to: Uuid,
+    ) -> Result<bool, StoreError> {
+        let row = message::table.find((self.tenant_id().uuid(), id.uuid()));
+        let given = diesel::update(row.filter(message::job_id.eq(from)))
+            .set(message::job_id.eq(to))
+            .execute(self.conn()?)
+            .await?;
+        Ok(given > 0)
+    }
+
+    /// Notes that the send which goes on may have arrived, and lets the message wait for another.
+    pub async fn doubt_message(&mut self, id: MessageId, problem: &str) -> Result<(), StoreError> {
+        let row = message::table.find((self.tenant_id().uuid(), id.uuid()));
+        diesel::update(row.filter(message::state.eq(MessageState::Sending.as_str())))
+            .set((
+                message::state.eq(MessageState::Queued.as_str()),
+                message::doubts.eq(message::doubts + 1),
+                message::problem.eq(problem),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        Ok(())
     }
 
     /// Writes down what became of a message. That it was sent holds whatever stood there; anything else holds only for
@@ -262,22 +299,23 @@ impl TenantConn {
 }
 
 impl SystemConn {
-    /// Messages that are not settled though they were written before `before`, oldest first: their jobs may be lost.
+    /// Messages that are not settled though they were written before `before`, oldest first, with the jobs that are to
+    /// send them, which may be lost.
     pub async fn messages_waiting(
         &mut self,
         before: DateTime<Utc>,
         limit: u32,
-    ) -> Result<Vec<(TenantId, MessageId)>, StoreError> {
-        let rows: Vec<(Uuid, Uuid)> = message::table
+    ) -> Result<Vec<(TenantId, MessageId, Uuid)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid, Uuid)> = message::table
             .inner_join(tenant::table)
             .filter(message::created_at.lt(before))
             .filter(message::state.eq_any([MessageState::Queued.as_str(), MessageState::Sending.as_str()]))
             .order(message::created_at)
             .limit(i64::from(limit))
-            .select((message::tenant_id, message::id))
+            .select((message::tenant_id, message::id, message::job_id))
             .load(&mut self.conn)
             .await?;
-        Ok(rows.into_iter().map(|(tenant, id)| (tenant.into(), id.into())).collect())
+        Ok(rows.into_iter().map(|(tenant, id, job)| (tenant.into(), id.into(), job)).collect())
     }
 }
 
@@ -293,6 +331,8 @@ struct Row {
     created_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
     attempts: i32,
+    job_id: Uuid,
+    doubts: i32,
     settled_at: Option<DateTime<Utc>>,
     provider_id: Option<String>,
     problem: Option<String>,
@@ -316,6 +356,8 @@ impl TryFrom<Row> for Message {
             created_at: row.created_at,
             expires_at: row.expires_at,
             attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            job_id: row.job_id,
+            doubts: u32::try_from(row.doubts).unwrap_or_default(),
             settled_at: row.settled_at,
             provider_id: row.provider_id,
             problem: row.problem,

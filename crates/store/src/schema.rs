@@ -324,6 +324,8 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         attempts -> Int4,
+        job_id -> Uuid,
+        doubts -> Int4,
         settled_at -> Nullable<Timestamptz>,
         provider_id -> Nullable<Text>,
         problem -> Nullable<Text>,

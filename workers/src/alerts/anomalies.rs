@@ -19,6 +19,8 @@ use crate::{WorkerParts, spend};
 const PAST: TimeDelta = TimeDelta::days(14);
 /// Hours this near to the same time of day count as alike.
 const NEAR: u32 = 1;
+/// For so long after a surprise the same series is written down and not told again: what is lasting is no news.
+const QUIET: TimeDelta = TimeDelta::hours(24);
 /// How many contributors are named.
 const NAMED: u32 = 5;
 /// An alert that is older than this says what everybody knows.
@@ -110,7 +112,8 @@ async fn note(
         contributors: contributors_json.clone(),
         found_at: now,
     };
-    if !tx.create_anomaly(&anomaly).await? {
+    let told_lately = tx.anomalies_between(hour - QUIET, hour, 10_000).await?;
+    if !tx.create_anomaly(&anomaly).await? || told_lately.iter().any(|other| other.series == series) {
         return Ok(());
     }
     let settings = tx.settings().await?.unwrap_or_else(|| TenantSettings::initial(now));

@@ -18,6 +18,8 @@ use crate::{WorkerParts, spend};
 
 /// An alert that is older than this says what everybody knows.
 const USEFUL: TimeDelta = TimeDelta::hours(12);
+/// For so long after a period's end its budgets are still held against it.
+const LATE: TimeDelta = TimeDelta::hours(6);
 
 pub(super) async fn check(parts: &WorkerParts, tenant: TenantId) -> Result<(), StoreError> {
     let now = parts.clock.now();
@@ -26,22 +28,37 @@ pub(super) async fn check(parts: &WorkerParts, tenant: TenantId) -> Result<(), S
     let keys = spend::key_names(&mut tx).await?;
     for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()) {
         let start = settings.zone.start_of(budget.rule.period, now);
-        let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, now)).await?;
-        // What has no price is in no sum: the alert says how many calls that are.
-        let spent = totals.cost.unwrap_or(Usd::ZERO);
-        let mut news = None;
-        for threshold in budget.rule.reached(spent) {
-            if tx.create_budget_alert(budget.id, start, threshold, spent, now).await? {
-                news = Some(threshold);
-            }
+        if now - start < LATE && budget.created_at < start {
+            // What was spent in its last minutes, or reached the ledger since.
+            let before = settings.zone.start_of(budget.rule.period, start - TimeDelta::seconds(1));
+            hold(&mut tx, parts, (&budget, before, start), (&settings, &keys)).await?;
         }
-        // Of several thresholds reached at once, the highest is told: the lower ones are in it.
-        if let Some(threshold) = news {
-            let about = About { budget: &budget, threshold, totals: &totals, spent, start, now };
-            about.tell(&mut tx, parts, &settings, &keys).await?;
-        }
+        hold(&mut tx, parts, (&budget, start, now), (&settings, &keys)).await?;
     }
     tx.commit().await
+}
+
+/// Holds a budget against what was spent in a period, and tells the highest threshold that is newly reached: the lower
+/// ones are in it.
+async fn hold(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    (budget, start, end): (&Budget, DateTime<Utc>, DateTime<Utc>),
+    (settings, keys): (&TenantSettings, &HashMap<String, String>),
+) -> Result<(), StoreError> {
+    let now = parts.clock.now();
+    let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, end)).await?;
+    // What has no price is in no sum: the alert says how many calls that are.
+    let spent = totals.cost.unwrap_or(Usd::ZERO);
+    let mut news = None;
+    for threshold in budget.rule.reached(spent) {
+        if tx.create_budget_alert(budget.id, start, threshold, spent, now).await? {
+            news = Some(threshold);
+        }
+    }
+    let Some(threshold) = news else { return Ok(()) };
+    let about = About { budget, threshold, totals: &totals, spent, start, now };
+    about.tell(tx, parts, settings, keys).await
 }
 
 struct About<'a> {

@@ -129,8 +129,7 @@ async fn budgets(
 ) -> Result<Vec<BudgetLine>, StoreError> {
     let last = end - TimeDelta::seconds(1);
     let mut lines = Vec::new();
-    for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()).take(LINES)
-    {
+    for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()) {
         let start = settings.zone.start_of(budget.rule.period, last);
         let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, end)).await?;
         let spent = totals.cost.unwrap_or(Usd::ZERO);
@@ -140,6 +139,7 @@ async fn budgets(
         let share = line.spent.decimal().checked_div(line.limit.decimal()).unwrap_or_default();
         std::cmp::Reverse(share)
     });
+    lines.truncate(LINES);
     Ok(lines)
 }
 

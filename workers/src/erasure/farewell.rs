@@ -27,15 +27,16 @@ pub(super) async fn say(parts: &WorkerParts, id: ErasureId, tenant: TenantId) ->
     if erasure.evidence.get("farewell").is_some() {
         return Ok(());
     }
+    // Of two that come by here at once, one says it.
     let mut tx = parts.store.tenant(tenant).await.map_err(store_failure)?;
     let recipients = tx.list_recipients().await.map_err(store_failure)?;
     let name = tx.tenant().await.map_err(store_failure)?.name;
     drop(tx);
     let people: Vec<_> = recipients.into_iter().filter(costlens_store::Recipient::is_active).collect();
-    system
-        .note_evidence(id, "farewell", &json!({ "to": people.len(), "state": "sending" }))
-        .await
-        .map_err(store_failure)?;
+    let begun = json!({ "to": people.len(), "state": "sending" });
+    if !system.note_evidence_once(id, "farewell", &begun).await.map_err(store_failure)? {
+        return Ok(());
+    }
     drop(system);
     let Some(mailer) = &parts.mailer else { return Ok(()) };
     let now = parts.clock.now();

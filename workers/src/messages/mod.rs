@@ -11,18 +11,20 @@ use costlens_jobs::ask_for;
 use costlens_jobs::messages::SendMessage;
 use costlens_notify::words::Link;
 use costlens_notify::{Kind, MailTo, Message, Retry, SendError, SlackUrl, slack};
+use costlens_queue::ops::{self, State};
 use costlens_queue::{ErrorClass, Job, JobContext, JobError};
 use costlens_store::{self as store, MessageState, MessageTarget, StopReason, TenantConn};
 use costlens_vault::LinkPurpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{WorkerParts, sealing, store_failure};
 
 /// What is not settled this long after it was written has lost its job.
 const LOST_AFTER: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 /// How often what must arrive is sent although an earlier send may have arrived.
-const MOST_DOUBTFUL_SENDS: u32 = 3;
+const MOST_DOUBTS: u32 = 3;
 /// How many lost ones are asked for at once.
 const LOST_AT_ONCE: u32 = 500;
 
@@ -66,11 +68,15 @@ pub(crate) async fn send_message(
         Err(store::StoreError::NotFound) => return Ok(()),
         Err(error) => return Err(store_failure(error)),
     };
+    if message.job_id != context.id() {
+        // It was given to another job, because this one was thought lost.
+        return Ok(());
+    }
     let kind: Kind = message.kind.parse().map_err(|bad| JobError::give_up(ErrorClass::Bug, "kind", bad))?;
     let now = parts.clock.now();
     match message.state {
         MessageState::Queued => {}
-        MessageState::Sending if must_arrive(kind) && message.attempts < MOST_DOUBTFUL_SENDS => {}
+        MessageState::Sending if must_arrive(kind) && message.doubts < MOST_DOUBTS => {}
         MessageState::Sending => {
             let why = "a worker ended while it was being sent; it may have arrived and is not sent again";
             return settle(tx, job.message, MessageState::Unknown, (&parts, None, Some(why))).await;
@@ -133,7 +139,7 @@ async fn conclude(
     let text = error.to_string();
     let problem = Some(text.as_str());
     match error {
-        SendError::NotSent { retry: Retry::Never, .. } => {
+        SendError::NotSent { retry: Retry::Never, .. } if !must_arrive(kind) => {
             settle(tx, message.id, MessageState::Refused, (parts, None, problem)).await?;
             Err(JobError::give_up(ErrorClass::Bug, "message_refused", error))
         }
@@ -149,10 +155,15 @@ async fn conclude(
             }
             settle(tx, message.id, MessageState::Refused, (parts, None, problem)).await
         }
-        SendError::Unknown { .. } if !must_arrive(kind) || message.attempts >= MOST_DOUBTFUL_SENDS => {
+        SendError::Unknown { .. } if !must_arrive(kind) || message.doubts >= MOST_DOUBTS => {
             settle(tx, message.id, MessageState::Unknown, (parts, None, problem)).await
         }
-        SendError::NotSent { .. } | SendError::AddressRefused { .. } | SendError::Unknown { .. } => {
+        SendError::Unknown { .. } => {
+            tx.doubt_message(message.id, &text).await.map_err(store_failure)?;
+            tx.commit().await.map_err(store_failure)?;
+            Err(JobError::retry(error))
+        }
+        SendError::NotSent { .. } | SendError::AddressRefused { .. } => {
             // What must arrive waits on for the sweeper, until it is of no more use; everything else ends here.
             let last = context.is_last_attempt() && !must_arrive(kind);
             let state = if last { MessageState::Refused } else { MessageState::Queued };
@@ -278,32 +289,61 @@ async fn stop_channel(
     .await
 }
 
-/// Asks anew for messages that wait without a job. A message's own row is what counts; the job only carries it.
+/// Asks anew for messages whose jobs are gone. A message's own row is what counts; the job only carries it, and one
+/// that lives is left to it, however long it takes.
 pub(crate) async fn find_messages(
     _job: FindMessages,
-    _context: JobContext,
+    context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
     let now = parts.clock.now();
     let mut system = parts.store.system().await.map_err(store_failure)?;
     let waiting = system.messages_waiting(now - LOST_AFTER, LOST_AT_ONCE).await.map_err(store_failure)?;
     drop(system);
-    // One ask an hour and message: more would only stand behind each other.
-    let hour = u32::try_from(now.timestamp() / 3_600).unwrap_or_default();
-    for (tenant, message) in waiting {
-        ask_again(&parts, tenant, message, hour).await?;
+    for (tenant, message, job) in waiting {
+        let mut conn = context.queue().conn().await?;
+        let found = ops::show(&mut conn, job, None).await?.map(|found| found.job);
+        drop(conn);
+        match found {
+            Some(job) if !matches!(job.state, State::Done | State::Dead | State::Cancelled) => {}
+            Some(job) if job.state == State::Cancelled => {
+                end(&parts, tenant, message, MessageState::Suppressed, "sending it was cancelled").await?;
+            }
+            // Ours to mend: asking again would only give the same.
+            Some(job) if job.state == State::Dead && job.class == Some(ErrorClass::Bug) => {
+                let code = job.code.as_deref().unwrap_or("bug");
+                end(&parts, tenant, message, MessageState::Refused, code).await?;
+            }
+            _ => ask_again(&parts, tenant, message, (job, now.timestamp() / 60)).await?,
+        }
     }
     Ok(())
 }
 
+async fn end(
+    parts: &WorkerParts,
+    tenant: TenantId,
+    message: MessageId,
+    state: MessageState,
+    why: &str,
+) -> Result<(), JobError> {
+    let tx = parts.store.tenant(tenant).await.map_err(store_failure)?;
+    settle(tx, message, state, (parts, None, Some(why))).await
+}
+
+/// The message's new job, in one transaction with its being the one.
 async fn ask_again(
     parts: &WorkerParts,
     tenant: TenantId,
     message: MessageId,
-    hour: u32,
+    (lost, minute): (Uuid, i64),
 ) -> Result<(), JobError> {
     let mut tx = parts.store.tenant(tenant).await.map_err(store_failure)?;
-    let job = costlens_jobs::job(&SendMessage { tenant, message, ask: hour }).map_err(store_failure)?;
-    ask_for(&mut tx, job).await.map_err(store_failure)?;
-    tx.commit().await.map_err(store_failure)
+    let job = costlens_jobs::job(&SendMessage { tenant, message, ask: minute }).map_err(store_failure)?;
+    let id = job.id();
+    let asked = ask_for(&mut tx, job).await.map_err(store_failure)?.is_new();
+    if asked && tx.reassign_message(message, lost, id).await.map_err(store_failure)? {
+        tx.commit().await.map_err(store_failure)?;
+    }
+    Ok(())
 }

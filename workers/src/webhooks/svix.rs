@@ -21,8 +21,13 @@ pub(super) async fn hand_over(
 ) -> Result<(), JobError> {
     let mut opened = Vec::with_capacity(wanting.len());
     for endpoint in wanting {
-        let (url, secret) = open(&mut tx, parts, &endpoint).await?;
-        opened.push((endpoint, url, secret));
+        match open(&mut tx, parts, &endpoint).await {
+            Ok((url, secret)) => opened.push((endpoint, url, secret)),
+            // One that cannot be used costs the others nothing.
+            Err(error) => {
+                tracing::error!(webhook_endpoint.id = %endpoint.id, %error, "an endpoint cannot be handed over");
+            }
+        }
     }
     // No transaction is held while Svix answers.
     drop(tx);

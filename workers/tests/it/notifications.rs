@@ -113,10 +113,16 @@ async fn a_mail_server_without_time_is_asked_again_and_a_lost_job_is_made_up_for
     office.run("digest.v1").await;
     let waits = office.until("message.v1", |jobs| jobs.iter().any(|job| job.state == State::Retrying)).await;
     assert_eq!(waits.iter().filter(|job| job.state == State::Retrying).count(), 1);
+    // A job that lives is left to it, however long it takes.
+    office.set_clock(monday() + TimeDelta::minutes(31));
+    let jobs = office.jobs("message.v1").await.len();
+    office.run("message-sweep.v1").await;
+    assert_eq!(office.jobs("message.v1").await.len(), jobs);
+    let told: Vec<_> = office.jobs("message.v1").await.into_iter().filter_map(|job| job.error).collect();
+    assert!(told.iter().all(|error| !error.contains("cfo@")), "{told:?}");
     outside.fail_mail(None);
     // The job is gone, as if an operator had deleted it.
     office.sql("DELETE FROM queue.job WHERE queue = 'message.v1' AND status = 'pending'").await;
-    office.set_clock(monday() + TimeDelta::minutes(31));
     office.run("message-sweep.v1").await;
     office.quiet().await;
     assert_eq!(outside.letters().len(), 1);
@@ -175,6 +181,45 @@ pub(crate) async fn budget(office: &Office, tenant: TenantId, amount: &str) {
     let mut tx = office.parts.store.tenant(tenant).await.unwrap();
     tx.create_budget(&budget).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_budget_that_was_reached_in_its_last_minutes_is_told_in_the_next_period() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    budget(&office, acme.tenant, "10.00").await;
+    // Monday ends at 05:00 UTC in New York; the call is of 04:55, and reached the ledger late.
+    acme.spend(&office, &[acme.call(monday() + TimeDelta::minutes(895), "gpt-4o", "11.00")]).await;
+    office.set_clock(monday() + TimeDelta::minutes(910));
+    for _ in 0..2 {
+        office.run("budgets.v1").await;
+    }
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), 1);
+    let told = events(&outside.posts("/hook"), "budget.reached");
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["data"]["period_start"], "2026-11-23T05:00:00Z");
+    office.end().await;
+}
+
+#[tokio::test]
+async fn in_a_zone_of_half_hours_no_hour_counts_for_two_days() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    office.sql("UPDATE tenant_settings SET time_zone = 'Asia/Kolkata'").await;
+    budget(&office, acme.tenant, "10.00").await;
+    // Midnight in India is 18:30 UTC: the hour of 18:00 belongs to the day that it begins in.
+    acme.spend(&office, &[acme.call(monday() + TimeDelta::minutes(250), "gpt-4o", "6.00")]).await;
+    acme.spend(&office, &[acme.call(monday() + TimeDelta::minutes(310), "gpt-4o", "6.00")]).await;
+    office.set_clock(monday() + TimeDelta::minutes(320));
+    office.run("budgets.v1").await;
+    office.quiet().await;
+    let told = events(&outside.posts("/hook"), "budget.reached");
+    let spent: Vec<_> = told.iter().map(|event| event["data"]["spent"].clone()).collect();
+    assert_eq!(spent, ["6", "6"], "{told:?}");
+    office.end().await;
 }
 
 fn events(posts: &[Post], kind: &str) -> Vec<Value> {
@@ -245,9 +290,13 @@ async fn an_hour_that_its_past_does_not_explain_is_told_once_with_what_made_it()
     assert_eq!(events(&outside.posts("/hook"), "anomaly.found").len(), 1);
     // The hour after, the earlier one is looked at again and not told again.
     office.set_clock(monday() + TimeDelta::minutes(80));
-    acme.spend(&office, &[acme.call(monday() + TimeDelta::minutes(5), "gpt-4o-mini", "1.10")]).await;
+    acme.spend(&office, &[acme.call(monday() + TimeDelta::minutes(5), "o3", "60.00")]).await;
     office.run("anomalies.v1").await;
     office.quiet().await;
+    // What lasts is written down, and is no news within a day.
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    assert_eq!(tx.list_anomalies(None, 10).await.unwrap().len(), 2);
+    drop(tx);
     assert_eq!(outside.letters().len(), 1);
     office.end().await;
 }

@@ -118,10 +118,10 @@ async fn an_answer_before_the_data_means_that_nothing_was_sent() {
         ("GREETING", "421 4.3.2 later", Retry::Later, 421),
         ("GREETING", "554 5.3.2 not you", Retry::Later, 554),
         ("MAIL", "451 4.3.0 later", Retry::Later, 451),
-        ("MAIL", "550 5.1.8 bad sender", Retry::Never, 550),
+        ("MAIL", "550 5.1.8 bad sender", Retry::Later, 550),
         ("RCPT", "421 4.4.5 busy", Retry::Later, 421),
-        ("RCPT", "550 5.7.1 relaying denied", Retry::Never, 550),
-        ("RCPT", "530 5.7.0 sign in first", Retry::Never, 530),
+        ("RCPT", "550 5.7.1 relaying denied", Retry::Later, 550),
+        ("RCPT", "530 5.7.0 sign in first", Retry::Later, 530),
         ("DATA", "452 4.3.1 full", Retry::Later, 452),
         ("DATA", "554 5.5.1 no", Retry::Never, 554),
         ("DATA-END", "451 4.7.0 later", Retry::Later, 451),
@@ -135,6 +135,17 @@ async fn an_answer_before_the_data_means_that_nothing_was_sent() {
         assert_eq!((*got, *status), (retry, Some(code)), "{command} {answer}");
         assert!(text.starts_with(answer), "{text}");
         assert!(!failed.may_have_been_sent());
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_is_kept_without_the_address() {
+    for answer in
+        ["550 5.1.1 <Ada@Example.ORG> no such user", "450 4.2.0 ada@example.org: greylisted, ada@example.org"]
+    {
+        let (result, _server) = plain(Fault::Answer("RCPT", answer)).await;
+        let said = result.unwrap_err().to_string();
+        assert!(said.contains("(the address)") && !said.to_lowercase().contains("ada@"), "{said}");
     }
 }
 

@@ -93,6 +93,27 @@ async fn a_closing_account_is_frozen_at_once_and_a_kept_one_is_as_before() {
 }
 
 #[tokio::test]
+async fn a_tenants_transaction_begins_no_erasure_and_cuts_none_loose() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let asked = request(db.store(), &acme).await;
+    let mut tx = db.store().tenant(acme.tenant).await.unwrap();
+    for state in ["erasing", "certified"] {
+        let sql = format!("UPDATE erasure SET state = '{state}'");
+        assert!(diesel::sql_query(sql).execute(tx.transaction().unwrap()).await.is_err(), "{state}");
+        tx = db.store().tenant(acme.tenant).await.unwrap();
+    }
+    assert!(diesel::sql_query("DELETE FROM closure").execute(tx.transaction().unwrap()).await.is_err());
+    drop(tx);
+    let mut system = db.store().system().await.unwrap();
+    assert!(system.begin_erasure(asked.id, &[0; 32], at(0) + Duration::days(7)).await.unwrap());
+    let mut tx = db.store().tenant(acme.tenant).await.unwrap();
+    let taken_back = diesel::sql_query("UPDATE erasure SET state = 'cancelled'");
+    assert_eq!(taken_back.execute(tx.transaction().unwrap()).await.unwrap(), 0);
+    assert!(diesel::sql_query("DELETE FROM closure").execute(tx.transaction().unwrap()).await.is_err());
+}
+
+#[tokio::test]
 async fn nothing_is_erased_before_its_time_or_of_anybody_else() {
     let db = TestDb::new().await;
     let (acme, other) = (actor(&db, "acme").await, actor(&db, "other").await);

@@ -20,6 +20,7 @@ fn message(about: &str, to: RecipientId) -> NewMessage {
         figures: json!({"spent": "1.00"}),
         created_at: at(0),
         expires_at: at(0) + Duration::days(1),
+        job_id: uuid::Uuid::nil(),
     }
 }
 
