@@ -42,12 +42,7 @@ pub(crate) async fn create(ledger: &Ledger, name: &str, clock: &dyn Clock) -> Re
         return Err("a tenant's name must have 1 to 200 characters".into());
     }
     let now = clock.now();
-    let tenant = Tenant {
-        id: TenantId::new(now, OsEntropy.for_id()),
-        name: name.to_owned(),
-        created_at: now,
-        closing_at: None,
-    };
+    let tenant = Tenant::new(TenantId::new(now, OsEntropy.for_id()), name, now);
     ledger.store.system().await?.create_tenant(&tenant).await?;
     Ok(tenant)
 }

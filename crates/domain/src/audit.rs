@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use crate::{ApiKeyId, SessionId};
+use crate::{ApiKeyId, SessionId, UserId};
 
 /// Who acted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A signed-in browser.
+    /// A signed-in browser, let in by a link from the operator's command line.
     Session(SessionId),
+    /// A person, signed in.
+    User(UserId),
     /// A program with an API key.
     Key(ApiKeyId),
     /// Who runs the service, signed in as such.
@@ -25,6 +27,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Session(id) => write!(f, "session:{id}"),
+            Self::User(id) => write!(f, "user:{id}"),
             Self::Key(id) => write!(f, "key:{id}"),
             Self::Operator(id) => write!(f, "operator:{id}"),
             Self::CommandLine => f.write_str("operator:command-line"),

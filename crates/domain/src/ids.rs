@@ -155,6 +155,12 @@ typed_ids! {
     ErasureId = "era";
     /// What was done, by whom and when.
     AuditEventId = "aud";
+    /// A person.
+    UserId = "usr";
+    /// Somebody asked to become a member.
+    InvitationId = "inv";
+    /// A link in a mail to a person.
+    UserLinkId = "ulk";
 }
 
 #[cfg(test)]

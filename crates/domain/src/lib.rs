@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod classify;
 pub mod events;
 pub mod ids;
+pub mod members;
 pub mod money;
 pub mod ports;
 pub mod pricing;
@@ -20,8 +21,10 @@ pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, WebhookEndpointId,
+    InvitationId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, UserId, UserLinkId,
+    WebhookEndpointId,
 };
+pub use members::Role;
 pub use money::{Currency, Money, Usd};
 pub use problem::{Problem, ProblemCode};
 pub use usage::{TokenClass, Tokens, Usage};

@@ -48,6 +48,12 @@ problem_codes! {
     SessionInvalid = "session_invalid", 401, "The session is not valid";
     /// The sign-in link is unknown, used or expired.
     SignInLinkInvalid = "sign_in_link_invalid", 401, "The sign-in link is not valid";
+    /// E-mail address or password is wrong; which of them is not said.
+    SignInRefused = "sign_in_refused", 401, "The sign-in was refused";
+    /// The password is right, and a second factor is wanted with it.
+    SecondFactorRequired = "second_factor_required", 401, "A second factor is required";
+    /// What is asked for wants a fresh proof of who asks.
+    StepUpRequired = "step_up_required", 403, "A fresh proof of who you are is required";
     /// The caller is known and may not do this.
     Forbidden = "forbidden", 403, "The caller may not do this";
     /// The account is being closed, and is frozen.

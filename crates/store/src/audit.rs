@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use costlens_domain::audit::Actor;
-use costlens_domain::{AuditEventId, RequestId};
+use costlens_domain::{AuditEventId, RequestId, TenantId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -52,19 +52,8 @@ pub struct AuditEvent {
 impl TenantConn {
     /// Writes down what this transaction does.
     pub async fn audit(&mut self, new: &NewAuditEvent) -> Result<(), StoreError> {
-        diesel::insert_into(audit_event::table)
-            .values((
-                audit_event::tenant_id.eq(self.tenant_id().uuid()),
-                audit_event::id.eq(new.id.uuid()),
-                audit_event::at.eq(new.at),
-                audit_event::actor.eq(new.actor.to_string()),
-                audit_event::action.eq(new.action),
-                audit_event::target.eq(new.target.as_deref()),
-                audit_event::change.eq(&new.change),
-                audit_event::request_id.eq(new.request_id.map(RequestId::uuid)),
-            ))
-            .execute(self.conn()?)
-            .await?;
+        let row = row(self.tenant_id(), new);
+        diesel::insert_into(audit_event::table).values(row).execute(self.conn()?).await?;
         Ok(())
     }
 
@@ -89,6 +78,12 @@ impl TenantConn {
 }
 
 impl SystemConn {
+    /// Writes down what a flow does to a tenant that knows no tenant before, in its own transaction.
+    pub async fn audit(&mut self, tenant: TenantId, new: &NewAuditEvent) -> Result<(), StoreError> {
+        diesel::insert_into(audit_event::table).values(row(tenant, new)).execute(&mut self.conn).await?;
+        Ok(())
+    }
+
     /// Writes down what an operator did, or must look at, that is no one tenant's.
     pub async fn note_operator_event(&mut self, new: &NewAuditEvent) -> Result<(), StoreError> {
         diesel::insert_into(operator_event::table)
@@ -121,6 +116,32 @@ impl SystemConn {
         }
         let rows = query.load(&mut self.conn).await?;
         Ok(rows.into_iter().map(AuditEvent::from).collect())
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = audit_event)]
+struct NewAuditRow<'a> {
+    tenant_id: Uuid,
+    id: Uuid,
+    at: DateTime<Utc>,
+    actor: String,
+    action: &'a str,
+    target: Option<&'a str>,
+    change: &'a Value,
+    request_id: Option<Uuid>,
+}
+
+fn row(tenant: TenantId, new: &NewAuditEvent) -> NewAuditRow<'_> {
+    NewAuditRow {
+        tenant_id: tenant.uuid(),
+        id: new.id.uuid(),
+        at: new.at,
+        actor: new.actor.to_string(),
+        action: new.action,
+        target: new.target.as_deref(),
+        change: &new.change,
+        request_id: new.request_id.map(RequestId::uuid),
     }
 }
 

@@ -38,6 +38,8 @@ pub const ERASED_TABLES: [&[&str]; 2] = [
         "idempotency_key",
         "sign_in_link",
         "session",
+        "invitation",
+        "member",
         "audit_event",
         "tenant_settings",
         "tenant_key",

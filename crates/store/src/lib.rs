@@ -16,6 +16,7 @@ mod doors;
 mod error;
 mod idempotency;
 mod keys;
+mod members;
 mod messages;
 mod migrate;
 pub mod private;
@@ -32,6 +33,7 @@ mod tenant_keys;
 mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod users;
 mod webhooks;
 mod writer;
 
@@ -46,10 +48,11 @@ pub use bill_uploads::{
 pub use bills::{Bill, BillFilter, BillPoint, NewBill};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};
-pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, TenantConn, WriterConn};
+pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, SystemTx, TenantConn, WriterConn};
 pub use error::StoreError;
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
 pub use keys::{ApiKey, NewApiKey};
+pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
 pub use recipients::{Recipient, SlackChannel, StopReason};
@@ -57,10 +60,13 @@ pub use requests::{RequestFilter, RequestPage};
 pub use retention::Retention;
 pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};
 pub use sealed::{SEALED_COLUMNS, SealedColumn, SealedText};
-pub use sessions::{NewSession, NewSignInLink, Session};
+pub use sessions::{Continued, NewRefresh, NewSession, NewSignInLink, NewUserSession, Session};
 pub use settings::TenantSettings;
 pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPoint, SpendSlice, SpendTotals};
 pub use tenant_keys::{DataKey, Destroy, KeyAge};
 pub use tenants::Tenant;
+pub use users::{
+    Membership, NewUser, User, UserIdentity, UserLink, UserLinkPurpose, UserMail, UserMailState,
+};
 pub use webhooks::{Delivery, DeliveryAttempt, DeliveryState, Event, WebhookEndpoint};
 pub use writer::Shipped;

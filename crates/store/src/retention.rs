@@ -28,7 +28,7 @@ struct Row {
 }
 
 /// Per table the rows past a moment ($1), at most so many ($2).
-const PURGES: [(&str, &str); 6] = [
+const PURGES: [(&str, &str); 7] = [
     (
         "bill_upload",
         "DELETE FROM bill_upload WHERE (tenant_id, id) IN \
@@ -53,6 +53,11 @@ const PURGES: [(&str, &str); 6] = [
         "message",
         "DELETE FROM message WHERE (tenant_id, id) IN \
          (SELECT tenant_id, id FROM message WHERE created_at < $1 LIMIT $2)",
+    ),
+    (
+        "invitation",
+        "DELETE FROM invitation WHERE (tenant_id, id) IN \
+         (SELECT tenant_id, id FROM invitation WHERE expires_at < $1 LIMIT $2)",
     ),
     (
         "event",

@@ -6,6 +6,7 @@ diesel::table! {
         name -> Text,
         created_at -> Timestamptz,
         closing_at -> Nullable<Timestamptz>,
+        one_hour_sign_in -> Bool,
     }
 }
 
@@ -127,6 +128,101 @@ diesel::table! {
         expires_at -> Timestamptz,
         ended_at -> Nullable<Timestamptz>,
         operator -> Bool,
+        user_id -> Nullable<Uuid>,
+        method -> Text,
+        proven_at -> Nullable<Timestamptz>,
+        two_factors -> Bool,
+        sign_in_id -> Nullable<Uuid>,
+        refresh_hash -> Nullable<Binary>,
+        refresh_used_at -> Nullable<Timestamptz>,
+        refresh_expires_at -> Nullable<Timestamptz>,
+        outer_session -> Nullable<Text>,
+        read_only -> Bool,
+        browser -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    user_account (id) {
+        id -> Uuid,
+        name -> Text,
+        email -> Text,
+        password_hash -> Nullable<Text>,
+        password_changed_at -> Nullable<Timestamptz>,
+        wrapped_key -> Binary,
+        totp_secret -> Nullable<Binary>,
+        totp_confirmed_at -> Nullable<Timestamptz>,
+        totp_last_step -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    user_identity (issuer, subject) {
+        issuer -> Text,
+        subject -> Text,
+        user_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    recovery_code (user_id, hash) {
+        user_id -> Uuid,
+        hash -> Binary,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    user_link (id) {
+        id -> Uuid,
+        purpose -> Text,
+        email -> Text,
+        user_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+        mail_state -> Text,
+        mail_doubts -> Int4,
+    }
+}
+
+diesel::table! {
+    exchange_code (hash) {
+        hash -> Binary,
+        browser_hash -> Binary,
+        user_id -> Uuid,
+        method -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    member (tenant_id, user_id) {
+        tenant_id -> Uuid,
+        user_id -> Uuid,
+        role -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invitation (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        email -> Text,
+        role -> Text,
+        invited_by -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        accepted_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        mail_state -> Text,
+        mail_doubts -> Int4,
     }
 }
 
@@ -439,6 +535,9 @@ diesel::joinable!(message -> tenant (tenant_id));
 diesel::joinable!(budget -> tenant (tenant_id));
 diesel::joinable!(spend_hourly -> tenant (tenant_id));
 diesel::joinable!(session -> tenant (tenant_id));
+diesel::joinable!(member -> tenant (tenant_id));
+diesel::joinable!(member -> user_account (user_id));
+diesel::joinable!(invitation -> tenant (tenant_id));
 diesel::joinable!(api_key -> tenant (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(
     tenant,
@@ -450,5 +549,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_key,
     closure,
     erasure,
+    member,
+    invitation,
+    user_account,
 );
 diesel::allow_tables_to_appear_in_same_query!(bill, bill_upload);

@@ -158,7 +158,7 @@ impl TestDb {
     /// Where the database refuses it.
     pub async fn create_tenant(&self, name: &str) -> TenantId {
         let id = TenantId::new(test_time(), unlike_bytes());
-        let tenant = Tenant { id, name: name.to_owned(), created_at: test_time(), closing_at: None };
+        let tenant = Tenant::new(id, name, test_time());
         let mut system = self.store.system().await.expect("the system door");
         system.create_tenant(&tenant).await.expect("a tenant");
         id
