@@ -117,8 +117,8 @@ impl ClosureApi {
         body: Json<RequestClosure>,
     ) -> Result<ClosureRequested, ApiError> {
         let principal = caller.principal();
-        let tenant = principal.require(Permission::AccountClose)?;
-        let Who::Session(session, _) = principal.who else { return Err(ApiError::not_found()) };
+        let tenant = principal.require_fresh(Permission::AccountClose)?;
+        let Who::Session(session) = principal.who else { return Err(ApiError::not_found()) };
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let account = conn.tenant().await?;

@@ -11,21 +11,30 @@ pub mod budgets;
 pub mod closure;
 pub mod connections;
 pub mod console;
+mod cookies;
 pub mod error;
 mod idempotent;
 pub mod keys;
+mod limits;
 pub mod links;
+pub mod members;
 pub mod messages;
+mod opening;
 pub mod operator;
 pub mod page;
+mod permissions;
 pub mod principal;
 pub mod recipients;
+pub mod registrations;
 pub mod requests;
 mod sealing;
+pub mod second_factor;
 pub mod sessions;
 pub mod settings;
 pub mod slack_channels;
 pub mod spend;
+pub mod tenant;
+pub mod users;
 pub mod webhook_endpoints;
 pub mod wire;
 pub mod workflows;
@@ -33,9 +42,11 @@ pub mod workflows;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use costlens_cache::Limits;
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::{Problem, ProblemCode};
 use costlens_edge::Arrival;
+use costlens_identity::Passwords;
 use costlens_notify::words::Link;
 use costlens_queue::Queue;
 use costlens_store::Store;
@@ -46,6 +57,16 @@ use poem::{Endpoint, EndpointExt as _, IntoResponse as _, Response};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use crate::error::ApiError;
+
+/// Who may become a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SignUp {
+    /// Whoever is invited by a member.
+    #[default]
+    Invited,
+    /// Anybody who reads an e-mail address, with an organisation of its own.
+    Open,
+}
 
 /// What the operations are made of.
 #[derive(Debug)]
@@ -65,6 +86,10 @@ pub struct ApiParts {
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
     pub public_url: String,
+    /// How often what lets people in may be tried.
+    pub limits: Arc<Limits>,
+    pub passwords: Passwords,
+    pub sign_up: SignUp,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
     pub https: bool,
 }
@@ -74,6 +99,10 @@ pub struct ApiParts {
 pub(crate) enum Tag {
     /// Signing in and out.
     Sessions,
+    /// One's own user.
+    Users,
+    /// The organisation and who belongs to it.
+    Members,
     /// API keys of the proxy.
     Keys,
     /// Links to LLM providers.
@@ -105,7 +134,7 @@ pub(crate) enum Tag {
 }
 
 type Operations = (
-    sessions::SessionsApi,
+    People,
     keys::KeysApi,
     connections::ConnectionsApi,
     requests::RequestsApi,
@@ -114,6 +143,16 @@ type Operations = (
     bills::uploads::BillUploadsApi,
     Notifications,
     Upkeep,
+);
+
+/// Who gets in, and as what.
+type People = (
+    sessions::SessionsApi,
+    registrations::RegistrationsApi,
+    users::UsersApi,
+    second_factor::SecondFactorApi,
+    members::MembersApi,
+    tenant::TenantApi,
 );
 
 /// The framework takes so many areas at once; who is told what is one of them.
@@ -140,7 +179,14 @@ type Upkeep = (
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
     (
-        sessions::SessionsApi(Arc::clone(parts)),
+        (
+            sessions::SessionsApi(Arc::clone(parts)),
+            registrations::RegistrationsApi(Arc::clone(parts)),
+            users::UsersApi(Arc::clone(parts)),
+            second_factor::SecondFactorApi(Arc::clone(parts)),
+            members::MembersApi(Arc::clone(parts)),
+            tenant::TenantApi(Arc::clone(parts)),
+        ),
         keys::KeysApi(Arc::clone(parts)),
         connections::ConnectionsApi(Arc::clone(parts)),
         requests::RequestsApi(Arc::clone(parts)),
@@ -241,8 +287,11 @@ pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'stat
             let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
             let refused = principal::Refused::default();
             request.extensions_mut().insert(refused.clone());
+            let cookies = cookies::Outgoing::default();
+            request.extensions_mut().insert(cookies.clone());
             let response = endpoint.call(request).await?.into_response();
-            let mut response = error::told_of_request(refused.instead_of(response), id).await;
+            let response = cookies.with(refused.instead_of(response));
+            let mut response = error::told_of_request(response, id).await;
             // Keys, cookies and figures of one caller: nobody on the way keeps them.
             let kept = poem::http::HeaderValue::from_static("no-store");
             response.headers_mut().entry(poem::http::header::CACHE_CONTROL).or_insert(kept);

@@ -27,6 +27,7 @@ REVOKE INSERT ON audit_event FROM costlens_system;
 DROP POLICY system ON audit_event;
 REVOKE UPDATE (proven_at, two_factors, refresh_used_at) ON session FROM costlens_system;
 REVOKE SELECT (user_id) ON session FROM costlens_app;
+DROP INDEX session_by_id;
 ALTER TABLE session
     DROP COLUMN user_id, DROP COLUMN method, DROP COLUMN proven_at, DROP COLUMN two_factors, DROP COLUMN sign_in_id,
     DROP COLUMN refresh_hash, DROP COLUMN refresh_used_at, DROP COLUMN refresh_expires_at, DROP COLUMN outer_session,

@@ -147,6 +147,7 @@ ALTER TABLE session
     ADD COLUMN read_only boolean NOT NULL DEFAULT false,
     -- The browser, in its own words, so that its person knows it again.
     ADD COLUMN browser text;
+CREATE INDEX session_by_id ON session (id);
 CREATE INDEX session_by_user ON session (user_id);
 CREATE INDEX session_by_sign_in ON session (sign_in_id);
 CREATE INDEX session_by_outer ON session (outer_session) WHERE outer_session IS NOT NULL;

@@ -33,14 +33,10 @@ pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(3);
 
 static SHARED: LazyLock<TestApp> = LazyLock::new(|| {
-    let mut app = TestApp::prepared(&[
+    TestApp::shared_with(&[
         ("COSTLENS_MAX_REQUEST_BYTES", &MAX_REQUEST_BYTES.to_string()),
         ("COSTLENS_FIRST_BYTE_TIMEOUT_MS", &FIRST_BYTE_TIMEOUT.as_millis().to_string()),
-    ]);
-    // Statics are never dropped: the supervising shell removes the directory.
-    app.owns_dir = false;
-    app.start();
-    app
+    ])
 });
 
 /// The server that all tests share which need no more than a tenant of their own.
@@ -50,6 +46,16 @@ pub fn shared() -> &'static TestApp {
 }
 
 impl TestApp {
+    /// A server that several tests share and none owns: kept in a static, which is never dropped.
+    #[must_use]
+    pub fn shared_with(settings: &[(&str, &str)]) -> Self {
+        let mut app = Self::prepared(settings);
+        // The supervising shell removes the directory.
+        app.owns_dir = false;
+        app.start();
+        app
+    }
+
     /// A server of one's own, to be broken.
     #[must_use]
     pub fn own(settings: &[(&str, &str)]) -> Self {

@@ -20,6 +20,7 @@ pub mod fake_llm;
 pub mod http;
 pub mod judge;
 pub mod load;
+pub mod mailbox;
 pub mod place;
 pub mod reply;
 pub mod sdk;

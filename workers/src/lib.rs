@@ -11,6 +11,7 @@ mod key_rotation;
 mod links;
 mod messages;
 mod partitions;
+mod people;
 mod queue_rows;
 mod retention;
 mod sealing;
@@ -124,6 +125,8 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, erasure::erase_account);
     let workers = add(workers, parts, messages::find_messages);
     let workers = add_calls(workers, parts, messages::send_message);
+    let workers = add_calls(workers, parts, people::send_user_link);
+    let workers = add_calls(workers, parts, people::send_invitation);
     let workers = add_calls(workers, parts, webhooks::spread_event);
     let workers = add_calls(workers, parts, webhooks::deliver_webhook);
     let workers = add_calls(workers, parts, webhooks::forget_endpoint);

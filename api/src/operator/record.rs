@@ -30,7 +30,7 @@ pub(super) fn operator(caller: &Caller) -> Result<By, ApiError> {
     caller.require(Permission::Operate)?;
     let by = caller.principal().by();
     match caller.principal().who {
-        Who::Session(id, _) => Ok(By { actor: Actor::Operator(id), ..by }),
+        Who::Session(id) => Ok(By { actor: Actor::Operator(id), ..by }),
         // A key is never an operator's.
         Who::Key(_) => Err(ApiError::not_found()),
     }

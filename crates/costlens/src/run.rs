@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_api::ApiParts;
+use costlens_cache::Limits;
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::Catalogue;
 use costlens_edge::{BodyRule, EdgeConfig};
+use costlens_identity::Passwords;
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
@@ -95,6 +97,7 @@ async fn serve(
         links: Links::below(&base),
     };
     let mail_configured = parts.mailer.is_some();
+    let limits = Arc::new(Limits::local(keyring.tag("limits", &[]), Arc::clone(&clock)));
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
     let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
@@ -104,6 +107,9 @@ async fn serve(
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         keyring,
+        limits,
+        passwords: Passwords::new(),
+        sign_up: args.sign_up.into(),
         egress_policy: args.policy(),
         mail_configured,
         public_url: base.clone(),

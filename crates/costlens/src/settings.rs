@@ -15,6 +15,24 @@ use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 use crate::boot::Failure;
 use crate::outward::OutwardArgs;
 
+/// Who may become a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignUpSetting {
+    /// Whoever is invited by a member.
+    Invited,
+    /// Anybody who reads an e-mail address, with an organisation of its own.
+    Open,
+}
+
+impl From<SignUpSetting> for costlens_api::SignUp {
+    fn from(setting: SignUpSetting) -> Self {
+        match setting {
+            SignUpSetting::Invited => Self::Invited,
+            SignUpSetting::Open => Self::Open,
+        }
+    }
+}
+
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Environment {
@@ -73,6 +91,9 @@ pub(crate) struct ServerArgs {
     /// The address to listen on.
     #[arg(long, env = "COSTLENS_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Who may become a user here.
+    #[arg(long, env = "COSTLENS_SIGN_UP", value_enum, default_value = "invited")]
+    pub(crate) sign_up: SignUpSetting,
     /// What goes out, and by what name others come in.
     #[command(flatten)]
     pub(crate) outward: OutwardArgs,

@@ -8,6 +8,7 @@ pub mod bills;
 pub mod closures;
 pub mod events;
 pub mod messages;
+pub mod people;
 mod rotation;
 
 use costlens_queue::{Enqueued, Job, NewJob, QueueError};

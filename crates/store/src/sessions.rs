@@ -105,6 +105,8 @@ pub struct Session {
     pub sign_in_id: SessionId,
     /// Until when the sign-in can be continued.
     pub refresh_expires_at: Option<DateTime<Utc>>,
+    /// The session at whoever vouched for the person.
+    pub outer_session: Option<String>,
     /// Whether it may only look.
     pub read_only: bool,
     /// The browser, in its own words.
@@ -206,6 +208,14 @@ impl SystemConn {
             .await
             .optional()?;
         row.map(|row| Ok((row.closing, Session::try_from(row)?))).transpose().map(flip)
+    }
+
+    /// One session, ended ones included. [`StoreError::NotFound`] where [`Self::session_by_hash`] says `None`.
+    pub async fn session(&mut self, id: SessionId) -> Result<Session, StoreError> {
+        let sql = format!("SELECT {COLUMNS} {FROM} WHERE s.id = $1 AND {ADMITTED}");
+        let row: SessionRow =
+            diesel::sql_query(sql).bind::<sql_types::Uuid, _>(id.uuid()).get_result(&mut self.conn).await?;
+        row.try_into()
     }
 
     /// Ends a session, and with it its sign-in. Ending it again, or one that does not exist, changes nothing.
@@ -331,7 +341,7 @@ fn flip(found: Option<(bool, Session)>) -> Option<(Session, bool)> {
 }
 
 const COLUMNS: &str = "s.id, s.tenant_id, s.created_at, s.expires_at, s.ended_at, s.operator, s.user_id, m.role, \
-     s.method, s.proven_at, s.two_factors, s.sign_in_id, s.refresh_expires_at, s.read_only, s.browser, \
+     s.method, s.proven_at, s.two_factors, s.sign_in_id, s.refresh_expires_at, s.outer_session, s.read_only, s.browser, \
      t.closing_at IS NOT NULL AS closing, t.one_hour_sign_in";
 
 const FROM: &str = "FROM session s JOIN tenant t ON t.id = s.tenant_id \
@@ -389,6 +399,8 @@ struct SessionRow {
     sign_in_id: Option<Uuid>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     refresh_expires_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    outer_session: Option<String>,
     #[diesel(sql_type = Bool)]
     read_only: bool,
     #[diesel(sql_type = Nullable<Text>)]
@@ -422,6 +434,7 @@ impl TryFrom<SessionRow> for Session {
             two_factors: row.two_factors,
             sign_in_id: row.sign_in_id.unwrap_or(row.id).into(),
             refresh_expires_at: row.refresh_expires_at,
+            outer_session: row.outer_session,
             read_only: row.read_only,
             browser: row.browser,
             one_hour: row.one_hour_sign_in,

@@ -46,6 +46,12 @@ impl SystemConn {
         Ok(())
     }
 
+    /// One tenant.
+    pub async fn tenant_by_id(&mut self, id: TenantId) -> Result<Tenant, StoreError> {
+        let row: TenantRow = tenant::table.find(id.uuid()).first(&mut self.conn).await?;
+        Ok(row.into())
+    }
+
     /// Every tenant, oldest first.
     pub async fn list_tenants(&mut self) -> Result<Vec<Tenant>, StoreError> {
         let rows: Vec<TenantRow> = tenant::table.order(tenant::id).load(&mut self.conn).await?;

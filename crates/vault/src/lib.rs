@@ -19,7 +19,9 @@ pub mod tenant_keys;
 
 pub use entropy::OsEntropy;
 pub use keyring::{Keyring, WrappedKey};
-pub use link_token::{LinkPurpose, link_token, read_link_token};
+pub use link_token::{
+    LinkPurpose, PersonalPurpose, link_token, personal_token, read_link_token, read_personal_token,
+};
 pub use master_key::{KeySource, MasterKey, MasterKeyError};
 pub use seal::{SealError, SealedFor, Sealer};
 pub use secret_token::{SecretToken, TokenHash};

@@ -7,9 +7,10 @@
 mod tenant;
 
 use chrono::{DateTime, Days, Utc};
+use costlens_domain::TenantId;
 use costlens_jobs::RotateTenantKey;
 use costlens_queue::{Job, JobContext, JobError};
-use costlens_store::KeyAge;
+use costlens_store::{KeyAge, SystemConn};
 use serde::{Deserialize, Serialize};
 
 use crate::{WorkerParts, store_failure};
@@ -22,6 +23,8 @@ const ROTATE_AFTER: Days = Days::new(90);
 const KEEP_UNUSED: Days = Days::new(30);
 /// How many tenants are looked at with one query.
 const PAGE: u32 = 1_000;
+/// How many people's keys are looked at with one query.
+const PEOPLE: i64 = 500;
 
 /// Asks for the rotation of every tenant whose keys want one. Nothing to say: the tenants follow from the clock.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,8 +59,38 @@ pub(crate) async fn rotate_keys(
             asked += 1;
         }
     }
-    context.progress(&serde_json::json!({"tenants": asked})).await?;
+    let people = rewrap_people(&mut system, &parts, &current).await?;
+    context.progress(&serde_json::json!({"tenants": asked, "people": people})).await?;
     Ok(())
+}
+
+/// People's keys that an older master key wrapped are wrapped anew, some at a time. One that no key of the ring opens
+/// stays as it is, and ends the round: it would be found again and again.
+async fn rewrap_people(
+    system: &mut SystemConn,
+    parts: &WorkerParts,
+    current: &[u8; 5],
+) -> Result<u64, JobError> {
+    let mut done = 0;
+    loop {
+        let mut wrapped_anew = 0;
+        for (user, old) in system.users_wrapped_otherwise(current, PEOPLE).await.map_err(store_failure)? {
+            let scope = TenantId::from(user.uuid());
+            match parts.keyring.rewrap(scope, 1, &old, &*parts.entropy) {
+                Ok(new) => {
+                    system.rewrap_user(user, &old, &new.0).await.map_err(store_failure)?;
+                    wrapped_anew += 1;
+                }
+                Err(error) => {
+                    tracing::error!(%user, %error, "a person's key is wrapped by no known master key")
+                }
+            }
+        }
+        done += wrapped_anew;
+        if wrapped_anew == 0 {
+            return Ok(done);
+        }
+    }
 }
 
 /// The version that a tenant's keys should reach; `None` where there is nothing to do.
