@@ -191,6 +191,9 @@ BEGIN
             DELETE FROM public.user_account u USING gone
             WHERE u.id = gone.user_id
               AND NOT EXISTS (SELECT FROM public.member m WHERE m.user_id = u.id AND m.tenant_id <> erased)
+            RETURNING u.email
+        ), links AS (
+            DELETE FROM public.user_link WHERE lower(email) IN (SELECT lower(people.email) FROM people)
         )
         SELECT count(*) INTO removed FROM gone;
         RETURN removed;

@@ -24,6 +24,8 @@ pub(crate) struct Victim {
     /// The upload and the bill that it became.
     bill: Option<(String, String)>,
     told: Told,
+    member: String,
+    invitation: String,
 }
 
 /// Whom the first tenant tells, and what came of it.
@@ -70,7 +72,19 @@ impl Victim {
             None => None,
         };
         let told = Told::by(app, &owner).await;
-        Self { owner, program, line, connection, request, bill, told }
+        let invite = async |email: &str| {
+            let body = json!({"email": email, "role": "analyst"});
+            owner.call("POST", "/api/v1/invitations", Some(&body)).await.expect(201).json()
+        };
+        let sent = invite("aurora-member@mail.example").await;
+        let token = sent["link"].as_str().unwrap().split_once("#t=").unwrap().1;
+        let body = json!({"token": token, "name": "Aurora's analyst", "password": "correct horse battery"});
+        let accept = format!("{}/api/v1/invitations/accept", app.base_url());
+        let joined =
+            http::send("POST", &accept, &[("content-type", "application/json")], body.to_string()).await;
+        let member = joined.expect(201).json()["user"]["id"].as_str().unwrap().to_owned();
+        let invitation = invite("aurora-asked@mail.example").await["id"].as_str().unwrap().to_owned();
+        Self { owner, program, line, connection, request, bill, told, member, invitation }
     }
 
     /// Everything that must never reach another tenant.
@@ -80,7 +94,7 @@ impl Victim {
                 .map(str::to_owned)
                 .to_vec();
         words.extend([&self.owner.tenant_id, &self.program.key_id, &self.program.secret].map(Clone::clone));
-        words.extend([&self.connection, &self.request].map(Clone::clone));
+        words.extend([&self.connection, &self.request, &self.member, &self.invitation].map(Clone::clone));
         let told = &self.told;
         words.extend(
             [&told.recipient, &told.channel, &told.endpoint, &told.event, &told.budget].map(Clone::clone),
@@ -103,6 +117,8 @@ impl Victim {
             "slack-channels" => self.told.channel.clone(),
             "webhook-endpoints" => self.told.endpoint.clone(),
             "budgets" => self.told.budget.clone(),
+            "invitations" => self.invitation.clone(),
+            "sign-ins" => "ses_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "workflows" | "jobs" => self.told.workflow.clone(),
             "erasures" => "era_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             other => panic!("{path}: the matrix knows no `{other}` with an id"),
@@ -112,6 +128,7 @@ impl Victim {
             None => path.to_owned(),
         };
         path.replace("{event_id}", &self.told.event)
+            .replace("{user_id}", &self.member)
             .replace("{kind}", "weekly_digest")
             .replace("{name}", "partitions")
             .replace("{anomaly}", &self.told.anomaly)
@@ -160,6 +177,25 @@ pub(crate) async fn send(
         "create_slack_channel" => json(json!({"name": name, "url": slack_url(app)})),
         "create_webhook_endpoint" => json(json!({"name": name, "url": hook_url(app)})),
         "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
+        "create_invitation" => json(json!({"email": format!("{name}@mail.example"), "role": "viewer"})),
+        "update_member" => json(json!({"role": "viewer"})),
+        "create_password_session" => {
+            json(json!({"email": format!("{name}@mail.example"), "password": "correct horse battery"}))
+        }
+        "create_registration" | "create_password_reset" => {
+            json(json!({"email": format!("{name}@mail.example")}))
+        }
+        "complete_registration" => json(
+            json!({"token": "bWFkZSB1cA", "name": "x", "tenant_name": "x", "password": "correct horse battery"}),
+        ),
+        "complete_password_reset" => {
+            json(json!({"token": "bWFkZSB1cA", "password": "correct horse battery"}))
+        }
+        "accept_invitation" => json(json!({"token": "bWFkZSB1cA"})),
+        "switch_tenant" => json(json!({"tenant_id": "ten_019ab3c4d5e67f8091a2b3c4d5e6f708"})),
+        "change_password" => json(json!({"current": "x", "new": "correct horse battery"})),
+        "confirm_second_factor" => json(json!({"code": "000000"})),
+        "prove_session" | "update_user" | "update_tenant" => json(json!({})),
         "update_settings"
         | "update_recipient"
         | "update_slack_channel"
