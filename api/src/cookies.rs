@@ -15,6 +15,10 @@ const REFRESH_PATH: &str = "/api/v1/session/refresh";
 pub(crate) const KNOWN_BROWSER_COOKIE: &str = "costlens_known_browser";
 const KNOWN_BROWSER_PATH: &str = "/api/v1/sessions";
 
+/// The cookie that names a browser on its way to somebody who vouches. Lax: it must come back from there.
+pub(crate) const BROWSER_COOKIE: &str = "costlens_trip";
+const BROWSER_PATH: &str = "/api/v1";
+
 /// What goes out with the answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outgoing(Arc<Mutex<Vec<String>>>);
@@ -49,8 +53,17 @@ pub(crate) struct Binding {
 
 impl Binding {
     fn cookie(self, name: &str, value: &str, path: &str, seconds: i64) -> String {
+        self.cookie_of("Strict", name, value, path, seconds)
+    }
+
+    fn cookie_of(self, site: &str, name: &str, value: &str, path: &str, seconds: i64) -> String {
         let secure = if self.https { "; Secure" } else { "" };
-        format!("{name}={value}; Path={path}; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+        format!("{name}={value}; Path={path}; HttpOnly; SameSite={site}; Max-Age={seconds}{secure}")
+    }
+
+    /// Names the browser for so long.
+    pub(crate) fn browser(self, out: &Outgoing, token: &str, seconds: i64) {
+        out.set(self.cookie_of("Lax", BROWSER_COOKIE, token, BROWSER_PATH, seconds));
     }
 
     /// Lets the browser in for so long.

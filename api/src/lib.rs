@@ -19,6 +19,7 @@ mod limits;
 pub mod links;
 pub mod members;
 pub mod messages;
+pub mod oauth;
 mod opening;
 pub mod operator;
 pub mod page;
@@ -47,6 +48,7 @@ use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::{Problem, ProblemCode};
 use costlens_edge::Arrival;
 use costlens_identity::Passwords;
+use costlens_identity::vouching::Vouchers;
 use costlens_notify::words::Link;
 use costlens_queue::Queue;
 use costlens_store::Store;
@@ -90,6 +92,7 @@ pub struct ApiParts {
     pub limits: Arc<Limits>,
     pub passwords: Passwords,
     pub sign_up: SignUp,
+    pub vouchers: Vouchers,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
     pub https: bool,
 }
@@ -149,6 +152,7 @@ type Operations = (
 type People = (
     sessions::SessionsApi,
     registrations::RegistrationsApi,
+    oauth::OauthApi,
     users::UsersApi,
     second_factor::SecondFactorApi,
     members::MembersApi,
@@ -182,6 +186,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         (
             sessions::SessionsApi(Arc::clone(parts)),
             registrations::RegistrationsApi(Arc::clone(parts)),
+            oauth::OauthApi(Arc::clone(parts)),
             users::UsersApi(Arc::clone(parts)),
             second_factor::SecondFactorApi(Arc::clone(parts)),
             members::MembersApi(Arc::clone(parts)),

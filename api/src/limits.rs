@@ -34,7 +34,7 @@ static FACTORS: Rule = Rule::new("second-factor.user", 10, Duration::from_mins(1
 /// Continuing sign-ins, by address.
 static REFRESHES: Rule = Rule::new("refresh.address", 60, MINUTE);
 /// Following links of mails and redirects: registrations, resets, invitations, exchanges.
-static LINKS: Rule = Rule::new("link.address", 20, MINUTE);
+static LINKS: Rule = Rule::new("link.address", 60, MINUTE);
 /// Sign-in links of the command line. Nobody guesses 256 bits: this bounds the work alone.
 static SIGN_IN_LINKS: Rule = Rule::new("sign-in-link.address", 600, MINUTE);
 /// Proofs, by person.
@@ -58,6 +58,10 @@ pub(crate) enum Try<'a> {
     },
     SecondFactor {
         user: &'a str,
+    },
+    /// A letter that nobody asked for, because something was tried.
+    Letter {
+        email: &'a str,
     },
     Refresh,
     Link,
@@ -87,6 +91,7 @@ pub(crate) async fn take(parts: &ApiParts, request: &Request, of: Try<'_>) -> Re
         Try::SignIn { known: Some(browser), .. } => {
             limits.take_all(&[(&SIGN_INS, &from), (&KNOWN, browser)]).await
         }
+        Try::Letter { email } => limits.take(&LETTERS, &account(email)).await,
         Try::SecondFactor { user } => limits.take(&FACTORS, user).await,
         Try::Refresh => limits.take(&REFRESHES, &from).await,
         Try::Link => limits.take(&LINKS, &from).await,

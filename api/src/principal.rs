@@ -261,6 +261,12 @@ async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Princi
     })
 }
 
+/// Who is signed in, for operations that browsers come to by a link and that are for others, too.
+pub(crate) async fn optional_session(request: &Request) -> Option<Principal> {
+    let key = crate::cookies::incoming(request, crate::cookies::SESSION_COOKIE)?.to_owned();
+    check_session(request, ApiKey { key }).await.ok()
+}
+
 async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal> {
     let gate = gate(request)?;
     let mut conn = gate.store.system().await.map_err(|error| unavailable(request, &error))?;

@@ -79,6 +79,8 @@ pub enum PasswordReset {
 pub struct SignInOptions {
     /// Whether anybody may register. Where not, people are invited.
     pub registration: bool,
+    /// Who vouches for people here: `google`, `github`.
+    pub providers: Vec<String>,
     /// Whether mail is sent at all.
     pub mail_configured: bool,
 }
@@ -92,6 +94,7 @@ impl RegistrationsApi {
     async fn options(&self) -> Json<SignInOptions> {
         Json(SignInOptions {
             registration: self.0.sign_up == SignUp::Open,
+            providers: self.0.vouchers.offered().map(|voucher| voucher.as_str().to_owned()).collect(),
             mail_configured: self.0.mail_configured,
         })
     }

@@ -118,6 +118,8 @@ CREATE TABLE invitation (
 CREATE UNIQUE INDEX invitation_open ON invitation (tenant_id, lower(email))
     WHERE accepted_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX invitation_expiry ON invitation (expires_at);
+-- Whoever is vouched for by this address is asked by them.
+CREATE INDEX invitation_email ON invitation (email) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 ALTER TABLE invitation ENABLE ROW LEVEL SECURITY;
 ALTER TABLE invitation FORCE ROW LEVEL SECURITY;
 CREATE POLICY owner ON invitation TO CURRENT_USER USING (true) WITH CHECK (true);

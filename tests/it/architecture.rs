@@ -82,7 +82,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-openapi",
         ],
     ),
-    ("costlens-tests", 6, &["costlens-proxy"]),
+    ("costlens-tests", 6, &["costlens-proxy", "costlens-identity"]),
     (
         "costlens-benches",
         6,

@@ -129,6 +129,7 @@ impl Victim {
         };
         path.replace("{event_id}", &self.told.event)
             .replace("{user_id}", &self.member)
+            .replace("{provider}", "google")
             .replace("{kind}", "weekly_digest")
             .replace("{name}", "partitions")
             .replace("{anomaly}", &self.told.anomaly)
@@ -191,6 +192,7 @@ pub(crate) async fn send(
         "complete_password_reset" => {
             json(json!({"token": "bWFkZSB1cA", "password": "correct horse battery"}))
         }
+        "create_exchanged_session" => json(json!({"code": "acx_no-such-code"})),
         "accept_invitation" => json(json!({"token": "bWFkZSB1cA"})),
         "switch_tenant" => json(json!({"tenant_id": "ten_019ab3c4d5e67f8091a2b3c4d5e6f708"})),
         "change_password" => json(json!({"current": "x", "new": "correct horse battery"})),
@@ -222,7 +224,11 @@ pub(crate) async fn send(
     if !kind.is_empty() {
         headers.push(("content-type", kind));
     }
-    let query = if operation.id == "create_bill" { "?filename=bill.csv" } else { "" };
+    let query = match operation.id.as_str() {
+        "create_bill" => "?filename=bill.csv",
+        "unlink_identity" => "?issuer=https://accounts.google.com",
+        _ => "",
+    };
     http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
 }
 

@@ -25,6 +25,7 @@ pub mod place;
 pub mod reply;
 pub mod sdk;
 mod supervised;
+pub mod vouchers;
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

@@ -6,7 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use costlens_domain::ports::Clock;
 use costlens_egress::{Egress, EgressConfig, HostPort, Policy};
+use costlens_identity::fetch::Fetch;
+use costlens_identity::github::Github;
+use costlens_identity::oidc::{Client, Oidc};
+use costlens_identity::vouching::Vouchers;
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use costlens_notify::{Mailer, MailerConfig};
 
@@ -42,6 +47,59 @@ pub(crate) struct OutwardArgs {
     /// Svix' API token. Without it webhooks are delivered from here.
     #[arg(long, env = "SVIX_TOKEN", hide_env_values = true)]
     pub(crate) svix_token: Option<String>,
+}
+
+/// Who vouches for people: flags and environment variables of a server.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct VouchingArgs {
+    /// Our client at Google. Without it nobody signs in by Google.
+    #[arg(long, env = "COSTLENS_GOOGLE_CLIENT_ID")]
+    google_client_id: Option<String>,
+    /// Its secret.
+    #[arg(long, env = "COSTLENS_GOOGLE_CLIENT_SECRET", hide_env_values = true)]
+    google_client_secret: Option<String>,
+    /// Google's issuer.
+    #[arg(long, env = "COSTLENS_GOOGLE_ISSUER", default_value = "https://accounts.google.com")]
+    google_issuer: String,
+    /// Our OAuth app at GitHub. Without it nobody signs in by GitHub.
+    #[arg(long, env = "COSTLENS_GITHUB_CLIENT_ID")]
+    github_client_id: Option<String>,
+    /// Its secret.
+    #[arg(long, env = "COSTLENS_GITHUB_CLIENT_SECRET", hide_env_values = true)]
+    github_client_secret: Option<String>,
+    /// GitHub's pages, or those of a GitHub Enterprise server.
+    #[arg(long, env = "COSTLENS_GITHUB_URL", default_value = "https://github.com")]
+    github_url: String,
+    /// GitHub's API, or that of a GitHub Enterprise server.
+    #[arg(long, env = "COSTLENS_GITHUB_API_URL", default_value = "https://api.github.com")]
+    github_api_url: String,
+}
+
+impl VouchingArgs {
+    /// Everybody who vouches here, asked by this way out.
+    pub(crate) fn vouchers(&self, egress: &Egress, clock: &Arc<dyn Clock>) -> Result<Vouchers, Failure> {
+        let fetch = Fetch::by(egress.clone());
+        let google = client("GOOGLE", self.google_client_id.as_ref(), self.google_client_secret.as_ref())?
+            .map(|client| Oidc::new(&self.google_issuer, client, fetch.clone(), Arc::clone(clock)));
+        let github = client("GITHUB", self.github_client_id.as_ref(), self.github_client_secret.as_ref())?;
+        let github = match github {
+            Some(client) => {
+                let github = Github::new(&self.github_url, &self.github_api_url, client, fetch);
+                Some(github.ok_or("COSTLENS_GITHUB_URL is no URL")?)
+            }
+            None => None,
+        };
+        Ok(Vouchers { google, github })
+    }
+}
+
+fn client(who: &str, id: Option<&String>, secret: Option<&String>) -> Result<Option<Client>, Failure> {
+    let given = |text: Option<&String>| text.filter(|text| !text.trim().is_empty()).cloned();
+    match (given(id), given(secret)) {
+        (Some(id), Some(secret)) => Ok(Some(Client { id, secret: secret.into() })),
+        (None, None) => Ok(None),
+        _ => Err(format!("COSTLENS_{who}_CLIENT_ID and COSTLENS_{who}_CLIENT_SECRET go together").into()),
+    }
 }
 
 impl OutwardArgs {

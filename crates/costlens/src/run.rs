@@ -110,6 +110,7 @@ async fn serve(
         limits,
         passwords: Passwords::new(),
         sign_up: args.sign_up.into(),
+        vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
         egress_policy: args.policy(),
         mail_configured,
         public_url: base.clone(),

@@ -13,7 +13,7 @@ use costlens_proxy::ProxyConfig;
 use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
 use crate::boot::Failure;
-use crate::outward::OutwardArgs;
+use crate::outward::{OutwardArgs, VouchingArgs};
 
 /// Who may become a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -94,6 +94,9 @@ pub(crate) struct ServerArgs {
     /// Who may become a user here.
     #[arg(long, env = "COSTLENS_SIGN_UP", value_enum, default_value = "invited")]
     pub(crate) sign_up: SignUpSetting,
+    /// Who vouches for people.
+    #[command(flatten)]
+    pub(crate) vouching: VouchingArgs,
     /// What goes out, and by what name others come in.
     #[command(flatten)]
     pub(crate) outward: OutwardArgs,

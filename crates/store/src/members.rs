@@ -226,6 +226,24 @@ impl SystemConn {
 
 type MemberRow = (Uuid, String, String, String, Option<DateTime<Utc>>, DateTime<Utc>);
 
+impl SystemConn {
+    /// Accepts every open invitation to an address, whose reader somebody vouched for.
+    pub async fn accept_invitations_to(
+        &mut self,
+        email: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<(TenantId, Invitation)>, StoreError> {
+        let open = invitation::table
+            .filter(invitation::email.eq(email))
+            .filter(invitation::accepted_at.is_null())
+            .filter(invitation::revoked_at.is_null())
+            .filter(invitation::expires_at.gt(at));
+        let rows: Vec<InvitationRow> =
+            diesel::update(open).set(invitation::accepted_at.eq(at)).get_results(&mut self.conn).await?;
+        rows.into_iter().map(|row| Ok((row.tenant_id.into(), row.try_into()?))).collect()
+    }
+}
+
 const MEMBER: (
     member::user_id,
     user_account::name,
@@ -253,7 +271,7 @@ impl TryFrom<MemberRow> for Member {
 
 #[derive(Queryable)]
 struct InvitationRow {
-    _tenant_id: Uuid,
+    tenant_id: Uuid,
     id: Uuid,
     email: String,
     role: String,

@@ -5,6 +5,7 @@ mod limits;
 mod members;
 mod sign_in;
 mod staying;
+mod vouched;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use costlens_tests::app::TestApp;
 use costlens_tests::http::{self, Answer};
 use costlens_tests::mailbox::Mailbox;
+use costlens_tests::vouchers::Vouchers;
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -20,16 +22,20 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) struct Open {
     pub(crate) app: TestApp,
     pub(crate) mailbox: Mailbox,
+    pub(crate) vouchers: Vouchers,
 }
 
 static OPEN: LazyLock<Open> = LazyLock::new(|| {
     let mailbox = Mailbox::open();
-    let app = TestApp::shared_with(&[
-        ("COSTLENS_SMTP_URL", &mailbox.smtp_url()),
-        ("COSTLENS_SIGN_UP", "open"),
-        ("COSTLENS_TRUSTED_PROXIES", "127.0.0.0/8"),
-    ]);
-    Open { app, mailbox }
+    let vouchers = Vouchers::open();
+    let mut settings = vouchers.settings();
+    settings.push(("COSTLENS_SMTP_URL", mailbox.smtp_url()));
+    settings.push(("COSTLENS_SIGN_UP", "open".to_owned()));
+    settings.push(("COSTLENS_TRUSTED_PROXIES", "127.0.0.0/8".to_owned()));
+    settings.push(("COSTLENS_ALLOW_PRIVATE_HOSTS", vouchers.host_port()));
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let app = TestApp::shared_with(&settings);
+    Open { app, mailbox, vouchers }
 });
 
 pub(crate) fn open() -> &'static Open {
@@ -114,7 +120,9 @@ impl Person {
         let answer = http::send(method, &format!("{}{path}", self.base), &headers, body).await;
         for cookie in answer.headers.get_all("set-cookie") {
             let cookie = cookie.to_str().unwrap();
-            assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+            assert!(cookie.contains("HttpOnly"), "{cookie}");
+            let trip = cookie.starts_with("costlens_trip=");
+            assert!(cookie.contains(if trip { "SameSite=Lax" } else { "SameSite=Strict" }), "{cookie}");
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
             if value.is_empty() {
                 self.cookies.remove(name);
