@@ -80,6 +80,8 @@ pub struct ApiParts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub keyring: Arc<Keyring>,
+    /// How often somebody may try something, counted for all processes together.
+    pub limits: Arc<Limits>,
     pub egress_policy: costlens_egress::Policy,
     pub objects: costlens_objects::Objects,
     /// The most bytes of an uploaded bill.

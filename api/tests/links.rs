@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_api::{ApiParts, routes};
+use costlens_cache::Limits;
 use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_domain::{ErasureId, MessageId, RecipientId, TenantId};
 use costlens_objects::Objects;
@@ -49,6 +50,7 @@ impl Service {
             clock: Arc::new(Stopped(now)),
             entropy: Arc::new(OsEntropy),
             keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
+            limits: Arc::new(Limits::local([7; 32], Arc::new(Stopped(now)))),
             egress_policy: costlens_egress::Policy::default(),
             objects: Objects::local(files.path()).unwrap(),
             max_bill_bytes: 1,

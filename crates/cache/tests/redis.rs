@@ -1,5 +1,12 @@
 //! Limits against a real redis-server: exact, shared, and no reason for anybody to fail or wait.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -134,7 +141,7 @@ async fn a_window_ends_by_redis_clock_and_a_new_one_begins() {
                 told = told.max(begun.elapsed() + retry_after);
                 tokio::time::sleep(retry_after).await;
             }
-            verdict => {
+            verdict @ Verdict::Allowed { .. } => {
                 assert_eq!(verdict, allowed(1));
                 break;
             }
@@ -208,6 +215,8 @@ async fn every_counter_has_an_end_whatever_is_killed_when() {
                 while !stop.load(Ordering::Relaxed) {
                     subject += 1;
                     limits.take(&TEN, &format!("{client} {}", subject / 2)).await;
+                    // The substitute answers without a pause; the task that connects anew wants its turn, too.
+                    tokio::task::yield_now().await;
                 }
             })
         })
@@ -324,7 +333,7 @@ async fn a_redis_that_hangs_costs_one_wait_and_then_nothing() {
         assert!(matches!(limits.take(&MANY, "ada").await, Verdict::Allowed { degraded: true, .. }));
     }
     // Each alone would have waited a second; connecting anew, which hangs too, happens beside them.
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
     redis.signal("CONT");
     while limits.is_degraded() {
         tokio::time::sleep(Duration::from_millis(5)).await;

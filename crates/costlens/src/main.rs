@@ -14,6 +14,7 @@ mod jobs;
 mod outward;
 mod preview;
 mod prices;
+mod production;
 mod run;
 mod settings;
 mod sign_in;

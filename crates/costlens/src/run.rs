@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_api::ApiParts;
-use costlens_cache::Limits;
+use costlens_cache::{Limits, Patience};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::Catalogue;
 use costlens_edge::{BodyRule, EdgeConfig};
@@ -97,7 +97,7 @@ async fn serve(
         links: Links::below(&base),
     };
     let mail_configured = parts.mailer.is_some();
-    let limits = Arc::new(Limits::local(keyring.tag("limits", &[]), Arc::clone(&clock)));
+    let limits = Arc::new(start_limits(args, &keyring, &clock).await?);
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
     let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
@@ -108,9 +108,6 @@ async fn serve(
         entropy: Arc::clone(&entropy),
         keyring,
         limits,
-        passwords: Passwords::new(),
-        sign_up: args.sign_up.into(),
-        vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
         egress_policy: args.policy(),
         mail_configured,
         public_url: base.clone(),
@@ -165,6 +162,19 @@ fn edge(args: &ServerArgs, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -
         ],
         ..EdgeConfig::new(Arc::clone(clock), Arc::clone(entropy))
     }
+}
+
+/// Counts in Redis where there is one. Its address is checked when all settings are; that it is away fails no start.
+async fn start_limits(
+    args: &ServerArgs,
+    keyring: &Keyring,
+    clock: &Arc<dyn Clock>,
+) -> Result<Limits, Failure> {
+    let secret = keyring.tag("limits", &[]);
+    Ok(match args.redis()? {
+        Some(url) => Limits::shared(&url, secret, Arc::clone(clock), Patience::default()).await?,
+        None => Limits::local(secret, Arc::clone(clock)),
+    })
 }
 
 fn start_spool(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use costlens_cache::{RedisUrl, RedisUrlError};
 use costlens_domain::providers::PROVIDERS;
 use costlens_edge::{Network, TrustedProxies};
 use costlens_egress::{EndpointUrl, Policy};
@@ -13,25 +14,8 @@ use costlens_proxy::ProxyConfig;
 use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
 use crate::boot::Failure;
-use crate::outward::{OutwardArgs, VouchingArgs};
-
-/// Who may become a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SignUpSetting {
-    /// Whoever is invited by a member.
-    Invited,
-    /// Anybody who reads an e-mail address, with an organisation of its own.
-    Open,
-}
-
-impl From<SignUpSetting> for costlens_api::SignUp {
-    fn from(setting: SignUpSetting) -> Self {
-        match setting {
-            SignUpSetting::Invited => Self::Invited,
-            SignUpSetting::Open => Self::Open,
-        }
-    }
-}
+use crate::outward::OutwardArgs;
+use crate::production;
 
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,6 +87,10 @@ pub(crate) struct ServerArgs {
     /// The runtime role's URL; without it, a private PostgreSQL is started below the data directory.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// The Redis in which all processes count together: `redis://:password@host:6379/0`, or `rediss://…` for TLS.
+    /// Without it each counts for itself, which is right for a single one.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub(crate) redis_url: Option<String>,
     /// Where the spool and the private PostgreSQL live.
     #[arg(long, env = "COSTLENS_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -152,26 +140,19 @@ impl ServerArgs {
     pub(crate) fn check(&self) -> Result<(), BadSettings> {
         let mut wrong = Vec::new();
         if self.environment == Environment::Production {
-            if self.database_url.is_none() {
-                wrong.push("DATABASE_URL is not set: production wants a PostgreSQL of its own".to_owned());
-            }
-            if self.keys.master_key.is_none() {
-                wrong.push("COSTLENS_MASTER_KEY is not set: production keeps no key file".to_owned());
-            }
-            if !self.outward.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {
-                wrong
-                    .push("COSTLENS_PUBLIC_URL is not an https address: plain HTTP is not served".to_owned());
-            }
-            if !self.provider_urls.is_empty() {
-                wrong.push(
-                    "COSTLENS_PROVIDER_URLS is set: production calls the vendors' own addresses".to_owned(),
-                );
-            }
+            wrong.extend(production::missing(self));
+        } else if let Err(error) = self.redis() {
+            wrong.push(format!("REDIS_URL: {error}"));
         }
         if let Err(error) = self.provider_base_urls() {
             wrong.push(error);
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadSettings(wrong)) }
+    }
+
+    /// The Redis to count in, if one is named.
+    pub(crate) fn redis(&self) -> Result<Option<RedisUrl>, RedisUrlError> {
+        given(self.redis_url.as_deref()).map(RedisUrl::parse).transpose()
     }
 
     /// Where browsers reach this server, given the address that was bound.
@@ -223,6 +204,11 @@ impl ServerArgs {
         };
         self.provider_urls.iter().map(one).collect()
     }
+}
+
+/// A setting's text. One that is set to nothing is not set.
+pub(crate) fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// The directory for data when none is named: the system's for root, the user's otherwise.

@@ -100,6 +100,17 @@ impl MasterKey {
         }
     }
 
+    /// Whether this is a passphrase or a pattern rather than 32 random bytes: all of it can be typed, or few bytes make
+    /// it up, or each follows from the one before. One random key in 10^12 is taken for one.
+    #[must_use]
+    pub fn looks_made_up(&self) -> bool {
+        let bytes = self.0.as_slice();
+        let different = bytes.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let step = |pair: &[u8]| matches!(pair, [a, b] if b.wrapping_sub(*a) == 1 || a.wrapping_sub(*b) == 1);
+        let steps = bytes.windows(2).filter(|pair| step(pair)).count();
+        different <= 12 || steps > 16 || bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    }
+
     /// Four bytes by which a sealed text names the key that opens it. Tells nothing of the key.
     pub(crate) fn fingerprint(&self) -> [u8; 4] {
         let digest = Sha256::new().chain_update(b"costlens/key-id/1").chain_update(*self.0).finalize();
@@ -130,6 +141,21 @@ mod tests {
         assert!(matches!(MasterKey::parse(&"00".repeat(32)), Err(MasterKeyError::Weak)));
         for text in ["", "secret", "AAEC", &"g".repeat(64), &"ab".repeat(31)] {
             assert!(matches!(MasterKey::parse(text), Err(MasterKeyError::Shape)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_typed_is_told_from_what_chance_made() {
+        let counted = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        for made_up in
+            [counted, &"0123456789abcdef".repeat(4), &hex::encode("correct horse battery staple !!!")]
+        {
+            assert!(MasterKey::parse(made_up).unwrap().looks_made_up(), "{made_up}");
+        }
+        for _ in 0..10_000 {
+            let mut bytes = [0; 32];
+            OsEntropy.fill(&mut bytes);
+            assert!(!MasterKey::parse(&hex::encode(bytes)).unwrap().looks_made_up(), "{bytes:?}");
         }
     }
 
