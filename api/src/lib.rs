@@ -90,8 +90,6 @@ pub struct ApiParts {
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
     pub public_url: String,
-    /// How often what lets people in may be tried.
-    pub limits: Arc<Limits>,
     pub passwords: Passwords,
     pub sign_up: SignUp,
     pub vouchers: Vouchers,

@@ -56,6 +56,9 @@ impl Service {
             max_bill_bytes: 1,
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
+            passwords: costlens_identity::Passwords::new(),
+            sign_up: costlens_api::SignUp::Invited,
+            vouchers: costlens_identity::vouching::Vouchers::default(),
             https: true,
         };
         let tenant = db.create_tenant("Linked").await;

@@ -24,6 +24,7 @@ mod jobs;
 mod notifications;
 mod operators;
 mod outage;
+mod people;
 mod production;
 mod promises;
 mod refusals;

@@ -14,8 +14,26 @@ use costlens_proxy::ProxyConfig;
 use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
 use crate::boot::Failure;
-use crate::outward::OutwardArgs;
+use crate::outward::{OutwardArgs, VouchingArgs};
 use crate::production;
+
+/// Who may become a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignUpSetting {
+    /// Whoever is invited by a member.
+    Invited,
+    /// Anybody who reads an e-mail address, with an organisation of its own.
+    Open,
+}
+
+impl From<SignUpSetting> for costlens_api::SignUp {
+    fn from(setting: SignUpSetting) -> Self {
+        match setting {
+            SignUpSetting::Invited => Self::Invited,
+            SignUpSetting::Open => Self::Open,
+        }
+    }
+}
 
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
