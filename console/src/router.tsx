@@ -23,6 +23,7 @@ import { readNotificationsSearch } from "./screens/notifications/search";
 import { OverviewScreen } from "./screens/overview/overview-screen";
 import { readOverviewSearch } from "./screens/overview/search";
 import { RequestsScreen } from "./screens/requests/requests-screen";
+import { readSignInSearch } from "./screens/people/search";
 import { readWelcomeSearch, WelcomeScreen } from "./screens/welcome";
 import { readWorkflowsSearch } from "./screens/workflows/search";
 import { Failure, NotFound } from "./shell/failure";
@@ -35,6 +36,33 @@ const welcomeRoute = createRoute({
   path: "/welcome",
   validateSearch: readWelcomeSearch,
   component: WelcomeScreen,
+});
+
+const signInRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/sign-in",
+  validateSearch: readSignInSearch,
+  component: lazyRouteComponent(() => import("./screens/people/sign-in"), "SignInScreen"),
+});
+const signedInRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/signed-in",
+  component: lazyRouteComponent(() => import("./screens/people/signed-in"), "SignedInScreen"),
+});
+const registerRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/register",
+  component: lazyRouteComponent(() => import("./screens/people/register"), "RegisterScreen"),
+});
+const newPasswordRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/new-password",
+  component: lazyRouteComponent(() => import("./screens/people/new-password"), "NewPasswordScreen"),
+});
+const invitationRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/invitation",
+  component: lazyRouteComponent(() => import("./screens/people/invitation"), "InvitationScreen"),
 });
 
 /** What the links of mails lead to: no session. */
@@ -69,7 +97,7 @@ const memberRoute = createRoute({
     try {
       await queryClient.ensureQueryData(sessionQuery());
     } catch (error) {
-      if (isSignedOut(error)) throw redirect({ to: "/welcome", search: { next: location.href } });
+      if (isSignedOut(error)) throw redirect({ to: "/sign-in", search: { next: location.href } });
       throw error;
     }
   },
@@ -118,6 +146,16 @@ const workflowsRoute = createRoute({
   validateSearch: readWorkflowsSearch,
   component: lazyRouteComponent(() => import("./screens/workflows/workflows-screen"), "WorkflowsScreen"),
 });
+const membersRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/members",
+  component: lazyRouteComponent(() => import("./screens/people/members-screen"), "MembersScreen"),
+});
+const profileRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/profile",
+  component: lazyRouteComponent(() => import("./screens/people/profile-screen"), "ProfileScreen"),
+});
 const accountRoute = createRoute({
   getParentRoute: () => memberRoute,
   path: "/account",
@@ -128,6 +166,11 @@ const accountRoute = createRoute({
 export const router = createRouter({
   routeTree: rootRoute.addChildren([
     welcomeRoute,
+    signInRoute,
+    signedInRoute,
+    registerRoute,
+    newPasswordRoute,
+    invitationRoute,
     confirmRoute,
     unsubscribeRoute,
     keepAccountRoute,
@@ -142,6 +185,8 @@ export const router = createRouter({
       notificationsRoute,
       budgetsRoute,
       workflowsRoute,
+      membersRoute,
+      profileRoute,
       accountRoute,
     ]),
   ]),
@@ -151,10 +196,13 @@ export const router = createRouter({
   stringifySearch: stringifySearchWith(String),
 });
 
+/** Pages that need no session. */
+const OPEN = new Set(["/welcome", "/sign-in", "/signed-in", "/register", "/new-password", "/invitation"]);
+
 whenSignedOut(() => {
-  if (router.state.location.pathname === "/welcome") return;
+  if (OPEN.has(router.state.location.pathname)) return;
   queryClient.clear();
-  void router.navigate({ to: "/welcome", search: { next: router.state.location.href } });
+  void router.navigate({ to: "/sign-in", search: { next: router.state.location.href } });
 });
 
 whenClosing(() => void queryClient.invalidateQueries({ queryKey: sessionQuery().queryKey }));

@@ -17,6 +17,12 @@ type Sent<P extends keyof paths, M extends keyof paths[P]> = paths[P][M] extends
   : never;
 
 export type Session = Ok<"/api/v1/session", "get">;
+export type User = Ok<"/api/v1/user", "get">;
+export type SignIn = Ok<"/api/v1/user/sign-ins", "get">["items"][number];
+export type Member = Ok<"/api/v1/members", "get">["items"][number];
+export type Role = Member["role"];
+export type Invitation = Ok<"/api/v1/invitations", "get">["items"][number];
+export type SecondFactorSetup = Ok<"/api/v1/user/second-factor", "post">;
 export type KeyList = Ok<"/api/v1/keys", "get">;
 export type Key = KeyList["items"][number];
 export type NewKey = Sent<"/api/v1/keys", "post">;

@@ -4,6 +4,24 @@ import { readable } from "./notice-words";
 const ACTS: Record<string, string> = {
   "session.opened": "Signed in",
   "session.ended": "Signed out",
+  "session.revoked": "Ended another sign-in",
+  "session.switched": "Switched to this organisation",
+  "session.refresh_reused": "A sign-in was used twice, and ended",
+  "tenant.registered": "Registered the organisation",
+  "tenant.changed": "Changed the organisation",
+  "member.role_changed": "Gave a member another role",
+  "member.removed": "Removed a member",
+  "invitation.created": "Invited somebody",
+  "invitation.revoked": "Took an invitation back",
+  "invitation.accepted": "Joined",
+  "user.password_changed": "Changed the own password",
+  "user.password_reset": "Set a new password by mail",
+  "user.second_factor_added": "Set up a second factor",
+  "user.second_factor_removed": "Switched the second factor off",
+  "user.recovery_codes_replaced": "Made new recovery codes",
+  "user.identity_linked": "Added a way to sign in",
+  "user.identity_unlinked": "Removed a way to sign in",
+  "user.renamed": "Changed the own name",
   "closure.requested": "Asked to close the account",
   "closure.cancelled": "Kept the account",
   "recipient.asked": "Asked an address again",
@@ -27,6 +45,8 @@ export function actorInWords(actor: string): string {
   switch (kind) {
     case "session":
       return "Somebody signed in";
+    case "user":
+      return "A member";
     case "key":
       return "A key";
     case "operator":

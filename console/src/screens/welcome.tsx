@@ -1,6 +1,6 @@
 // Sign-in by link. The token stands behind the `#`, which never travels to a server's log; it is taken out of the
 // address at once, because it works only a single time.
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useCallback, useEffect, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api, client } from "@/api/client";
@@ -103,6 +103,11 @@ export function WelcomeScreen() {
               {busy ? "Signing in" : "Sign in"}
             </Button>
           </form>
+          <p className="mt-4 border-t pt-4 text-sm">
+            <Link to="/sign-in" search={next ? { next } : {}} className="font-medium text-accent-ink underline-offset-2 hover:underline">
+              Sign in with a password instead
+            </Link>
+          </p>
         </div>
       </div>
     </main>
