@@ -1,0 +1,135 @@
+//! Every kind of act that the audit knows. A name is stable: it stands in what was written years ago.
+
+use std::fmt;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The kind of act, `<thing>.<done>`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Action {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The stable name.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// A customer's account was made.
+    TenantCreated = "tenant.created",
+    /// A link that signs somebody in was made at the command line.
+    SignInLinkCreated = "sign_in_link.created",
+    /// Somebody signed in.
+    SessionOpened = "session.opened",
+    /// Somebody signed out.
+    SessionEnded = "session.ended",
+    /// Somebody tried to sign in and was not let in.
+    SessionRefused = "session.refused",
+    /// Who runs the service looked into an account that is not theirs.
+    SupportAccessBegan = "support_access.began",
+    /// A person's part in the account changed.
+    RoleChanged = "role.changed",
+    /// What is kept of calls, or who may see it, changed.
+    PrivacyChanged = "privacy.changed",
+    /// What the account pays for changed.
+    BillingTierChanged = "billing_tier.changed",
+    /// An API key was made.
+    KeyCreated = "key.created",
+    /// An API key was revoked.
+    KeyRevoked = "key.revoked",
+    /// A connection was made.
+    ConnectionCreated = "connection.created",
+    /// A connection was disabled.
+    ConnectionDisabled = "connection.disabled",
+    /// A bill was handed in.
+    BillUploaded = "bill.uploaded",
+    /// A bill was read in at the command line.
+    BillImported = "bill.imported",
+    /// The account's calendar changed.
+    SettingsUpdated = "settings.updated",
+    /// Somebody is to be told.
+    RecipientCreated = "recipient.created",
+    /// What somebody is told of changed.
+    RecipientUpdated = "recipient.updated",
+    /// Somebody is told no more.
+    RecipientDeleted = "recipient.deleted",
+    /// Somebody was asked once more whether to be told.
+    RecipientAsked = "recipient.asked",
+    /// Somebody agreed to be told.
+    RecipientConfirmed = "recipient.confirmed",
+    /// Somebody said that nothing more is to come.
+    RecipientUnsubscribed = "recipient.unsubscribed",
+    /// A Slack channel is to be told.
+    SlackChannelCreated = "slack_channel.created",
+    /// What a Slack channel is told of changed.
+    SlackChannelUpdated = "slack_channel.updated",
+    /// A Slack channel is told no more.
+    SlackChannelDeleted = "slack_channel.deleted",
+    /// A Slack channel was tried.
+    SlackChannelTested = "slack_channel.tested",
+    /// A program is to be told.
+    WebhookEndpointCreated = "webhook_endpoint.created",
+    /// What a program is told of, or where, changed.
+    WebhookEndpointUpdated = "webhook_endpoint.updated",
+    /// A program is told no more.
+    WebhookEndpointDeleted = "webhook_endpoint.deleted",
+    /// A program was tried.
+    WebhookEndpointTested = "webhook_endpoint.tested",
+    /// A program's webhooks are signed with a new secret.
+    WebhookSecretRolled = "webhook_secret.rolled",
+    /// A program is told of one event again.
+    WebhookDeliveryRetried = "webhook_delivery.retried",
+    /// A budget was made.
+    BudgetCreated = "budget.created",
+    /// A budget was ended.
+    BudgetEnded = "budget.ended",
+    /// The account's end was asked for.
+    ClosureRequested = "closure.requested",
+    /// The account is kept after all.
+    ClosureCancelled = "closure.cancelled",
+    /// An erasure is not done by a day of its calendar.
+    ErasureLate = "erasure.late",
+    /// A job was run at once.
+    WorkflowRetried = "workflow.retried",
+    /// A job was cancelled, or asked to stop.
+    WorkflowCancelled = "workflow.cancelled",
+    /// A dead letter was put away.
+    WorkflowDiscarded = "workflow.discarded",
+    /// Dead letters were brought back.
+    WorkflowsRedriven = "workflows.redriven",
+    /// Dead letters were put away.
+    WorkflowsDiscarded = "workflows.discarded",
+    /// A schedule rests.
+    SchedulePaused = "schedule.paused",
+    /// A schedule goes on.
+    ScheduleResumed = "schedule.resumed",
+    /// What was written down before failed.
+    ActFailed = "act.failed",
+    /// The audit was exported.
+    AuditExported = "audit.exported",
+    /// A chain, or an anchor of it, is not as it was.
+    AuditBroken = "audit.broken",
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Action {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
