@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{ErasureId, ProblemCode};
 use costlens_jobs::closures::{DEADLINE_DAYS, GRACE_DAYS};
 use costlens_jobs::messages::{Audience, Telling, tell};
@@ -153,7 +154,7 @@ impl ClosureApi {
         };
         tell(&mut conn, &telling, &*self.0.entropy).await?;
         let change = json!({ "erase_at": erase_at, "deadline_at": deadline_at });
-        let target = ("closure.requested", Some(id.to_string()));
+        let target = (Action::ClosureRequested, Some(id.to_string()));
         principal.by().did(&self.0, &mut conn, target, change).await?;
         conn.commit().await?;
         Ok(ClosureRequested::Frozen(Json(erasure.into())))
@@ -211,7 +212,7 @@ pub(crate) async fn cancel(parts: &ApiParts, conn: &mut TenantConn, by: By) -> R
         expires_at: now.checked_add_days(Days::new(GRACE_DAYS)).unwrap_or(now),
     };
     tell(conn, &telling, &*parts.entropy).await?;
-    let target = ("closure.cancelled", Some(erasure.id.to_string()));
+    let target = (Action::ClosureCancelled, Some(erasure.id.to_string()));
     by.did(parts, conn, target, json!({})).await?;
     Ok(())
 }

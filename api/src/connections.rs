@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::providers::{Credential, PROVIDERS, Provider, provider};
 use costlens_domain::{ConnectionId, ProblemCode};
 use costlens_egress::EndpointUrl;
@@ -212,7 +213,7 @@ impl ConnectionsApi {
         };
         let view = ConnectionView::from(conn.create_connection(&new).await?);
         let change = json!({ "provider": view.provider, "name": view.name });
-        let target = ("connection.created", Some(id.to_string()));
+        let target = (Action::ConnectionCreated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         claim.finish(&mut conn, &view).await?;
         conn.commit().await?;
@@ -245,7 +246,7 @@ impl ConnectionsApi {
         let connection = conn.connection(id.0.0).await?;
         if connection.disabled_at.is_none() {
             conn.disable_connection(connection.id, self.0.clock.now()).await?;
-            let target = ("connection.disabled", Some(connection.id.to_string()));
+            let target = (Action::ConnectionDisabled, Some(connection.id.to_string()));
             let change = json!({ "name": connection.name });
             caller.principal().by().did(&self.0, &mut conn, target, change).await?;
             conn.commit().await?;

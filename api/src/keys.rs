@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, ProblemCode};
@@ -206,7 +207,7 @@ impl KeysApi {
         let key = KeyView::from(conn.create_key(&new).await?);
         let told = json!({ "key_id": new.id, "name": new.name });
         happened(&mut conn, EventKind::KeyCreated, told, now, &*self.0.entropy).await?;
-        let target = ("key.created", Some(new.id.to_string()));
+        let target = (Action::KeyCreated, Some(new.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({ "name": new.name })).await?;
         claim.finish(&mut conn, &key).await?;
         conn.commit().await?;
@@ -234,7 +235,7 @@ impl KeysApi {
             conn.revoke_key(id, now).await?;
             let told = json!({ "key_id": id, "name": key.name });
             happened(&mut conn, EventKind::KeyRevoked, told, now, &*self.0.entropy).await?;
-            let target = ("key.revoked", Some(id.to_string()));
+            let target = (Action::KeyRevoked, Some(id.to_string()));
             caller.principal().by().did(&self.0, &mut conn, target, json!({ "name": key.name })).await?;
             conn.commit().await?;
         }

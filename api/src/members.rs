@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{InvitationId, ProblemCode, Role, UserId};
 use costlens_jobs::people::SendInvitation;
 use costlens_store::{Invitation, Member, Membership, TenantConn, UserMail, UserMailState};
@@ -24,7 +24,7 @@ use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
 use crate::principal::{Permission, Principal, SessionAuth};
 use crate::registrations::{address, create_user, used_up};
-use crate::sessions::{RoleView, SessionView, request_id, view};
+use crate::sessions::{RoleView, SessionView, view};
 use crate::users::new_password;
 use crate::wire::Wire;
 use crate::{ApiParts, Tag, named};
@@ -222,7 +222,7 @@ impl MembersApi {
         }
         conn.set_member_role(user, role).await?;
         let change = json!({ "role": { "before": before.role.as_str(), "after": role.as_str() } });
-        auth.0.by().did(&self.0, &mut conn, ("member.role_changed", Some(user.to_string())), change).await?;
+        auth.0.by().did(&self.0, &mut conn, (Action::RoleChanged, Some(user.to_string())), change).await?;
         let view = MemberView::from(conn.member(user).await?);
         conn.commit().await?;
         Ok(Json(view))
@@ -254,7 +254,7 @@ impl MembersApi {
         }
         conn.remove_member(user, self.0.clock.now()).await?;
         let change = json!({ "role": before.role.as_str(), "itself": itself });
-        auth.0.by().did(&self.0, &mut conn, ("member.removed", Some(user.to_string())), change).await?;
+        auth.0.by().did(&self.0, &mut conn, (Action::MemberRemoved, Some(user.to_string())), change).await?;
         conn.commit().await?;
         Ok(MemberRemoved::Removed)
     }
@@ -324,7 +324,7 @@ impl MembersApi {
         conn.create_invitation(&invitation).await?;
         costlens_jobs::ask(&mut conn, &SendInvitation { tenant, invitation: invitation.id }).await?;
         let change = json!({ "role": role.as_str() });
-        let target = ("invitation.created", Some(invitation.id.to_string()));
+        let target = (Action::InvitationCreated, Some(invitation.id.to_string()));
         auth.0.by().did(&self.0, &mut conn, target, change).await?;
         let token = link_token(&self.0.keyring, LinkPurpose::Invitation, tenant, invitation.id.uuid());
         // What is kept for a repeated call holds no link: it is a credential.
@@ -346,7 +346,7 @@ impl MembersApi {
         let tenant = auth.0.require(Permission::MembersWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         if conn.revoke_invitation(id.0.0, self.0.clock.now()).await? {
-            let target = ("invitation.revoked", Some(id.0.0.to_string()));
+            let target = (Action::InvitationRevoked, Some(id.0.0.to_string()));
             auth.0.by().did(&self.0, &mut conn, target, json!({})).await?;
             conn.commit().await?;
         }
@@ -390,10 +390,10 @@ impl MembersApi {
             }
         };
         tx.system()?.join(tenant, user.id, invitation.role, now).await?;
-        let by = By { actor: Actor::User(user.id), request_id: request_id(request) };
+        let by = By::of(request, Actor::User(user.id));
         let change = json!({ "role": invitation.role.as_str() });
-        let event = by.event(&self.0, "invitation.accepted", Some(invitation.id.to_string()), change);
-        tx.system()?.audit(tenant, &event).await?;
+        let event = by.event(&self.0, Action::InvitationAccepted, Some(invitation.id.to_string()), change);
+        tx.system()?.audit_of(tenant, &event).await?;
         if known.is_some() {
             tx.commit().await?;
             return Ok(InvitationAccepted::Joined);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{ProblemCode, Role, TenantId, UserId};
 use costlens_identity::oidc::VouchError;
 use costlens_identity::vouching::{Challenge, Vouched, Voucher};
@@ -33,7 +33,7 @@ use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
 use crate::principal::{Permission, SessionAuth, optional_session};
 use crate::registrations::create_user;
-use crate::sessions::{SignedIn, request_id, view};
+use crate::sessions::{SignedIn, view};
 use crate::users::{mail, told_of_user};
 use crate::wire::Wire;
 use crate::{ApiParts, SignUp, Tag};
@@ -265,7 +265,7 @@ impl OauthApi {
         }
         tx.system()?.unlink_identity(user.id, &issuer.0).await?;
         let change = json!({ "issuer": issuer.0 });
-        told_of_user(&self.0, &mut tx, &auth.0, user.id, ("user.identity_unlinked", change)).await?;
+        told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::IdentityUnlinked, change)).await?;
         tx.commit().await?;
         Ok(IdentityUnlinked::Unlinked)
     }
@@ -302,11 +302,11 @@ impl OauthApi {
         }
         let now = self.0.clock.now();
         tx.system()?.link_identity(user, &vouched.issuer, &vouched.subject, now).await?;
-        let by = By { actor: Actor::User(user), request_id: request_id(request) };
+        let by = By::of(request, Actor::User(user));
         for membership in tx.system()?.memberships(user).await? {
             let change = json!({ "issuer": vouched.issuer });
-            let event = by.event(&self.0, "user.identity_linked", Some(user.to_string()), change);
-            tx.system()?.audit(membership.tenant.id, &event).await?;
+            let event = by.event(&self.0, Action::IdentityLinked, Some(user.to_string()), change);
+            tx.system()?.audit_of(membership.tenant.id, &event).await?;
         }
         Ok(Ok(()))
     }
@@ -337,20 +337,21 @@ impl OauthApi {
         let name = display_name(vouched, email);
         let user = create_user(&self.0, tx, (&name, email, None), now).await?;
         tx.system()?.link_identity(user.id, &vouched.issuer, &vouched.subject, now).await?;
-        let by = By { actor: Actor::User(user.id), request_id: request_id(request) };
+        let by = By::of(request, Actor::User(user.id));
         if invitations.is_empty() {
             let id = TenantId::new(now, self.0.entropy.for_id());
             let tenant = Tenant::new(id, format!("{name}'s organisation"), now);
             tx.system()?.create_tenant(&tenant).await?;
             tx.system()?.join(id, user.id, Role::Owner, now).await?;
-            let event = by.event(&self.0, "tenant.registered", Some(id.to_string()), json!({}));
-            tx.system()?.audit(id, &event).await?;
+            let event = by.event(&self.0, Action::TenantRegistered, Some(id.to_string()), json!({}));
+            tx.system()?.audit_of(id, &event).await?;
         }
         for (tenant, invitation) in invitations {
             tx.system()?.join(tenant, user.id, invitation.role, now).await?;
             let change = json!({ "role": invitation.role.as_str() });
-            let event = by.event(&self.0, "invitation.accepted", Some(invitation.id.to_string()), change);
-            tx.system()?.audit(tenant, &event).await?;
+            let event =
+                by.event(&self.0, Action::InvitationAccepted, Some(invitation.id.to_string()), change);
+            tx.system()?.audit_of(tenant, &event).await?;
         }
         Ok(Ok(user.id))
     }

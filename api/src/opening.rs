@@ -2,9 +2,8 @@
 //! audit in the same transaction, and put into cookies.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{ProblemCode, Role, SessionId, TenantId};
-use costlens_edge::Arrival;
 use costlens_store::{Membership, NewRefresh, NewSession, NewUserSession, SystemTx, User};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::{REFRESH_PREFIX, SESSION_PREFIX};
@@ -142,12 +141,11 @@ pub(crate) async fn open(
     };
     tx.system()?.open_session(&new).await?;
     if continues.is_none() {
-        let by =
-            By { actor: Actor::User(user.id), request_id: request.data::<Arrival>().map(|of| of.request_id) };
+        let by = By::of(request, Actor::User(user.id));
         let change =
             json!({ "method": proof.method, "two_factors": proof.two_factors, "read_only": proof.read_only });
-        let event = by.event(parts, "session.opened", Some(id.to_string()), change);
-        tx.system()?.audit(tenant.id, &event).await?;
+        let event = by.event(parts, Action::SessionOpened, Some(id.to_string()), change);
+        tx.system()?.audit_of(tenant.id, &event).await?;
     }
     Ok(Opened { id, token, expires_at, refresh })
 }

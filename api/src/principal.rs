@@ -3,6 +3,7 @@
 //! A signed-in person may do what its role allows; an API key may read what it produces. The scheme is the parameter
 //! that yields the principal, so an operation cannot forget it; a permission is asked for by type.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
@@ -54,6 +55,8 @@ pub struct Principal {
     pub closing: bool,
     /// The request that it calls by.
     pub request_id: Option<RequestId>,
+    /// The network address that it calls from.
+    pub address: Option<IpAddr>,
 }
 
 impl Principal {
@@ -131,7 +134,7 @@ impl Principal {
 
     /// As whom it stands in the audit, with its request.
     pub(crate) const fn by(&self) -> By {
-        By { actor: self.actor(), request_id: self.request_id }
+        By { actor: self.actor(), request_id: self.request_id, address: self.address }
     }
 }
 
@@ -222,6 +225,10 @@ pub(crate) fn refuse_other_origins(request: &Request) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn address(request: &Request) -> Option<IpAddr> {
+    request.data::<Arrival>().map(|arrival| arrival.client_addr)
+}
+
 /// A page of another origin may not act with this cookie, even where a browser would send it along.
 fn is_of_another_origin(request: &Request) -> bool {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -258,6 +265,7 @@ async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Princi
         operator: session.operator,
         closing,
         request_id: request_id(request),
+        address: address(request),
     })
 }
 
@@ -290,6 +298,7 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
             operator: false,
             closing,
             request_id: request_id(request),
+            address: address(request),
         }),
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::members::normal_email;
 use costlens_domain::{ProblemCode, Role, TenantId, UserId, UserLinkId};
 use costlens_store::{Membership, NewUser, Tenant, User, UserLinkPurpose};
@@ -18,7 +18,7 @@ use crate::audit::By;
 use crate::error::ApiError;
 use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
-use crate::sessions::{SignedIn, request_id, view};
+use crate::sessions::{SignedIn, view};
 use crate::users::{mail, new_password};
 use crate::{ApiParts, SignUp, Tag, named, second_factor};
 
@@ -144,9 +144,9 @@ impl RegistrationsApi {
         let tenant = Tenant::new(TenantId::new(now, self.0.entropy.for_id()), tenant_name, now);
         tx.system()?.create_tenant(&tenant).await?;
         tx.system()?.join(tenant.id, user.id, Role::Owner, now).await?;
-        let by = By { actor: Actor::User(user.id), request_id: request_id(request) };
-        let event = by.event(&self.0, "tenant.registered", Some(tenant.id.to_string()), json!({}));
-        tx.system()?.audit(tenant.id, &event).await?;
+        let by = By::of(request, Actor::User(user.id));
+        let event = by.event(&self.0, Action::TenantRegistered, Some(tenant.id.to_string()), json!({}));
+        tx.system()?.audit_of(tenant.id, &event).await?;
         let membership = Membership { tenant, role: Role::Owner };
         let proof = Proof::by("registration", false);
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
@@ -197,10 +197,10 @@ impl RegistrationsApi {
         tx.system()?.end_sign_ins(user.id, None, now).await?;
         tx.system()?.void_user_links(&user.email, UserLinkPurpose::PasswordReset, now).await?;
         mail(&self.0, &mut tx, UserLinkPurpose::PasswordChanged, (&user.email, Some(user.id))).await?;
-        let by = By { actor: Actor::Link, request_id: request_id(request) };
+        let by = By::of(request, Actor::Link);
         for membership in tx.system()?.memberships(user.id).await? {
-            let event = by.event(&self.0, "user.password_reset", Some(user.id.to_string()), json!({}));
-            tx.system()?.audit(membership.tenant.id, &event).await?;
+            let event = by.event(&self.0, Action::PasswordReset, Some(user.id.to_string()), json!({}));
+            tx.system()?.audit_of(membership.tenant.id, &event).await?;
         }
         tx.commit().await?;
         Ok(PasswordReset::Set)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use costlens_domain::audit::Action;
 use costlens_domain::{ProblemCode, TenantId, UserId};
 use costlens_identity::Totp;
 use costlens_store::User;
@@ -105,7 +106,7 @@ impl SecondFactorApi {
         let (codes, hashes) = self.codes();
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.confirm_totp(user.id, &hashes, self.0.clock.now()).await?;
-        told_of_user(&self.0, &mut tx, &auth.0, user.id, ("user.second_factor_added", json!({}))).await?;
+        told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::SecondFactorAdded, json!({}))).await?;
         tx.commit().await?;
         Ok(Json(RecoveryCodes { codes }))
     }
@@ -122,7 +123,7 @@ impl SecondFactorApi {
         let (codes, hashes) = self.codes();
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.replace_recovery_codes(user.id, &hashes).await?;
-        told_of_user(&self.0, &mut tx, &auth.0, user.id, ("user.recovery_codes_replaced", json!({}))).await?;
+        told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::RecoveryCodesReplaced, json!({}))).await?;
         tx.commit().await?;
         Ok(Json(RecoveryCodes { codes }))
     }
@@ -135,7 +136,7 @@ impl SecondFactorApi {
         let user = self.own(&auth.0).await?;
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.remove_totp(user.id).await?;
-        told_of_user(&self.0, &mut tx, &auth.0, user.id, ("user.second_factor_removed", json!({}))).await?;
+        told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::SecondFactorRemoved, json!({}))).await?;
         tx.commit().await?;
         Ok(SecondFactorRemoved::Removed)
     }

@@ -8,12 +8,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::members::normal_email;
 use costlens_domain::{ProblemCode, Role, SessionId, TenantId, UserId};
-use costlens_edge::Arrival;
 use costlens_identity::PasswordHash;
-use costlens_store::{Continued, NewSession, Session, User};
+use costlens_store::{Continued, NewSession, Session, SystemTx, User};
 use costlens_vault::secret_token::SESSION_PREFIX;
 use costlens_vault::{PersonalPurpose, SecretToken, TokenHash, personal_token, read_personal_token};
 use poem::Request;
@@ -196,15 +195,24 @@ impl SessionsApi {
             expires_at: now + SESSION_LIFE,
         };
         let mut tx = self.0.store.system().await?.begin().await?;
-        let session = tx.system()?.redeem_sign_in_link(&TokenHash::of(&body.0.token).0, &new, now).await?;
-        let session = session.ok_or_else(|| {
+        let link = TokenHash::of(&body.0.token).0;
+        let Some(session) = tx.system()?.redeem_sign_in_link(&link, &new, now).await? else {
+            let of = tx.system()?.refused_link(&link, now).await?;
+            let (tenant, why) = of.map_or((None, "unknown"), |(tenant, why)| (Some(tenant), why));
+            note_refusal(&self.0, tx, request, tenant, ("link", why)).await?;
             let detail = "the link is unknown, used or expired; `costlens sign-in` prints a new one";
-            ApiError::new(ProblemCode::SignInLinkInvalid, detail)
-        })?;
-        let by = By { actor: Actor::Session(session.id), request_id: request_id(request) };
+            return Err(ApiError::new(ProblemCode::SignInLinkInvalid, detail));
+        };
+        // The session and the record of it are there together, or neither.
+        if session.operator {
+            let by = By::of(request, Actor::Operator(session.id));
+            let event = by.event(&self.0, Action::SessionOpened, None, json!({}));
+            tx.system()?.note_operator_event(&event).await?;
+        }
+        let by = By::of(request, Actor::Session(session.id));
         let change = json!({ "method": "link", "operator": session.operator });
-        let event = by.event(&self.0, "session.opened", Some(session.id.to_string()), change);
-        tx.system()?.audit(session.tenant_id, &event).await?;
+        let event = by.event(&self.0, Action::SessionOpened, Some(session.id.to_string()), change);
+        tx.system()?.audit_of(session.tenant_id, &event).await?;
         tx.commit().await?;
         let out = Outgoing::of(request);
         Binding { https: self.0.https }.session(&out, token.reveal(), SESSION_LIFE.num_seconds());
@@ -232,7 +240,14 @@ impl SessionsApi {
         limits::take(&self.0, request, Try::SignIn { email: &email, known: known.as_deref() }).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone()).map(PasswordHash);
         let right = self.0.passwords.verify(&body.password, hash.as_ref()).await?;
+        let why = match &user {
+            Some(user) if right && user.disabled_at.is_some() => "disabled",
+            Some(_) if !right => "password",
+            _ => "unknown",
+        };
+        let known_user = user.as_ref().map(|user| user.id);
         let Some(user) = user.filter(|user| right && user.disabled_at.is_none()) else {
+            self.note_refused_user(request, known_user, why);
             return Err(refused());
         };
         let two_factors = user.totp_confirmed_at.is_some();
@@ -244,6 +259,7 @@ impl SessionsApi {
             let id = user.id.to_string();
             limits::take(&self.0, request, Try::SecondFactor { user: &id }).await?;
             if !second_factor::accept(&self.0, &user, code).await? {
+                self.note_refused_user(request, Some(user.id), "second_factor");
                 let detail = "the code is not right, or was used before";
                 return Err(ApiError::new(ProblemCode::SecondFactorRequired, detail));
             }
@@ -279,9 +295,9 @@ impl SessionsApi {
             Continued::Refused => return Err(invalid()),
             Continued::Stolen(tenant, user) => {
                 let actor = user.map_or(Actor::Link, Actor::User);
-                let by = By { actor, request_id: request_id(request) };
-                let event = by.event(&self.0, "session.refresh_reused", None, json!({}));
-                tx.system()?.audit(tenant, &event).await?;
+                let by = By::of(request, actor);
+                let event = by.event(&self.0, Action::SessionRefreshReused, None, json!({}));
+                tx.system()?.audit_of(tenant, &event).await?;
                 tx.commit().await?;
                 return Err(invalid());
             }
@@ -369,9 +385,9 @@ impl SessionsApi {
         let (proof, continues) = going_on(&before);
         let opened =
             opening::open(&self.0, &mut tx, request, (&user, &wanted), &proof, Some(continues)).await?;
-        let by = By { actor: Actor::User(user.id), request_id: request_id(request) };
-        let event = by.event(&self.0, "session.switched", Some(opened.id.to_string()), json!({}));
-        tx.system()?.audit(wanted.tenant.id, &event).await?;
+        let by = By::of(request, Actor::User(user.id));
+        let event = by.event(&self.0, Action::SessionSwitched, Some(opened.id.to_string()), json!({}));
+        tx.system()?.audit_of(wanted.tenant.id, &event).await?;
         tx.commit().await?;
         opened.give(&self.0, request);
         self.view(opened.id).await.map(|view| SignedIn::Created(Json(view)))
@@ -383,8 +399,8 @@ impl SessionsApi {
         if let Who::Session(id) = auth.0.who {
             let mut tx = self.0.store.system().await?.begin().await?;
             tx.system()?.end_session(id, self.0.clock.now()).await?;
-            let event = auth.0.by().event(&self.0, "session.ended", Some(id.to_string()), json!({}));
-            tx.system()?.audit(auth.0.tenant_id, &event).await?;
+            let event = auth.0.by().event(&self.0, Action::SessionEnded, Some(id.to_string()), json!({}));
+            tx.system()?.audit_of(auth.0.tenant_id, &event).await?;
             tx.commit().await?;
         }
         Binding { https: self.0.https }.sign_out(&Outgoing::of(request));
@@ -404,6 +420,36 @@ impl SessionsApi {
         self.view(opened.id).await.map(|view| SignedIn::Created(Json(view)))
     }
 
+    /// Writes down that somebody was not let in, in every organisation that the person belongs to. Behind the answer:
+    /// an address that somebody has takes no longer to refuse than one that nobody has.
+    fn note_refused_user(&self, request: &Request, user: Option<UserId>, why: &'static str) {
+        let by = By::of(request, Actor::Nobody);
+        let parts = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let noted = async {
+                let mut tx = parts.store.system().await?.begin().await?;
+                let memberships = match user {
+                    Some(user) => tx.system()?.memberships(user).await?,
+                    None => Vec::new(),
+                };
+                let tenants: Vec<_> = memberships.iter().map(|of| Some(of.tenant.id)).collect();
+                for tenant in if tenants.is_empty() { vec![None] } else { tenants } {
+                    let change = json!({ "method": "password", "reason": why });
+                    let target = user.map(|user| user.to_string());
+                    let event = by.event(&parts, Action::SessionRefused, target, change);
+                    tx.system()?.note_refusal(tenant, &event).await?;
+                }
+                tx.commit().await
+            };
+            if let Err(error) = noted.await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a refused sign-in is not written down"
+                );
+            }
+        });
+    }
+
     /// What names this browser among those in which this person signed in before.
     fn known_browser(&self, request: &Request, user: Option<&User>) -> Option<String> {
         let (token, nonce) = cookies::incoming(request, KNOWN_BROWSER_COOKIE)?.split_once('.')?;
@@ -415,6 +461,22 @@ impl SessionsApi {
     async fn view(&self, id: SessionId) -> Result<SessionView, ApiError> {
         view(&self.0, id).await
     }
+}
+
+/// Writes down that somebody was not let in, and why: in the account whose link it was, if it was one's.
+async fn note_refusal(
+    parts: &ApiParts,
+    mut tx: SystemTx,
+    request: &Request,
+    tenant: Option<TenantId>,
+    (method, why): (&str, &str),
+) -> Result<(), ApiError> {
+    let change = json!({ "method": method, "reason": why });
+    let event = By::of(request, Actor::Nobody).event(parts, Action::SessionRefused, None, change);
+    tx.system()?.note_refusal(tenant, &event).await?;
+    tx.commit().await?;
+    tracing::info!(reason = why, "somebody was not let in");
+    Ok(())
 }
 
 /// A session as its browser sees it.
@@ -459,8 +521,4 @@ fn going_on(before: &Session) -> (Proof, Continues) {
         refresh_expires_at: before.refresh_expires_at,
     };
     (proof, continues)
-}
-
-pub(crate) fn request_id(request: &Request) -> Option<costlens_domain::RequestId> {
-    request.data::<Arrival>().map(|arrival| arrival.request_id)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::calendar::Zone;
 use costlens_store::TenantSettings;
 use poem_openapi::payload::Json;
@@ -135,7 +136,7 @@ impl SettingsApi {
             "digest_hour": new.digest_hour,
         });
         let by = caller.principal().by();
-        by.did(&self.0, &mut conn, ("settings.updated", None), change).await?;
+        by.did(&self.0, &mut conn, (Action::SettingsUpdated, None), change).await?;
         conn.commit().await?;
         Ok(Json(new.into()))
     }

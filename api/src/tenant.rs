@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use costlens_domain::TenantId;
+use costlens_domain::audit::Action;
 use costlens_store::Tenant;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -74,7 +75,7 @@ impl TenantApi {
         let one_hour = body.0.one_hour_sign_in.unwrap_or(before.one_hour_sign_in);
         conn.change_tenant(name, one_hour).await?;
         let change = json!({ "renamed": name != before.name, "one_hour_sign_in": one_hour });
-        principal.by().did(&self.0, &mut conn, ("tenant.changed", None), change).await?;
+        principal.by().did(&self.0, &mut conn, (Action::TenantChanged, None), change).await?;
         let view = TenantView::from(conn.tenant().await?);
         conn.commit().await?;
         Ok(Json(view))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{ProblemCode, SessionId, TenantId, UserId, UserLinkId};
 use costlens_identity::{BadPassword, PasswordError, PasswordHash, Passwords};
 use costlens_jobs::people::send_user_link;
@@ -154,7 +155,7 @@ impl UsersApi {
             let name = named(name)?;
             let mut tx = self.0.store.system().await?.begin().await?;
             tx.system()?.rename_user(user, name).await?;
-            told_of_user(&self.0, &mut tx, &auth.0, user, ("user.renamed", json!({}))).await?;
+            told_of_user(&self.0, &mut tx, &auth.0, user, (Action::UserRenamed, json!({}))).await?;
             tx.commit().await?;
         }
         self.view(user).await.map(Json)
@@ -192,7 +193,7 @@ impl UsersApi {
         let kept = tx.system()?.session(session).await?.sign_in_id;
         tx.system()?.end_sign_ins(user.id, Some(kept), now).await?;
         mail(&self.0, &mut tx, UserLinkPurpose::PasswordChanged, (&user.email, Some(user.id))).await?;
-        told_of_user(&self.0, &mut tx, &auth.0, user.id, ("user.password_changed", json!({}))).await?;
+        told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::PasswordChanged, json!({}))).await?;
         tx.commit().await?;
         Ok(PasswordChanged::Changed)
     }
@@ -234,7 +235,7 @@ impl UsersApi {
             return Err(ApiError::not_found());
         }
         let change = json!({ "sign_in": id.0.0.to_string() });
-        told_of_user(&self.0, &mut tx, &auth.0, user, ("session.revoked", change)).await?;
+        told_of_user(&self.0, &mut tx, &auth.0, user, (Action::SessionRevoked, change)).await?;
         tx.commit().await?;
         Ok(SignInEnded::Ended)
     }
@@ -324,11 +325,11 @@ pub(crate) async fn told_of_user(
     tx: &mut SystemTx,
     principal: &Principal,
     user: UserId,
-    (action, change): (&'static str, Value),
+    (action, change): (Action, Value),
 ) -> Result<(), ApiError> {
     for membership in tx.system()?.memberships(user).await? {
         let event = principal.by().event(parts, action, Some(user.to_string()), change.clone());
-        tx.system()?.audit(membership.tenant.id, &event).await?;
+        tx.system()?.audit_of(membership.tenant.id, &event).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod deliveries;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
 use costlens_domain::{EventId, ProblemCode, WebhookEndpointId};
 use costlens_jobs::ask;
@@ -235,7 +236,7 @@ impl WebhookEndpointsApi {
         };
         conn.create_webhook_endpoint(&new).await?;
         let change = json!({ "name": new.name, "kinds": new.kinds });
-        let target = ("webhook_endpoint.created", Some(id.to_string()));
+        let target = (Action::WebhookEndpointCreated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let endpoint = WebhookEndpointView::from(conn.webhook_endpoint(id).await?);
         claim.finish(&mut conn, &endpoint).await?;
@@ -285,7 +286,7 @@ impl WebhookEndpointsApi {
         conn.replace_webhook_endpoint(&endpoint).await?;
         let another = body.0.url.is_some();
         let change = json!({ "name": endpoint.name, "kinds": endpoint.kinds, "another_url": another });
-        let target = ("webhook_endpoint.updated", Some(id.to_string()));
+        let target = (Action::WebhookEndpointUpdated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let endpoint = conn.webhook_endpoint(id).await?;
         conn.commit().await?;
@@ -310,7 +311,7 @@ impl WebhookEndpointsApi {
         let secret = WebhookSecret::generate(&*self.0.entropy);
         endpoint.sealed_secret = self.seal(&mut conn, ("sealed_secret", id), &secret.reveal(), now).await?;
         conn.replace_webhook_endpoint(&endpoint).await?;
-        let target = ("webhook_secret.rolled", Some(id.to_string()));
+        let target = (Action::WebhookSecretRolled, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(Json(RolledWebhookSecret { secret: secret.reveal().to_string() }))
@@ -330,7 +331,7 @@ impl WebhookEndpointsApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.delete_webhook_endpoint(id).await?;
         ask(&mut conn, &ForgetEndpoint { tenant, endpoint: id }).await?;
-        let target = ("webhook_endpoint.deleted", Some(id.to_string()));
+        let target = (Action::WebhookEndpointDeleted, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(WebhookEndpointDeleted::Deleted)
@@ -352,7 +353,7 @@ impl WebhookEndpointsApi {
         let payload = json!({ "endpoint_id": endpoint.id });
         let now = self.0.clock.now();
         let event = happened(&mut conn, EventKind::WebhookTest, payload, now, &*self.0.entropy).await?;
-        let target = ("webhook_endpoint.tested", Some(endpoint.id.to_string()));
+        let target = (Action::WebhookEndpointTested, Some(endpoint.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(WebhookEndpointTested::Sent(Json(WebhookTest { event_id: Wire(event) })))

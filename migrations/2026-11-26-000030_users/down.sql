@@ -23,8 +23,6 @@ $$;
 DELETE FROM retention WHERE table_name IN ('member', 'invitation');
 REVOKE UPDATE (name) ON tenant FROM costlens_app;
 ALTER TABLE tenant DROP COLUMN one_hour_sign_in;
-REVOKE INSERT ON audit_event FROM costlens_system;
-DROP POLICY system ON audit_event;
 REVOKE UPDATE (proven_at, two_factors, refresh_used_at) ON session FROM costlens_system;
 REVOKE SELECT (user_id) ON session FROM costlens_app;
 DROP INDEX session_by_id;

@@ -156,10 +156,6 @@ CREATE INDEX session_by_outer ON session (outer_session) WHERE outer_session IS 
 GRANT UPDATE (ended_at, proven_at, two_factors, refresh_used_at) ON session TO costlens_system;
 GRANT SELECT (tenant_id, id, ended_at, user_id) ON session TO costlens_app;
 
--- Signing in stands in the audit, in the transaction that opens the session.
-CREATE POLICY system ON audit_event FOR INSERT TO costlens_system WITH CHECK (true);
-GRANT INSERT ON audit_event TO costlens_system;
-
 -- Whether everybody of the tenant signs in anew after an hour, whatever its role: its own wish, or because it let us
 -- into its AWS account or came by way of the Marketplace.
 ALTER TABLE tenant ADD COLUMN one_hour_sign_in boolean NOT NULL DEFAULT false;

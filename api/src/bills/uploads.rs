@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{BillId, BillUploadId, Problem, ProblemCode, TenantId};
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_objects::{ObjectKey, ObjectsError, Stored};
@@ -14,6 +15,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use super::default_limit;
+use serde_json::json;
+
+use crate::audit::By;
 use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
 use crate::page::Page;
@@ -168,7 +172,7 @@ impl BillUploadsApi {
 /// Keeps the file, then the upload. A file whose upload is not kept goes again.
 pub(super) async fn create(
     parts: &ApiParts,
-    tenant: TenantId,
+    (tenant, by): (TenantId, By),
     name: String,
     idempotency_key: Option<&String>,
     body: Body,
@@ -184,7 +188,7 @@ pub(super) async fn create(
         sha256: stored.sha256,
         created_at: parts.clock.now(),
     };
-    let taken = take(parts, tenant, &new, idempotency_key).await;
+    let taken = take(parts, (tenant, by), &new, idempotency_key).await;
     if !matches!(taken, Ok(Taken { wants_file: true, .. }) | Err(Refused { maybe_kept: true, .. }))
         && let Err(error) = parts.objects.delete(&key).await
     {
@@ -240,7 +244,7 @@ async fn keep(parts: &ApiParts, body: Body, key: ObjectKey) -> Result<Stored, Ap
 /// Writes the upload and asks for its reading, in one transaction.
 async fn take(
     parts: &ApiParts,
-    tenant: TenantId,
+    (tenant, by): (TenantId, By),
     new: &NewBillUpload,
     key: Option<&String>,
 ) -> Result<Taken, Refused> {
@@ -258,6 +262,8 @@ async fn take(
         let job = IngestBill { upload: upload.id, ask: 0 };
         ask_to_ingest(&mut conn, job, new.created_at).await?;
     }
+    let change = json!({ "size_bytes": upload.bytes, "sha256": hex::encode(new.sha256) });
+    by.did(parts, &mut conn, (Action::BillUploaded, Some(upload.id.to_string())), change).await?;
     let view = BillUploadView::from(upload);
     claim.finish_as(202, &mut conn, &view).await?;
     match conn.commit().await {

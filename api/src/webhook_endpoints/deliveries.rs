@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{EventId, WebhookEndpointId};
 use costlens_jobs::ask;
 use costlens_jobs::events::DeliverWebhook;
@@ -156,7 +157,7 @@ impl WebhookDeliveriesApi {
         let kind = conn.event(event).await?.kind;
         let delivery = conn.restart_delivery(event, endpoint, now).await?;
         ask(&mut conn, &DeliverWebhook { tenant, event, endpoint, ask: now.timestamp_millis() }).await?;
-        let target = ("webhook_delivery.retried", Some(endpoint.to_string()));
+        let target = (Action::WebhookDeliveryRetried, Some(endpoint.to_string()));
         let change = json!({ "event_id": event });
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         conn.commit().await?;

@@ -15,6 +15,7 @@ mod outward;
 mod preview;
 mod prices;
 mod production;
+mod record;
 mod run;
 mod settings;
 mod sign_in;

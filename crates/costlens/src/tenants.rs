@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use costlens_domain::TenantId;
+use costlens_domain::audit::Action;
 use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_store::Tenant;
 use costlens_vault::OsEntropy;
+use serde_json::json;
 
 use crate::boot::{Failure, Ledger};
 use crate::cli::{TenantsArgs, TenantsCommand, print};
 use crate::clock::SystemClock;
+use crate::record;
 
 pub(crate) async fn run(args: TenantsArgs) -> Result<(), Failure> {
     let ledger = Ledger::of(&args.ledger).await?;
@@ -43,6 +46,9 @@ pub(crate) async fn create(ledger: &Ledger, name: &str, clock: &dyn Clock) -> Re
     }
     let now = clock.now();
     let tenant = Tenant::new(TenantId::new(now, OsEntropy.for_id()), name, now);
-    ledger.store.system().await?.create_tenant(&tenant).await?;
+    let mut tx = ledger.store.system().await?.begin().await?;
+    tx.system()?.create_tenant(&tenant).await?;
+    tx.system()?.audit_of(tenant.id, &record::event(clock, Action::TenantCreated, None, json!({}))).await?;
+    tx.commit().await?;
     Ok(tenant)
 }

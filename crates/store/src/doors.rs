@@ -17,8 +17,8 @@ use diesel_async::{
 
 use futures_util::StreamExt;
 
-use crate::StoreError;
 use crate::roles::{self, Door};
+use crate::{NewAuditEvent, StoreError, audit};
 
 /// How the store reaches PostgreSQL.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Store {
             discard(conn);
             return Err(error.into());
         }
-        Ok(TenantConn { conn: Some(conn), tenant })
+        Ok(TenantConn { conn: Some(conn), tenant, audited: Vec::new() })
     }
 
     /// The spool's door.
@@ -162,6 +162,8 @@ fn discard(conn: Pooled) {
 pub struct TenantConn {
     conn: Option<Pooled>,
     tenant: TenantId,
+    /// What the transaction does, to be written down last.
+    audited: Vec<NewAuditEvent>,
 }
 
 impl TenantConn {
@@ -173,7 +175,15 @@ impl TenantConn {
 
     /// Keeps what was done. Readers need not call it. After a failed operation nothing is kept, whatever this
     /// says, because PostgreSQL has given the transaction up: hand the error on instead.
+    ///
+    /// What was done is written down here, after everything else: each tenant's audit is a chain, and nobody waits
+    /// for its end longer than one insert and the disk take.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        let audited = std::mem::take(&mut self.audited);
+        if !audited.is_empty() {
+            let tenant = self.tenant;
+            audit::write(self.conn()?, tenant, &audited).await?;
+        }
         let Some(mut conn) = self.conn.take() else { return Ok(()) };
         let done = AnsiTransactionManager::commit_transaction(&mut *conn).await;
         if done.is_err() {
@@ -186,6 +196,10 @@ impl TenantConn {
     /// Product tables are read and written through this crate's own methods.
     pub fn transaction(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
         self.conn()
+    }
+
+    pub(crate) const fn audited(&mut self) -> &mut Vec<NewAuditEvent> {
+        &mut self.audited
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod audit;
+mod audit_anchors;
 mod bill_uploads;
 mod bills;
 mod closures;
@@ -41,7 +42,8 @@ mod writer;
 mod tests;
 
 pub use alerts::{Anomaly, Budget};
-pub use audit::{AuditEvent, NewAuditEvent};
+pub use audit::{AuditEvent, AuditHead, ChainedEvent, KeptEvent, NewAuditEvent};
+pub use audit_anchors::KeptAnchor;
 pub use bill_uploads::{
     BillUpload, NewBillUpload, Published, UnfinishedUpload, UploadProblem, UploadProgress, UploadState,
 };

@@ -27,6 +27,12 @@ struct Row {
     keep_days: i32,
 }
 
+#[derive(QueryableByName)]
+struct Pruned {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
 /// Per table the rows past a moment ($1), at most so many ($2).
 const PURGES: [(&str, &str); 7] = [
     (
@@ -86,8 +92,22 @@ impl SystemConn {
         before: DateTime<Utc>,
         most: u32,
     ) -> Result<Option<usize>, StoreError> {
+        if table == "audit_event" {
+            return Ok(Some(self.prune_audit(before, most).await?));
+        }
         let Some((_, sql)) = PURGES.iter().find(|(name, _)| *name == table) else { return Ok(None) };
         let purge = diesel::sql_query(*sql).bind::<Timestamptz, _>(before).bind::<BigInt, _>(i64::from(most));
         Ok(Some(purge.execute(&mut self.conn).await?))
+    }
+
+    /// Chains lose their oldest events from the beginning on, and their heads say where that ended. The database
+    /// refuses it for what is not 90 days old.
+    async fn prune_audit(&mut self, before: DateTime<Utc>, most: u32) -> Result<usize, StoreError> {
+        let pruned: Pruned = diesel::sql_query("SELECT prune_audit($1, $2) AS rows")
+            .bind::<Timestamptz, _>(before)
+            .bind::<BigInt, _>(i64::from(most))
+            .get_result(&mut self.conn)
+            .await?;
+        Ok(usize::try_from(pruned.rows).unwrap_or_default())
     }
 }

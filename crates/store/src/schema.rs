@@ -339,6 +339,10 @@ diesel::table! {
         target -> Nullable<Text>,
         change -> Jsonb,
         request_id -> Nullable<Uuid>,
+        seq -> Int8,
+        prev_hash -> Binary,
+        hash -> Binary,
+        address -> Nullable<Text>,
     }
 }
 
@@ -350,6 +354,39 @@ diesel::table! {
         action -> Text,
         target -> Nullable<Text>,
         change -> Jsonb,
+        request_id -> Nullable<Uuid>,
+        seq -> Int8,
+        prev_hash -> Binary,
+        hash -> Binary,
+        address -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    audit_head (tenant_id) {
+        tenant_id -> Uuid,
+        seq -> Int8,
+        hash -> Binary,
+        pruned_seq -> Int8,
+        pruned_hash -> Binary,
+    }
+}
+
+diesel::table! {
+    operator_event_head (one) {
+        one -> Bool,
+        seq -> Int8,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_anchor (n) {
+        n -> Int8,
+        day -> Date,
+        at -> Timestamptz,
+        sha256 -> Binary,
+        chains -> Int8,
     }
 }
 
@@ -527,6 +564,8 @@ diesel::table! {
         n -> Int8,
         at -> Timestamptz,
         action -> Text,
+        prev_hash -> Binary,
+        hash -> Binary,
     }
 }
 

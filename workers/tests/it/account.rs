@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::calendar::{Period, Zone};
 use costlens_domain::events::EventKind;
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
@@ -185,10 +185,11 @@ impl Account {
             id: AuditEventId::new(now, unlike_bytes()),
             at: now,
             actor: Actor::CommandLine,
-            action: "key.created",
+            action: Action::KeyCreated,
             target: Some(format!("{CANARY} target")),
             change: json!({ "name": CANARY }),
             request_id: None,
+            address: Some([192, 0, 2, 7].into()),
         })
         .await
         .unwrap();

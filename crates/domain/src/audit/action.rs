@@ -36,10 +36,44 @@ actions! {
     SessionEnded = "session.ended",
     /// Somebody tried to sign in and was not let in.
     SessionRefused = "session.refused",
+    /// A sign-in was continued by a token that was used before, and ended for everybody.
+    SessionRefreshReused = "session.refresh_reused",
+    /// Somebody went on in another of its organisations.
+    SessionSwitched = "session.switched",
+    /// Somebody ended another of its sign-ins.
+    SessionRevoked = "session.revoked",
+    /// Somebody registered the organisation.
+    TenantRegistered = "tenant.registered",
+    /// The organisation's name, or how long its people stay signed in, changed.
+    TenantChanged = "tenant.changed",
+    /// Somebody belongs to the organisation no longer.
+    MemberRemoved = "member.removed",
+    /// Somebody was asked to become a member.
+    InvitationCreated = "invitation.created",
+    /// An invitation was taken back.
+    InvitationRevoked = "invitation.revoked",
+    /// Somebody became a member.
+    InvitationAccepted = "invitation.accepted",
+    /// A member changed its password.
+    PasswordChanged = "user.password_changed",
+    /// A member set a new password by a mail's link.
+    PasswordReset = "user.password_reset",
+    /// A member set a second factor up.
+    SecondFactorAdded = "user.second_factor_added",
+    /// A member switched its second factor off.
+    SecondFactorRemoved = "user.second_factor_removed",
+    /// A member made new recovery codes.
+    RecoveryCodesReplaced = "user.recovery_codes_replaced",
+    /// Somebody else vouches for a member from now on.
+    IdentityLinked = "user.identity_linked",
+    /// Somebody else vouches for a member no longer.
+    IdentityUnlinked = "user.identity_unlinked",
+    /// A member changed its name.
+    UserRenamed = "user.renamed",
     /// Who runs the service looked into an account that is not theirs.
     SupportAccessBegan = "support_access.began",
     /// A person's part in the account changed.
-    RoleChanged = "role.changed",
+    RoleChanged = "member.role_changed",
     /// What is kept of calls, or who may see it, changed.
     PrivacyChanged = "privacy.changed",
     /// What the account pays for changed.
