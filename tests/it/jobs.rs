@@ -11,8 +11,9 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "anomalies",
+    "audit-anchors",
     "bill-uploads",
     "budgets",
     "digests",

@@ -4,6 +4,7 @@
 //! safe to run twice, at once, and to be killed anywhere: the queue runs everything at least once.
 
 mod alerts;
+pub mod audit_anchors;
 pub mod bill_ingestion;
 mod digest;
 pub mod erasure;
@@ -118,6 +119,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, retention::purge_expired);
     let workers = add(workers, parts, key_rotation::rotate_keys);
     let workers = add(workers, parts, key_rotation::rotate_tenant_key);
+    let workers = add(workers, parts, audit_anchors::anchor_audit);
     let workers = add(workers, parts, alerts::check_budgets);
     let workers = add(workers, parts, alerts::find_anomalies);
     let workers = add(workers, parts, digest::write_digests);
@@ -156,6 +158,8 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("anomalies", "20 * * * *", "UTC", &alerts::FindAnomalies {})?,
         // Every quarter of an hour: time zones are apart by such.
         Schedule::of("digests", "1,16,31,46 * * * *", "UTC", &digest::WriteDigests {})?,
+        // After midnight by UTC, and again: what failed in the night is made up for in the day.
+        Schedule::of("audit-anchors", "25 0,6,12,18 * * *", "UTC", &audit_anchors::AnchorAudit {})?,
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,

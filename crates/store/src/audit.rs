@@ -390,6 +390,18 @@ impl SystemConn {
         hash.map(|hash| self::hash(&hash)).transpose()
     }
 
+    /// Where ends what an erasure kept.
+    pub async fn kept_audit_head(&mut self, of: ErasureId) -> Result<Place, StoreError> {
+        let last: Option<(i64, Vec<u8>)> = kept_audit_event::table
+            .filter(kept_audit_event::erasure_id.eq(of.uuid()))
+            .order(kept_audit_event::n.desc())
+            .select((kept_audit_event::n, kept_audit_event::hash))
+            .first(&mut self.conn)
+            .await
+            .optional()?;
+        last.map_or(Ok(Place::START), |(n, hash)| place(n, &hash))
+    }
+
     /// What an erasure kept, in the chain's order.
     pub async fn kept_audit(&mut self, of: ErasureId) -> Result<Vec<KeptEvent>, StoreError> {
         let rows: Vec<(i64, DateTime<Utc>, String, Vec<u8>, Vec<u8>)> = kept_audit_event::table

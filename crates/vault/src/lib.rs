@@ -24,7 +24,7 @@ pub use link_token::{
 };
 pub use master_key::{KeySource, MasterKey, MasterKeyError};
 pub use seal::{SealError, SealedFor, Sealer};
-pub use secret_token::{SecretToken, TokenHash};
+pub use secret_token::{SecretToken, TokenHash, sha256};
 pub use tenant_keys::TenantKeys;
 
 #[cfg(test)]

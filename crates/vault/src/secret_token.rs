@@ -35,6 +35,12 @@ impl TokenHash {
     }
 }
 
+/// SHA-256 of any bytes, for what is no secret.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// A fresh secret in the clear. Printed by nothing: it has no `Debug` that tells it.
 pub struct SecretToken(Zeroizing<String>);
 

@@ -138,7 +138,8 @@ struct World {
 }
 
 /// The jobs that begin it all.
-const BEGINNINGS: [&str; 11] = [
+const BEGINNINGS: [&str; 12] = [
+    "audit-anchors.v1",
     "digest.v1",
     "budgets.v1",
     "anomalies.v1",
@@ -240,6 +241,8 @@ impl World {
         let mut system = store.system().await.unwrap();
         let (erasure, tenant) = system.erasure(self.erasure).await.unwrap();
         assert_eq!((erasure.state, tenant), (ErasureState::Certified, None), "{story}");
+        // One anchor, of the day, whose file is the one that is noted.
+        super::audit::is_anchored(&self.office, 1, story).await;
         let gone = self.leaves.tenant.uuid();
         let mut owner = AsyncPgConnection::establish(self.office.db.owner_url()).await.unwrap();
         let sql = format!("SELECT count(*) AS rows FROM queue.job WHERE tenant = '{gone}'");

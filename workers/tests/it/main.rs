@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod account;
+mod audit;
 mod bills;
 mod crashes;
 mod doors;

@@ -140,6 +140,7 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
     let told: Vec<_> = schedules.iter().map(|each| (each.queue.as_str(), each.paused)).collect();
     let expected = [
         ("anomalies.v1", false),
+        ("audit-anchors.v1", false),
         ("bill-uploads.v1", false),
         ("budgets.v1", false),
         ("digest.v1", false),

@@ -150,8 +150,6 @@ actions! {
     ScheduleResumed = "schedule.resumed",
     /// What was written down before failed.
     ActFailed = "act.failed",
-    /// The audit was exported.
-    AuditExported = "audit.exported",
     /// A chain, or an anchor of it, is not as it was.
     AuditBroken = "audit.broken",
 }

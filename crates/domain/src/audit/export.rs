@@ -45,6 +45,24 @@ pub struct Line {
 }
 
 impl Line {
+    /// The line of an event at its place. Fails only where `change` is no JSON, which the database never holds.
+    pub fn new(place: Place, prev: Hash, record: Record) -> Result<Self, serde_json::Error> {
+        let Record { id, at, actor, action, target, change, request_id, address } = record;
+        Ok(Self {
+            seq: place.seq,
+            id: id.into(),
+            at,
+            actor,
+            action,
+            target,
+            change: RawValue::from_string(change)?,
+            request_id: request_id.map(Into::into),
+            address,
+            prev,
+            hash: place.hash,
+        })
+    }
+
     /// What of it is hashed.
     #[must_use]
     pub fn record(&self) -> Record {

@@ -114,6 +114,8 @@ fn whatever_is_done_to_the_lines_the_first_broken_one_is_named() {
         with(&|lines| drop(lines.remove(9))),
         (11, Fault::Truncated { known: 9, last: 8, by: "the last line".to_owned() })
     );
+    let end = serde_json::to_string(&End { end: place_in(&all[8]).into() }).unwrap();
+    assert_eq!(with(&|lines| lines[10].clone_from(&end)), (11, Fault::EndsElsewhere { says: 8, is: 9 }));
     assert_eq!(with(&|lines| drop(lines.remove(0))), (1, Fault::NoBeginning));
     assert_eq!(with(&|lines| lines.push(lines[9].clone())), (12, Fault::AfterTheEnd));
     assert_eq!(fault(vec![]), (1, Fault::NoBeginning));

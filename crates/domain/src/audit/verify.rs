@@ -55,6 +55,14 @@ pub enum Fault {
         /// The last that is there.
         last: u64,
     },
+    /// The end is that of a shorter chain.
+    #[error("the last line names event {says} as the last, and event {is} stands before it")]
+    EndsElsewhere {
+        /// Which it names.
+        says: u64,
+        /// Which is the last.
+        is: u64,
+    },
     /// Something follows the end.
     #[error("something follows the end of the export")]
     AfterTheEnd,
@@ -264,6 +272,10 @@ impl Reader<'_> {
             return Err(Fault::AfterTheEnd);
         }
         self.ended = true;
+        let is = begun.follower.place().seq;
+        if end.seq < is {
+            return Err(Fault::EndsElsewhere { says: end.seq, is });
+        }
         begun.known.add(end.into(), "the last line");
         begun.known.check(begun.follower.place())
     }
