@@ -1,4 +1,7 @@
-//! What was done in the account: written beside each change, listed for its people.
+//! What was done in the account: written beside each change; listed, exported and verified for its people.
+
+pub mod export;
+pub mod verification;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,11 +11,13 @@ use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{AuditEventId, RequestId};
 use costlens_edge::Arrival;
 use costlens_store::{AuditEvent, NewAuditEvent, StoreError, TenantConn};
-use poem_openapi::param::Query;
+use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde_json::Value;
 
+use self::export::{AuditExported, Source};
+use self::verification::{AuditHeadView, AuditVerification};
 use crate::error::ApiError;
 use crate::page::{Page, default_limit};
 use crate::principal::{Caller, Permission};
@@ -125,5 +130,48 @@ impl AuditApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         let events = conn.list_audit_events(cursor.0.map(|id| id.0), limit.0.saturating_add(1)).await?;
         Ok(Json(Page::of(events, limit.0, |event| event.id.to_string(), Into::into)))
+    }
+
+    /// Where the account's chain of events ends
+    ///
+    /// Each event carries the hash of the one before. Whoever writes down the head of today can prove later that
+    /// nothing up to it was changed, removed or put between: `costlens verify-audit --head`.
+    #[oai(path = "/audit/head", method = "get", operation_id = "get_audit_head")]
+    async fn head(&self, caller: Caller) -> Result<Json<AuditHeadView>, ApiError> {
+        let tenant = caller.require(Permission::AuditRead)?;
+        Ok(Json(verification::head(&self.0.store, Source::Tenant(tenant)).await?))
+    }
+
+    /// Verify the account's chain of events
+    ///
+    /// Computes every event's hash anew, some thousands a call, and names the first event that is not as it was
+    /// written. An export can be verified without this server: `costlens verify-audit FILE`.
+    #[oai(path = "/audit/verification", method = "get", operation_id = "verify_audit")]
+    async fn verify(
+        &self,
+        caller: Caller,
+        /// The `next_after` of the call before.
+        after: Query<Option<u64>>,
+    ) -> Result<Json<AuditVerification>, ApiError> {
+        let tenant = caller.require(Permission::AuditRead)?;
+        Ok(Json(verification::verify(&self.0.store, Source::Tenant(tenant), after.0).await?))
+    }
+
+    /// Export what was done in the account
+    ///
+    /// Every event in order, oldest first, with its place in the chain; streamed as it is read. An export that broke
+    /// off has no last line; it goes on with the number of the last event that came, and both together are verified.
+    #[oai(path = "/audit/export", method = "get", operation_id = "export_audit")]
+    async fn export(
+        &self,
+        caller: Caller,
+        /// The number of the event after which to go on.
+        after: Query<Option<u64>>,
+        /// `gzip` packs the lines.
+        #[oai(name = "Accept-Encoding")]
+        accepted: Header<Option<String>>,
+    ) -> Result<AuditExported, ApiError> {
+        let tenant = caller.require(Permission::AuditRead)?;
+        export::export(&self.0.store, Source::Tenant(tenant), after.0, accepted.0.as_deref()).await
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::outward::OutwardArgs;
 use crate::settings::{KeyArgs, ServerArgs};
-use crate::{analyze, certificate, import, jobs, preview, prices};
+use crate::{analyze, certificate, import, jobs, preview, prices, verify_audit};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
 #[derive(Parser, Debug)]
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Preview(preview::PreviewArgs),
     /// Tell whether a certificate of deletion is genuine.
     VerifyCertificate(certificate::CertificateArgs),
+    /// Tell whether an exported audit is whole, or which event is the first that is not. Needs no server.
+    VerifyAudit(verify_audit::VerifyAuditArgs),
     /// Look into the price catalogue.
     Prices(prices::PricesArgs),
     /// Print the API's contract.

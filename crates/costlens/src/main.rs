@@ -20,6 +20,7 @@ mod run;
 mod settings;
 mod sign_in;
 mod tenants;
+mod verify_audit;
 mod welcome;
 mod work;
 
@@ -59,6 +60,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Import(args) => import::run(args).await,
         Command::Preview(args) => preview::run(&args),
         Command::VerifyCertificate(args) => certificate::run(&args),
+        Command::VerifyAudit(args) => verify_audit::run(&args),
         Command::Jobs(args) => jobs::run(args).await,
     };
     match done {
