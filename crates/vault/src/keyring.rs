@@ -8,15 +8,14 @@
 
 use std::fmt;
 
-use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
+use aes_gcm::{Aes256Gcm, KeyInit as _};
 use costlens_domain::TenantId;
 use costlens_domain::ports::Entropy;
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
 use crate::derive::{encode, mac};
-use crate::{MasterKey, SealError, Sealer, TenantKeys};
+use crate::{MasterKey, SealError, Sealer, TenantKeys, cipher};
 
 const FORMAT: u8 = 1;
 const WRAPPED_BYTES: usize = 1 + 4 + 12 + 32 + 16 + 32;
@@ -175,10 +174,9 @@ impl Keyring {
         let header = self.wrapped_header();
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
-        let payload = Payload { msg: key.0.as_slice(), aad: &associated_data(header, tenant, version) };
         let cipher = self.current.wrapping_cipher(tenant, version);
-        #[expect(clippy::expect_used, reason = "AES-GCM refuses only texts of 64 GiB and more")]
-        let sealed = cipher.encrypt(&Nonce::from(nonce), payload).expect("a key is small");
+        let sealed =
+            cipher::seal(&cipher, nonce, &associated_data(header, tenant, version), key.0.as_slice());
         let mut out = Vec::with_capacity(WRAPPED_BYTES);
         out.extend(header);
         out.extend(nonce);
@@ -200,9 +198,8 @@ impl Keyring {
         }
         let named = |master: &&Master| master.key.fingerprint() == *fingerprint;
         let master = self.masters().find(named).ok_or(SealError::OtherKey)?;
-        let payload = Payload { msg: sealed, aad: &associated_data(*header, tenant, version) };
-        let opened = master.wrapping_cipher(tenant, version).decrypt(&Nonce::from(*nonce), payload);
-        let opened = Zeroizing::new(opened.map_err(|_| SealError::Rejected)?);
+        let cipher = master.wrapping_cipher(tenant, version);
+        let opened = cipher::open(&cipher, *nonce, &associated_data(*header, tenant, version), sealed)?;
         let mut key = Zeroizing::new([0_u8; 32]);
         if opened.len() != key.len() {
             return Err(SealError::Format);

@@ -8,6 +8,7 @@
 //! * [`tenant_keys`]: a tenant's data keys, unwrapped: seals and opens what is the tenant's.
 //! * [`entropy`]: the operating system's randomness behind the domain's port.
 
+mod cipher;
 mod derive;
 pub mod entropy;
 pub mod keyring;
