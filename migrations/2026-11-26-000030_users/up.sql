@@ -173,7 +173,7 @@ DECLARE
     erased uuid := public.erasing_tenant(of);
     removed bigint;
 BEGIN
-    IF wanted = 'closure' OR NOT EXISTS (
+    IF wanted IN ('closure', 'audit_head') OR NOT EXISTS (
         SELECT FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
         WHERE c.relnamespace = 'public'::regnamespace AND c.relname = wanted AND c.relkind IN ('r', 'p')
     ) THEN
