@@ -35,6 +35,7 @@ pub mod settings;
 pub mod slack_channels;
 pub mod spend;
 pub mod tenant;
+pub mod trust;
 pub mod users;
 pub mod webhook_endpoints;
 pub mod wire;
@@ -86,6 +87,8 @@ pub struct ApiParts {
     pub objects: costlens_objects::Objects,
     /// The most bytes of an uploaded bill.
     pub max_bill_bytes: u64,
+    /// Whom the operator set up to be called, for what and with what.
+    pub outside: Vec<trust::Subprocessor>,
     /// Whether there is a mail server.
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
@@ -134,6 +137,8 @@ pub(crate) enum Tag {
     Audit,
     /// Running the service.
     Operator,
+    /// What is promised, for anybody.
+    Trust,
 }
 
 type Operations = (
@@ -179,6 +184,7 @@ type Upkeep = (
     audit::AuditApi,
     operator::OperatorApi,
     operator::OperatorActionsApi,
+    trust::TrustApi,
 );
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
@@ -215,6 +221,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             audit::AuditApi(Arc::clone(parts)),
             operator::OperatorApi(Arc::clone(parts)),
             operator::OperatorActionsApi(Arc::clone(parts)),
+            trust::TrustApi::new(parts),
         ),
     )
 }

@@ -54,6 +54,7 @@ impl Service {
             egress_policy: costlens_egress::Policy::default(),
             objects: Objects::local(files.path()).unwrap(),
             max_bill_bytes: 1,
+            outside: Vec::new(),
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
             passwords: costlens_identity::Passwords::new(),

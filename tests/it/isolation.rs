@@ -38,6 +38,8 @@ enum About {
     Anybody,
     /// What is a person's own, who signed in as itself: nobody here is one.
     Person,
+    /// What anybody may read, and what is nobody's.
+    Public,
 }
 
 /// One row for each operation of the contract.
@@ -170,6 +172,7 @@ const MATRIX: &[(&str, About)] = &[
     ("resume_schedule", About::Operator),
     ("list_operator_events", About::Operator),
     ("list_erasures", About::Operator),
+    ("get_trust", About::Public),
 ];
 
 #[track_caller]
@@ -235,6 +238,7 @@ fn without_a_valid_credential_no_operation_gives_anything() {
                 let expected: &[u16] = match about(operation) {
                     About::Link => &[404],
                     About::Anybody => &[200, 202, 403, 429],
+                    About::Public => &[200],
                     _ => &[401],
                 };
                 assert!(expected.contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
@@ -291,6 +295,7 @@ fn another_tenants_key_and_session_see_and_change_nothing() {
                 let (allowed_session, allowed_key): (&[u16], &[u16]) = match about(operation) {
                     About::OneThing => (&[404], &[403, 404]),
                     About::Things(_) | About::Everybody => (&[200], &[200, 403]),
+                    About::Public => (&[200], &[200]),
                     About::NewThing => (&[201, 202], &[403]),
                     About::Session => (&[200, 204], &[401]),
                     About::Own => (&[200, 204, 400], &[403]),

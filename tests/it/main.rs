@@ -27,6 +27,7 @@ mod outage;
 mod people;
 mod production;
 mod outbound;
+mod pages;
 mod promises;
 mod refusals;
 mod sdks;

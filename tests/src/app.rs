@@ -222,6 +222,11 @@ impl TestApp {
 
     /// Runs a statement in the private PostgreSQL as its owner, for states that no clock of ours can bring about.
     pub fn sql(&self, statement: &str) {
+        drop(self.query(statement));
+    }
+
+    /// The same; gives the rows, one a line, their columns parted by `|`.
+    pub fn query(&self, statement: &str) -> String {
         let (Some(password), Some(socket)) =
             (find(&self.data_dir(), "owner.password"), find(&self.data_dir(), ".s.PGSQL.5432"))
         else {
@@ -229,12 +234,13 @@ impl TestApp {
         };
         let owner = "costlens";
         let output = Command::new("psql")
-            .args(["-v", "ON_ERROR_STOP=1", "-U", owner, "-d", owner, "-c", statement, "-h"])
+            .args(["-v", "ON_ERROR_STOP=1", "-At", "-U", owner, "-d", owner, "-c", statement, "-h"])
             .arg(socket.parent().unwrap())
             .env("PGPASSWORD", std::fs::read_to_string(password).unwrap().trim())
             .output()
             .unwrap();
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Stops or continues every process of PostgreSQL, as a machine that hangs would.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use costlens_api::trust::Subprocessor;
 use costlens_domain::ports::Clock;
 use costlens_egress::{Egress, EgressConfig, HostPort, Policy};
 use costlens_identity::fetch::Fetch;
@@ -76,6 +77,21 @@ pub(crate) struct VouchingArgs {
 }
 
 impl VouchingArgs {
+    /// Those of them that are set up, in the words of the page that lists whom this process calls.
+    pub(crate) fn outside(&self) -> Vec<Subprocessor> {
+        let one = |name: &str, client: Option<&String>, url: &str| {
+            client.filter(|id| !id.trim().is_empty()).map(|_| Subprocessor {
+                name: name.to_owned(),
+                host: url.split('/').nth(2).map(str::to_owned),
+                purpose: format!("Vouches for people who sign in by {name}."),
+                data: "What they tell us: the person's name there, its address, and what it calls itself.".to_owned(),
+                your_choice: true,
+            })
+        };
+        let google = one("Google", self.google_client_id.as_ref(), &self.google_issuer);
+        google.into_iter().chain(one("GitHub", self.github_client_id.as_ref(), &self.github_url)).collect()
+    }
+
     /// Everybody who vouches here, asked by this way out.
     pub(crate) fn vouchers(&self, egress: &Egress, clock: &Arc<dyn Clock>) -> Result<Vouchers, Failure> {
         let fetch = Fetch::by(egress.clone());
@@ -119,6 +135,40 @@ impl OutwardArgs {
     /// The way out to what tenants gave. Each call makes a pool of its own.
     pub(crate) fn egress(&self) -> Result<Egress, Failure> {
         Ok(Egress::new(self.egress_config())?)
+    }
+
+    /// Whom the operator set up to be called, in the words of the page that lists them. Each has its line here, beside
+    /// what makes its client.
+    pub(crate) fn outside(&self) -> Vec<Subprocessor> {
+        let mut all = Vec::new();
+        let host_of = |url: &str| {
+            let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next();
+            let host = authority.unwrap_or_default().rsplit('@').next().unwrap_or_default();
+            // A password with an `@` or a `/` in it stands percent-encoded, or nothing of the text is shown.
+            host.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+                .then(|| host.to_owned())
+        };
+        if let Some(url) = self.smtp_url.as_ref().filter(|url| !url.is_empty()) {
+            all.push(Subprocessor {
+                name: "The mail server".to_owned(),
+                host: host_of(url),
+                purpose: "Sends digests, alerts and questions for consent by mail.".to_owned(),
+                data: "Addresses of those who agreed, and the figures and names that the letter shows."
+                    .to_owned(),
+                your_choice: false,
+            });
+        }
+        if self.svix_token.as_ref().is_some_and(|token| !token.is_empty()) {
+            all.push(Subprocessor {
+                name: "Svix".to_owned(),
+                host: host_of(&self.svix_url),
+                purpose: "Delivers webhooks to the endpoints that you register.".to_owned(),
+                data: "Your endpoints' addresses and secrets, and the events' ids and figures.".to_owned(),
+                your_choice: false,
+            });
+        }
+        all
     }
 
     /// The operator's mail server, if one is set.

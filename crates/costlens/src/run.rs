@@ -112,6 +112,7 @@ async fn serve(
         sign_up: args.sign_up.into(),
         vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
         egress_policy: args.policy(),
+        outside: [args.outward.outside(), args.vouching.outside()].concat(),
         mail_configured,
         public_url: base.clone(),
         https: args.https(),
@@ -145,6 +146,10 @@ fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route,
     Ok(costlens_proxy::http::add_routes(Route::new(), proxy)
         .nest_no_strip("/api/v1", costlens_api::routes(parts))
         .at("/openapi.json", crate::api_adapters::contract(contract))
+        .at(
+            "/.well-known/security.txt",
+            costlens_api::trust::policy::security_txt_endpoint(&parts.public_url),
+        )
         .at("/healthz", crate::api_adapters::alive())
         .at("/readyz", crate::api_adapters::ready(health))
         .nest("/", costlens_api::console::endpoint()))

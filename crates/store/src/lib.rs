@@ -59,7 +59,7 @@ pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
 pub use recipients::{Recipient, SlackChannel, StopReason};
 pub use requests::{RequestFilter, RequestPage};
-pub use retention::Retention;
+pub use retention::{Retention, RetentionRule};
 pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};
 pub use sealed::{SEALED_COLUMNS, SealedColumn, SealedText};
 pub use sessions::{Continued, NewRefresh, NewSession, NewSignInLink, NewUserSession, Session};

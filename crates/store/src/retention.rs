@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use crate::{StoreError, SystemConn};
@@ -17,6 +17,27 @@ pub struct Retention {
     pub table: String,
     /// Days behind the moment from which a row is of no more use.
     pub keep_days: u32,
+}
+
+/// How long a table's rows are kept and why, those that stay as long as the account included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionRule {
+    /// The table.
+    pub table: String,
+    /// Days behind the moment from which a row is of no more use; `None` for as long as the account.
+    pub keep_days: Option<u32>,
+    /// Why.
+    pub reason: String,
+}
+
+#[derive(QueryableByName)]
+struct RuleRow {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Nullable<Integer>)]
+    keep_days: Option<i32>,
+    #[diesel(sql_type = Text)]
+    reason: String,
 }
 
 #[derive(QueryableByName)]
@@ -80,6 +101,18 @@ impl SystemConn {
         let rule = |row: Row| Retention {
             table: row.table_name,
             keep_days: u32::try_from(row.keep_days).unwrap_or(u32::MAX),
+        };
+        Ok(rows.into_iter().map(rule).collect())
+    }
+
+    /// Every rule, by table.
+    pub async fn retention_of_all(&mut self) -> Result<Vec<RetentionRule>, StoreError> {
+        let sql = "SELECT table_name, keep_days, reason FROM retention ORDER BY table_name";
+        let rows: Vec<RuleRow> = diesel::sql_query(sql).load(&mut self.conn).await?;
+        let rule = |row: RuleRow| RetentionRule {
+            table: row.table_name,
+            keep_days: row.keep_days.map(|days| u32::try_from(days).unwrap_or(u32::MAX)),
+            reason: row.reason,
         };
         Ok(rows.into_iter().map(rule).collect())
     }

@@ -28,5 +28,10 @@ pub use seal::{SealError, SealedFor, Sealer};
 pub use secret_token::{SecretToken, TokenHash, sha256};
 pub use tenant_keys::TenantKeys;
 
+/// What secrets are sealed with, for people.
+pub const CIPHER: &str = "AES-256-GCM, bound to tenant, table, column and row";
+/// What a tenant's data keys are wrapped under, for people.
+pub const WRAPPING: &str = "HMAC-SHA256 of the master key over tenant and version, and AES-256-GCM";
+
 #[cfg(test)]
 mod tests;
