@@ -87,6 +87,23 @@ const certificateRoute = createRoute({
   component: lazyRouteComponent(() => import("./screens/links/certificate"), "CertificateScreen"),
 });
 
+/** What anybody may read. */
+const trustRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/trust",
+  component: lazyRouteComponent(() => import("./screens/trust/trust-screen"), "TrustScreen"),
+});
+const subprocessorsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/subprocessors",
+  component: lazyRouteComponent(() => import("./screens/trust/subprocessors-screen"), "SubprocessorsScreen"),
+});
+const privacyRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/privacy",
+  component: lazyRouteComponent(() => import("./screens/trust/privacy-screen"), "PrivacyScreen"),
+});
+
 /** Everything behind the sign-in. */
 const memberRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -175,6 +192,9 @@ export const router = createRouter({
     unsubscribeRoute,
     keepAccountRoute,
     certificateRoute,
+    trustRoute,
+    subprocessorsRoute,
+    privacyRoute,
     memberRoute.addChildren([
       overviewRoute,
       requestsRoute,

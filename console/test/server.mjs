@@ -6,6 +6,7 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BILLS, CONNECTIONS, KEYS, makeBillBreakdown, makeBillSeries, makeBreakdown, makeRequest, makeRequests, makeSeries, PROVIDERS, seeded } from "./fixtures.mjs";
 import { noticesAnswer, publicAnswer } from "./notices.mjs";
+import { TRUST } from "./trust.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
@@ -63,6 +64,7 @@ async function answer(world, request, url) {
     world.signedIn = true;
     return ok(session, 201);
   }
+  if (path === "/trust") return ok(TRUST);
   if (path === "/recipients/confirm" || path === "/unsubscribe" || path.startsWith("/erasures/")) {
     const token = method === "POST" ? JSON.parse((await bodyOf(request)).toString()).token : undefined;
     const found = publicAnswer(path, token);

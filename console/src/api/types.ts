@@ -23,6 +23,9 @@ export type Member = Ok<"/api/v1/members", "get">["items"][number];
 export type Role = Member["role"];
 export type Invitation = Ok<"/api/v1/invitations", "get">["items"][number];
 export type SecondFactorSetup = Ok<"/api/v1/user/second-factor", "post">;
+/** What is promised, for anybody. */
+export type Trust = Ok<"/api/v1/trust", "get">;
+export type Promised = Trust["areas"][number]["promises"][number];
 export type KeyList = Ok<"/api/v1/keys", "get">;
 export type Key = KeyList["items"][number];
 export type NewKey = Sent<"/api/v1/keys", "post">;

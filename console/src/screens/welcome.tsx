@@ -109,6 +109,17 @@ export function WelcomeScreen() {
             </Link>
           </p>
         </div>
+        <nav aria-label="What anybody may read" className="mt-4 flex gap-4 text-sm text-muted">
+          <Link to="/trust" className="rounded hover:underline">
+            Trust
+          </Link>
+          <Link to="/subprocessors" className="rounded hover:underline">
+            Subprocessors
+          </Link>
+          <Link to="/privacy" className="rounded hover:underline">
+            Privacy
+          </Link>
+        </nav>
       </div>
     </main>
   );
