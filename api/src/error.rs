@@ -162,6 +162,10 @@ impl From<StoreError> for ApiError {
                 };
                 Self::new(ProblemCode::Conflict, detail)
             }
+            StoreError::Text => Self::new(
+                ProblemCode::InvalidRequest,
+                "a text holds the character U+0000, which cannot be stored",
+            ),
             StoreError::Unavailable(_) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the database cannot be reached");
                 Self::new(ProblemCode::DatabaseUnavailable, "the database cannot be reached now; try again")

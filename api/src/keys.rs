@@ -178,10 +178,7 @@ impl KeysApi {
         body: Json<CreateKey>,
     ) -> Result<KeyCreated, ApiError> {
         let tenant = caller.require(Permission::KeysWrite)?;
-        let name = body.0.name.trim();
-        if name.is_empty() {
-            return Err(ApiError::field("name", "must not be blank"));
-        }
+        let name = crate::named(&body.0.name)?;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let claim = match idempotent::claim(&mut conn, "create_key", idempotency_key.0.as_ref(), &body.0, now)

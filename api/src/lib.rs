@@ -19,6 +19,7 @@ mod limits;
 pub mod links;
 pub mod members;
 pub mod messages;
+mod methods;
 pub mod oauth;
 mod opening;
 pub mod operator;
@@ -292,21 +293,31 @@ pub fn contract() -> String {
 /// Every operation of the management API, under `/api/v1`.
 pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'static {
     let gate = principal::Gate { store: parts.store.clone(), clock: Arc::clone(&parts.clock) };
+    let methods = Arc::new(methods::Methods::of::<Operations>());
     service(operations(parts))
         .data(gate)
         .catch_all_error(|error| async move { error::framework_error(error) })
-        .around(|endpoint, mut request| async move {
-            let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
-            let refused = principal::Refused::default();
-            request.extensions_mut().insert(refused.clone());
-            let cookies = cookies::Outgoing::default();
-            request.extensions_mut().insert(cookies.clone());
-            let response = endpoint.call(request).await?.into_response();
-            let response = cookies.with(refused.instead_of(response));
-            let mut response = error::told_of_request(response, id).await;
-            // Keys, cookies and figures of one caller: nobody on the way keeps them.
-            let kept = poem::http::HeaderValue::from_static("no-store");
-            response.headers_mut().entry(poem::http::header::CACHE_CONTROL).or_insert(kept);
-            Ok::<_, poem::Error>(response)
+        .around(move |endpoint, mut request| {
+            let methods = Arc::clone(&methods);
+            async move {
+                let path = request.original_uri().path().to_owned();
+                let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
+                let refused = principal::Refused::default();
+                request.extensions_mut().insert(refused.clone());
+                let cookies = cookies::Outgoing::default();
+                request.extensions_mut().insert(cookies.clone());
+                let response = endpoint.call(request).await?.into_response();
+                let response = cookies.with(refused.instead_of(response));
+                let mut response = error::told_of_request(response, id).await;
+                // Keys, cookies and figures of one caller: nobody on the way keeps them.
+                let kept = poem::http::HeaderValue::from_static("no-store");
+                response.headers_mut().entry(poem::http::header::CACHE_CONTROL).or_insert(kept);
+                if response.status() == poem::http::StatusCode::METHOD_NOT_ALLOWED
+                    && let Some(allowed) = methods.allowed(&path)
+                {
+                    response.headers_mut().insert(poem::http::header::ALLOW, allowed);
+                }
+                Ok::<_, poem::Error>(response)
+            }
         })
 }

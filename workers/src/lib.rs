@@ -184,7 +184,9 @@ where
 /// The store's failures pass, but for those that are ours to mend.
 fn store_failure(error: StoreError) -> JobError {
     match error {
-        StoreError::Bug(_) => JobError::retry(error).class(costlens_queue::ErrorClass::Bug),
+        StoreError::Bug(_) | StoreError::Text => {
+            JobError::retry(error).class(costlens_queue::ErrorClass::Bug)
+        }
         other => JobError::retry(other),
     }
 }
