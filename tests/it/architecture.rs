@@ -106,7 +106,7 @@ const JAILS: &[(&str, &[&str])] = &[
     ("diesel", &["costlens-store", "costlens-queue"]),
     ("diesel-async", &["costlens-store", "costlens-queue"]),
     ("diesel_migrations", &["costlens-store", "costlens-queue"]),
-    ("getrandom", &["costlens-vault", "costlens"]),
+    ("getrandom", &["costlens-vault"]),
     ("hickory-resolver", &["costlens-egress"]),
     ("hmac", &["costlens-vault", "costlens-cache"]),
     ("hyper", &["costlens-edge", "costlens-egress", "costlens-proxy", "costlens-tests", "costlens-benches"]),
