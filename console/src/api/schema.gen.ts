@@ -91,6 +91,69 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export what was done in the account
+         * @description Every event in order, oldest first, with its place in the chain; streamed as it is read. An export that broke
+         *     off has no last line; it goes on with the number of the last event that came, and both together are verified.
+         */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/head": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where the account's chain of events ends
+         * @description Each event carries the hash of the one before. Whoever writes down the head of today can prove later that
+         *     nothing up to it was changed, removed or put between: `costlens verify-audit --head`.
+         */
+        get: operations["get_audit_head"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify the account's chain of events
+         * @description Computes every event's hash anew, some thousands a call, and names the first event that is not as it was
+         *     written. An export can be verified without this server: `costlens verify-audit FILE`.
+         */
+        get: operations["verify_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/bills": {
         parameters: {
             query?: never;
@@ -629,6 +692,60 @@ export interface paths {
          * @description Newest first. Each act is written down before it is done; one that failed has a second event that says so.
          */
         get: operations["list_operator_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export what operators did, and must look at
+         * @description As an account's audit is exported, and verified by the same command.
+         */
+        get: operations["export_operator_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/events/head": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the operators' chain of events ends */
+        get: operations["get_operator_events_head"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/events/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Verify the operators' chain of events */
+        get: operations["verify_operator_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1378,6 +1495,27 @@ export interface paths {
         patch: operations["update_tenant"];
         trace?: never;
     };
+    "/api/v1/trust": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is promised
+         * @description For anybody, without signing in: each promise with what keeps and what proves it, and what this deployment does
+         *     about it.
+         */
+        get: operations["get_trust"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/unsubscribe": {
         parameters: {
             query?: never;
@@ -1811,16 +1949,20 @@ export interface components {
             action: string;
             /**
              * @description By whom: `session:ses_…`, `key:key_…`, `operator:ses_…`, `operator:command-line`, `link` (somebody who followed
-             *     a link in a mail) or `schedule`.
+             *     a link in a mail), `nobody` (somebody who was not let in) or `schedule`.
              */
             actor: string;
+            /** @description The network address that it came from. */
+            address?: string | null;
             /**
              * Format: date-time
              * @description When it was done.
              */
             at: string;
-            /** @description What changed, as an object. It holds no secret and no address. */
+            /** @description What changed, as an object. It holds no secret and no e-mail address. */
             change: unknown;
+            /** @description SHA-256 over everything that it says and the hash of the event before, in hexadecimal digits. */
+            hash: string;
             /**
              * Format: audit-event-id
              * @description The event.
@@ -1833,8 +1975,73 @@ export interface components {
              * @example req_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
             request_id?: string | null;
+            /**
+             * Format: uint64
+             * @description Its number in the account's chain of events: 1 for the first, and none is left out.
+             */
+            seq: number;
             /** @description What it was done to, by its id; null where the action says it all. */
             target?: string | null;
+        };
+        /**
+         * AuditFault
+         * @description The first event that is wrong.
+         */
+        AuditFault: {
+            /**
+             * Format: uint64
+             * @description Its number.
+             */
+            seq: number;
+            /** @description What is wrong, in words. */
+            what: string;
+        };
+        /**
+         * AuditHead
+         * @description Where a chain ends.
+         */
+        AuditHead: {
+            /** @description Its hash; zeros where there is none. Whoever keeps it can prove later that nothing up to here was changed. */
+            hash: string;
+            /** @description Its hash: the first event that is there names it. */
+            pruned_hash: string;
+            /**
+             * Format: uint64
+             * @description The number of the last event that was removed because of its age; 0 where none was.
+             */
+            pruned_seq: number;
+            /**
+             * Format: uint64
+             * @description The last event's number; 0 where there is none.
+             */
+            seq: number;
+        };
+        /**
+         * AuditVerification
+         * @description What a verification found.
+         */
+        AuditVerification: {
+            /**
+             * Format: uint64
+             * @description How many events this call looked at.
+             */
+            events: number;
+            /** @description The first event that is wrong; null where none is. */
+            fault?: components["schemas"]["AuditFault"] | null;
+            /**
+             * Format: uint64
+             * @description What to send as `after` to go on; null at the end, and where something is wrong.
+             */
+            next_after?: number | null;
+            /** @description Its hash. */
+            to_hash: string;
+            /**
+             * Format: uint64
+             * @description The last event that is in order.
+             */
+            to_seq: number;
+            /** @description Whether every event that was looked at follows the one before and is as it was written. */
+            verified: boolean;
         };
         /**
          * Bill
@@ -3229,6 +3436,49 @@ export interface components {
             type: string;
         };
         /**
+         * Promise
+         * @description A promise.
+         */
+        Promise: {
+            /** @description Its number in the list; null for what holds beside the list. */
+            id?: string | null;
+            /** @description The modules that keep it. */
+            kept_by: string;
+            /** @description Deliberate breakages that those tests must notice, and do. */
+            mutants: string[];
+            /** @description What is promised, in plain words; code and names stand in backquotes. */
+            promise: string;
+            /** @description What proves it. */
+            proofs: components["schemas"]["Proof"][];
+            /** @description How far it is. */
+            state: components["schemas"]["PromiseState"];
+        };
+        /**
+         * PromiseArea
+         * @description Promises that belong together.
+         */
+        PromiseArea: {
+            /** @description The promises. */
+            promises: components["schemas"]["Promise"][];
+            /** @description What they are about. */
+            title: string;
+        };
+        /**
+         * @description How far a promise is.
+         * @enum {string}
+         */
+        PromiseState: "kept" | "partly" | "being_built" | "not_built";
+        /**
+         * Proof
+         * @description Tests in one file that fail when a promise is broken.
+         */
+        Proof: {
+            /** @description The file, from the repository's root. */
+            file: string;
+            /** @description The tests' names. */
+            tests: string[];
+        };
+        /**
          * ProveSession
          * @description A fresh proof of who is signed in.
          */
@@ -3392,6 +3642,21 @@ export interface components {
          */
         ReportFormat: "legacy_cur" | "cur2" | "focus";
         /**
+         * Reporting
+         * @description How to tell of a weakness, or of something on this page that is not so.
+         */
+        Reporting: {
+            /**
+             * Format: uint32
+             * @description Within how many hours a report is acknowledged.
+             */
+            acknowledged_within_hours: number;
+            /** @description Where to write. */
+            contact: string;
+            /** @description How soon it is mended. */
+            severities: components["schemas"]["SeverityView"][];
+        };
+        /**
          * Request
          * @description One proxied call.
          */
@@ -3480,6 +3745,21 @@ export interface components {
         RequestClosure: {
             /** @description The account's name, exactly as it is shown. */
             confirm: string;
+        };
+        /**
+         * Retention
+         * @description How long the rows of a table are kept.
+         */
+        Retention: {
+            /**
+             * Format: uint32
+             * @description Days behind the moment from which a row is of no more use; null for as long as the account.
+             */
+            keep_days?: number | null;
+            /** @description Why. */
+            reason: string;
+            /** @description The table. */
+            table: string;
         };
         /**
          * @description What a member may do.
@@ -3635,6 +3915,21 @@ export interface components {
             next_digest_at: string;
             /** @description Where its days, weeks and months begin: a name of the IANA time zone database. */
             time_zone: string;
+        };
+        /**
+         * SeverityView
+         * @description How soon a weakness of this severity is mended.
+         */
+        SeverityView: {
+            /**
+             * Format: uint32
+             * @description In how many days, from the acknowledgement.
+             */
+            days: number;
+            /** @description What would be of it. */
+            example: string;
+            /** @description The severity. */
+            severity: string;
         };
         /**
          * SignIn
@@ -3854,6 +4149,22 @@ export interface components {
          */
         StreamUsagePolicy: "inject" | "estimate";
         /**
+         * Subprocessor
+         * @description Somebody else's service that this process is set up to call.
+         */
+        Subprocessor: {
+            /** @description Which data it gets. */
+            data: string;
+            /** @description The host that is called; null where it is one of those that you choose. */
+            host?: string | null;
+            /** @description Who it is. */
+            name: string;
+            /** @description What for. */
+            purpose: string;
+            /** @description Whether nothing goes there unless you ask for it. */
+            your_choice: boolean;
+        };
+        /**
          * SwitchTenant
          * @description Another organisation of the person's.
          */
@@ -3885,6 +4196,42 @@ export interface components {
             name: string;
             /** @description Whether everybody signs in anew after an hour. Owners and admins do in any case. */
             one_hour_sign_in: boolean;
+        };
+        /**
+         * Trust
+         * @description What is promised, and what this process does about it.
+         */
+        Trust: {
+            /** @description The promises, and what holds beside them. */
+            areas: components["schemas"]["PromiseArea"][];
+            /** @description What holds in this process. */
+            facts: components["schemas"]["TrustFact"][];
+            /**
+             * Format: date
+             * @description The day of the last change of a promise.
+             * @example 2026-11-01
+             */
+            last_change: string;
+            /** @description How to tell of what is wrong. */
+            reporting: components["schemas"]["Reporting"];
+            /** @description How long rows are kept, by the database. */
+            retention: components["schemas"]["Retention"][];
+            /** @description Whom this process is set up to call. */
+            subprocessors: components["schemas"]["Subprocessor"][];
+            /** @description The version that runs. */
+            version: string;
+        };
+        /**
+         * TrustFact
+         * @description Something that holds in this process.
+         */
+        TrustFact: {
+            /** @description What it is about. */
+            area: string;
+            /** @description What it is. */
+            name: string;
+            /** @description Its value, with its unit. */
+            value: string;
         };
         /**
          * UpdateMember
@@ -4946,6 +5293,385 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AuditEvent"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: {
+                /** @description The number of the event after which to go on. */
+                after?: number;
+            };
+            header?: {
+                /** @description `gzip` packs the lines. */
+                "Accept-Encoding"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description Lines of JSON: the first says whose chain it is and after which event it goes on, then come the events in
+             *     order, and the last says where the chain ends.
+             */
+            200: {
+                headers: {
+                    /** @description What a browser saves it as. */
+                    "Content-Disposition": string;
+                    /** @description `gzip`, where the caller takes it. */
+                    "Content-Encoding"?: string;
+                    /** @description The answer depends on what the caller takes. */
+                    Vary: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_head: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditHead"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_audit: {
+        parameters: {
+            query?: {
+                /** @description The `next_after` of the call before. */
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerification"];
                 };
             };
             /** @description The request is not what the operation wants. */
@@ -9298,6 +10024,385 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AuditEvent"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_operator_events: {
+        parameters: {
+            query?: {
+                /** @description The number of the event after which to go on. */
+                after?: number;
+            };
+            header?: {
+                /** @description `gzip` packs the lines. */
+                "Accept-Encoding"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description Lines of JSON: the first says whose chain it is and after which event it goes on, then come the events in
+             *     order, and the last says where the chain ends.
+             */
+            200: {
+                headers: {
+                    /** @description What a browser saves it as. */
+                    "Content-Disposition": string;
+                    /** @description `gzip`, where the caller takes it. */
+                    "Content-Encoding"?: string;
+                    /** @description The answer depends on what the caller takes. */
+                    Vary: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_operator_events_head: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditHead"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_operator_events: {
+        parameters: {
+            query?: {
+                /** @description The `next_after` of the call before. */
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerification"];
                 };
             };
             /** @description The request is not what the operation wants. */
@@ -14789,6 +15894,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_trust: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trust"];
                 };
             };
             /** @description The request is not what the operation wants. */

@@ -84,7 +84,8 @@ impl VouchingArgs {
                 name: name.to_owned(),
                 host: url.split('/').nth(2).map(str::to_owned),
                 purpose: format!("Vouches for people who sign in by {name}."),
-                data: "What they tell us: the person's name there, its address, and what it calls itself.".to_owned(),
+                data: "What they tell us: the person's name there, its address, and what it calls itself."
+                    .to_owned(),
                 your_choice: true,
             })
         };

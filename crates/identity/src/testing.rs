@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
-use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents};
 use serde_json::{Value, json};
 
 use crate::token::PublicKey;
@@ -31,26 +31,31 @@ impl Signer {
             .stderr(std::process::Stdio::null())
             .output()
             .unwrap();
-        Self { kid: kid.to_owned(), pair: RsaKeyPair::from_pkcs8(&der.stdout).unwrap() }
+        // Which of the two forms it writes depends on its version.
+        let pair =
+            RsaKeyPair::from_der(&der.stdout).or_else(|_| RsaKeyPair::from_pkcs8(&der.stdout)).unwrap();
+        Self { kid: kid.to_owned(), pair }
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        let public = self.pair.public();
-        let bytes = |of: ring::io::Positive<'_>| of.big_endian_without_leading_zero().to_vec();
-        PublicKey::rsa(bytes(public.modulus()), bytes(public.exponent())).unwrap()
+        let public = self.components();
+        PublicKey::rsa(public.n, public.e).unwrap()
     }
 
     /// The public half as an entry of a JWKS document.
     #[must_use]
     pub fn jwk(&self) -> Value {
-        let public = self.pair.public();
-        let text = |of: ring::io::Positive<'_>| URL_SAFE_NO_PAD.encode(of.big_endian_without_leading_zero());
+        let public = self.components();
         json!({
             "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid,
-            "n": text(public.modulus()), "e": text(public.exponent()),
+            "n": URL_SAFE_NO_PAD.encode(public.n), "e": URL_SAFE_NO_PAD.encode(public.e),
         })
+    }
+
+    fn components(&self) -> RsaPublicKeyComponents<Vec<u8>> {
+        self.pair.public().into()
     }
 
     /// A token that says this.
