@@ -168,6 +168,7 @@ impl BudgetsApi {
                 other => other.into(),
             })?;
         }
+        conn.lock_count("budgets").await?;
         let counting = conn.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none());
         if counting.count() >= MOST {
             let detail = format!("an account has at most {MOST} budgets; end one first");

@@ -7,6 +7,7 @@
 pub mod anomalies;
 pub mod audit;
 pub mod bills;
+mod bounds;
 pub mod budgets;
 pub mod closure;
 pub mod connections;

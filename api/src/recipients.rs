@@ -180,6 +180,7 @@ impl RecipientsApi {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(RecipientCreated::Created(Json(idempotent::again(&json)?))),
         };
+        conn.lock_count("recipients").await?;
         if conn.list_recipients().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} recipients; remove one first");
             return Err(ApiError::new(ProblemCode::Conflict, detail));
@@ -265,6 +266,7 @@ impl RecipientsApi {
             ApiError::new(ProblemCode::TooManyRequests, detail)
         };
         let kind = Kind::ConfirmRecipient.as_str();
+        conn.lock_count("questions").await?;
         let last = conn.last_message_at(kind, MessageTarget::Recipient(to.id)).await?;
         if last.is_some_and(|last| now < last + PAUSE) {
             return Err(too_soon());

@@ -160,6 +160,7 @@ impl SlackChannelsApi {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(SlackChannelCreated::Created(Json(idempotent::again(&json)?))),
         };
+        conn.lock_count("slack_channels").await?;
         if conn.list_slack_channels().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} Slack channels; remove one first");
             return Err(ApiError::new(ProblemCode::Conflict, detail));

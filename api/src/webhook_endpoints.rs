@@ -6,7 +6,7 @@ pub mod deliveries;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
 use costlens_domain::{EventId, ProblemCode, WebhookEndpointId};
@@ -20,6 +20,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::json;
 
+use crate::bounds::{self, Bound};
 use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
 use crate::principal::{Caller, Permission};
@@ -27,6 +28,15 @@ use crate::wire::Wire;
 use crate::{ApiParts, Tag, sealing};
 
 pub(crate) use deliveries::WebhookDeliveriesApi;
+
+/// Calls that people cause and programs outside must take.
+pub(crate) const CALLS_AN_HOUR: Bound<'static> = Bound {
+    actions: &[Action::WebhookEndpointTested, Action::WebhookDeliveryRetried],
+    target: None,
+    most: 200,
+    within: TimeDelta::hours(1),
+    detail: "an account sends at most 200 tests and repeated events in an hour; wait before sending more",
+};
 
 /// The most endpoints of an account.
 const MOST: usize = 20;
@@ -216,6 +226,7 @@ impl WebhookEndpointsApi {
                 return Err(ApiError::new(ProblemCode::Conflict, detail));
             }
         };
+        conn.lock_count("webhook_endpoints").await?;
         if conn.list_webhook_endpoints().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} webhook endpoints; remove one first");
             return Err(ApiError::new(ProblemCode::Conflict, detail));
@@ -339,7 +350,8 @@ impl WebhookEndpointsApi {
 
     /// Send a test to a webhook endpoint
     ///
-    /// An event `webhook.test`, whatever kinds it is told else.
+    /// An event `webhook.test`, whatever kinds it is told else. At most once in ten seconds, and with the events that
+    /// are sent again at most 200 in an hour for an account.
     #[oai(path = "/webhook-endpoints/:id/test", method = "post", operation_id = "test_webhook_endpoint")]
     async fn test(
         &self,
@@ -352,6 +364,15 @@ impl WebhookEndpointsApi {
         not_stopped(&endpoint)?;
         let payload = json!({ "endpoint_id": endpoint.id });
         let now = self.0.clock.now();
+        let id = endpoint.id.to_string();
+        let often = Bound {
+            actions: &[Action::WebhookEndpointTested],
+            target: Some(&id),
+            most: 1,
+            within: TimeDelta::seconds(10),
+            detail: "a test is on its way; wait some seconds before sending another",
+        };
+        bounds::hold(&mut conn, &[often, CALLS_AN_HOUR], now).await?;
         let event = happened(&mut conn, EventKind::WebhookTest, payload, now, &*self.0.entropy).await?;
         let target = (Action::WebhookEndpointTested, Some(endpoint.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;

@@ -71,7 +71,7 @@ DROP FUNCTION audit_event_stays();
 DROP FUNCTION operator_event_chained();
 DROP FUNCTION audit_event_chained();
 DROP INDEX operator_event_refused;
-DROP INDEX audit_event_refused;
+DROP INDEX audit_event_time;
 ALTER TABLE kept_audit_event DROP COLUMN hash, DROP COLUMN prev_hash;
 ALTER TABLE operator_event
     DROP COLUMN address, DROP COLUMN hash, DROP COLUMN prev_hash, DROP COLUMN seq, DROP COLUMN request_id;

@@ -10,6 +10,7 @@ mod audit;
 mod audit_anchors;
 mod bill_uploads;
 mod bills;
+mod bounds;
 mod closures;
 mod connections;
 mod db;
