@@ -123,13 +123,24 @@ fn weekly_digest() -> WeeklyDigest {
             }],
         }),
         budgets: vec![
-            BudgetLine { name: "CI and tooling".to_owned(), spent: usd(10_412_000), limit: usd(10_000_000) },
+            BudgetLine {
+                name: "CI and tooling".to_owned(),
+                spent: Some(usd(10_412_000)),
+                unpriced: 0,
+                limit: usd(10_000_000),
+            },
             BudgetLine {
                 name: "Customer support".to_owned(),
-                spent: usd(21_650_300),
+                spent: Some(usd(21_650_300)),
+                unpriced: 0,
                 limit: usd(25_000_000),
             },
-            BudgetLine { name: "Everything".to_owned(), spent: usd(48_190_250), limit: usd(90_000_000) },
+            BudgetLine {
+                name: "Everything".to_owned(),
+                spent: Some(usd(48_190_250)),
+                unpriced: 0,
+                limit: usd(90_000_000),
+            },
         ],
         anomalies: vec![AnomalyLine {
             what: "key ci-code-review".to_owned(),
