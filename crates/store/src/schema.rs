@@ -381,6 +381,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    watch (name) {
+        name -> Text,
+        upto -> Timestamptz,
+    }
+}
+
+diesel::table! {
     audit_anchor (n) {
         n -> Int8,
         day -> Date,
