@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod bytes;
 mod contract;
 mod crash;

@@ -234,7 +234,7 @@ impl TestApp {
         };
         let owner = "costlens";
         let output = Command::new("psql")
-            .args(["-v", "ON_ERROR_STOP=1", "-At", "-U", owner, "-d", owner, "-c", statement, "-h"])
+            .args(["-v", "ON_ERROR_STOP=1", "-qAt", "-U", owner, "-d", owner, "-c", statement, "-h"])
             .arg(socket.parent().unwrap())
             .env("PGPASSWORD", std::fs::read_to_string(password).unwrap().trim())
             .output()
