@@ -177,6 +177,8 @@ export function noticesAnswer(world, path) {
   }
   if (path === "/operator/erasures") return { items: list([{ id: id("era", 1), state: "grace", requested_at: at(-2 * DAY), erase_at: at(5 * DAY), deadline_at: at(28 * DAY), begun_at: null, alarmed_day: null, evidence: {} }, { id: id("era", 3), state: "erasing", requested_at: at(-31 * DAY), erase_at: at(-24 * DAY), deadline_at: at(-DAY), begun_at: at(-24 * DAY), alarmed_day: 30, evidence: {} }]) };
   if (path === "/operator/events" || path === "/audit-events") return page(list(AUDIT));
+  if (path === "/audit/head") return { seq: 1204, hash: "9f2c".repeat(16), pruned_seq: 0, pruned_hash: "0".repeat(64) };
+  if (path === "/audit/verification") return { verified: true, events: 1204, to_seq: 1204, to_hash: "9f2c".repeat(16), next_after: null, fault: null };
   if (path === "/account/closure") return { closure: world.closing ? CLOSURE : null };
   return undefined;
 }

@@ -68,3 +68,4 @@ export type OpenErasure = Ok<"/api/v1/operator/erasures", "get">["items"][number
 export type DeadLetters = Sent<"/api/v1/operator/redrive/preview", "post">;
 export type Closure = NonNullable<Ok<"/api/v1/account/closure", "get">["closure"]>;
 export type AuditEvent = Ok<"/api/v1/audit-events", "get">["items"][number];
+export type AuditVerification = Ok<"/api/v1/audit/verification", "get">;

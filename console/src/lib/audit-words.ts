@@ -2,6 +2,8 @@
 import { readable } from "./notice-words";
 
 const ACTS: Record<string, string> = {
+  "tenant.created": "Made the account",
+  "sign_in_link.created": "Made a link to sign in by",
   "session.opened": "Signed in",
   "session.ended": "Signed out",
   "session.revoked": "Ended another sign-in",
@@ -22,6 +24,9 @@ const ACTS: Record<string, string> = {
   "user.identity_linked": "Added a way to sign in",
   "user.identity_unlinked": "Removed a way to sign in",
   "user.renamed": "Changed the own name",
+  "session.refused": "Was not let in",
+  "bill.uploaded": "Handed in a bill",
+  "bill.imported": "Read in a bill",
   "closure.requested": "Asked to close the account",
   "closure.cancelled": "Kept the account",
   "recipient.asked": "Asked an address again",
@@ -32,6 +37,7 @@ const ACTS: Record<string, string> = {
   "webhook_delivery.retried": "Sent an event again",
   "webhook_secret.rolled": "Rolled a webhook's secret",
   "erasure.late": "An erasure is late",
+  "audit.broken": "An audit is not as it was",
 };
 
 /** What was done, as a sentence without its subject. */
@@ -53,6 +59,8 @@ export function actorInWords(actor: string): string {
       return id === "command-line" ? "The operator, at the command line" : "The operator";
     case "link":
       return "Somebody with a link of a mail";
+    case "nobody":
+      return "Somebody who was not let in";
     case "schedule":
       return "A schedule";
     default:
@@ -71,4 +79,28 @@ export function changeInWords(change: unknown): string {
   return Object.entries(change)
     .map(([name, value]) => `${name.replaceAll("_", " ")}: ${valueInWords(value)}`)
     .join(", ");
+}
+
+/** What a verification of the whole chain found. */
+export interface Proof {
+  events: number;
+  /** The last event that is in order. */
+  to: number;
+  fault: { seq: number; what: string } | null;
+}
+
+/** What was found, as a sentence with its tone. */
+export function proofInWords({ events, to, fault }: Proof): { tone: "good" | "worse" | "neutral"; text: string } {
+  if (fault) {
+    const good = to > 0 ? ` Up to event ${to} everything is in order.` : "";
+    return { tone: "worse", text: `Not as it was written: ${fault.what}.${good}` };
+  }
+  if (events === 0) return { tone: "neutral", text: "There is no event to verify yet." };
+  const all = events === 1 ? "The one event is" : `All ${events.toLocaleString("en")} events are`;
+  return { tone: "good", text: `${all} as written, and in order.` };
+}
+
+/** Where the chain ends. */
+export function headInWords(seq: number): string {
+  return seq === 0 ? "No event yet." : `Up to event ${seq.toLocaleString("en")}:`;
 }
