@@ -29,8 +29,36 @@ use Writes::{Event, EventOfWhatGoes, Nothing, Operators};
 /// The token is in a mail: `api/tests/links.rs` follows it and reads the event.
 const BY_MAIL: Writes = Nothing("a link in a mail does it, which another test follows");
 
+/// Only somebody who signed in as itself does it: `people` follows it.
+const BY_A_PERSON: Writes = Nothing("a person does it to itself, which the tests of people follow");
+/// It belongs to no account yet.
+const BY_NOBODY: Writes = Nothing("nobody is known yet, and no account");
+
 const CHANGING: &[(&str, Writes)] = &[
     ("create_session", Event("session.opened")),
+    ("create_password_session", BY_A_PERSON),
+    ("create_exchanged_session", BY_A_PERSON),
+    ("refresh_session", Nothing("a sign-in goes on; that it began is written down")),
+    ("prove_session", Nothing("what is proven is written down with what it is proven for")),
+    ("switch_tenant", BY_A_PERSON),
+    ("create_registration", BY_NOBODY),
+    ("complete_registration", BY_MAIL),
+    ("create_password_reset", BY_NOBODY),
+    ("complete_password_reset", BY_MAIL),
+    ("accept_invitation", BY_MAIL),
+    ("update_user", BY_A_PERSON),
+    ("change_password", BY_A_PERSON),
+    ("end_sign_in", BY_A_PERSON),
+    ("unlink_identity", BY_A_PERSON),
+    ("begin_second_factor", Nothing("it is asked for only once it is confirmed")),
+    ("confirm_second_factor", BY_A_PERSON),
+    ("replace_recovery_codes", BY_A_PERSON),
+    ("remove_second_factor", BY_A_PERSON),
+    ("update_member", BY_A_PERSON),
+    ("remove_member", BY_A_PERSON),
+    ("create_invitation", Event("invitation.created")),
+    ("revoke_invitation", Event("invitation.revoked")),
+    ("update_tenant", Event("tenant.changed")),
     ("delete_session", Event("session.ended")),
     ("create_key", Event("key.created")),
     ("revoke_key", Event("key.revoked")),
@@ -222,6 +250,10 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         walk.does("delete_webhook_endpoint", &path).await;
         let budget = id_of(&walk.does("create_budget", "/api/v1/budgets").await);
         walk.does("delete_budget", &format!("/api/v1/budgets/{budget}")).await;
+        let invitation = id_of(&walk.does("create_invitation", "/api/v1/invitations").await);
+        walk.does("revoke_invitation", &format!("/api/v1/invitations/{invitation}")).await;
+        walk.does_with("update_tenant", ("PATCH", "/api/v1/tenant"), &json!({"one_hour_sign_in": true}))
+            .await;
         walk.does("request_closure", "/api/v1/account/closure").await;
         walk.does("cancel_closure", "/api/v1/account/closure").await;
         for _ in 1..5 {

@@ -76,14 +76,17 @@ impl Victim {
             let body = json!({"email": email, "role": "analyst"});
             owner.call("POST", "/api/v1/invitations", Some(&body)).await.expect(201).json()
         };
-        let sent = invite("aurora-member@mail.example").await;
+        let sent = invite(&format!("aurora-member-{}@mail.example", owner.tenant_id)).await;
         let token = sent["link"].as_str().unwrap().split_once("#t=").unwrap().1;
         let body = json!({"token": token, "name": "Aurora's analyst", "password": "correct horse battery"});
         let accept = format!("{}/api/v1/invitations/accept", app.base_url());
         let joined =
             http::send("POST", &accept, &[("content-type", "application/json")], body.to_string()).await;
         let member = joined.expect(201).json()["user"]["id"].as_str().unwrap().to_owned();
-        let invitation = invite("aurora-asked@mail.example").await["id"].as_str().unwrap().to_owned();
+        let invitation = invite(&format!("aurora-asked-{}@mail.example", owner.tenant_id)).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         Self { owner, program, line, connection, request, bill, told, member, invitation }
     }
 

@@ -91,7 +91,14 @@ impl TestApp {
             own("COSTLENS_PRINT_JSON", "true".to_owned()),
             own("COSTLENS_LOG", "info".to_owned()),
         ];
-        env.extend(settings.iter().map(|(name, value)| own(name, (*value).to_owned())));
+        for (name, value) in settings {
+            match env.iter_mut().find(|(known, _)| known == name) {
+                // Fakes of one's own are allowed beside those that are always there.
+                Some((_, hosts)) if *name == "COSTLENS_ALLOW_PRIVATE_HOSTS" => *hosts += &format!(",{value}"),
+                Some((_, known)) => (*value).clone_into(known),
+                None => env.push(own(name, (*value).to_owned())),
+            }
+        }
         Self { dir, env, child: None, welcome: Value::Null, llm, nothing_there, owns_dir: true }
     }
 
