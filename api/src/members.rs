@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
 use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
-use crate::principal::{Permission, Principal, SessionAuth};
+use crate::principal::{Caller, Permission, Principal};
 use crate::registrations::{address, create_user, used_up};
 use crate::sessions::{RoleView, SessionView, view};
 use crate::users::new_password;
@@ -194,8 +194,8 @@ pub(crate) struct MembersApi(pub(crate) Arc<ApiParts>);
 impl MembersApi {
     /// List who belongs to the organisation
     #[oai(path = "/members", method = "get", operation_id = "list_members")]
-    async fn list(&self, auth: SessionAuth) -> Result<Json<Members>, ApiError> {
-        let tenant = auth.0.require(Permission::MembersRead)?;
+    async fn list(&self, caller: Caller) -> Result<Json<Members>, ApiError> {
+        let tenant = caller.principal().require(Permission::MembersRead)?;
         let members = self.0.store.tenant(tenant).await?.list_members().await?;
         Ok(Json(Members { items: members.into_iter().map(Into::into).collect() }))
     }
@@ -206,23 +206,27 @@ impl MembersApi {
     #[oai(path = "/members/:user_id", method = "patch", operation_id = "update_member")]
     async fn update(
         &self,
-        auth: SessionAuth,
+        caller: Caller,
         /// The person.
         user_id: Path<Wire<UserId>>,
         body: Json<UpdateMember>,
     ) -> Result<Json<MemberView>, ApiError> {
-        let tenant = auth.0.require_fresh(Permission::MembersWrite)?;
+        let tenant = caller.principal().require_fresh(Permission::MembersWrite)?;
         let (user, role) = (user_id.0.0, Role::from(body.0.role));
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.lock_members().await?;
         let before = conn.member(user).await?;
-        may_decide(&auth.0, before.role.max(role))?;
+        may_decide(caller.principal(), before.role.max(role))?;
         if before.role == Role::Owner && role != Role::Owner {
             another_owner(&mut conn, user).await?;
         }
         conn.set_member_role(user, role).await?;
         let change = json!({ "role": { "before": before.role.as_str(), "after": role.as_str() } });
-        auth.0.by().did(&self.0, &mut conn, (Action::RoleChanged, Some(user.to_string())), change).await?;
+        caller
+            .principal()
+            .by()
+            .did(&self.0, &mut conn, (Action::RoleChanged, Some(user.to_string())), change)
+            .await?;
         let view = MemberView::from(conn.member(user).await?);
         conn.commit().await?;
         Ok(Json(view))
@@ -234,35 +238,39 @@ impl MembersApi {
     #[oai(path = "/members/:user_id", method = "delete", operation_id = "remove_member")]
     async fn remove(
         &self,
-        auth: SessionAuth,
+        caller: Caller,
         /// The person.
         user_id: Path<Wire<UserId>>,
     ) -> Result<MemberRemoved, ApiError> {
         let user = user_id.0.0;
-        let itself = auth.0.user == Some(user);
+        let itself = caller.principal().user == Some(user);
         let wanted = if itself { Permission::OwnUser } else { Permission::MembersWrite };
-        let tenant = auth.0.require_fresh(wanted)?;
-        auth.0.may_change()?;
+        let tenant = caller.principal().require_fresh(wanted)?;
+        caller.principal().may_change()?;
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.lock_members().await?;
         let before = conn.member(user).await?;
         if !itself {
-            may_decide(&auth.0, before.role)?;
+            may_decide(caller.principal(), before.role)?;
         }
         if before.role == Role::Owner {
             another_owner(&mut conn, user).await?;
         }
         conn.remove_member(user, self.0.clock.now()).await?;
         let change = json!({ "role": before.role.as_str(), "itself": itself });
-        auth.0.by().did(&self.0, &mut conn, (Action::MemberRemoved, Some(user.to_string())), change).await?;
+        caller
+            .principal()
+            .by()
+            .did(&self.0, &mut conn, (Action::MemberRemoved, Some(user.to_string())), change)
+            .await?;
         conn.commit().await?;
         Ok(MemberRemoved::Removed)
     }
 
     /// List whom the organisation asked
     #[oai(path = "/invitations", method = "get", operation_id = "list_invitations")]
-    async fn invitations(&self, auth: SessionAuth) -> Result<Json<Invitations>, ApiError> {
-        let tenant = auth.0.require(Permission::MembersWrite)?;
+    async fn invitations(&self, caller: Caller) -> Result<Json<Invitations>, ApiError> {
+        let tenant = caller.principal().require(Permission::MembersWrite)?;
         let invitations = self.0.store.tenant(tenant).await?.list_invitations().await?;
         Ok(Json(Invitations { items: invitations.into_iter().map(Into::into).collect() }))
     }
@@ -275,17 +283,17 @@ impl MembersApi {
     async fn invite(
         &self,
         request: &Request,
-        auth: SessionAuth,
+        caller: Caller,
         /// The same key and body have one effect.
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
         body: Json<CreateInvitation>,
     ) -> Result<InvitationCreated, ApiError> {
-        let tenant = auth.0.require(Permission::MembersWrite)?;
+        let tenant = caller.principal().require(Permission::MembersWrite)?;
         let role = Role::from(body.0.role);
-        may_decide(&auth.0, role)?;
+        may_decide(caller.principal(), role)?;
         if role.administers() {
-            auth.0.require_fresh(Permission::MembersWrite)?;
+            caller.principal().require_fresh(Permission::MembersWrite)?;
         }
         let email = address(&body.0.email)?;
         let now = self.0.clock.now();
@@ -314,7 +322,7 @@ impl MembersApi {
             id: InvitationId::new(now, self.0.entropy.for_id()),
             email,
             role,
-            invited_by: auth.0.actor().to_string(),
+            invited_by: caller.principal().actor().to_string(),
             created_at: now,
             expires_at: now + INVITATION_LIFE,
             accepted_at: None,
@@ -325,7 +333,7 @@ impl MembersApi {
         costlens_jobs::ask(&mut conn, &SendInvitation { tenant, invitation: invitation.id }).await?;
         let change = json!({ "role": role.as_str() });
         let target = (Action::InvitationCreated, Some(invitation.id.to_string()));
-        auth.0.by().did(&self.0, &mut conn, target, change).await?;
+        caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let token = link_token(&self.0.keyring, LinkPurpose::Invitation, tenant, invitation.id.uuid());
         // What is kept for a repeated call holds no link: it is a credential.
         let kept = InvitationSent { invitation: invitation.clone().into(), link: None };
@@ -339,15 +347,15 @@ impl MembersApi {
     #[oai(path = "/invitations/:id", method = "delete", operation_id = "revoke_invitation")]
     async fn revoke(
         &self,
-        auth: SessionAuth,
+        caller: Caller,
         /// The invitation.
         id: Path<Wire<InvitationId>>,
     ) -> Result<InvitationRevoked, ApiError> {
-        let tenant = auth.0.require(Permission::MembersWrite)?;
+        let tenant = caller.principal().require(Permission::MembersWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         if conn.revoke_invitation(id.0.0, self.0.clock.now()).await? {
             let target = (Action::InvitationRevoked, Some(id.0.0.to_string()));
-            auth.0.by().did(&self.0, &mut conn, target, json!({})).await?;
+            caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
             conn.commit().await?;
         }
         Ok(InvitationRevoked::Revoked)

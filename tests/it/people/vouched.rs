@@ -33,9 +33,17 @@ async fn consent(there: &Answer, who: &str) -> String {
 }
 
 async fn come_back(person: &mut Person, back: &str) -> String {
-    let path = back.strip_prefix(&person.base).expect("back to us").to_owned();
-    let answer = person.call("GET", &path, None).await.expect(303);
-    answer.header("location").strip_prefix(&person.base).expect("a page of ours").to_owned()
+    let answer = person.call("GET", &of_ours(person, back), None).await.expect(303);
+    of_ours(person, answer.header("location"))
+}
+
+/// The path of an address of this server, by whichever of its names.
+fn of_ours(person: &Person, url: &str) -> String {
+    let port = person.base.rsplit(':').next().unwrap();
+    let after = url.split_once("://").unwrap().1;
+    let (host, path) = after.split_once('/').unwrap();
+    assert_eq!(host.rsplit(':').next().unwrap(), port, "{url} is not ours");
+    format!("/{path}")
 }
 
 async fn exchange(person: &mut Person, page: &str) -> Answer {
