@@ -35,4 +35,5 @@ mod sdks;
 mod secrets;
 mod sign_in;
 mod start;
+mod supply;
 mod victim;
