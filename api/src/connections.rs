@@ -188,6 +188,7 @@ impl ConnectionsApi {
         let tenant = caller.require(Permission::ConnectionsWrite)?;
         let base_url = self.check(&body.0)?;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let claimed =
             idempotent::claim(&mut conn, "create_connection", idempotency_key.0.as_ref(), &body.0, now)

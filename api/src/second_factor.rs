@@ -73,7 +73,7 @@ impl SecondFactorApi {
             return Err(ApiError::new(ProblemCode::Conflict, detail));
         }
         let totp = Totp::generate(&*self.0.entropy);
-        let sealed = seal(&self.0, &user, totp.bytes())?;
+        let sealed = seal(&self.0, &user, totp.bytes()).await?;
         if !self.0.store.system().await?.offer_totp(user.id, &sealed).await? {
             let detail = "a second factor is set up; remove it first";
             return Err(ApiError::new(ProblemCode::Conflict, detail));
@@ -172,7 +172,7 @@ pub(crate) async fn accept(parts: &ApiParts, user: &User, code: &str) -> Result<
 
 async fn accept_totp(parts: &ApiParts, user: &User, code: &str) -> Result<bool, ApiError> {
     let Some(sealed) = &user.totp_secret else { return Ok(false) };
-    let totp = Totp::from_bytes(&open(parts, user, sealed)?);
+    let totp = Totp::from_bytes(&open(parts, user, sealed).await?);
     let Some(step) = totp.matching_step(code, parts.clock.now().timestamp()) else { return Ok(false) };
     Ok(parts.store.system().await?.use_totp_step(user.id, step).await?)
 }
@@ -186,20 +186,25 @@ fn place(user: UserId) -> SealedFor<'static> {
     SealedFor { tenant: scope(user), table: "user_account", column: "totp_secret", row: user.uuid() }
 }
 
-fn keys<'a>(parts: &'a ApiParts, user: &User) -> TenantKeys<'a> {
-    parts.keyring.tenant(scope(user.id), &[(KEY_VERSION, &user.wrapped_key)])
+async fn keys<'a>(parts: &'a ApiParts, user: &User) -> Result<TenantKeys<'a>, ApiError> {
+    let (scope, wrapped) = (scope(user.id), [(KEY_VERSION, &user.wrapped_key)]);
+    parts.keyring.ready(scope, &wrapped).await.map_err(|error| unsealed(&error))?;
+    Ok(parts.keyring.tenant(scope, &wrapped))
 }
 
-fn seal(parts: &ApiParts, user: &User, secret: &[u8]) -> Result<Vec<u8>, ApiError> {
-    keys(parts, user).seal(&place(user.id), secret, &*parts.entropy).map_err(|error| unsealed(&error))
+async fn seal(parts: &ApiParts, user: &User, secret: &[u8]) -> Result<Vec<u8>, ApiError> {
+    keys(parts, user).await?.seal(&place(user.id), secret, &*parts.entropy).map_err(|error| unsealed(&error))
 }
 
-fn open(parts: &ApiParts, user: &User, sealed: &[u8]) -> Result<Vec<u8>, ApiError> {
-    let secret = keys(parts, user).open(&place(user.id), sealed).map_err(|error| unsealed(&error))?;
+async fn open(parts: &ApiParts, user: &User, sealed: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let secret = keys(parts, user).await?.open(&place(user.id), sealed).map_err(|error| unsealed(&error))?;
     Ok(secret.to_vec())
 }
 
 fn unsealed(error: &SealError) -> ApiError {
+    if error.is_passing() {
+        return ApiError::new(ProblemCode::KeysUnavailable, format!("{error}; try again in a while"));
+    }
     tracing::error!(%error, "a second factor cannot be read");
     ApiError::new(ProblemCode::Internal, "the cause has been logged under this request's id")
 }

@@ -154,6 +154,7 @@ impl SlackChannelsApi {
         let name = crate::named(&body.0.name)?;
         let url = self.url(&body.0.url)?;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
         let claim = match idempotent::claim(&mut conn, "create_slack_channel", key, &body.0, now).await? {
@@ -189,6 +190,7 @@ impl SlackChannelsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let id = id.0.0;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let old = conn.slack_channel(id).await?;
         let sealed = match &body.0.url {

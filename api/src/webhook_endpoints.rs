@@ -216,6 +216,7 @@ impl WebhookEndpointsApi {
         let (url, host) = self.url(&body.0.url)?;
         let kinds = kinds(&body.0.kinds)?;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
         let claim = match idempotent::claim(&mut conn, "create_webhook_endpoint", key, &body.0, now).await? {
@@ -281,6 +282,7 @@ impl WebhookEndpointsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let id = id.0.0;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let mut endpoint = conn.lock_webhook_endpoint(id).await?;
         if let Some(name) = &body.0.name {
@@ -317,6 +319,7 @@ impl WebhookEndpointsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let id = id.0.0;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let mut endpoint = conn.lock_webhook_endpoint(id).await?;
         let secret = WebhookSecret::generate(&*self.0.entropy);

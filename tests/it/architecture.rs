@@ -19,6 +19,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
     ("costlens-edge", 1, &["costlens-domain"]),
     ("costlens-identity", 2, &["costlens-domain", "costlens-egress"]),
     ("costlens-bill", 2, &["costlens-domain"]),
+    ("costlens-aws", 2, &["costlens-domain", "costlens-vault"]),
     ("costlens-notify", 2, &["costlens-domain", "costlens-egress", "costlens-vault"]),
     ("costlens-jobs", 2, &["costlens-domain", "costlens-store", "costlens-queue"]),
     (
@@ -70,6 +71,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-jobs",
             "costlens-vault",
             "costlens-cache",
+            "costlens-aws",
             "costlens-objects",
             "costlens-egress",
             "costlens-edge",
@@ -96,6 +98,9 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
 const JAILS: &[(&str, &[&str])] = &[
     ("aes-gcm", &["costlens-vault"]),
     ("apalis", &["costlens-queue"]),
+    ("aws-config", &["costlens-aws"]),
+    ("aws-sdk-kms", &["costlens-aws"]),
+    ("aws-smithy-http-client", &["costlens-aws"]),
     ("apalis-core", &["costlens-queue"]),
     ("bcrypt", &["costlens-identity"]),
     ("chrono-tz", &["costlens-queue", "costlens-domain"]),

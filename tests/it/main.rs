@@ -13,6 +13,7 @@
 mod architecture;
 mod audit;
 mod bytes;
+mod canary;
 mod contract;
 mod crash;
 mod durability;

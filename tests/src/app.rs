@@ -234,20 +234,38 @@ impl TestApp {
 
     /// The same; gives the rows, one a line, their columns parted by `|`.
     pub fn query(&self, statement: &str) -> String {
+        let output = self.as_owner("psql", &["-v", "ON_ERROR_STOP=1", "-qAt", "-c", statement]);
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Everything that a backup of the private PostgreSQL holds, as text.
+    #[must_use]
+    pub fn dump(&self) -> Vec<u8> {
+        let output = self.as_owner("pg_dump", &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn as_owner(&self, program: &str, args: &[&str]) -> std::process::Output {
         let (Some(password), Some(socket)) =
             (find(&self.data_dir(), "owner.password"), find(&self.data_dir(), ".s.PGSQL.5432"))
         else {
             panic!("no private PostgreSQL in {}", self.data_dir().display())
         };
-        let owner = "costlens";
-        let output = Command::new("psql")
-            .args(["-v", "ON_ERROR_STOP=1", "-qAt", "-U", owner, "-d", owner, "-c", statement, "-h"])
+        Command::new(program)
+            .args(args)
+            .args(["-U", "costlens", "-d", "costlens", "-h"])
             .arg(socket.parent().unwrap())
             .env("PGPASSWORD", std::fs::read_to_string(password).unwrap().trim())
             .output()
-            .unwrap();
-        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+            .unwrap()
+    }
+
+    /// What the server has logged.
+    #[must_use]
+    pub fn log(&self) -> Vec<u8> {
+        std::fs::read(self.dir.join("server.log")).unwrap()
     }
 
     /// Stops or continues every process of PostgreSQL, as a machine that hangs would.

@@ -164,7 +164,7 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
-        Schedule::of("key-rotation", "20 3 1 * *", "UTC", &key_rotation::RotateKeys {})?,
+        Schedule::of("key-rotation", "20 3 * * *", "UTC", &key_rotation::RotateKeys {})?,
         Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,
     ])
 }

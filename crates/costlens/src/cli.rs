@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::keys::KeyArgs;
 use crate::outward::OutwardArgs;
-use crate::settings::{KeyArgs, ServerArgs};
+use crate::settings::ServerArgs;
 use crate::{analyze, certificate, import, jobs, preview, prices, verify_audit};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.

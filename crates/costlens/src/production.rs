@@ -1,10 +1,10 @@
 //! What production must be given. Everything that is missing or no good is named at once, before anything starts, and
 //! no value is shown: it may be the secret itself.
 
-use costlens_vault::MasterKey;
 use url::Url;
 
-use crate::settings::{KeyArgs, ServerArgs, given};
+use crate::keys::KeyArgs;
+use crate::settings::{ServerArgs, given};
 
 /// Passwords that stand in examples and images. Whoever has one of these has none.
 const DEFAULT_PASSWORDS: &[&str] = &[
@@ -52,20 +52,26 @@ fn redis(args: &ServerArgs, url: &str) -> Option<String> {
 }
 
 fn master_keys(keys: &KeyArgs) -> Vec<String> {
-    let Some(current) = given(keys.master_key.as_deref()) else {
-        return vec!["COSTLENS_MASTER_KEY is not set: production keeps no key file".to_owned()];
-    };
-    let older = keys.master_key_previous.iter().filter_map(|text| given(Some(text)));
-    let older = older.map(|text| ("COSTLENS_MASTER_KEY_PREVIOUS", text));
-    let all = std::iter::once(("COSTLENS_MASTER_KEY", current)).chain(older);
-    all.filter_map(|(name, text)| match MasterKey::parse(text) {
-        Ok(key) if key.looks_made_up() => {
-            Some(format!("{name} is no random key: make one with `openssl rand -hex 32`"))
+    let mut wrong = Vec::new();
+    if !keys.are_given() {
+        wrong.push(
+            "COSTLENS_MASTER_KEYS is not set (nor COSTLENS_MASTER_KEY): production keeps no key file"
+                .to_owned(),
+        );
+    } else if let Err(error) = keys.plan().map(|(plan, _)| {
+        if plan.masters.iter().any(costlens_vault::MasterKey::looks_made_up) {
+            wrong.push(
+                "COSTLENS_MASTER_KEYS holds a key that is not random: make one with `openssl rand -hex 32`"
+                    .to_owned(),
+            );
         }
-        Ok(_) => None,
-        Err(error) => Some(format!("{name}: {error}")),
-    })
-    .collect()
+    }) {
+        wrong.push(error.to_string());
+    }
+    if given(keys.kms_url.as_deref()).is_some_and(|url| !is_https(url)) {
+        wrong.push("COSTLENS_KMS_URL is not an https address".to_owned());
+    }
+    wrong
 }
 
 fn is_https(url: &str) -> bool {

@@ -13,7 +13,7 @@ use costlens_identity::Passwords;
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
-use costlens_vault::{KeySource, Keyring, OsEntropy};
+use costlens_vault::{Keyring, OsEntropy};
 use costlens_workers::{Links, WorkerParts};
 use poem::Route;
 use tokio::net::TcpListener;
@@ -22,6 +22,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api_adapters::{BillAdapter, Health};
 use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
+use crate::keys::{self, KeyPlan};
+use crate::seal_counts;
 use crate::settings::{Environment, ServerArgs, default_data_dir, object_dir};
 use crate::welcome::Welcome;
 use crate::work;
@@ -34,16 +36,8 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
     args.check()?;
     log_to_stderr(&args.log)?;
     let data_dir = args.data_dir.clone().unwrap_or_else(default_data_dir);
-    let (keyring, source) = args.keys.keyring()?;
-    let mut notes = Vec::new();
-    match &source {
-        KeySource::Operator => {}
-        KeySource::File(path) | KeySource::NewFile(path) => notes.push(format!(
-            "The key that seals provider credentials lives in {} (this machine's default; set COSTLENS_MASTER_KEY \
-             to keep it elsewhere). Without it they cannot be read.",
-            path.display()
-        )),
-    }
+    let (plan, source) = args.keys.plan()?;
+    let mut notes: Vec<String> = keys::note(&source).into_iter().collect();
     let listener = TcpListener::bind(args.listen).await?;
     let ledger = match &args.database_url {
         Some(url) => Ledger::given(url).await?,
@@ -56,7 +50,7 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
             data_dir.display()
         ));
     }
-    let served = serve(&args, data_dir, Arc::new(keyring), listener, &ledger, &notes).await;
+    let served = serve(&args, data_dir, plan, listener, &ledger, &notes).await;
     ledger.close().await;
     served
 }
@@ -64,13 +58,14 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
 async fn serve(
     args: &ServerArgs,
     data_dir: PathBuf,
-    keyring: Arc<Keyring>,
+    plan: KeyPlan,
     listener: TcpListener,
     ledger: &Ledger,
     notes: &[String],
 ) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let keyring = Arc::new(plan.open(Some(&ledger.store), &clock).await?);
     let catalogue = Arc::new(Catalogue::embedded()?);
     let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
 
@@ -78,9 +73,10 @@ async fn serve(
     let base = args.public_url(bound);
     let config = args.proxy();
     let egress = args.outward.egress()?;
-    let keys = Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&keyring), args.policy(), &config));
+    let kept_keys =
+        Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&keyring), args.policy(), &config));
     let following = tokio::spawn({
-        let keys = Arc::clone(&keys);
+        let keys = Arc::clone(&kept_keys);
         async move { keys.follow_changes().await }
     });
     let objects = Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?;
@@ -99,14 +95,15 @@ async fn serve(
     let mail_configured = parts.mailer.is_some();
     let limits = Arc::new(start_limits(args, &keyring, &clock).await?);
     let working = work::start(ledger, parts)?;
-    let health = Health { store: ledger.store.clone(), spool: spool.clone() };
-    let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
+    let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
+    let health = Health { store: ledger.store.clone(), spool: spool.clone(), keyring: Arc::clone(&keyring) };
+    let proxy = Proxy::new(ProxyParts { config, catalogue, keys: kept_keys, spool, egress });
     let api_parts = Arc::new(ApiParts {
         store: ledger.store.clone(),
         queue: costlens_workers::queue(&ledger.runtime_url)?,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
-        keyring,
+        keyring: Arc::clone(&keyring),
         limits,
         passwords: Passwords::new(),
         sign_up: args.sign_up.into(),
@@ -134,6 +131,10 @@ async fn serve(
         costlens_edge::serve(listener, endpoints, edge(args, &clock, &entropy), stop_signal()?).await;
     following.abort();
     working.stop().await;
+    counting.abort();
+    if let Err(error) = seal_counts::carry(&ledger.store, &keyring).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the last seals are not counted");
+    }
     let shipped = shipper.close(LAST_SHIPMENT).await;
     tracing::info!(?drained, ?shipped, "stopped");
     drained?;

@@ -11,9 +11,8 @@ use costlens_domain::providers::PROVIDERS;
 use costlens_edge::{Network, TrustedProxies};
 use costlens_egress::{EndpointUrl, Policy};
 use costlens_proxy::ProxyConfig;
-use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
-use crate::boot::Failure;
+use crate::keys::KeyArgs;
 use crate::outward::{OutwardArgs, VouchingArgs};
 use crate::production;
 
@@ -42,46 +41,6 @@ pub(crate) enum Environment {
     Local,
     /// Everything must be given; nothing is made up.
     Production,
-}
-
-/// How a process finds the master key, and those that came before it.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct KeyArgs {
-    /// The key that seals provider credentials: 32 bytes as 64 hexadecimal digits or in base64.
-    #[arg(long, env = "COSTLENS_MASTER_KEY", hide_env_values = true)]
-    pub(crate) master_key: Option<String>,
-    /// Older master keys that still open what they sealed, newest first, until all is wrapped under the present one.
-    #[arg(long, env = "COSTLENS_MASTER_KEY_PREVIOUS", hide_env_values = true, value_delimiter = ',')]
-    pub(crate) master_key_previous: Vec<String>,
-    /// The local key file, used only without a master key and never in production.
-    #[arg(long, env = "COSTLENS_KEY_FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-}
-
-impl KeyArgs {
-    /// The keys of a process beside others: it makes no key of its own, which would open nothing of theirs.
-    pub(crate) fn existing_keyring(&self) -> Result<Keyring, Failure> {
-        let path = self.key_file.clone().unwrap_or_else(default_key_file);
-        if self.master_key.is_none() && !path.exists() {
-            let missing =
-                "COSTLENS_MASTER_KEY is not set, and there is no key file of a server on this machine";
-            return Err(BadSettings(vec![missing.to_owned()]).into());
-        }
-        Ok(self.keyring()?.0)
-    }
-
-    /// The keys, and where the present one came from. Makes the local key file where there is neither.
-    pub(crate) fn keyring(&self) -> Result<(Keyring, KeySource), MasterKeyError> {
-        let (current, source) = if let Some(text) = &self.master_key {
-            (MasterKey::parse(text)?, KeySource::Operator)
-        } else {
-            let path = self.key_file.clone().unwrap_or_else(default_key_file);
-            MasterKey::load_or_create(&path, &OsEntropy)?
-        };
-        let older = self.master_key_previous.iter().filter(|text| !text.trim().is_empty());
-        let older = older.map(|text| MasterKey::parse(text)).collect::<Result<_, _>>()?;
-        Ok((Keyring::new(current).with_older(older), source))
-    }
 }
 
 /// Flags and environment variables of a server.

@@ -92,6 +92,8 @@ problem_codes! {
     SpoolFull = "spool_full", 503, "The ledger's spool is full";
     /// The database cannot be reached.
     DatabaseUnavailable = "database_unavailable", 503, "The database cannot be reached";
+    /// The service that holds the keys to the tenant's secrets cannot be reached, or refuses.
+    KeysUnavailable = "keys_unavailable", 503, "The keys to the account's secrets cannot be had now";
     /// The server is shutting down or at its limit.
     Unavailable = "unavailable", 503, "The service cannot take this request now";
     /// The provider did not answer in time.

@@ -25,6 +25,13 @@ pub struct Caller {
     pub targets: Vec<Target>,
 }
 
+impl Caller {
+    /// Whether a connection's secret waits for the key service.
+    fn is_locked(&self) -> bool {
+        self.targets.iter().any(|target| target.locked.is_some())
+    }
+}
+
 /// Why a caller is not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRefusal {
@@ -144,6 +151,14 @@ impl KeyRing {
             Ok(caller) => {
                 let caller = Arc::new(caller);
                 let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+                // What memory still vouches for is better than what cannot be opened now.
+                if caller.is_locked()
+                    && let Some(kept) = all.get(&hash)
+                    && kept.loaded.elapsed() < self.stale
+                    && !kept.caller.is_locked()
+                {
+                    return Ok(Arc::clone(&kept.caller));
+                }
                 if all.len() >= KEPT_KEYS {
                     all.clear();
                 }
@@ -192,6 +207,9 @@ impl KeyRing {
         // After the connections: the key of a sealed text is there no later than the text.
         let keys = conn.data_keys_of(key.tenant_id).await.map_err(KeyRefusal::Unavailable)?;
         let keys: Vec<_> = keys.into_iter().map(|key| (key.version, key.wrapped)).collect();
+        // No connection is held while a key service thinks. What it does not open is told by whoever needs it.
+        drop(conn);
+        let _told_by_whoever_needs_it = self.keyring.ready(key.tenant_id, &keys).await;
         let keys = self.keyring.tenant(key.tenant_id, &keys);
         let targets = connections.into_iter().filter_map(|connection| self.open(&keys, connection)).collect();
         Ok(Caller { key, targets })
@@ -226,6 +244,19 @@ impl KeyRing {
         let place = SealedFor { tenant, table: "connection", column: "sealed_secret", row: id.uuid() };
         let secret = match connection.sealed_secret.map(|sealed| keys.open(&place, &sealed)).transpose() {
             Ok(secret) => secret,
+            // Its calls are refused for as long as the key service does not answer; others go on.
+            Err(error) if error.is_passing() => {
+                let (name, models) = (connection.name, connection.models);
+                return Some(Target {
+                    id,
+                    name,
+                    provider,
+                    endpoint,
+                    secret: None,
+                    locked: Some(error),
+                    models,
+                });
+            }
             Err(error) => {
                 skip(&error.to_string());
                 return None;
@@ -236,6 +267,14 @@ impl KeyRing {
             skip("its secret is not text");
             return None;
         };
-        Some(Target { id, name: connection.name, provider, endpoint, secret, models: connection.models })
+        Some(Target {
+            id,
+            name: connection.name,
+            provider,
+            endpoint,
+            secret,
+            locked: None,
+            models: connection.models,
+        })
     }
 }

@@ -107,6 +107,13 @@ impl Proxy {
         let peek = Peek::new(body).map_err(|error| refuse_body(&error))?;
         let route = route::find(&caller.targets, &parts.catalogue, dialect, &peek.model)
             .map_err(|near| refuse_model(&peek.model, caller, dialect, &near))?;
+        if let route::Route::Connection { target, .. } = &route
+            && let Some(reason) = target.locked
+        {
+            let detail =
+                format!("the credential of the connection `{}` cannot be opened now: {reason}", target.name);
+            return Err(Refusal::new(ProblemCode::KeysUnavailable, detail).retry_after(5));
+        }
 
         // The row bears the id that every answer tells, so that `X-Request-Id` leads to the receipt.
         let (id, started_at) = (arrival.request_id, arrival.at);

@@ -46,6 +46,16 @@ diesel::table! {
         version -> Int4,
         wrapped -> Binary,
         created_at -> Timestamptz,
+        seals -> Int8,
+    }
+}
+
+diesel::table! {
+    /// Keys of the installation itself, wrapped by a key service.
+    service_key (name) {
+        name -> Text,
+        wrapped -> Binary,
+        created_at -> Timestamptz,
     }
 }
 

@@ -6,6 +6,8 @@
 //! * [`keyring`]: the master key and its predecessors: wraps data keys, tags links and pseudonyms.
 //! * [`link_token`]: tokens in the links of mails.
 //! * [`tenant_keys`]: a tenant's data keys, unwrapped: seals and opens what is the tenant's.
+//! * [`service`]: a key service outside, which wraps data keys instead of a master key.
+//! * [`seal_counts`]: how often each data key sealed something.
 //! * [`entropy`]: the operating system's randomness behind the domain's port.
 
 mod cipher;
@@ -15,7 +17,9 @@ pub mod keyring;
 pub mod link_token;
 pub mod master_key;
 pub mod seal;
+pub mod seal_counts;
 pub mod secret_token;
+pub mod service;
 pub mod tenant_keys;
 
 pub use entropy::OsEntropy;
@@ -25,7 +29,9 @@ pub use link_token::{
 };
 pub use master_key::{KeySource, MasterKey, MasterKeyError};
 pub use seal::{SealError, SealedFor, Sealer};
+pub use seal_counts::SealCount;
 pub use secret_token::{SecretToken, TokenHash, sha256};
+pub use service::{KeyContext, KeyService, ServiceError, ServiceState, TagsKey};
 pub use tenant_keys::TenantKeys;
 
 /// What secrets are sealed with, for people.

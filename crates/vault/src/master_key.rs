@@ -87,17 +87,23 @@ impl MasterKey {
                 Ok((Self(key), KeySource::NewFile(path.to_owned())))
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let mut file = std::fs::File::open(path).map_err(failed)?;
-                let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-                if mode & 0o077 != 0 {
-                    return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
-                }
-                let mut text = Zeroizing::new(String::new());
-                file.read_to_string(&mut text).map_err(failed)?;
-                Ok((Self::parse(&text)?, KeySource::File(path.to_owned())))
+                Ok((Self::parse(&Self::read_file(path)?)?, KeySource::File(path.to_owned())))
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// What a key file holds. One that others may read is refused.
+    pub fn read_file(path: &Path) -> Result<Zeroizing<String>, MasterKeyError> {
+        let failed = |source| MasterKeyError::File { path: path.to_owned(), source };
+        let mut file = std::fs::File::open(path).map_err(failed)?;
+        let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.read_to_string(&mut text).map_err(failed)?;
+        Ok(text)
     }
 
     /// Whether this is a passphrase or a pattern rather than 32 random bytes: all of it can be typed, or few bytes make
@@ -117,6 +123,10 @@ impl MasterKey {
         let mut id = [0; 4];
         id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
         id
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {

@@ -28,9 +28,26 @@ pub enum SealError {
     /// Sealed under a master key or a version of the tenant's data key that is not at hand.
     #[error("sealed under another key")]
     OtherKey,
+    /// The key service that wraps the tenant's keys cannot be reached, and the key is not in memory.
+    #[error("the key service is away")]
+    Away,
+    /// The key service refuses: its key is disabled, or we may not use it.
+    #[error("the key service refuses")]
+    Refused,
+    /// So many texts were sealed under the key since the store last heard how many that it is not used further.
+    #[error("too many uncounted texts under one key")]
+    Uncounted,
     /// Changed, truncated, or moved from another row.
     #[error("the sealed text is damaged or belongs to another row")]
     Rejected,
+}
+
+impl SealError {
+    /// Whether it may open at another time without anything about the text changing.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Away | Self::Refused | Self::Uncounted)
+    }
 }
 
 /// The one place a sealed text belongs to.

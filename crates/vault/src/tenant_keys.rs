@@ -47,7 +47,8 @@ impl<'a> TenantKeys<'a> {
     }
 
     /// Seals a secret for its place under the newest version. [`SealError::NoKey`] without one, what keeps the newest
-    /// from being unwrapped where something does, and [`SealError::Rejected`] for another tenant's place.
+    /// from being unwrapped where something does, [`SealError::Rejected`] for another tenant's place, and
+    /// [`SealError::Uncounted`] where the store has not heard of the key's last million texts.
     ///
     /// # Panics
     /// On a secret of 64 GiB and more.
@@ -60,6 +61,9 @@ impl<'a> TenantKeys<'a> {
         self.check_tenant(place)?;
         let (version, key) = self.keys.last_key_value().ok_or(SealError::NoKey)?;
         let key = key.as_ref().map_err(|reason| *reason)?;
+        if !self.ring.counts().one_more(self.tenant, *version) {
+            return Err(SealError::Uncounted);
+        }
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
         let sealed = cipher::seal(&key.cipher(), nonce, &place.associated_data_of(*version), secret);

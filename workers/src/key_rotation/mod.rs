@@ -1,5 +1,6 @@
-//! Data keys grow old: every month those of more than 90 days get a successor, what they sealed is sealed anew, and
-//! they are destroyed once nothing has needed them for 30 days. Keys that an older master key wrapped are wrapped anew.
+//! Data keys grow old: those of more than 90 days, and those that sealed a billion texts, get a successor; what they
+//! sealed is sealed anew, and they are destroyed once nothing has needed them for 30 days. Keys that an older master key
+//! or another key service wrapped are wrapped anew. Looked at every day, because a billion can come quickly.
 //!
 //! It promises that whatever is sealed can be read all the time: a text is replaced by one that opens under a key that
 //! is there already, and a key goes only when the store finds no text that names it.
@@ -11,6 +12,7 @@ use costlens_domain::TenantId;
 use costlens_jobs::RotateTenantKey;
 use costlens_queue::{Job, JobContext, JobError};
 use costlens_store::{KeyAge, SystemConn};
+use costlens_vault::seal_counts::ROTATE_AT;
 use serde::{Deserialize, Serialize};
 
 use crate::{WorkerParts, store_failure};
@@ -76,7 +78,7 @@ async fn rewrap_people(
         let mut wrapped_anew = 0;
         for (user, old) in system.users_wrapped_otherwise(current, PEOPLE).await.map_err(store_failure)? {
             let scope = TenantId::from(user.uuid());
-            match parts.keyring.rewrap(scope, 1, &old, &*parts.entropy) {
+            match parts.keyring.rewrap(scope, 1, &old, &*parts.entropy).await {
                 Ok(new) => {
                     system.rewrap_user(user, &old, &new.0).await.map_err(store_failure)?;
                     wrapped_anew += 1;
@@ -99,10 +101,12 @@ fn wanted(age: &KeyAge, now: DateTime<Utc>) -> Option<u32> {
         // What an earlier release sealed under the master key itself gets a key of the tenant's, too.
         return age.has_older_texts.then_some(1);
     };
-    if is_past(made, ROTATE_AFTER, now) {
+    if is_past(made, ROTATE_AFTER, now) || age.seals >= ROTATE_AT {
         return newest.checked_add(1);
     }
-    let unfinished = !age.all_current || age.has_older || age.has_older_texts;
+    // A superseded key goes with the newest one's thirtieth day; before it there is nothing to do for it.
+    let has_doomed = age.has_older && is_past(made, KEEP_UNUSED, now);
+    let unfinished = !age.all_current || has_doomed || age.has_older_texts;
     unfinished.then_some(newest)
 }
 
@@ -116,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_due_at_ninety_days_and_unfinished_work_at_once() {
+    fn a_key_is_due_at_ninety_days_or_a_billion_texts_and_unfinished_work_at_once() {
         let now = DateTime::from_timestamp(1_763_800_000, 0).unwrap();
         let aged = |days| KeyAge {
             tenant_id: uuid::Uuid::nil().into(),
@@ -125,10 +129,13 @@ mod tests {
             has_older: false,
             all_current: true,
             has_older_texts: false,
+            seals: ROTATE_AT - 1,
         };
         assert_eq!(wanted(&aged(89), now), None);
         assert_eq!(wanted(&aged(90), now), Some(5));
-        assert_eq!(wanted(&KeyAge { has_older: true, ..aged(0) }, now), Some(4));
+        assert_eq!(wanted(&KeyAge { seals: ROTATE_AT, ..aged(0) }, now), Some(5));
+        assert_eq!(wanted(&KeyAge { has_older: true, ..aged(29) }, now), None);
+        assert_eq!(wanted(&KeyAge { has_older: true, ..aged(30) }, now), Some(4));
         assert_eq!(wanted(&KeyAge { all_current: false, ..aged(0) }, now), Some(4));
         assert_eq!(wanted(&KeyAge { has_older_texts: true, ..aged(0) }, now), Some(4));
         let none = KeyAge { newest: None, created_at: None, ..aged(0) };
