@@ -135,6 +135,8 @@ typed_ids! {
     BillId = "bil";
     /// A bill's file on its way to become a bill.
     BillUploadId = "upl";
+    /// A file of calls or hours that was asked for.
+    ExportId = "exp";
     /// A signed-in browser.
     SessionId = "ses";
     /// A person whom a tenant tells by e-mail.

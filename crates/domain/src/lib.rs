@@ -9,6 +9,7 @@ pub mod bill;
 pub mod calendar;
 pub mod classify;
 pub mod events;
+pub mod export;
 pub mod ids;
 pub mod members;
 pub mod money;
@@ -21,8 +22,8 @@ pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    InvitationId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, UserId, UserLinkId,
-    WebhookEndpointId,
+    ExportId, InvitationId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, UserId,
+    UserLinkId, WebhookEndpointId,
 };
 pub use members::Role;
 pub use money::{Currency, Money, Usd};

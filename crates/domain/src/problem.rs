@@ -68,6 +68,8 @@ problem_codes! {
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
     /// The state of things forbids it, e.g. a name is taken.
     Conflict = "conflict", 409, "The request conflicts with the present state";
+    /// The account has as many unfinished or kept things of this kind as it may.
+    LimitReached = "limit_reached", 409, "The account has as many of these as it may";
     /// The body is larger than allowed.
     BodyTooLarge = "body_too_large", 413, "The body is too large";
     /// The content type is not one the operation reads.
