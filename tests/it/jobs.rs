@@ -18,6 +18,7 @@ const NAMES: [&str; 11] = [
     "budgets",
     "digests",
     "erasures",
+    "exports",
     "key-rotation",
     "messages",
     "partitions",

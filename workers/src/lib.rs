@@ -8,6 +8,7 @@ pub mod audit_anchors;
 pub mod bill_ingestion;
 mod digest;
 pub mod erasure;
+mod exports;
 mod key_rotation;
 mod links;
 mod messages;
@@ -49,6 +50,8 @@ pub struct WorkerParts {
     pub keyring: Arc<Keyring>,
     pub entropy: Arc<dyn Entropy>,
     pub objects: Objects,
+    /// The most bytes of an export's file.
+    pub max_export_bytes: u64,
     pub bills: Arc<dyn bill_ingestion::ReadBill>,
     /// The way out to addresses that tenants gave.
     pub egress: Egress,
@@ -134,6 +137,8 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add_calls(workers, parts, webhooks::forget_endpoint);
     let workers = bill_ingestion::add(workers, parts);
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
+    let workers = exports::add(workers, parts);
+    let workers = add(workers, parts, exports::sweep_exports);
     add(workers, parts, queue_rows::prune_queue)
 }
 
@@ -161,6 +166,7 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         // After midnight by UTC, and again: what failed in the night is made up for in the day.
         Schedule::of("audit-anchors", "25 0,6,12,18 * * *", "UTC", &audit_anchors::AnchorAudit {})?,
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
+        Schedule::of("exports", "3,13,23,33,43,53 * * * *", "UTC", &exports::SweepExports {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,

@@ -76,6 +76,9 @@ pub(crate) struct WorkArgs {
     /// What goes out: as of the servers beside it.
     #[command(flatten)]
     pub(crate) outward: OutwardArgs,
+    /// The most bytes of an export's file, compressed.
+    #[arg(long, env = "COSTLENS_MAX_EXPORT_BYTES", default_value_t = 1 << 30)]
+    pub(crate) max_export_bytes: u64,
     /// What is logged to standard error, in the syntax of `tracing`'s filters.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,

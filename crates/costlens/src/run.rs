@@ -86,6 +86,7 @@ async fn serve(
         keyring: Arc::clone(&keyring),
         entropy: Arc::clone(&entropy),
         objects: objects.clone(),
+        max_export_bytes: args.max_export_bytes,
         bills: Arc::new(BillAdapter),
         egress: args.outward.egress()?,
         mailer: args.outward.mailer()?,

@@ -99,6 +99,9 @@ pub(crate) struct ServerArgs {
     /// The most bytes of an uploaded bill.
     #[arg(long, env = "COSTLENS_MAX_BILL_BYTES", default_value_t = 4 << 30)]
     pub(crate) max_bill_bytes: u64,
+    /// The most bytes of an export's file, compressed.
+    #[arg(long, env = "COSTLENS_MAX_EXPORT_BYTES", default_value_t = 1 << 30)]
+    pub(crate) max_export_bytes: u64,
     /// What is logged, in tracing's filter syntax.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,

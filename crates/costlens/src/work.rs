@@ -47,6 +47,7 @@ pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
         keyring: Arc::clone(&keyring),
         entropy: Arc::new(OsEntropy),
         objects: Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?,
+        max_export_bytes: args.max_export_bytes,
         bills: Arc::new(BillAdapter),
         egress: args.outward.egress()?,
         mailer: args.outward.mailer()?,

@@ -7,6 +7,7 @@
 pub mod bills;
 pub mod closures;
 pub mod events;
+pub mod exports;
 pub mod messages;
 pub mod people;
 mod rotation;

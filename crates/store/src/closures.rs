@@ -33,6 +33,7 @@ pub const ERASED_TABLES: [&[&str]; 2] = [
         "bill_control_total",
         "bill_upload",
         "bill",
+        "export",
         "connection",
         "api_key",
         "idempotency_key",

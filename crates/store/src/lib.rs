@@ -16,6 +16,7 @@ mod connections;
 mod db;
 mod doors;
 mod error;
+mod exports;
 mod idempotency;
 mod keys;
 mod members;
@@ -46,13 +47,15 @@ pub use alerts::{Anomaly, Budget};
 pub use audit::{AuditEvent, AuditHead, ChainedEvent, KeptEvent, NewAuditEvent};
 pub use audit_anchors::KeptAnchor;
 pub use bill_uploads::{
-    BillUpload, NewBillUpload, Published, UnfinishedUpload, UploadProblem, UploadProgress, UploadState,
+    BillUpload, NewBillUpload, Published, UnfinishedUpload, UnfinishedUploads, UploadProblem, UploadProgress,
+    UploadState,
 };
 pub use bills::{Bill, BillFilter, BillPoint, NewBill};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};
 pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, SystemTx, TenantConn, WriterConn};
 pub use error::StoreError;
+pub use exports::{Export, ExportCount, ExportFile, ExportProblem, ExportState, NewExport, SweptExport};
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
 pub use keys::{ApiKey, NewApiKey};
 pub use members::{Invitation, Member};
@@ -65,7 +68,7 @@ pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};
 pub use sealed::{SEALED_COLUMNS, SealedColumn, SealedText};
 pub use sessions::{Continued, NewRefresh, NewSession, NewSignInLink, NewUserSession, Session};
 pub use settings::TenantSettings;
-pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPoint, SpendSlice, SpendTotals};
+pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPlace, SpendPoint, SpendSlice, SpendTotals};
 pub use tenant_keys::{DataKey, Destroy, KeyAge};
 pub use tenants::Tenant;
 pub use users::{

@@ -62,6 +62,12 @@ const PURGES: [(&str, &str); 7] = [
          (SELECT tenant_id, id FROM bill_upload WHERE finished_at < $1 LIMIT $2)",
     ),
     (
+        "export",
+        // A file outlives no row: what is done has been expired before.
+        "DELETE FROM export WHERE (tenant_id, id) IN \
+         (SELECT tenant_id, id FROM export WHERE finished_at < $1 AND state <> 'done' LIMIT $2)",
+    ),
+    (
         "sign_in_link",
         "DELETE FROM sign_in_link WHERE (tenant_id, hash) IN \
          (SELECT tenant_id, hash FROM sign_in_link WHERE expires_at < $1 LIMIT $2)",

@@ -552,6 +552,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    export (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        what -> Text,
+        format -> Text,
+        filter -> Jsonb,
+        state -> Text,
+        rows -> Int8,
+        permille -> Int4,
+        object_key -> Nullable<Text>,
+        bytes -> Nullable<Int8>,
+        sha256 -> Nullable<Binary>,
+        problem_code -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        job_id -> Nullable<Uuid>,
+        asks -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     closure (tenant_id) {
         tenant_id -> Uuid,
         erasure_id -> Uuid,

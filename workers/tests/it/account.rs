@@ -6,20 +6,22 @@ use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::calendar::{Period, Zone};
 use costlens_domain::events::EventKind;
+use costlens_domain::export::{ExportFormat, ExportWhat};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{
-    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, InvitationId, RecipientId,
+    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, ExportId, InvitationId, RecipientId,
     RequestId, Role, SessionId, SlackChannelId, TenantId, Tokens, Usage, Usd, UserId, UserLinkId,
     WebhookEndpointId,
 };
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_jobs::events::happened;
+use costlens_jobs::exports::{WriteExport, ask_to_write};
 use costlens_notify::webhooks::WebhookSecret;
 use costlens_objects::ObjectKey;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
-    Anomaly, Budget, IdempotencyKey, Idempotent, Invitation, NewAuditEvent, NewBillUpload, NewConnection,
-    NewSession, NewSignInLink, NewUser, StoredAnswer, TenantConn, TenantSettings, UserLink, UserLinkPurpose,
+    Anomaly, Budget, IdempotencyKey, Idempotent, Invitation, NewAuditEvent, NewBillUpload, NewConnection, NewExport,
+    NewSession, NewSignInLink, NewUser, RequestFilter, StoredAnswer, TenantConn, TenantSettings, UserLink, UserLinkPurpose,
     UserMail, UserMailState, WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
@@ -220,6 +222,7 @@ impl Account {
         happened(&mut tx, EventKind::KeyCreated, payload, now, &*parts.entropy).await.unwrap();
         tx.commit().await.unwrap();
         self.upload(office, &format!("{CANARY}.csv"), "bill 2026-10 3").await;
+        self.export(office).await;
         office.quiet().await;
         // The reader of these tests finds lines and no facts.
         let facts = format!(
@@ -286,6 +289,20 @@ impl Account {
         .await
         .unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Asks for an export of all calls, and has it written.
+    pub(crate) async fn export(&self, office: &Office) -> ExportId {
+        let parts = &office.parts;
+        let now = parts.clock.now();
+        let filter = RequestFilter { to: Some(now), ..RequestFilter::default() };
+        let id = ExportId::new(now, unlike_bytes());
+        let (what, format) = (ExportWhat::Requests, ExportFormat::Csv);
+        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
+        tx.create_export(&NewExport { id, what, format, filter, created_at: now }).await.unwrap();
+        ask_to_write(&mut tx, WriteExport { export: id, ask: 0 }, now).await.unwrap();
+        tx.commit().await.unwrap();
+        id
     }
 
     /// Uploads a bill, and has it read.

@@ -8,6 +8,7 @@ mod bills;
 mod crashes;
 mod doors;
 mod erasures;
+mod exports;
 mod key_rotation;
 mod notifications;
 mod outside;
@@ -200,6 +201,7 @@ impl Office {
             keyring,
             entropy: Arc::new(OsEntropy),
             objects: Objects::local(files.path()).unwrap(),
+            max_export_bytes: 1 << 20,
             bills: Arc::clone(&reader) as _,
             egress: egress(&[]),
             mailer: None,
