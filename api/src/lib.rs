@@ -14,6 +14,7 @@ pub mod connections;
 pub mod console;
 mod cookies;
 pub mod error;
+pub mod exports;
 mod idempotent;
 pub mod keys;
 mod limits;
@@ -91,6 +92,8 @@ pub struct ApiParts {
     pub max_bill_bytes: u64,
     /// Whom the operator set up to be called, for what and with what.
     pub outside: Vec<trust::Subprocessor>,
+    /// The uploads of bills that this process takes right now.
+    pub arriving: bills::uploads::Arriving,
     /// Whether there is a mail server.
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
@@ -121,6 +124,8 @@ pub(crate) enum Tag {
     Spend,
     /// Bills and what they say about AI.
     Bills,
+    /// Files of calls and hourly spend.
+    Exports,
     /// The account's calendar.
     Settings,
     /// People and Slack channels that are told, and what they were told.
@@ -151,6 +156,7 @@ type Operations = (
     spend::SpendApi,
     bills::BillsApi,
     bills::uploads::BillUploadsApi,
+    exports::ExportsApi,
     Notifications,
     Upkeep,
 );
@@ -206,6 +212,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         spend::SpendApi(Arc::clone(parts)),
         bills::BillsApi(Arc::clone(parts)),
         bills::uploads::BillUploadsApi(Arc::clone(parts)),
+        exports::ExportsApi(Arc::clone(parts)),
         (
             settings::SettingsApi(Arc::clone(parts)),
             recipients::RecipientsApi(Arc::clone(parts)),

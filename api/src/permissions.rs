@@ -47,6 +47,8 @@ permissions! {
     /// One's own user, sessions and second factor.
     OwnUser: Viewer, reads;
     RequestsRead: Member, reads;
+    ExportsRead: Member, reads;
+    ExportsWrite: Member, writes;
     KeysRead: Member, reads;
     KeysWrite: Member, writes;
     ConnectionsRead: Member, reads;

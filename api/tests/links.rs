@@ -55,6 +55,7 @@ impl Service {
             objects: Objects::local(files.path()).unwrap(),
             max_bill_bytes: 1,
             outside: Vec::new(),
+            arriving: costlens_api::bills::uploads::Arriving::default(),
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
             passwords: costlens_identity::Passwords::new(),

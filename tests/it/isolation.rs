@@ -18,6 +18,8 @@ use crate::victim::{Operation, ROUTES, Victim, operations, send};
 enum About {
     /// One thing, named in the path: 404 for whoever may not know of it.
     OneThing,
+    /// The same, whose answer is a compressed file.
+    OneFile,
     /// The caller's things, narrowed by these queries, some of which name another's: never another's.
     Things(&'static [&'static str]),
     /// A new thing of the caller's own.
@@ -119,6 +121,11 @@ const MATRIX: &[(&str, About)] = &[
     ("get_bill", About::OneThing),
     ("get_bill_breakdown", About::OneThing),
     ("get_bill_series", About::Things(&["", "?group_by=account"])),
+    ("list_exports", About::Things(&["", "?limit=200", "?cursor={export}"])),
+    ("create_export", About::NewThing),
+    ("get_export", About::OneThing),
+    ("delete_export", About::OneThing),
+    ("download_export", About::OneFile),
     ("get_settings", About::Own),
     ("update_settings", About::Own),
     ("list_recipients", About::Things(&[""])),
@@ -299,7 +306,7 @@ fn another_tenants_key_and_session_see_and_change_nothing() {
                 };
                 let key = send(app, operation, &path, as_program).await;
                 let (allowed_session, allowed_key): (&[u16], &[u16]) = match about(operation) {
-                    About::OneThing => (&[404], &[403, 404]),
+                    About::OneThing | About::OneFile => (&[404], &[403, 404]),
                     About::Things(_) | About::Everybody => (&[200], &[200, 403]),
                     About::Public => (&[200], &[200]),
                     About::NewThing => (&[201, 202], &[403]),
@@ -342,6 +349,9 @@ async fn check_the_row_itself(
         return;
     }
     let own = send(app, operation, path, as_victim).await;
+    if about(operation) == About::OneFile {
+        assert!(own.status == 200 && own.body.starts_with(&[0x1f, 0x8b]), "{path}: {}", own.text());
+    }
     assert_eq!(own.status, 200, "{path}: {}", own.text());
     if matches!(about(operation), About::OneThing | About::Things(_)) {
         let text = own.text();
@@ -366,6 +376,7 @@ async fn untouched(victim: &Victim) {
         let things = victim.owner.get(&format!("/api/v1/{things}")).await;
         assert_eq!(things["items"].as_array().unwrap().len(), 1, "{things}");
     }
+    assert_eq!(victim.owner.get("/api/v1/exports").await["items"][0]["state"], "done");
     assert_eq!(victim.owner.get("/api/v1/account/closure").await["closure"], Value::Null);
     assert_eq!(victim.program.rows().await.len(), ROUTES.len());
     assert_eq!(victim.owner.get("/api/v1/session").await["tenant_name"], "Aurora");

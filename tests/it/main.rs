@@ -17,6 +17,7 @@ mod canary;
 mod contract;
 mod crash;
 mod durability;
+mod exports;
 mod failures;
 mod first_call;
 mod hang_ups;

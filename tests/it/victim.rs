@@ -35,6 +35,7 @@ struct Told {
     endpoint: String,
     event: String,
     budget: String,
+    export: String,
     anomaly: String,
     message: String,
     workflow: String,
@@ -102,7 +103,9 @@ impl Victim {
         words.extend(
             [&told.recipient, &told.channel, &told.endpoint, &told.event, &told.budget].map(Clone::clone),
         );
-        words.extend([&told.anomaly, &told.message, &told.workflow, &told.audit].map(Clone::clone));
+        words.extend(
+            [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.export].map(Clone::clone),
+        );
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
     }
@@ -122,6 +125,7 @@ impl Victim {
             "budgets" => self.told.budget.clone(),
             "invitations" => self.invitation.clone(),
             "sign-ins" => "ses_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
+            "exports" => self.told.export.clone(),
             "workflows" | "jobs" => self.told.workflow.clone(),
             "erasures" => "era_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             other => panic!("{path}: the matrix knows no `{other}` with an id"),
@@ -133,6 +137,7 @@ impl Victim {
         path.replace("{event_id}", &self.told.event)
             .replace("{user_id}", &self.member)
             .replace("{provider}", "google")
+            .replace("{export}", &self.told.export)
             .replace("{kind}", "weekly_digest")
             .replace("{name}", "partitions")
             .replace("{anomaly}", &self.told.anomaly)
@@ -180,6 +185,7 @@ pub(crate) async fn send(
         "create_recipient" => json(json!({"email": format!("{name}@mail.example")})),
         "create_slack_channel" => json(json!({"name": name, "url": slack_url(app)})),
         "create_webhook_endpoint" => json(json!({"name": name, "url": hook_url(app)})),
+        "create_export" => json(json!({"what": "requests", "format": "csv"})),
         "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
         "create_invitation" => json(json!({"email": format!("{name}@mail.example"), "role": "viewer"})),
         "update_member" => json(json!({"role": "viewer"})),
@@ -264,6 +270,14 @@ impl Told {
             owner.get(&path).await["items"].as_array().unwrap().first().cloned()
         })
         .await;
+        let export = json!({"what": "requests", "format": "csv", "provider": "openai"});
+        let export = owner.call("POST", "/api/v1/exports", Some(&export)).await.expect(202).json();
+        let export = text(&export["id"]);
+        eventually(Duration::from_secs(20), "an export", async || {
+            let path = format!("/api/v1/exports/{export}");
+            (owner.get(&path).await["state"] == "done").then_some(())
+        })
+        .await;
         // An anomaly takes a week of calls to be found.
         let anomaly = owner.tenant_id.replace("ten_", "ano_");
         app.sql(&format!(
@@ -279,6 +293,7 @@ impl Told {
             endpoint: endpoint.clone(),
             event,
             budget: text(&budget["id"]),
+            export,
             anomaly,
             message: newest("/api/v1/messages").await,
             workflow: newest("/api/v1/workflows").await,

@@ -116,6 +116,7 @@ async fn serve(
         https: args.https(),
         objects,
         max_bill_bytes: args.max_bill_bytes,
+        arriving: costlens_api::bills::uploads::Arriving::default(),
     });
 
     // In production nobody gets a tenant, a key or a link by starting a process: `tenants` and `sign-in` make them.

@@ -9,9 +9,9 @@ use costlens_domain::events::EventKind;
 use costlens_domain::export::{ExportFormat, ExportWhat};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{
-    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, ExportId, InvitationId, RecipientId,
-    RequestId, Role, SessionId, SlackChannelId, TenantId, Tokens, Usage, Usd, UserId, UserLinkId,
-    WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, ExportId, InvitationId,
+    RecipientId, RequestId, Role, SessionId, SlackChannelId, TenantId, Tokens, Usage, Usd, UserId,
+    UserLinkId, WebhookEndpointId,
 };
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_jobs::events::happened;
@@ -20,9 +20,9 @@ use costlens_notify::webhooks::WebhookSecret;
 use costlens_objects::ObjectKey;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
-    Anomaly, Budget, IdempotencyKey, Idempotent, Invitation, NewAuditEvent, NewBillUpload, NewConnection, NewExport,
-    NewSession, NewSignInLink, NewUser, RequestFilter, StoredAnswer, TenantConn, TenantSettings, UserLink, UserLinkPurpose,
-    UserMail, UserMailState, WebhookEndpoint,
+    Anomaly, Budget, IdempotencyKey, Idempotent, Invitation, NewAuditEvent, NewBillUpload, NewConnection,
+    NewExport, NewSession, NewSignInLink, NewUser, RequestFilter, StoredAnswer, TenantConn, TenantSettings,
+    UserLink, UserLinkPurpose, UserMail, UserMailState, WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
 use costlens_workers::WorkerParts;
