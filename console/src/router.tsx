@@ -157,6 +157,11 @@ const budgetsRoute = createRoute({
   path: "/budgets",
   component: lazyRouteComponent(() => import("./screens/budgets/budgets-screen"), "BudgetsScreen"),
 });
+const exportsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/exports",
+  component: lazyRouteComponent(() => import("./screens/exports/exports-screen"), "ExportsScreen"),
+});
 const workflowsRoute = createRoute({
   getParentRoute: () => memberRoute,
   path: "/workflows",
@@ -204,6 +209,7 @@ export const router = createRouter({
       billRoute,
       notificationsRoute,
       budgetsRoute,
+      exportsRoute,
       workflowsRoute,
       membersRoute,
       profileRoute,

@@ -28,6 +28,8 @@ export const CLASSES = Object.keys(JOB_CLASSES) as JobClass[];
 const QUEUES: Record<string, string> = {
   "bill-ingestion": "Read a bill",
   "bill-uploads": "Look after uploads",
+  export: "Write an export",
+  exports: "Look after exports",
   message: "Send a message",
   "message-sweep": "Look after messages",
   event: "Tell an event",
