@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::export::{ExportFormat, ExportWhat};
 use costlens_domain::{ApiKeyId, ConnectionId, ExportId, ProblemCode};
 use costlens_jobs::exports::{WriteExport, ask_to_write};
@@ -316,7 +317,7 @@ impl ExportsApi {
         let export = conn.create_export(&new).await?;
         ask_to_write(&mut conn, WriteExport { export: new.id, ask: 0 }, now).await?;
         let change = json!({ "what": new.what, "format": new.format, "filter": new.filter });
-        let target = ("export.created", Some(new.id.to_string()));
+        let target = (Action::ExportCreated, Some(new.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let view = ExportView::from(export);
         claim.finish_as(202, &mut conn, &view).await?;
@@ -351,7 +352,7 @@ impl ExportsApi {
         if !cancelled && !expired {
             return Ok(ExportDeleted::Gone);
         }
-        let action = if cancelled { "export.cancelled" } else { "export.removed" };
+        let action = if cancelled { Action::ExportCancelled } else { Action::ExportRemoved };
         let target = (action, Some(export.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
@@ -386,7 +387,7 @@ impl ExportsApi {
             return Err(ApiError::new(ProblemCode::Conflict, detail));
         };
         let file = self.open(key).await?;
-        let target = ("export.downloaded", Some(export.id.to_string()));
+        let target = (Action::ExportDownloaded, Some(export.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({ "size_bytes": bytes })).await?;
         conn.commit().await?;
         let disposition = format!("attachment; filename=\"{}\"", file_name(&export));

@@ -82,6 +82,11 @@ impl Service {
             arriving: costlens_api::bills::uploads::Arriving::default(),
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
+            limits: Arc::new(costlens_cache::Limits::local([7; 32], Arc::clone(&clock) as _)),
+            outside: Vec::new(),
+            passwords: costlens_identity::Passwords::new(),
+            sign_up: costlens_api::SignUp::Invited,
+            vouchers: costlens_identity::vouching::Vouchers::default(),
             https: true,
         };
         let tenant = db.create_tenant("Kept").await;

@@ -82,6 +82,8 @@ const CHANGING: &[(&str, Writes)] = &[
     ("delete_webhook_endpoint", EventOfWhatGoes("webhook_endpoint.deleted")),
     ("test_webhook_endpoint", Event("webhook_endpoint.tested")),
     ("retry_webhook_delivery", EventOfWhatGoes("webhook_delivery.retried")),
+    ("create_export", EventOfWhatGoes("export.created")),
+    ("delete_export", EventOfWhatGoes("export.removed")),
     ("create_budget", Event("budget.created")),
     ("delete_budget", Event("budget.ended")),
     ("request_closure", Event("closure.requested")),

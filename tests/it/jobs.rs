@@ -11,7 +11,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "anomalies",
     "audit-anchors",
     "bill-uploads",

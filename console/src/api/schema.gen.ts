@@ -17,7 +17,8 @@ export interface paths {
         /**
          * Have the account erased
          * @description From this moment it is frozen: keys are refused, workflows rest, and every other session and sign-in link ends.
-         *     It can be kept for seven days; then all of it is erased, and the certificate says so within 30 days.
+         *     It can be kept for seven days; then all of it is erased, and the certificate says so within 30 days. At most five
+         *     times a day.
          */
         post: operations["request_closure"];
         /**
@@ -394,6 +395,76 @@ export interface paths {
         };
         /** List the kinds of events */
         get: operations["list_event_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List exports
+         * @description Newest first. What became of an export is told for 90 days.
+         */
+        get: operations["list_exports"];
+        put?: never;
+        /**
+         * Ask for an export
+         * @description A worker writes it, and it can be downloaded for seven days. An account has three exports under way at most, and
+         *     twenty with a file.
+         */
+        post: operations["create_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get one export
+         * @description Ask again until `state` is neither `queued` nor `running`.
+         */
+        get: operations["get_export"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel an export, or remove its file
+         * @description One that is under way is cancelled and leaves no file; one that is done loses its file. Doing it again changes
+         *     nothing.
+         */
+        delete: operations["delete_export"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download an export's file
+         * @description A gzip file, as a browser saves it. Its SHA-256 stands in the export.
+         */
+        get: operations["download_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1356,7 +1427,7 @@ export interface paths {
         head?: never;
         /**
          * Change the account's calendar
-         * @description The next digest comes at the first such hour after now.
+         * @description The next digest comes at the first such hour after now; one that is due just now comes all the same.
          */
         patch: operations["update_settings"];
         trace?: never;
@@ -1770,7 +1841,8 @@ export interface paths {
         put?: never;
         /**
          * Send an event again
-         * @description With all attempts of the schedule, whatever became of it before. Receivers know it by its `webhook-id`.
+         * @description With all attempts of the schedule, whatever became of it before. Receivers know it by its `webhook-id`. At most 30
+         *     events in a minute for an endpoint, and with tests 200 in an hour for an account.
          */
         post: operations["retry_webhook_delivery"];
         delete?: never;
@@ -1811,7 +1883,8 @@ export interface paths {
         put?: never;
         /**
          * Send a test to a webhook endpoint
-         * @description An event `webhook.test`, whatever kinds it is told else.
+         * @description An event `webhook.test`, whatever kinds it is told else. At most once in ten seconds, and with the events that
+         *     are sent again at most 200 in an hour for an account.
          */
         post: operations["test_webhook_endpoint"];
         delete?: never;
@@ -2603,6 +2676,57 @@ export interface components {
             secret?: string;
         };
         /**
+         * CreateExport
+         * @description An export to be made. What is absent narrows nothing.
+         */
+        CreateExport: {
+            /**
+             * Format: api-key-id
+             * @description Made with this key.
+             * @default null
+             * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            api_key_id?: string;
+            /**
+             * Format: connection-id
+             * @description Sent through this connection. Calls alone: hours are not told apart by it.
+             * @default null
+             * @example con_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            connection_id?: string;
+            /** @description How its rows are written; compressed with gzip. */
+            format: components["schemas"]["ExportFileFormat"];
+            /**
+             * Format: date-time
+             * @description At or after this moment; of hours, the one that it falls into counts.
+             * @default null
+             */
+            from?: string;
+            /**
+             * @description Asked for this model, or served by it; of hours, as they are counted.
+             * @default null
+             */
+            model?: string;
+            /**
+             * @description Ended like this.
+             * @default null
+             */
+            outcome?: components["schemas"]["Outcome"];
+            /**
+             * @description Sent to this provider.
+             * @default null
+             */
+            provider?: string;
+            /**
+             * Format: date-time
+             * @description Before this moment, at most now; now without it.
+             * @default null
+             */
+            to?: string;
+            /** @description What is exported. */
+            what: components["schemas"]["ExportWhat"];
+        };
+        /**
          * CreateInvitation
          * @description Somebody to be asked.
          */
@@ -2840,10 +2964,125 @@ export interface components {
             tenant_id?: string;
         };
         /**
+         * Export
+         * @description An export.
+         */
+        Export: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Until when its file is kept; null where there was none.
+             */
+            expires_at?: string | null;
+            /** @description What its file is called. */
+            file_name: string;
+            /** @description Which rows. */
+            filter: components["schemas"]["ExportFilter"];
+            /**
+             * Format: date-time
+             * @description When it ended; null before.
+             */
+            finished_at?: string | null;
+            /** @description How its rows are written. */
+            format: components["schemas"]["ExportFileFormat"];
+            /**
+             * Format: export-id
+             * @description The export.
+             * @example exp_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /**
+             * Format: uint16
+             * @description The share of the period that was written, in thousandths.
+             */
+            permille: number;
+            /** @description Why it has no file; null unless it failed. */
+            problem?: components["schemas"]["ExportProblem"] | null;
+            /**
+             * Format: uint64
+             * @description How many rows were written.
+             */
+            rows: number;
+            /** @description The SHA-256 of its file, as hexadecimal digits. */
+            sha256?: string | null;
+            /**
+             * Format: uint64
+             * @description How many bytes its file has, or had; null where there was none.
+             */
+            size_bytes?: number | null;
+            /** @description How far it is. */
+            state: components["schemas"]["ExportState"];
+            /** @description What is exported. */
+            what: components["schemas"]["ExportWhat"];
+        };
+        /**
+         * @description How an export's rows are written.
+         * @enum {string}
+         */
+        ExportFileFormat: "csv" | "jsonl";
+        /**
+         * ExportFilter
+         * @description Which rows an export has; null narrows nothing.
+         */
+        ExportFilter: {
+            /**
+             * Format: api-key-id
+             * @description Made with this key.
+             * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            api_key_id?: string | null;
+            /**
+             * Format: connection-id
+             * @description Sent through this connection.
+             * @example con_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            connection_id?: string | null;
+            /**
+             * Format: date-time
+             * @description At or after this moment.
+             */
+            from?: string | null;
+            /** @description Asked for this model, or served by it. */
+            model?: string | null;
+            /** @description Ended like this. */
+            outcome?: components["schemas"]["Outcome"] | null;
+            /** @description Sent to this provider. */
+            provider?: string | null;
+            /**
+             * Format: date-time
+             * @description Before this moment.
+             */
+            to?: string | null;
+        };
+        /**
          * @description In what form an export comes.
          * @enum {string}
          */
         ExportFormat: "jsonl" | "csv";
+        /**
+         * ExportProblem
+         * @description Why an export has no file.
+         */
+        ExportProblem: {
+            /** @description A stable name: `export_too_large` or `internal`. */
+            code: string;
+            /** @description What happened, and what to do. */
+            detail: string;
+        };
+        /**
+         * @description How far an export is.
+         * @enum {string}
+         */
+        ExportState: "queued" | "running" | "done" | "failed" | "cancelled" | "expired";
+        /**
+         * @description What is exported.
+         * @enum {string}
+         */
+        ExportWhat: "requests" | "hourly_spend";
         /**
          * FieldError
          * @description One field of a request and what is wrong with it.
@@ -3326,6 +3565,16 @@ export interface components {
         Page_Connection: {
             /** @description The items. */
             items: components["schemas"]["Connection"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_Export
+         * @description One page of a list.
+         */
+        Page_Export: {
+            /** @description The items. */
+            items: components["schemas"]["Export"][];
             /** @description What to send as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
         };
@@ -4570,7 +4819,10 @@ export interface components {
              * @description When it ended.
              */
             done_at?: string | null;
-            /** @description What was last wrong, in words; null where nothing was. */
+            /**
+             * @description What was last wrong, in words; null where nothing was. An account's people are told whose it is to mend; whoever
+             *     runs the service is told what the program said.
+             */
             error?: string | null;
             /** @description Whose fault that was. */
             error_class?: components["schemas"]["JobErrorClass"] | null;
@@ -4621,7 +4873,7 @@ export interface components {
              * @description Which attempt it was; null where something was done to the job.
              */
             attempt?: number | null;
-            /** @description What was wrong, or why it was done. */
+            /** @description What was wrong, or why it was done; for an account's people in the words of `error_class`. */
             error?: string | null;
             /** @description Whose fault it was. */
             error_class?: components["schemas"]["JobErrorClass"] | null;
@@ -7664,6 +7916,631 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventKinds"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_exports: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Export"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_export: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body have one effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateExport"];
+            };
+        };
+        responses: {
+            /** @description It will be written. */
+            202: {
+                headers: {
+                    /** @description Where the export tells how far it is. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is cancelled, or its file is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, streamed. */
+            200: {
+                headers: {
+                    /** @description What a browser saves it as. */
+                    "Content-Disposition": string;
+                    /** @description How many bytes it has. */
+                    "Content-Length": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
                 };
             };
             /** @description The request is not what the operation wants. */

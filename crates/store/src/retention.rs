@@ -55,7 +55,7 @@ struct Pruned {
 }
 
 /// Per table the rows past a moment ($1), at most so many ($2).
-const PURGES: [(&str, &str); 7] = [
+const PURGES: [(&str, &str); 8] = [
     (
         "bill_upload",
         "DELETE FROM bill_upload WHERE (tenant_id, id) IN \

@@ -128,6 +128,14 @@ actions! {
     BudgetCreated = "budget.created",
     /// A budget was ended.
     BudgetEnded = "budget.ended",
+    /// An export was asked for.
+    ExportCreated = "export.created",
+    /// An export was called off before it was there.
+    ExportCancelled = "export.cancelled",
+    /// An export's file was taken away.
+    ExportRemoved = "export.removed",
+    /// An export's file was downloaded.
+    ExportDownloaded = "export.downloaded",
     /// The account's end was asked for.
     ClosureRequested = "closure.requested",
     /// The account is kept after all.
