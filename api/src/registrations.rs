@@ -91,12 +91,13 @@ pub(crate) struct RegistrationsApi(pub(crate) Arc<ApiParts>);
 impl RegistrationsApi {
     /// How one may sign in here
     #[oai(path = "/sign-in-options", method = "get", operation_id = "get_sign_in_options")]
-    async fn options(&self) -> Json<SignInOptions> {
-        Json(SignInOptions {
+    #[expect(clippy::unused_async, reason = "the framework's handlers are async")]
+    async fn options(&self) -> Result<Json<SignInOptions>, ApiError> {
+        Ok(Json(SignInOptions {
             registration: self.0.sign_up == SignUp::Open,
             providers: self.0.vouchers.offered().map(|voucher| voucher.as_str().to_owned()).collect(),
             mail_configured: self.0.mail_configured,
-        })
+        }))
     }
 
     /// Ask to be registered

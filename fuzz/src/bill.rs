@@ -9,7 +9,7 @@ pub(crate) fn check(input: &[u8]) {
     let name = ["bill.csv", "bill.csv.gz", "bill.parquet", "bill"][usize::from(*first) % 4];
     let file = folder.path().join(name);
     std::fs::write(&file, content).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let options = ReadOptions { memory_bytes: 32 << 20, partitions: 1, top_resources: 3 };
     match runtime.block_on(read_bill(&[file], &options, &NoProgress)) {
         Ok(_) => {}

@@ -10,6 +10,3 @@ CREATE TABLE service_key (
     created_at timestamptz NOT NULL
 );
 GRANT SELECT, INSERT, UPDATE (wrapped) ON service_key TO costlens_system;
-
-INSERT INTO retention (table_name, keep_days, reason)
-VALUES ('service_key', NULL, 'makes the tags of links and certificates; wrapped by the key service');

@@ -36,6 +36,5 @@ mod refusals;
 mod sdks;
 mod secrets;
 mod sign_in;
-mod start;
 mod supply;
 mod victim;

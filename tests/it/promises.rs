@@ -125,7 +125,8 @@ fn every_test_that_a_promise_names_is_there() {
         for (path, test) in tests_of(cell) {
             let code = std::fs::read_to_string(root.join(&path));
             let code = code.unwrap_or_else(|_| panic!("{path} is not there: {line}"));
-            let spelled = if path.ends_with(".rs") { format!("fn {test}(") } else { format!("\"{test}\"") };
+            let is_rust = Path::new(&path).extension().is_some_and(|extension| extension == "rs");
+            let spelled = if is_rust { format!("fn {test}(") } else { format!("\"{test}\"") };
             assert!(code.contains(&spelled), "{path} has no test `{test}`: {line}");
             named += 1;
         }

@@ -51,7 +51,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Keys of the installation itself, wrapped by a key service.
     service_key (name) {
         name -> Text,
         wrapped -> Binary,

@@ -20,8 +20,9 @@ async function verified(): Promise<Proof> {
     const part: AuditVerification | undefined = answer.data;
     if (!part) throw answer.error;
     events += part.events;
-    if (part.fault || part.next_after === null) return { events, to: part.to_seq, fault: part.fault };
-    after = part.next_after;
+    const next = part.next_after ?? null;
+    if (part.fault || next === null) return { events, to: part.to_seq, fault: part.fault ?? null };
+    after = next;
   }
 }
 
