@@ -219,7 +219,7 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         walk.does_with("update_recipient", ("PATCH", &path), &json!({"digest": false})).await;
         // The question of the recipient's beginning is older than ten minutes.
         app.sql(&format!(
-            "UPDATE message SET created_at = created_at - interval '11 minutes', about = about || ':older' WHERE tenant_id = '{}'",
+            "UPDATE message SET created_at = created_at - interval '11 minutes', key = key || ':older' WHERE tenant_id = '{}'",
             tenant.trim_start_matches("ten_")
         ));
         walk.does("resend_confirmation", &format!("{path}/confirmation")).await;

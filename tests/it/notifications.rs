@@ -96,7 +96,7 @@ fn bad_input_is_told_by_field_and_changes_nothing() {
         assert_eq!(everything(&owner).await, before);
         let none = owner.get("/api/v1/audit-events").await;
         let acts: Vec<_> = none["items"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
-        assert_eq!(acts, ["session.opened"]);
+        assert_eq!(acts, ["session.opened", "sign_in_link.created", "tenant.created"]);
     });
 }
 
@@ -182,7 +182,14 @@ fn a_recipient_is_asked_once_in_ten_minutes_and_every_act_is_written_down_withou
         owner.call("DELETE", &one, None).await.expect_problem(404, "not_found");
         let audit = owner.get("/api/v1/audit-events").await;
         let acts: Vec<_> = audit["items"].as_array().unwrap().iter().map(|each| &each["action"]).collect();
-        let expected = ["recipient.deleted", "recipient.updated", "recipient.created", "session.opened"];
+        let expected = [
+            "recipient.deleted",
+            "recipient.updated",
+            "recipient.created",
+            "session.opened",
+            "sign_in_link.created",
+            "tenant.created",
+        ];
         assert_eq!(acts, expected);
         assert!(!audit.to_string().to_lowercase().contains("mail.example"), "{audit}");
         assert!(audit["items"][0]["request_id"].is_string(), "{audit}");
