@@ -36,6 +36,7 @@ pub enum Who {
 
 /// A caller that was let in.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Principal {
     /// Whose data it sees.
     pub tenant_id: TenantId,

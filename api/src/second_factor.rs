@@ -188,20 +188,20 @@ fn place(user: UserId) -> SealedFor<'static> {
 
 async fn keys<'a>(parts: &'a ApiParts, user: &User) -> Result<TenantKeys<'a>, ApiError> {
     let (scope, wrapped) = (scope(user.id), [(KEY_VERSION, &user.wrapped_key)]);
-    parts.keyring.ready(scope, &wrapped).await.map_err(|error| unsealed(&error))?;
+    parts.keyring.ready(scope, &wrapped).await.map_err(unsealed)?;
     Ok(parts.keyring.tenant(scope, &wrapped))
 }
 
 async fn seal(parts: &ApiParts, user: &User, secret: &[u8]) -> Result<Vec<u8>, ApiError> {
-    keys(parts, user).await?.seal(&place(user.id), secret, &*parts.entropy).map_err(|error| unsealed(&error))
+    keys(parts, user).await?.seal(&place(user.id), secret, &*parts.entropy).map_err(unsealed)
 }
 
 async fn open(parts: &ApiParts, user: &User, sealed: &[u8]) -> Result<Vec<u8>, ApiError> {
-    let secret = keys(parts, user).await?.open(&place(user.id), sealed).map_err(|error| unsealed(&error))?;
+    let secret = keys(parts, user).await?.open(&place(user.id), sealed).map_err(unsealed)?;
     Ok(secret.to_vec())
 }
 
-fn unsealed(error: &SealError) -> ApiError {
+fn unsealed(error: SealError) -> ApiError {
     if error.is_passing() {
         return ApiError::new(ProblemCode::KeysUnavailable, format!("{error}; try again in a while"));
     }

@@ -1,7 +1,12 @@
 //! What an account may keep here, over a real database without workers: exports that are asked for, cancelled and
 //! downloaded, and bounds on exports and on uploads of bills, also for those who ask at once.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::sync::{Arc, Mutex};
 
@@ -354,7 +359,9 @@ async fn two_uploads_arrive_at_once_and_a_third_waits_for_neither() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         let third = service.upload(None, vec![3]).await;
-        ends.into_iter().for_each(|end| end.send(()).unwrap());
+        for end in ends {
+            end.send(()).unwrap();
+        }
         third
     };
     let (slow, third) = futures_util::future::join(slow, third).await;

@@ -82,7 +82,9 @@ pub(crate) fn rage(target: &str, rounds: usize, check: impl Fn(&[u8])) -> usize 
     files.sort();
     let seeds: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     assert!(seeds.len() > 3, "{} holds hardly any seed", folder.display());
-    seeds.iter().for_each(|seed| check(seed));
+    for seed in &seeds {
+        check(seed);
+    }
     check(b"");
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for _ in 0..rounds {

@@ -270,7 +270,7 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let link = app.command(&["sign-in", "--tenant", &tenant, "--operator", "--public-url", &base]);
         let operator = Owner::sign_in(&base, &link).await;
         let job = |number: u32| {
-            let id = format!("01a21452-bbf1-7199-ac38-{:012}", number);
+            let id = format!("01a21452-bbf1-7199-ac38-{number:012}");
             app.sql(&format!(
                 "INSERT INTO queue.job (id, queue, args, metadata, max_attempts, run_at, status, done_at, error_class, \
                      error_code, error) VALUES ('{id}', 'nobodys-audit.v1', '{{}}', '{{}}', 3, now(), 'dead', now(), \

@@ -202,17 +202,20 @@ pub(crate) async fn send(
             json(json!({"token": "bWFkZSB1cA", "password": "correct horse battery"}))
         }
         "create_exchanged_session" => json(json!({"code": "acx_no-such-code"})),
-        "accept_invitation" => json(json!({"token": "bWFkZSB1cA"})),
         "switch_tenant" => json(json!({"tenant_id": "ten_019ab3c4d5e67f8091a2b3c4d5e6f708"})),
         "change_password" => json(json!({"current": "x", "new": "correct horse battery"})),
         "confirm_second_factor" => json(json!({"code": "000000"})),
-        "prove_session" | "update_user" | "update_tenant" => json(json!({})),
-        "update_settings"
+        "prove_session"
+        | "update_user"
+        | "update_tenant"
+        | "update_settings"
         | "update_recipient"
         | "update_slack_channel"
         | "update_webhook_endpoint"
         | "preview_redrive" => json(json!({})),
-        "confirm_recipient" | "unsubscribe" | "keep_account" => json(json!({"token": "bWFkZSB1cA"})),
+        "accept_invitation" | "confirm_recipient" | "unsubscribe" | "keep_account" => {
+            json(json!({"token": "bWFkZSB1cA"}))
+        }
         // Nobody closes an account by the name of another's.
         "request_closure" => json(json!({"confirm": "Aurora"})),
         "redrive_dead_letters" | "discard_dead_letters" => json(json!({"which": {}, "reason": "x"})),

@@ -94,7 +94,7 @@ impl TestApp {
         for (name, value) in settings {
             match env.iter_mut().find(|(known, _)| known == name) {
                 // Fakes of one's own are allowed beside those that are always there.
-                Some((_, hosts)) if *name == "COSTLENS_ALLOW_PRIVATE_HOSTS" => *hosts += &format!(",{value}"),
+                Some((_, hosts)) if *name == "COSTLENS_ALLOW_PRIVATE_HOSTS" => hosts.extend([",", *value]),
                 Some((_, known)) => (*value).clone_into(known),
                 None => env.push(own(name, (*value).to_owned())),
             }

@@ -97,6 +97,7 @@ impl Source {
 }
 
 /// Packs as it goes, or hands through.
+#[expect(clippy::large_enum_variant, reason = "one for an export, and never moved")]
 enum Writer {
     Plain(Vec<u8>),
     Packed(GzEncoder<Vec<u8>>),

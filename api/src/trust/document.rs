@@ -36,7 +36,7 @@ pub(super) fn read() -> Document {
 fn promise(line: &str) -> Option<Promise> {
     let cells: Vec<&str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").map(str::trim).collect();
     let (id, promise, state, kept_by, proofs, mutants) = match cells.as_slice() {
-        ["#", ..] | ["promise", ..] => return None,
+        ["#" | "promise", ..] => return None,
         [id, promise, state, kept_by, proofs, mutants] => {
             (Some((*id).to_owned()), promise, self::state(state)?, kept_by, proofs, quoted(mutants))
         }

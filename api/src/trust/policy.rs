@@ -60,7 +60,9 @@ pub fn security_txt(public_url: &str) -> String {
         format!("Contact: mailto:{}\nExpires: {expires}\nPreferred-Languages: en\n", policy.contact);
     let base = public_url.trim_end_matches('/');
     if base.starts_with("https://") {
-        text.push_str(&format!("Canonical: {base}/.well-known/security.txt\nPolicy: {base}/trust\n"));
+        for (name, path) in [("Canonical", "/.well-known/security.txt"), ("Policy", "/trust")] {
+            text.extend([name, ": ", base, path, "\n"]);
+        }
     }
     text
 }

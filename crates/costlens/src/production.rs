@@ -21,7 +21,7 @@ pub(crate) fn missing(args: &ServerArgs) -> Vec<String> {
     }
     match given(args.redis_url.as_deref()) {
         None => {
-            wrong.push("REDIS_URL is not set: production counts tries for all processes together".to_owned())
+            wrong.push("REDIS_URL is not set: production counts tries for all processes together".to_owned());
         }
         Some(url) => wrong.extend(redis(args, url)),
     }

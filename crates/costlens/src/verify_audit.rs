@@ -71,7 +71,7 @@ fn told(whole: &Whole, anchors: usize) -> String {
         "verified: {events} events of {chain}{from}, each as it was written and in its place\nhead: {}:{}\n",
         head.seq, head.hash
     );
-    text += &match (compared, anchors) {
+    let compared = match (compared, anchors) {
         (0, 0) => "compared with no anchor and no head: a tail that was cut with its end would not be seen\n"
             .to_owned(),
         (0, _) => "no anchor names an event of this export\n".to_owned(),
@@ -79,6 +79,7 @@ fn told(whole: &Whole, anchors: usize) -> String {
             format!("compared with {compared} heads that were kept elsewhere: all are the same\n")
         }
     };
+    text.push_str(&compared);
     text
 }
 

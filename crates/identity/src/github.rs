@@ -38,7 +38,8 @@ struct User {
 
 #[derive(Deserialize)]
 struct Email {
-    email: String,
+    #[serde(rename = "email")]
+    address: String,
     primary: bool,
     verified: bool,
 }
@@ -47,7 +48,7 @@ impl Github {
     /// The server's pages (`https://github.com`) and its API (`https://api.github.com`). `None` for what is no URL.
     #[must_use]
     pub fn new(url: &str, api: &str, client: Client, fetch: Fetch) -> Option<Self> {
-        let url = Url::parse(url).ok().filter(|url| url.has_host())?;
+        let url = Url::parse(url).ok().filter(Url::has_host)?;
         Some(Self { url, api: api.trim_end_matches('/').to_owned(), client, fetch })
     }
 
@@ -98,7 +99,7 @@ impl Github {
         Ok(Vouched {
             issuer: self.issuer(),
             subject: user.id.to_string(),
-            email: primary.and_then(|email| normal_email(&email.email)),
+            email: primary.and_then(|email| normal_email(&email.address)),
             name: Some(user.name.filter(|name| !name.trim().is_empty()).unwrap_or(user.login)),
         })
     }

@@ -121,13 +121,10 @@ impl<'a> Unchecked<'a> {
             return Err(TokenError::Expired);
         }
         for begin in ["nbf", "iat"] {
-            match claims.0.get(begin) {
-                None => {}
-                Some(_) => {
-                    let begin_at = claims.seconds(begin).ok_or(TokenError::Claim(begin))?;
-                    if begin_at > now.saturating_add(LEEWAY_SECONDS) {
-                        return Err(TokenError::NotYet);
-                    }
+            if claims.0.contains_key(begin) {
+                let begin_at = claims.seconds(begin).ok_or(TokenError::Claim(begin))?;
+                if begin_at > now.saturating_add(LEEWAY_SECONDS) {
+                    return Err(TokenError::NotYet);
                 }
             }
         }

@@ -404,7 +404,7 @@ impl SystemConn {
 
     /// What an erasure kept, in the chain's order.
     pub async fn kept_audit(&mut self, of: ErasureId) -> Result<Vec<KeptEvent>, StoreError> {
-        let rows: Vec<(i64, DateTime<Utc>, String, Vec<u8>, Vec<u8>)> = kept_audit_event::table
+        let rows: Vec<KeptRow> = kept_audit_event::table
             .filter(kept_audit_event::erasure_id.eq(of.uuid()))
             .order(kept_audit_event::n)
             .select((
@@ -460,6 +460,9 @@ struct Counted {
     #[diesel(sql_type = BigInt)]
     rows: i64,
 }
+
+/// Number, time, action, the hash before and its own.
+type KeptRow = (i64, DateTime<Utc>, String, Vec<u8>, Vec<u8>);
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_head)]

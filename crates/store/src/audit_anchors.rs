@@ -27,7 +27,7 @@ pub struct KeptAnchor {
 impl SystemConn {
     /// The latest anchor.
     pub async fn last_audit_anchor(&mut self) -> Result<Option<KeptAnchor>, StoreError> {
-        let row: Option<(i64, NaiveDate, DateTime<Utc>, Vec<u8>, i64)> =
+        let row: Option<AnchorRow> =
             audit_anchor::table.order(audit_anchor::n.desc()).first(&mut self.conn).await.optional()?;
         row.map(|(n, day, at, sha256, chains)| {
             let sha256 = Hash::of_bytes(&sha256).ok_or_else(|| StoreError::bug("a hash has 32 bytes"))?;
@@ -52,3 +52,6 @@ impl SystemConn {
         Ok(added > 0)
     }
 }
+
+/// Number, day, time, SHA-256 and how many chains.
+type AnchorRow = (i64, NaiveDate, DateTime<Utc>, Vec<u8>, i64);

@@ -78,6 +78,7 @@ pub struct NewUserSession {
 
 /// A signed-in browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
@@ -372,6 +373,7 @@ struct NamedSessionRow {
 }
 
 #[derive(QueryableByName)]
+#[expect(clippy::struct_excessive_bools, reason = "the row's columns")]
 struct SessionRow {
     #[diesel(sql_type = sql_types::Uuid)]
     id: Uuid,

@@ -118,6 +118,7 @@ struct Pause {
 }
 
 /// A service, what it told lately, and how it fares.
+#[expect(clippy::struct_field_names, reason = "the service that is asked, and what is known of it")]
 pub(crate) struct Service {
     service: Arc<dyn KeyService>,
     clock: Arc<dyn Clock>,

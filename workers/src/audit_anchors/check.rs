@@ -1,6 +1,8 @@
 //! What the last anchor says, held against the database, and the events since then followed one by one; on Sundays all
 //! events that there are. What does not fit is told to the operator once a day.
 
+use std::cmp::Ordering;
+
 use chrono::NaiveDate;
 use costlens_domain::AuditEventId;
 use costlens_domain::audit::anchor::Anchor;
@@ -78,13 +80,13 @@ async fn one(
     let anchored = anchored.map(|head| Place { seq: head.seq, hash: head.hash });
     let mut begin = head.pruned;
     if let Some(anchored) = anchored {
-        let is = if anchored.seq < head.pruned.seq {
-            Some(anchored.hash)
-        } else if anchored.seq == head.pruned.seq {
-            Some(head.pruned.hash)
-        } else {
-            let mut system = parts.store.system().await.map_err(store_failure)?;
-            system.audit_hash_at(&chain, anchored.seq).await.map_err(store_failure)?
+        let is = match anchored.seq.cmp(&head.pruned.seq) {
+            Ordering::Less => Some(anchored.hash),
+            Ordering::Equal => Some(head.pruned.hash),
+            Ordering::Greater => {
+                let mut system = parts.store.system().await.map_err(store_failure)?;
+                system.audit_hash_at(&chain, anchored.seq).await.map_err(store_failure)?
+            }
         };
         if is != Some(anchored.hash) {
             let why = if is.is_none() { "chain_shorter_than_anchored" } else { "chain_written_anew" };

@@ -84,7 +84,7 @@ async fn rewrap_people(
                     wrapped_anew += 1;
                 }
                 Err(error) => {
-                    tracing::error!(%user, %error, "a person's key is wrapped by no known master key")
+                    tracing::error!(%user, %error, "a person's key is wrapped by no known master key");
                 }
             }
         }
