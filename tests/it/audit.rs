@@ -56,8 +56,8 @@ const CHANGING: &[(&str, Writes)] = &[
     ("remove_second_factor", BY_A_PERSON),
     ("update_member", BY_A_PERSON),
     ("remove_member", BY_A_PERSON),
-    ("create_invitation", Event("invitation.created")),
-    ("revoke_invitation", Event("invitation.revoked")),
+    ("create_invitation", EventOfWhatGoes("invitation.created")),
+    ("revoke_invitation", EventOfWhatGoes("invitation.revoked")),
     ("update_tenant", Event("tenant.changed")),
     ("delete_session", Event("session.ended")),
     ("create_key", Event("key.created")),
@@ -251,6 +251,14 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         walk.does("delete_webhook_endpoint", &path).await;
         let budget = id_of(&walk.does("create_budget", "/api/v1/budgets").await);
         walk.does("delete_budget", &format!("/api/v1/budgets/{budget}")).await;
+        let export = id_of(&walk.does("create_export", "/api/v1/exports").await);
+        // Called off where it is not yet written, and taken away where it is.
+        let path = format!("/api/v1/exports/{export}");
+        costlens_tests::eventually(std::time::Duration::from_secs(30), "an export", async || {
+            (owner.get(&path).await["state"] == "done").then_some(())
+        })
+        .await;
+        walk.does("delete_export", &path).await;
         let invitation = id_of(&walk.does("create_invitation", "/api/v1/invitations").await);
         walk.does("revoke_invitation", &format!("/api/v1/invitations/{invitation}")).await;
         walk.does_with("update_tenant", ("PATCH", "/api/v1/tenant"), &json!({"one_hour_sign_in": true}))
