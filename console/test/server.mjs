@@ -83,7 +83,7 @@ async function answer(world, request, url) {
   if (path === "/keys" && method === "GET") return ok({ items: world.keys, next_cursor: null });
   if (path === "/keys" && method === "POST") {
     const wanted = JSON.parse((await bodyOf(request)).toString());
-    const key = { ...KEYS[0], ...wanted, id: `key_new${world.keys.length}`, hint: "wYkVs".slice(1), created_at: new Date().toISOString(), last_used_at: null, revoked_at: null };
+    const key = { ...KEYS[0], expires_at: null, rolled_at: null, previous_until: null, ...wanted, id: `key_new${world.keys.length}`, hint: "wYkVs".slice(1), created_at: new Date().toISOString(), last_used_at: null, revoked_at: null };
     world.keys.unshift(key);
     return ok({ key, secret: "acl_4Kq8vW2nZ7fR1sXy6TtB9mPcLh3JdGe0aUiQoNwYkVs" }, 201);
   }

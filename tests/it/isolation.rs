@@ -83,6 +83,8 @@ const MATRIX: &[(&str, About)] = &[
     ("list_keys", About::Things(&["", "?limit=200", "?cursor={key}"])),
     ("create_key", About::NewThing),
     ("get_key", About::OneThing),
+    ("update_key", About::OneThing),
+    ("roll_key", About::OneThing),
     ("revoke_key", About::OneThing),
     ("list_providers", About::Everybody),
     ("list_connections", About::Things(&["", "?limit=200", "?cursor={connection}"])),

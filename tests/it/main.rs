@@ -24,6 +24,7 @@ mod hang_ups;
 mod imports;
 mod isolation;
 mod jobs;
+mod keys;
 mod notifications;
 mod operators;
 mod outage;

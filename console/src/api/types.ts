@@ -28,6 +28,7 @@ export type Trust = Ok<"/api/v1/trust", "get">;
 export type Promised = Trust["areas"][number]["promises"][number];
 export type KeyList = Ok<"/api/v1/keys", "get">;
 export type Key = KeyList["items"][number];
+export type KeyScope = Key["scopes"][number];
 export type NewKey = Sent<"/api/v1/keys", "post">;
 export type CreatedKey = Ok<"/api/v1/keys", "post">;
 export type Provider = Ok<"/api/v1/providers", "get">["items"][number];

@@ -11,6 +11,7 @@ pub mod classify;
 pub mod events;
 pub mod export;
 pub mod ids;
+pub mod keys;
 pub mod members;
 pub mod money;
 pub mod ports;

@@ -23,6 +23,11 @@ diesel::table! {
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
         last_used_at -> Nullable<Timestamptz>,
+        scopes -> Array<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        previous_hash -> Nullable<Binary>,
+        previous_until -> Nullable<Timestamptz>,
+        rolled_at -> Nullable<Timestamptz>,
     }
 }
 
