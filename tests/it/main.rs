@@ -36,5 +36,6 @@ mod refusals;
 mod sdks;
 mod secrets;
 mod sign_in;
+mod status;
 mod supply;
 mod victim;
