@@ -65,7 +65,7 @@ async function answer(world, request, url) {
     return ok(session, 201);
   }
   if (path === "/trust") return ok(TRUST);
-  if (path === "/recipients/confirm" || path === "/unsubscribe" || path.startsWith("/erasures/")) {
+  if (path === "/recipients/confirm" || path === "/unsubscribe" || path === "/status" || path.startsWith("/erasures/")) {
     const token = method === "POST" ? JSON.parse((await bodyOf(request)).toString()).token : undefined;
     const found = publicAnswer(path, token);
     return found ? ok(found) : problem("link_invalid", 404, "The link is not valid", "The link is incomplete, or no longer leads anywhere.");

@@ -32,6 +32,8 @@ enum About {
     Own,
     /// What a mail's link does: its token is the only credential, and this one is made up.
     Link,
+    /// What is the same for everybody, also without a credential.
+    Public,
     /// Running the service: not there for anybody else.
     Operator,
     /// The door itself.
@@ -188,6 +190,7 @@ const MATRIX: &[(&str, About)] = &[
     ("export_operator_events", About::Operator),
     ("list_erasures", About::Operator),
     ("get_trust", About::Public),
+    ("get_status", About::Public),
 ];
 
 #[track_caller]

@@ -11,7 +11,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "anomalies",
     "audit-anchors",
     "bill-uploads",
@@ -24,6 +24,7 @@ const NAMES: [&str; 12] = [
     "partitions",
     "queue-rows",
     "retention",
+    "status",
 ];
 
 /// The schedules, once a server that has just come up has written them.

@@ -37,5 +37,6 @@ mod refusals;
 mod sdks;
 mod secrets;
 mod sign_in;
+mod status;
 mod supply;
 mod victim;

@@ -49,6 +49,7 @@ export type BillBreakdown = Ok<"/api/v1/bills/{id}/breakdown", "get">;
 export type BillGroup = BillBreakdown["items"][number];
 export type Export = Ok<"/api/v1/exports", "get">["items"][number];
 export type NewExport = Sent<"/api/v1/exports", "post">;
+export type Status = Ok<"/api/v1/status", "get">;
 export type Settings = Ok<"/api/v1/settings", "get">;
 export type Weekday = Settings["digest_weekday"];
 export type Recipient = Ok<"/api/v1/recipients", "get">["items"][number];

@@ -19,6 +19,7 @@ pub mod pricing;
 pub mod problem;
 pub mod providers;
 pub mod request;
+pub mod status;
 pub mod usage;
 
 pub use ids::{

@@ -36,6 +36,7 @@ mod tenant_keys;
 mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod uptime;
 mod users;
 mod webhooks;
 mod writer;
@@ -71,6 +72,7 @@ pub use settings::TenantSettings;
 pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPlace, SpendPoint, SpendSlice, SpendTotals};
 pub use tenant_keys::{DataKey, Destroy, KeyAge};
 pub use tenants::Tenant;
+pub use uptime::{StatusDay, StatusIncident, StatusMinute};
 pub use users::{
     Membership, NewUser, User, UserIdentity, UserLink, UserLinkPurpose, UserMail, UserMailState,
 };

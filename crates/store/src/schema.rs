@@ -604,6 +604,41 @@ diesel::table! {
 }
 
 diesel::table! {
+    status_minute (component, minute) {
+        component -> Text,
+        minute -> Timestamptz,
+        outcome -> Text,
+        latency_ms -> Nullable<Int4>,
+    }
+}
+
+diesel::table! {
+    status_day (component, day) {
+        component -> Text,
+        day -> Date,
+        ok -> Int4,
+        degraded -> Int4,
+        down -> Int4,
+    }
+}
+
+diesel::table! {
+    status_incident (id) {
+        id -> Uuid,
+        component -> Text,
+        started_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    status_beat (one) {
+        one -> Bool,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     kept_audit_event (erasure_id, n) {
         erasure_id -> Uuid,
         n -> Int8,

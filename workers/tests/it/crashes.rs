@@ -19,7 +19,7 @@ use costlens_queue::testing::{Side, WireTap, may_change};
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{ErasureState, ExportState, Message, MessageState, MessageTarget, Store, StoreConfig};
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::{Links, WorkerParts};
+use costlens_workers::{Links, StatusTargets, WorkerParts};
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use futures_util::StreamExt as _;
@@ -81,6 +81,7 @@ async fn worker() {
         mailer: Some(mailer(&told.smtp)),
         svix: None,
         links: Links::below("https://costlens.example"),
+        status: StatusTargets::default(),
     };
     let queue = costlens_workers::queue(&told.url).unwrap();
     while costlens_workers::prepare(&queue, &parts).await.is_err() {
@@ -140,7 +141,7 @@ struct World {
 }
 
 /// The jobs that begin it all.
-const BEGINNINGS: [&str; 13] = [
+const BEGINNINGS: [&str; 14] = [
     "audit-anchors.v1",
     "digest.v1",
     "budgets.v1",
@@ -152,6 +153,7 @@ const BEGINNINGS: [&str; 13] = [
     "key-rotation.v1",
     "partitions.v1",
     "retention.v1",
+    "status.v1",
     "queue-rows.v1",
     "event-of-the-test",
 ];

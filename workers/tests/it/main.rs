@@ -12,6 +12,7 @@ mod exports;
 mod key_rotation;
 mod notifications;
 mod outside;
+mod status;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,7 @@ use costlens_queue::ops::{self, Filter, JobDetails, JobRow, State};
 use costlens_queue::{Enqueued, NewJob, Queue};
 use costlens_store::testing::TestDb;
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::{Links, WorkerParts};
+use costlens_workers::{Links, StatusTargets, WorkerParts};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -207,6 +208,7 @@ impl Office {
             mailer: None,
             svix: None,
             links: Links::below("https://costlens.example"),
+            status: StatusTargets::default(),
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }
     }
