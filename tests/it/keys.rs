@@ -82,8 +82,7 @@ fn a_key_is_refused_from_its_end_on_though_it_was_warm() {
             owner.call("POST", "/api/v1/keys", Some(&body)).await.expect_problem(400, "invalid_request");
         }
         let end = Utc::now() + TimeDelta::milliseconds(1_500);
-        let key =
-            owner.create_key_with(json!({"name": "short", "expires_at": end.to_rfc3339()})).await;
+        let key = owner.create_key_with(json!({"name": "short", "expires_at": end.to_rfc3339()})).await;
         assert_eq!(key.chat("demo/echo", "x").await.status, 200);
         assert_eq!(key.get("/api/v1/bills").await.status, 200);
         while Utc::now() < end {

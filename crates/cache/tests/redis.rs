@@ -399,9 +399,11 @@ async fn over_tls_a_certificate_is_checked_before_anything_is_said() {
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let (cert, key) = (write("cert.pem", made.cert.pem()), write("key.pem", made.signing_key.serialize_pem()));
+    let (cert, key) =
+        (write("cert.pem", made.cert.pem()), write("key.pem", made.signing_key.serialize_pem()));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let tls = ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert];
+    let tls =
+        ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert];
     let redis = PrivateRedis::start_with(&[&tls[..], &["--tls-auth-clients", "no", "--save", ""]].concat());
     let url = format!("rediss://localhost:{port}/0");
     // This process does not trust it, and counts by itself.

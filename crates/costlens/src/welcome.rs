@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use costlens_domain::audit::Action;
-use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_domain::keys::KeyScopes;
+use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
 use costlens_store::{NewApiKey, Store};

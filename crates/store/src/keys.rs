@@ -165,11 +165,8 @@ impl TenantConn {
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<ApiKey, StoreError> {
         let tenant_id = self.tenant_id();
-        let changed = (
-            api_key::name.eq(name),
-            api_key::scopes.eq(scopes.names()),
-            api_key::expires_at.eq(expires_at),
-        );
+        let changed =
+            (api_key::name.eq(name), api_key::scopes.eq(scopes.names()), api_key::expires_at.eq(expires_at));
         let key = diesel::update(api_key::table.find((tenant_id.uuid(), id.uuid()))).set(changed);
         let row = key.returning(ApiKeyRow::as_returning()).get_result(self.conn()?).await?;
         notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;

@@ -137,7 +137,8 @@ async fn what_works_once_works_at_one_of_them(pair: &Pair) {
         let mut browsers: Vec<Person> =
             (0..6).map(|n| if n % 2 == 0 { ann.clone() } else { pair.across(&ann) }).collect();
         let body = json!({"code": code});
-        let all = join_all(browsers.iter_mut().map(|one| one.post("/api/v1/sessions/exchange", body.clone())));
+        let all =
+            join_all(browsers.iter_mut().map(|one| one.post("/api/v1/sessions/exchange", body.clone())));
         let won = all.await.iter().filter(|answer| answer.status == 201).count();
         assert_eq!(won, 1, "a code was traded {won} times");
     }
