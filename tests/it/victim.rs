@@ -224,6 +224,8 @@ pub(crate) async fn send(
         | "discard_operator_job"
         | "pause_schedule"
         | "resume_schedule" => json(json!({"reason": "x"})),
+        "update_key" => json(json!({"name": name})),
+        "roll_key" => json(json!({})),
         "create_key" => ("application/json", json!({"name": name}).to_string()),
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
