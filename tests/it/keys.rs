@@ -2,15 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_tests::actors::{Owner, Program};
 use costlens_tests::app::shared;
 use costlens_tests::{eventually, http, run};
 use serde_json::{Value, json};
 
+/// The moment by the clock that the server looks at, too.
+#[expect(clippy::disallowed_methods, reason = "keys end by the machine's clock")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
 fn program(owner_base: &str, made: &Value) -> Program {
     let mut program = Program::new(owner_base, made["secret"].as_str().unwrap());
-    program.key_id = made["key"]["id"].as_str().unwrap().to_owned();
+    made["key"]["id"].as_str().unwrap().clone_into(&mut program.key_id);
     program
 }
 
@@ -77,15 +83,15 @@ fn a_key_does_what_its_scopes_say_and_nothing_else() {
 fn a_key_is_refused_from_its_end_on_though_it_was_warm() {
     run(async {
         let owner = shared().owner("Ends").await;
-        for wrong in [Utc::now() - TimeDelta::seconds(1), Utc::now() + TimeDelta::days(3_700)] {
+        for wrong in [now() - TimeDelta::seconds(1), now() + TimeDelta::days(3_700)] {
             let body = json!({"name": "late", "expires_at": wrong.to_rfc3339()});
             owner.call("POST", "/api/v1/keys", Some(&body)).await.expect_problem(400, "invalid_request");
         }
-        let end = Utc::now() + TimeDelta::milliseconds(1_500);
+        let end = now() + TimeDelta::milliseconds(1_500);
         let key = owner.create_key_with(json!({"name": "short", "expires_at": end.to_rfc3339()})).await;
         assert_eq!(key.chat("demo/echo", "x").await.status, 200);
         assert_eq!(key.get("/api/v1/bills").await.status, 200);
-        while Utc::now() < end {
+        while now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         key.chat("demo/echo", "x").await.expect_problem(401, "key_expired");
