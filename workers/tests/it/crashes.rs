@@ -81,6 +81,7 @@ async fn worker() {
         mailer: Some(mailer(&told.smtp)),
         svix: None,
         links: Links::below("https://costlens.example"),
+        clerk: None,
         status: StatusTargets::default(),
     };
     let queue = costlens_workers::queue(&told.url).unwrap();
