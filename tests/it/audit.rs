@@ -38,6 +38,7 @@ const CHANGING: &[(&str, Writes)] = &[
     ("create_session", Event("session.opened")),
     ("create_password_session", BY_A_PERSON),
     ("create_exchanged_session", BY_A_PERSON),
+    ("create_clerk_session", BY_A_PERSON),
     ("refresh_session", Nothing("a sign-in goes on; that it began is written down")),
     ("prove_session", Nothing("what is proven is written down with what it is proven for")),
     ("switch_tenant", BY_A_PERSON),

@@ -201,6 +201,7 @@ pub(crate) async fn send(
         "complete_password_reset" => {
             json(json!({"token": "bWFkZSB1cA", "password": "correct horse battery"}))
         }
+        "create_clerk_session" => json(json!({"token": "eyJ.made.up"})),
         "create_exchanged_session" => json(json!({"code": "acx_no-such-code"})),
         "switch_tenant" => json(json!({"tenant_id": "ten_019ab3c4d5e67f8091a2b3c4d5e6f708"})),
         "change_password" => json(json!({"current": "x", "new": "correct horse battery"})),

@@ -208,6 +208,7 @@ impl Office {
             mailer: None,
             svix: None,
             links: Links::below("https://costlens.example"),
+            clerk: None,
             status: StatusTargets::default(),
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }
