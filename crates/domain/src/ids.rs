@@ -155,6 +155,12 @@ typed_ids! {
     ErasureId = "era";
     /// What was done, by whom and when.
     AuditEventId = "aud";
+    /// A price document that a person must look at.
+    PriceReviewId = "prv";
+    /// An operator's wish to price calls anew.
+    PriceCorrectionId = "pcr";
+    /// One walk over a tenant's calls that prices them later or anew.
+    RepricingId = "rpc";
 }
 
 #[cfg(test)]

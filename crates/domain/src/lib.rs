@@ -20,7 +20,8 @@ pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, WebhookEndpointId,
+    MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId, RequestId, SessionId,
+    SlackChannelId, TenantId, WebhookEndpointId,
 };
 pub use money::{Currency, Money, Usd};
 pub use problem::{Problem, ProblemCode};
