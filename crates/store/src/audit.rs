@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use costlens_domain::audit::Actor;
 use costlens_domain::{AuditEventId, RequestId};
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::schema::{audit_event, operator_event};
-use crate::{StoreError, SystemConn, TenantConn};
+use crate::{StoreError, SystemConn, SystemTx, TenantConn};
 
 /// What was done, to be written beside its effect.
 #[derive(Clone, Debug)]
@@ -88,21 +88,32 @@ impl TenantConn {
     }
 }
 
+impl SystemTx {
+    /// Writes down what an operator did, or must look at, beside its effect.
+    pub async fn note_operator_event(&mut self, new: &NewAuditEvent) -> Result<(), StoreError> {
+        note(self.transaction()?, new).await
+    }
+}
+
+async fn note(conn: &mut AsyncPgConnection, new: &NewAuditEvent) -> Result<(), StoreError> {
+    diesel::insert_into(operator_event::table)
+        .values((
+            operator_event::id.eq(new.id.uuid()),
+            operator_event::at.eq(new.at),
+            operator_event::actor.eq(new.actor.to_string()),
+            operator_event::action.eq(new.action),
+            operator_event::target.eq(new.target.as_deref()),
+            operator_event::change.eq(&new.change),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 impl SystemConn {
     /// Writes down what an operator did, or must look at, that is no one tenant's.
     pub async fn note_operator_event(&mut self, new: &NewAuditEvent) -> Result<(), StoreError> {
-        diesel::insert_into(operator_event::table)
-            .values((
-                operator_event::id.eq(new.id.uuid()),
-                operator_event::at.eq(new.at),
-                operator_event::actor.eq(new.actor.to_string()),
-                operator_event::action.eq(new.action),
-                operator_event::target.eq(new.target.as_deref()),
-                operator_event::change.eq(&new.change),
-            ))
-            .execute(&mut self.conn)
-            .await?;
-        Ok(())
+        note(&mut self.conn, new).await
     }
 
     /// What operators did and must look at, newest first; `after` is the last id of the page before.

@@ -108,6 +108,16 @@ impl Store {
         Ok(SystemConn { conn: self.acquire(&self.system).await? })
     }
 
+    /// A transaction of the door that crosses tenants. Nothing is kept without [`SystemTx::commit`].
+    pub async fn system_tx(&self) -> Result<SystemTx, StoreError> {
+        let mut conn = self.acquire(&self.system).await?;
+        if let Err(error) = AnsiTransactionManager::begin_transaction(&mut *conn).await {
+            discard(conn);
+            return Err(error.into());
+        }
+        Ok(SystemTx { conn: Some(conn) })
+    }
+
     /// Refuses a runtime role that owns tables, is a superuser, or bypasses row-level security, and a database
     /// whose doors are missing. `serve` calls it before it listens.
     pub async fn check_runtime_role(&self) -> Result<(), StoreError> {
@@ -132,6 +142,18 @@ impl Store {
             .map_err(|late| StoreError::Unavailable(Box::new(late)))??;
         diesel::sql_query("LISTEN costlens_keys").execute(&mut conn).await?;
         Ok(KeyChanges { conn })
+    }
+
+    /// Listens for new versions of the price catalogue on a connection of its own. After an error, or when it ends,
+    /// look for the newest version and call this again.
+    pub async fn price_changes(&self) -> Result<PriceNews, StoreError> {
+        let url = roles::door_url(&self.url, Door::System)?;
+        let connecting = AsyncPgConnection::establish(&url);
+        let mut conn = tokio::time::timeout(self.acquire_timeout, connecting)
+            .await
+            .map_err(|late| StoreError::Unavailable(Box::new(late)))??;
+        diesel::sql_query("LISTEN costlens_prices").execute(&mut conn).await?;
+        Ok(PriceNews { conn })
     }
 
     async fn acquire(&self, pool: &PgPool) -> Result<Pooled, StoreError> {
@@ -203,18 +225,22 @@ impl fmt::Debug for TenantConn {
 }
 
 impl Drop for TenantConn {
-    /// Rolls back in the background, so that an abandoned request costs no connection.
     fn drop(&mut self) {
-        let Some(mut conn) = self.conn.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return discard(conn);
-        };
-        runtime.spawn(async move {
-            if AnsiTransactionManager::rollback_transaction(&mut *conn).await.is_err() {
-                discard(conn);
-            }
-        });
+        roll_back(self.conn.take());
     }
+}
+
+/// Rolls back in the background, so that an abandoned request costs no connection.
+fn roll_back(conn: Option<Pooled>) {
+    let Some(mut conn) = conn else { return };
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return discard(conn);
+    };
+    runtime.spawn(async move {
+        if AnsiTransactionManager::rollback_transaction(&mut *conn).await.is_err() {
+            discard(conn);
+        }
+    });
 }
 
 /// The spool's door: select keys, insert facts, update rollups.
@@ -255,6 +281,43 @@ pub struct SystemConn {
 impl fmt::Debug for SystemConn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SystemConn").finish_non_exhaustive()
+    }
+}
+
+/// A transaction that crosses tenants. Dropped without [`Self::commit`], it is rolled back.
+pub struct SystemTx {
+    conn: Option<Pooled>,
+}
+
+impl SystemTx {
+    /// Keeps what was done.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let Some(mut conn) = self.conn.take() else { return Ok(()) };
+        let done = AnsiTransactionManager::commit_transaction(&mut *conn).await;
+        if done.is_err() {
+            discard(conn);
+        }
+        Ok(done?)
+    }
+
+    /// The transaction's connection, for a neighbour's rows that belong into the same transaction: the queue's jobs.
+    pub fn transaction(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
+        match self.conn.as_mut() {
+            Some(conn) => Ok(conn),
+            None => Err(StoreError::bug("the transaction is over")),
+        }
+    }
+}
+
+impl fmt::Debug for SystemTx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemTx").finish_non_exhaustive()
+    }
+}
+
+impl Drop for SystemTx {
+    fn drop(&mut self) {
+        roll_back(self.conn.take());
     }
 }
 
@@ -306,5 +369,27 @@ impl KeyChanges {
 impl fmt::Debug for KeyChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyChanges").finish_non_exhaustive()
+    }
+}
+
+/// A listener for new versions of the price catalogue.
+pub struct PriceNews {
+    conn: AsyncPgConnection,
+}
+
+impl PriceNews {
+    /// Waits until some version was published. Any error ends the listener.
+    pub async fn next(&mut self) -> Result<(), StoreError> {
+        let mut notifications = std::pin::pin!(self.conn.notifications_stream());
+        match notifications.next().await {
+            Some(notification) => Ok(notification.map(drop)?),
+            None => Err(StoreError::Unavailable("the listening connection was closed".into())),
+        }
+    }
+}
+
+impl fmt::Debug for PriceNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PriceNews").finish_non_exhaustive()
     }
 }

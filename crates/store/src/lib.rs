@@ -11,6 +11,7 @@ mod bill_uploads;
 mod bills;
 mod closures;
 mod connections;
+mod corrections;
 mod db;
 mod doors;
 mod error;
@@ -18,8 +19,10 @@ mod idempotency;
 mod keys;
 mod messages;
 mod migrate;
+mod prices;
 pub mod private;
 mod recipients;
+mod repricing;
 mod requests;
 mod retention;
 mod roles;
@@ -46,13 +49,20 @@ pub use bill_uploads::{
 pub use bills::{Bill, BillFilter, BillPoint, NewBill};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};
-pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, TenantConn, WriterConn};
+pub use corrections::{Correction, CorrectionState, CorrectionSums};
+pub use doors::{
+    KeyChange, KeyChanges, PriceNews, Store, StoreConfig, SystemConn, SystemTx, TenantConn, WriterConn,
+};
 pub use error::StoreError;
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
 pub use keys::{ApiKey, NewApiKey};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
+pub use prices::{NewPrices, PriceFeed, PriceReview, PriceReviewState, PublishedPrices};
 pub use recipients::{Recipient, SlackChannel, StopReason};
+pub use repricing::{
+    CorrectedCalls, EarlierPrice, Repriced, RepricedCall, Repricing, RepricingCursor, RepricingKind,
+};
 pub use requests::{RequestFilter, RequestPage};
 pub use retention::Retention;
 pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};

@@ -95,9 +95,9 @@ impl TenantConn {
     }
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = request)]
-struct RequestRow {
+pub(crate) struct RequestRow {
     tenant_id: Uuid,
     id: Uuid,
     api_key_id: Uuid,

@@ -10,6 +10,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
@@ -123,7 +124,10 @@ impl TestDb {
         conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {}", server.template)).await?;
         let owner_url = database_url(&server.url, &name)?;
         let runtime_url = runtime_url(&owner_url, RUNTIME_PASSWORD)?;
-        let store = Store::connect(&StoreConfig::new(&runtime_url))?;
+        // A busy machine is no outage: a new database's first connections take their time.
+        let patient =
+            StoreConfig { acquire_timeout: Duration::from_secs(30), ..StoreConfig::new(&runtime_url) };
+        let store = Store::connect(&patient)?;
         Ok(Self { store, name, server_url: server.url.clone(), owner_url, runtime_url })
     }
 

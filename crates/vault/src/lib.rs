@@ -6,9 +6,11 @@
 //! * [`keyring`]: the master key and its predecessors: wraps data keys, tags links and pseudonyms.
 //! * [`link_token`]: tokens in the links of mails.
 //! * [`tenant_keys`]: a tenant's data keys, unwrapped: seals and opens what is the tenant's.
+//! * [`digest`]: fingerprints of what is no secret.
 //! * [`entropy`]: the operating system's randomness behind the domain's port.
 
 mod derive;
+pub mod digest;
 pub mod entropy;
 pub mod keyring;
 pub mod link_token;
@@ -17,6 +19,7 @@ pub mod seal;
 pub mod secret_token;
 pub mod tenant_keys;
 
+pub use digest::sha256;
 pub use entropy::OsEntropy;
 pub use keyring::{Keyring, WrappedKey};
 pub use link_token::{LinkPurpose, link_token, read_link_token};
