@@ -18,8 +18,10 @@ pub mod links;
 pub mod messages;
 pub mod operator;
 pub mod page;
+pub mod prices;
 pub mod principal;
 pub mod recipients;
+pub mod repricings;
 pub mod requests;
 mod sealing;
 pub mod sessions;
@@ -34,6 +36,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::pricing::PricesInForce;
 use costlens_domain::{Problem, ProblemCode};
 use costlens_edge::Arrival;
 use costlens_notify::words::Link;
@@ -58,6 +61,7 @@ pub struct ApiParts {
     pub entropy: Arc<dyn Entropy>,
     pub keyring: Arc<Keyring>,
     pub egress_policy: costlens_egress::Policy,
+    pub prices: PricesInForce,
     pub objects: costlens_objects::Objects,
     /// The most bytes of an uploaded bill.
     pub max_bill_bytes: u64,
@@ -82,6 +86,8 @@ pub(crate) enum Tag {
     Requests,
     /// Spend over time and by what.
     Spend,
+    /// What models cost, and calls that were priced later.
+    Prices,
     /// Bills and what they say about AI.
     Bills,
     /// The account's calendar.
@@ -114,6 +120,7 @@ type Operations = (
     bills::uploads::BillUploadsApi,
     Notifications,
     Upkeep,
+    Prices,
 );
 
 /// The framework takes so many areas at once; who is told what is one of them.
@@ -127,6 +134,9 @@ type Notifications = (
     budgets::BudgetsApi,
     anomalies::AnomaliesApi,
 );
+
+/// What models cost.
+type Prices = (prices::PricesApi, repricings::RepricingsApi, operator::OperatorPricesApi);
 
 /// What keeps an account in order, until its end.
 type Upkeep = (
@@ -164,6 +174,11 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             audit::AuditApi(Arc::clone(parts)),
             operator::OperatorApi(Arc::clone(parts)),
             operator::OperatorActionsApi(Arc::clone(parts)),
+        ),
+        (
+            prices::PricesApi(Arc::clone(parts)),
+            repricings::RepricingsApi(Arc::clone(parts)),
+            operator::OperatorPricesApi(Arc::clone(parts)),
         ),
     )
 }

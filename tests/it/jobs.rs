@@ -11,7 +11,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "anomalies",
     "bill-uploads",
     "budgets",
@@ -20,8 +20,10 @@ const NAMES: [&str; 10] = [
     "key-rotation",
     "messages",
     "partitions",
+    "prices",
     "queue-rows",
     "retention",
+    "unpriced",
 ];
 
 /// The schedules, once a server that has just come up has written them.

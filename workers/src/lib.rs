@@ -11,6 +11,7 @@ mod key_rotation;
 mod links;
 mod messages;
 mod partitions;
+mod prices;
 mod queue_rows;
 mod retention;
 mod sealing;
@@ -34,6 +35,7 @@ use costlens_store::{TenantConn, TenantSettings};
 use costlens_vault::Keyring;
 
 pub use links::Links;
+pub use prices::{PricesUrl, RefusedPricesUrl};
 
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(5);
@@ -55,6 +57,8 @@ pub struct WorkerParts {
     /// The operator's Svix, if there is one.
     pub svix: Option<Arc<Svix>>,
     pub links: Links,
+    /// Where price documents are fetched from, if the operator named a place.
+    pub prices_url: Option<PricesUrl>,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -123,6 +127,10 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, erasure::find_erasures);
     let workers = add(workers, parts, erasure::erase_account);
     let workers = add(workers, parts, messages::find_messages);
+    let workers = add(workers, parts, prices::refresh_prices);
+    let workers = add(workers, parts, prices::price_unpriced);
+    let workers = add(workers, parts, prices::spread_correction);
+    let workers = add_walks(workers, parts);
     let workers = add_calls(workers, parts, messages::send_message);
     let workers = add_calls(workers, parts, webhooks::spread_event);
     let workers = add_calls(workers, parts, webhooks::deliver_webhook);
@@ -145,6 +153,14 @@ where
     workers.job(settings, 8, move |job: J, context: JobContext| handler(job, context, parts.clone()))
 }
 
+/// Walks over tenants' calls: some tenants at a time, and one walk of each.
+fn add_walks(workers: Workers, parts: &WorkerParts) -> Workers {
+    let parts = parts.clone();
+    let settings =
+        Settings { timeout: Some(Duration::from_mins(10)), per_tenant: Some(1), ..Settings::default() };
+    workers.job(settings, 2, move |job, context| prices::reprice_tenant(job, context, parts.clone()))
+}
+
 /// The schedules; their times are UTC.
 fn schedules() -> Result<Vec<Schedule>, QueueError> {
     Ok(vec![
@@ -156,6 +172,8 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
+        Schedule::of("prices", "25 */6 * * *", "UTC", &prices::RefreshPrices {})?,
+        Schedule::of("unpriced", "50 4 * * *", "UTC", &costlens_jobs::prices::PriceUnpriced {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
         Schedule::of("key-rotation", "20 3 1 * *", "UTC", &key_rotation::RotateKeys {})?,
         Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,

@@ -9,6 +9,7 @@ use clap::Args;
 use costlens_egress::{Egress, EgressConfig, HostPort, Policy};
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use costlens_notify::{Mailer, MailerConfig};
+use costlens_workers::PricesUrl;
 
 use crate::boot::Failure;
 
@@ -39,6 +40,9 @@ pub(crate) struct OutwardArgs {
     /// The Svix server that delivers webhooks; used with a token alone.
     #[arg(long, env = "SVIX_SERVER_URL", default_value = "https://api.svix.com")]
     pub(crate) svix_url: String,
+    /// Where a price document is fetched from every six hours, by https; without it the build's own prices hold.
+    #[arg(long, env = "COSTLENS_PRICES_URL")]
+    pub(crate) prices_url: Option<String>,
     /// Svix' API token. Without it webhooks are delivered from here.
     #[arg(long, env = "SVIX_TOKEN", hide_env_values = true)]
     pub(crate) svix_token: Option<String>,
@@ -61,6 +65,13 @@ impl OutwardArgs {
     /// The way out to what tenants gave. Each call makes a pool of its own.
     pub(crate) fn egress(&self) -> Result<Egress, Failure> {
         Ok(Egress::new(self.egress_config())?)
+    }
+
+    /// Where prices are fetched from, if anywhere.
+    pub(crate) fn prices_url(&self) -> Result<Option<PricesUrl>, Failure> {
+        let Some(url) = self.prices_url.as_ref().filter(|url| !url.is_empty()) else { return Ok(None) };
+        let parsed = PricesUrl::parse(url, &self.policy());
+        Ok(Some(parsed.map_err(|refused| format!("COSTLENS_PRICES_URL: {refused}"))?))
     }
 
     /// The operator's mail server, if one is set.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use costlens_api::ApiParts;
 use costlens_domain::ports::{Clock, Entropy};
-use costlens_domain::pricing::Catalogue;
+use costlens_domain::pricing::PricesInForce;
 use costlens_edge::{BodyRule, EdgeConfig};
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
-use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
+use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink, follow_prices, take_newest};
 use costlens_vault::{KeySource, Keyring, OsEntropy};
 use costlens_workers::{Links, WorkerParts};
 use poem::Route;
@@ -69,7 +69,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let catalogue = Arc::new(Catalogue::embedded()?);
+    let prices = PricesInForce::embedded()?;
     let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
 
     let bound = listener.local_addr()?;
@@ -80,6 +80,14 @@ async fn serve(
     let following = tokio::spawn({
         let keys = Arc::clone(&keys);
         async move { keys.follow_changes().await }
+    });
+    // The first call is priced by what is published; without a database the build's own prices hold until it is back.
+    if let Err(error) = take_newest(&ledger.store, &prices).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "published prices were not read yet");
+    }
+    let following_prices = tokio::spawn({
+        let (store, prices) = (ledger.store.clone(), prices.clone());
+        async move { follow_prices(&store, &prices).await }
     });
     let objects = Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?;
     let parts = WorkerParts {
@@ -93,12 +101,14 @@ async fn serve(
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
         links: Links::below(&base),
+        prices_url: args.outward.prices_url()?,
     };
     let mail_configured = parts.mailer.is_some();
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
-    let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
+    let proxy = Proxy::new(ProxyParts { config, prices, keys, spool, egress });
     let api_parts = Arc::new(ApiParts {
+        prices: prices.clone(),
         store: ledger.store.clone(),
         queue: costlens_workers::queue(&ledger.runtime_url)?,
         clock: Arc::clone(&clock),
@@ -125,6 +135,7 @@ async fn serve(
     let drained =
         costlens_edge::serve(listener, endpoints, edge(args, &clock, &entropy), stop_signal()?).await;
     following.abort();
+    following_prices.abort();
     working.stop().await;
     let shipped = shipper.close(LAST_SHIPMENT).await;
     tracing::info!(?drained, ?shipped, "stopped");

@@ -80,6 +80,7 @@ async fn worker() {
         mailer: Some(mailer(&told.smtp)),
         svix: None,
         links: Links::below("https://costlens.example"),
+        prices_url: None,
     };
     let queue = costlens_workers::queue(&told.url).unwrap();
     while costlens_workers::prepare(&queue, &parts).await.is_err() {

@@ -4,12 +4,14 @@
 
 mod account;
 mod bills;
+mod catalogue_server;
 mod crashes;
 mod doors;
 mod erasures;
 mod key_rotation;
 mod notifications;
 mod outside;
+mod prices;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};
@@ -204,6 +206,7 @@ impl Office {
             mailer: None,
             svix: None,
             links: Links::below("https://costlens.example"),
+            prices_url: None,
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }
     }
