@@ -135,6 +135,19 @@ const MATRIX: &[(&str, About)] = &[
     ("resume_schedule", About::Operator),
     ("list_operator_events", About::Operator),
     ("list_erasures", About::Operator),
+    ("list_prices", About::Everybody),
+    ("get_price", About::Everybody),
+    ("list_repricings", About::Things(&["", "?limit=200", "?cursor={repricing}"])),
+    ("get_price_status", About::Operator),
+    ("list_price_versions", About::Operator),
+    ("list_price_reviews", About::Operator),
+    ("approve_price_review", About::Operator),
+    ("refuse_price_review", About::Operator),
+    ("list_price_corrections", About::Operator),
+    ("create_price_correction", About::Operator),
+    ("get_price_correction", About::Operator),
+    ("run_price_correction", About::Operator),
+    ("cancel_price_correction", About::Operator),
 ];
 
 #[track_caller]

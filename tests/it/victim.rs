@@ -37,6 +37,7 @@ struct Told {
     message: String,
     workflow: String,
     audit: String,
+    repricing: String,
 }
 
 const ACCOUNT: &str = "424242424242";
@@ -85,7 +86,9 @@ impl Victim {
         words.extend(
             [&told.recipient, &told.channel, &told.endpoint, &told.event, &told.budget].map(Clone::clone),
         );
-        words.extend([&told.anomaly, &told.message, &told.workflow, &told.audit].map(Clone::clone));
+        words.extend(
+            [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.repricing].map(Clone::clone),
+        );
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
     }
@@ -104,6 +107,8 @@ impl Victim {
             "webhook-endpoints" => self.told.endpoint.clone(),
             "budgets" => self.told.budget.clone(),
             "workflows" | "jobs" => self.told.workflow.clone(),
+            "price-reviews" => "prv_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
+            "price-corrections" => "pcr_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "erasures" => "era_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             other => panic!("{path}: the matrix knows no `{other}` with an id"),
         };
@@ -118,6 +123,7 @@ impl Victim {
             .replace("{message}", &self.told.message)
             .replace("{workflow}", &self.told.workflow)
             .replace("{audit}", &self.told.audit)
+            .replace("{repricing}", &self.told.repricing)
             .replace("{key}", &self.program.key_id)
             .replace("{connection}", &self.connection)
             .replace("{request}", &self.request)
@@ -172,8 +178,16 @@ pub(crate) async fn send(
         "retry_operator_job"
         | "cancel_operator_job"
         | "discard_operator_job"
+        | "approve_price_review"
+        | "refuse_price_review"
+        | "run_price_correction"
+        | "cancel_price_correction"
         | "pause_schedule"
         | "resume_schedule" => json(json!({"reason": "x"})),
+        "create_price_correction" => json(json!({
+            "provider": "openai", "model": "gpt-4o", "reason": "x",
+            "from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z",
+        })),
         "create_key" => ("application/json", json!({"name": name}).to_string()),
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
@@ -186,7 +200,11 @@ pub(crate) async fn send(
     if !kind.is_empty() {
         headers.push(("content-type", kind));
     }
-    let query = if operation.id == "create_bill" { "?filename=bill.csv" } else { "" };
+    let query = match operation.id.as_str() {
+        "create_bill" => "?filename=bill.csv",
+        "get_price" => "?provider=openai&model=gpt-4o",
+        _ => "",
+    };
     http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
 }
 
@@ -227,6 +245,13 @@ impl Told {
              '2026-11-01T01:00:00Z')",
             owner.tenant_id.trim_start_matches("ten_")
         ));
+        // A price for the account's earlier calls, which takes a published catalogue to be found.
+        let repricing = owner.tenant_id.replace("ten_", "rpc_");
+        app.sql(&format!(
+            "INSERT INTO repricing (tenant_id, id, kind, key, version, changed, new_cost, started_at, finished_at) \
+             VALUES ('{0}', '{0}', 'unpriced', 'a test', 1, 1, 4242.42, now(), now())",
+            owner.tenant_id.trim_start_matches("ten_")
+        ));
         let newest = async |list: &str| text(&owner.get(list).await["items"][0]["id"]);
         Self {
             recipient: text(&recipient["id"]),
@@ -235,6 +260,7 @@ impl Told {
             event,
             budget: text(&budget["id"]),
             anomaly,
+            repricing,
             message: newest("/api/v1/messages").await,
             workflow: newest("/api/v1/workflows").await,
             audit: newest("/api/v1/audit-events").await,

@@ -73,19 +73,25 @@ impl TestApp {
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
         let llm = FakeLlm::start();
         let nothing_there = nobody_listens();
-        let allowed = [llm.host_port(), nothing_there.clone(), crate::aimock::host_port()].join(",");
+        // Hosts that a test allows come to those that every test does.
+        const ALLOW: &str = "COSTLENS_ALLOW_PRIVATE_HOSTS";
+        let mut allowed = vec![llm.host_port(), nothing_there.clone(), crate::aimock::host_port()];
+        allowed
+            .extend(settings.iter().filter(|(name, _)| *name == ALLOW).map(|(_, hosts)| (*hosts).to_owned()));
+        let allowed = allowed.join(",");
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         let own = |name: &str, value: String| (name.to_owned(), value);
         let mut env = vec![
             own("COSTLENS_LISTEN", "127.0.0.1:0".to_owned()),
             own("COSTLENS_DATA_DIR", text(dir.join("data"))),
             own("COSTLENS_KEY_FILE", text(dir.join("keys/master.key"))),
-            own("COSTLENS_ALLOW_PRIVATE_HOSTS", allowed),
+            own(ALLOW, allowed),
             own("COSTLENS_PROVIDER_URLS", format!("openai={0},anthropic={0}", llm.base_url())),
             own("COSTLENS_PRINT_JSON", "true".to_owned()),
             own("COSTLENS_LOG", "info".to_owned()),
         ];
-        env.extend(settings.iter().map(|(name, value)| own(name, (*value).to_owned())));
+        let others = settings.iter().filter(|(name, _)| *name != ALLOW);
+        env.extend(others.map(|(name, value)| own(name, (*value).to_owned())));
         Self { dir, env, child: None, welcome: Value::Null, llm, nothing_there, owns_dir: true }
     }
 

@@ -128,8 +128,8 @@ impl From<ReviewReason> for ReviewReasonView {
         match reason {
             ReviewReason::Jump(change) => of(ReviewWhy::Jump, change),
             ReviewReason::RateVanished(change) => of(ReviewWhy::RateVanished, change),
-            ReviewReason::Vanished { provider, model } => {
-                Self { why: ReviewWhy::Vanished, model: format!("{provider}/{model}"), change: None }
+            ReviewReason::Vanished { price_id } => {
+                Self { why: ReviewWhy::Vanished, model: price_id, change: None }
             }
         }
     }

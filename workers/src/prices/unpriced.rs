@@ -3,6 +3,7 @@
 //! A walk is known by the prices and the day, so that asking twice is asking once; a day later only the calls that came
 //! since are looked at, unless the prices are others.
 
+use chrono::Days;
 use costlens_domain::RepricingId;
 use costlens_jobs::prices::{PriceUnpriced, RepriceTenant};
 use costlens_queue::{JobContext, JobError};
@@ -14,6 +15,8 @@ use crate::{WorkerParts, store_failure};
 
 /// How many tenants are looked at with one query.
 const PAGE: u32 = 500;
+/// How late a call may reach the ledger, from a spool that waited, and still be looked at by the daily walk.
+const LATE: Days = Days::new(7);
 
 pub(crate) async fn price_unpriced(
     _job: PriceUnpriced,
@@ -38,6 +41,7 @@ pub(crate) async fn price_unpriced(
             let mut tx = parts.store.tenant(tenant.into()).await.map_err(store_failure)?;
             let since =
                 tx.last_unpriced_walk(&format!("{}:", prices.content)).await.map_err(store_failure)?;
+            let since = since.and_then(|since| since.checked_sub_days(LATE));
             let id = RepricingId::new(now, parts.entropy.for_id());
             let kind = RepricingKind::Unpriced { since };
             if tx.begin_repricing(id, (&kind, &key), prices.version.n, now).await.map_err(store_failure)? {

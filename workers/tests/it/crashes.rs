@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::ErasureId;
+use costlens_domain::request::{CostBasis, RequestFact};
+use costlens_domain::{ErasureId, RequestId};
 use costlens_objects::Objects;
 use costlens_queue::NewJob;
 use costlens_queue::testing::{Side, WireTap, may_change};
@@ -136,10 +137,12 @@ struct World {
     erasure: ErasureId,
     /// What Slack had heard before the workers began.
     posts_before: usize,
+    /// The call that has no price yet.
+    unpriced: RequestId,
 }
 
 /// The jobs that begin it all.
-const BEGINNINGS: [&str; 11] = [
+const BEGINNINGS: [&str; 12] = [
     "digest.v1",
     "budgets.v1",
     "anomalies.v1",
@@ -150,6 +153,7 @@ const BEGINNINGS: [&str; 11] = [
     "partitions.v1",
     "retention.v1",
     "queue-rows.v1",
+    "price_unpriced.v1",
     "event-of-the-test",
 ];
 
@@ -180,6 +184,11 @@ impl World {
             }
         }
         calls.push(stays.call(monday() - TimeDelta::minutes(40), "o3", "60.00"));
+        // A call that had no price and gets one: the prices that came with the build know the model.
+        let late = stays.call(monday() - TimeDelta::minutes(30), "gpt-4o", "0");
+        let late = RequestFact { cost_basis: CostBasis::Unpriced, cost: None, ..late };
+        let unpriced = late.id;
+        calls.push(late);
         stays.spend(&office, &calls).await;
         super::notifications::budget(&office, stays.tenant, "70.00").await;
         stays.upload(&office, "october.csv", "bill 2026-10 3").await;
@@ -190,7 +199,7 @@ impl World {
             }
         }
         let posts_before = outside.posts("/services").len();
-        Self { office, outside, stays, leaves, erasure, posts_before }
+        Self { office, outside, stays, leaves, erasure, posts_before, unpriced }
     }
 
     /// What must be so at the end, whatever died meanwhile.
@@ -200,7 +209,13 @@ impl World {
         let messages = tx.list_messages(None, 100).await.unwrap();
         assert_eq!(tx.list_anomalies(None, 10).await.unwrap().len(), 1, "{story}");
         assert_eq!(tx.list_bills(None, 10).await.unwrap().len(), 1, "{story}");
+        let (priced, earlier) =
+            (tx.request(self.unpriced).await.unwrap(), tx.earlier_prices(self.unpriced).await.unwrap());
+        assert_eq!((priced.cost_basis, earlier.len()), (CostBasis::Exact, 1), "{story}");
+        let walks = tx.list_repricings(None, 10).await.unwrap();
+        assert_eq!((walks.len(), walks[0].changed, Some(walks[0].new_cost)), (1, 1, priced.cost), "{story}");
         drop(tx);
+        super::prices::sums_agree(&self.office, story).await;
         // Two channels hear of the digest, the budget, the anomaly and the bill.
         assert_eq!(messages.len(), 8, "{story}: {messages:#?}");
         let letters = self.outside.letters();

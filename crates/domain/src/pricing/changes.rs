@@ -43,10 +43,8 @@ pub enum ReviewReason {
     Jump(RateChange),
     /// Calls of the last weeks name a model that has no price any more.
     Vanished {
-        /// The provider.
-        provider: String,
-        /// The name that calls use.
-        model: String,
+        /// The entry that priced them, `provider/model`. Not the calls' own name for it, which may be a customer's.
+        price_id: String,
     },
     /// Calls of the last weeks name a model of which some rate is gone.
     RateVanished(RateChange),
@@ -108,10 +106,14 @@ impl PriceChanges {
         for id in before.keys().filter(|id| !after.contains_key(*id)) {
             list(&mut changes.removed, &mut changes.counts.removed, || (*id).to_owned());
         }
-        for (provider, model) in in_use {
-            if old.find(provider, model).is_some() && new.find(provider, model).is_none() {
-                changes.look(ReviewReason::Vanished { provider: provider.clone(), model: model.clone() });
-            }
+        let vanished: BTreeSet<&str> = in_use
+            .iter()
+            .filter(|(provider, model)| new.find(provider, model).is_none())
+            .filter_map(|(provider, model)| old.find(provider, model))
+            .map(|model| model.price_id.as_str())
+            .collect();
+        for price_id in vanished {
+            changes.look(ReviewReason::Vanished { price_id: price_id.to_owned() });
         }
         changes
     }
