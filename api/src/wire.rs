@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use costlens_domain::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, Currency, ErasureId,
-    EventId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId, RequestId, SessionId,
-    SlackChannelId, TenantId, Usd, WebhookEndpointId,
+    EventId, ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId,
+    RequestId, SessionId, SlackChannelId, TenantId, Usd, UserId, WebhookEndpointId,
 };
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
@@ -50,6 +50,7 @@ spelled! {
     RequestId = "RequestId", "request-id", "^req_[0-9a-f]{32}$", "req_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillId = "BillId", "bill-id", "^bil_[0-9a-f]{32}$", "bil_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillUploadId = "BillUploadId", "bill-upload-id", "^upl_[0-9a-f]{32}$", "upl_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    ExportId = "ExportId", "export-id", "^exp_[0-9a-f]{32}$", "exp_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SessionId = "SessionId", "session-id", "^ses_[0-9a-f]{32}$", "ses_019ab3c4d5e67f8091a2b3c4d5e6f708";
     RecipientId = "RecipientId", "recipient-id", "^rcp_[0-9a-f]{32}$", "rcp_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SlackChannelId = "SlackChannelId", "slack-channel-id", "^slk_[0-9a-f]{32}$", "slk_019ab3c4d5e67f8091a2b3c4d5e6f708";
@@ -60,6 +61,8 @@ spelled! {
     AnomalyId = "AnomalyId", "anomaly-id", "^ano_[0-9a-f]{32}$", "ano_019ab3c4d5e67f8091a2b3c4d5e6f708";
     ErasureId = "ErasureId", "erasure-id", "^era_[0-9a-f]{32}$", "era_019ab3c4d5e67f8091a2b3c4d5e6f708";
     AuditEventId = "AuditEventId", "audit-event-id", "^aud_[0-9a-f]{32}$", "aud_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    UserId = "UserId", "user-id", "^usr_[0-9a-f]{32}$", "usr_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    InvitationId = "InvitationId", "invitation-id", "^inv_[0-9a-f]{32}$", "inv_019ab3c4d5e67f8091a2b3c4d5e6f708";
     PriceReviewId = "PriceReviewId", "price-review-id", "^prv_[0-9a-f]{32}$", "prv_019ab3c4d5e67f8091a2b3c4d5e6f708";
     PriceCorrectionId = "PriceCorrectionId", "price-correction-id", "^pcr_[0-9a-f]{32}$", "pcr_019ab3c4d5e67f8091a2b3c4d5e6f708";
     RepricingId = "RepricingId", "repricing-id", "^rpc_[0-9a-f]{32}$", "rpc_019ab3c4d5e67f8091a2b3c4d5e6f708";

@@ -11,18 +11,21 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 15] = [
     "anomalies",
+    "audit-anchors",
     "bill-uploads",
     "budgets",
     "digests",
     "erasures",
+    "exports",
     "key-rotation",
     "messages",
     "partitions",
     "prices",
     "queue-rows",
     "retention",
+    "status",
     "unpriced",
 ];
 

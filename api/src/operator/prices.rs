@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::pricing::{PriceChanges, RateChange, ReviewReason};
 use costlens_domain::{PriceCorrectionId, PriceReviewId, ProblemCode, Usd};
 use costlens_jobs::ask_system;
@@ -465,7 +466,7 @@ impl OperatorPricesApi {
         id: Path<Wire<PriceReviewId>>,
         body: Json<OperatorReason>,
     ) -> Result<OperatorDone, ApiError> {
-        self.decide(&caller, id.0.0, ("prices.approved", true), body.0.reason).await
+        self.decide(&caller, id.0.0, (Action::PricesApproved, true), body.0.reason).await
     }
 
     /// Refuse a price document that was looked at
@@ -478,7 +479,7 @@ impl OperatorPricesApi {
         id: Path<Wire<PriceReviewId>>,
         body: Json<OperatorReason>,
     ) -> Result<OperatorDone, ApiError> {
-        self.decide(&caller, id.0.0, ("prices.refused", false), body.0.reason).await
+        self.decide(&caller, id.0.0, (Action::PricesRefused, false), body.0.reason).await
     }
 
     /// List the corrections of prices
@@ -544,7 +545,7 @@ impl OperatorPricesApi {
             "price_version": prices.n, "reason": correction.reason,
         });
         let deed =
-            Deed { action: "price_correction.previewed", target: Some(id.to_string()), change, tenant: None };
+            Deed { action: Action::PriceCorrectionPreviewed, target: Some(id.to_string()), change, tenant: None };
         let act = async {
             let mut tx = self.0.store.system_tx().await?;
             tx.create_price_correction(&correction).await?;
@@ -584,7 +585,7 @@ impl OperatorPricesApi {
         self.0.store.system().await?.price_correction(id).await?;
         let change = json!({ "reason": body.0.reason });
         let deed =
-            Deed { action: "price_correction.run", target: Some(id.to_string()), change, tenant: None };
+            Deed { action: Action::PriceCorrectionRun, target: Some(id.to_string()), change, tenant: None };
         let act = async {
             let mut tx = self.0.store.system_tx().await?;
             if !tx.confirm_price_correction(id, self.0.clock.now()).await? {
@@ -613,7 +614,7 @@ impl OperatorPricesApi {
         self.0.store.system().await?.price_correction(id).await?;
         let change = json!({ "reason": body.0.reason });
         let deed =
-            Deed { action: "price_correction.cancelled", target: Some(id.to_string()), change, tenant: None };
+            Deed { action: Action::PriceCorrectionCancelled, target: Some(id.to_string()), change, tenant: None };
         let act = async {
             let mut tx = self.0.store.system_tx().await?;
             if !tx.cancel_price_correction(id, self.0.clock.now()).await? {
@@ -632,7 +633,7 @@ impl OperatorPricesApi {
         &self,
         caller: &Caller,
         id: PriceReviewId,
-        (action, publish): (&'static str, bool),
+        (action, publish): (Action, bool),
         reason: String,
     ) -> Result<OperatorDone, ApiError> {
         let by = operator(caller)?;

@@ -135,6 +135,8 @@ typed_ids! {
     BillId = "bil";
     /// A bill's file on its way to become a bill.
     BillUploadId = "upl";
+    /// A file of calls or hours that was asked for.
+    ExportId = "exp";
     /// A signed-in browser.
     SessionId = "ses";
     /// A person whom a tenant tells by e-mail.
@@ -155,6 +157,12 @@ typed_ids! {
     ErasureId = "era";
     /// What was done, by whom and when.
     AuditEventId = "aud";
+    /// A person.
+    UserId = "usr";
+    /// Somebody asked to become a member.
+    InvitationId = "inv";
+    /// A link in a mail to a person.
+    UserLinkId = "ulk";
     /// A price document that a person must look at.
     PriceReviewId = "prv";
     /// An operator's wish to price calls anew.

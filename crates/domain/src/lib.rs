@@ -9,20 +9,25 @@ pub mod bill;
 pub mod calendar;
 pub mod classify;
 pub mod events;
+pub mod export;
 pub mod ids;
+pub mod keys;
+pub mod members;
 pub mod money;
 pub mod ports;
 pub mod pricing;
 pub mod problem;
 pub mod providers;
 pub mod request;
+pub mod status;
 pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId, RequestId, SessionId,
-    SlackChannelId, TenantId, WebhookEndpointId,
+    ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId, RequestId,
+    SessionId, SlackChannelId, TenantId, UserId, UserLinkId, WebhookEndpointId,
 };
+pub use members::Role;
 pub use money::{Currency, Money, Usd};
 pub use problem::{Problem, ProblemCode};
 pub use usage::{TokenClass, Tokens, Usage};

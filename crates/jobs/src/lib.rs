@@ -7,7 +7,9 @@
 pub mod bills;
 pub mod closures;
 pub mod events;
+pub mod exports;
 pub mod messages;
+pub mod people;
 pub mod prices;
 mod rotation;
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::keys::KeyScopes;
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
 use diesel::migration::MigrationSource;
@@ -124,10 +125,10 @@ impl TestDb {
         conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {}", server.template)).await?;
         let owner_url = database_url(&server.url, &name)?;
         let runtime_url = runtime_url(&owner_url, RUNTIME_PASSWORD)?;
-        // A busy machine is no outage: a new database's first connections take their time.
-        let patient =
-            StoreConfig { acquire_timeout: Duration::from_secs(30), ..StoreConfig::new(&runtime_url) };
-        let store = Store::connect(&patient)?;
+        // A machine that builds and tests at once may take its time to open a connection.
+        let config =
+            StoreConfig { acquire_timeout: Duration::from_secs(20), ..StoreConfig::new(&runtime_url) };
+        let store = Store::connect(&config)?;
         Ok(Self { store, name, server_url: server.url.clone(), owner_url, runtime_url })
     }
 
@@ -162,7 +163,7 @@ impl TestDb {
     /// Where the database refuses it.
     pub async fn create_tenant(&self, name: &str) -> TenantId {
         let id = TenantId::new(test_time(), unlike_bytes());
-        let tenant = Tenant { id, name: name.to_owned(), created_at: test_time(), closing_at: None };
+        let tenant = Tenant::new(id, name, test_time());
         let mut system = self.store.system().await.expect("the system door");
         system.create_tenant(&tenant).await.expect("a tenant");
         id
@@ -182,6 +183,8 @@ impl TestDb {
             stream_usage: StreamUsagePolicy::Inject,
             durability: Durability::Spool,
             created_at: test_time(),
+            scopes: KeyScopes::ALL,
+            expires_at: None,
         };
         let mut conn = self.store.tenant(tenant).await.expect("the tenant's door");
         let made = conn.create_key(&key).await.expect("a key");

@@ -4,19 +4,23 @@
 //! is stored. Destroying the copies destroys everything that was sealed under them, in every backup too, and a data key
 //! that leaks opens one tenant's rows alone. The wrapping key is HMAC-SHA256 of the master key over tenant and version.
 //! Layout of a wrapped key: `0x01 ‖ master key id (4) ‖ nonce (12) ‖ ciphertext (32) ‖ tag (16) ‖ commitment (32)`.
+//! Where a key service wraps (see [`crate::service`]), the layout is another, the master key makes tags alone, and data keys
+//! must be fetched before they are used: [`Keyring::ready`].
 //! AES-GCM alone would let a ciphertext be made that opens under two keys; the commitment names the one.
 
 use std::fmt;
+use std::sync::Arc;
 
-use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
+use aes_gcm::{Aes256Gcm, KeyInit as _};
 use costlens_domain::TenantId;
-use costlens_domain::ports::Entropy;
+use costlens_domain::ports::{Clock, Entropy};
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
 use crate::derive::{encode, mac};
-use crate::{MasterKey, SealError, Sealer, TenantKeys};
+use crate::seal_counts::SealCounts;
+use crate::service::{self, KeyService, Service, ServiceState};
+use crate::{MasterKey, SealCount, SealError, Sealer, TenantKeys, cipher};
 
 const FORMAT: u8 = 1;
 const WRAPPED_BYTES: usize = 1 + 4 + 12 + 32 + 16 + 32;
@@ -36,11 +40,24 @@ impl fmt::Debug for WrappedKey {
 pub(crate) struct DataKey(Zeroizing<[u8; 32]>);
 
 impl DataKey {
+    pub(crate) const fn new(key: Zeroizing<[u8; 32]>) -> Self {
+        Self(key)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key, if this is its commitment.
+    pub(crate) fn committed_to(self, commitment: &[u8]) -> Result<Self, SealError> {
+        if bool::from(self.commitment().ct_eq(commitment)) { Ok(self) } else { Err(SealError::Rejected) }
+    }
+
     pub(crate) fn cipher(&self) -> Aes256Gcm {
         Aes256Gcm::new((&*self.0).into())
     }
 
-    fn commitment(&self) -> Zeroizing<[u8; 32]> {
+    pub(crate) fn commitment(&self) -> Zeroizing<[u8; 32]> {
         mac(&self.0, "costlens/commit/1", &[])
     }
 }
@@ -72,6 +89,11 @@ impl Master {
 pub struct Keyring {
     current: Master,
     older: Vec<Master>,
+    /// Newest first.
+    services: Vec<Service>,
+    /// Whether the first of the services wraps, and not the master key.
+    service_wraps: bool,
+    counts: SealCounts,
 }
 
 impl fmt::Debug for Keyring {
@@ -84,7 +106,13 @@ impl Keyring {
     /// A ring of one master key.
     #[must_use]
     pub fn new(current: MasterKey) -> Self {
-        Self { current: Master::new(current), older: Vec::new() }
+        Self {
+            current: Master::new(current),
+            older: Vec::new(),
+            services: Vec::new(),
+            service_wraps: false,
+            counts: SealCounts::default(),
+        }
     }
 
     /// Master keys that came before, newest first: they open and verify, and nothing new is made with them.
@@ -94,7 +122,36 @@ impl Keyring {
         self
     }
 
-    /// A fresh data key of 32 random bytes, wrapped under the current master key for this tenant and version.
+    /// Key services, newest first, that open what they wrapped; if `wrap`, the first of them wraps from now on, and
+    /// the master key only makes tags.
+    #[must_use]
+    pub fn with_services(
+        mut self,
+        services: Vec<Arc<dyn KeyService>>,
+        wrap: bool,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        self.services = services.into_iter().map(|one| Service::new(one, Arc::clone(clock))).collect();
+        self.service_wraps = wrap && !self.services.is_empty();
+        self
+    }
+
+    /// A fresh data key, wrapped for this tenant and version by what wraps now. Where that is a key service it is
+    /// asked, so: in no transaction.
+    pub async fn make_data_key(
+        &self,
+        tenant: TenantId,
+        version: u32,
+        entropy: &dyn Entropy,
+    ) -> Result<WrappedKey, SealError> {
+        match self.wrapping_service() {
+            Some(service) => service.generate(tenant, version).await,
+            None => Ok(self.new_data_key(tenant, version, entropy)),
+        }
+    }
+
+    /// A fresh data key of 32 random bytes, wrapped under the current master key for this tenant and version. In a
+    /// ring whose keys a service wraps, the next rotation has it wrapped there: see [`Self::make_data_key`].
     #[must_use]
     pub fn new_data_key(&self, tenant: TenantId, version: u32, entropy: &dyn Entropy) -> WrappedKey {
         let mut key = Zeroizing::new([0_u8; 32]);
@@ -102,16 +159,80 @@ impl Keyring {
         self.wrap(&DataKey(key), tenant, version, entropy)
     }
 
-    /// The same data key, wrapped anew under the current master key. Fails where no key of the ring opens it.
-    pub fn rewrap(
+    /// The same data key, wrapped anew by what wraps now. Fails where nothing of the ring opens it. May ask a key
+    /// service, so: in no transaction.
+    pub async fn rewrap(
         &self,
         tenant: TenantId,
         version: u32,
         wrapped: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<WrappedKey, SealError> {
-        let key = self.unwrap(tenant, version, wrapped)?;
-        Ok(self.wrap(&key, tenant, version, entropy))
+        let key = match self.service_of(wrapped) {
+            Some(service) => service.fetch(tenant, version, wrapped).await?,
+            None => self.unwrap(tenant, version, wrapped)?,
+        };
+        match self.wrapping_service() {
+            Some(service) => service.wrap(&key, tenant, version).await,
+            None => Ok(self.wrap(&key, tenant, version, entropy)),
+        }
+    }
+
+    /// Whether anything of this ring lies with a key service, and [`Self::ready`] may have something to do.
+    #[must_use]
+    pub const fn asks_a_service(&self) -> bool {
+        !self.services.is_empty()
+    }
+
+    /// Whether a key service wraps what is wrapped now.
+    #[must_use]
+    pub const fn wraps_by_service(&self) -> bool {
+        self.service_wraps
+    }
+
+    /// Fetches what only a key service can unwrap, so that [`Self::tenant`] finds it in memory. To be called before a
+    /// transaction begins that seals or opens. The first reason for which a key is not there; the others are tried
+    /// nevertheless.
+    pub async fn ready<W: AsRef<[u8]>>(
+        &self,
+        tenant: TenantId,
+        wrapped: &[(u32, W)],
+    ) -> Result<(), SealError> {
+        let mut all = Ok(());
+        for (version, wrapped) in wrapped {
+            if let Some(service) = self.service_of(wrapped.as_ref()) {
+                all = all.and(service.fetch(tenant, *version, wrapped.as_ref()).await.map(|_| ()));
+            }
+        }
+        all
+    }
+
+    /// How the service fares that wraps, and else the first of those that open; `None` in a ring without services.
+    #[must_use]
+    pub fn service_state(&self) -> Option<ServiceState> {
+        self.services.first().map(Service::state)
+    }
+
+    /// Overwrites unwrapped keys that were kept for a quarter of an hour. To be called every minute or so: what nobody
+    /// asks for goes by nothing else.
+    pub fn forget_expired(&self) {
+        self.services.iter().for_each(Service::forget_expired);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept_by_services(&self) -> usize {
+        self.services.iter().map(Service::kept).sum()
+    }
+
+    /// How often each data key sealed something that the store has not heard of.
+    #[must_use]
+    pub fn seals_to_count(&self) -> Vec<SealCount> {
+        self.counts.waiting()
+    }
+
+    /// The store has these counts now.
+    pub fn seals_were_counted(&self, counts: &[SealCount]) {
+        self.counts.carried(counts);
     }
 
     /// Whether a wrapped key names the current master key; one that does not wants [`Self::rewrap`].
@@ -123,8 +244,7 @@ impl Keyring {
     /// What every key that the current master key wrapped begins with: tells nothing, and finds those of older ones.
     #[must_use]
     pub fn wrapped_header(&self) -> [u8; 5] {
-        let [a, b, c, d] = self.current.key.fingerprint();
-        [FORMAT, a, b, c, d]
+        self.wrapping_service().map_or_else(|| self.master_header(), Service::header)
     }
 
     /// A tenant's keys, unwrapped. A version that does not open is kept as the reason why: the others still work, and
@@ -171,14 +291,30 @@ impl Keyring {
         std::iter::once(&self.current).chain(&self.older)
     }
 
+    pub(crate) const fn counts(&self) -> &SealCounts {
+        &self.counts
+    }
+
+    fn wrapping_service(&self) -> Option<&Service> {
+        self.services.first().filter(|_| self.service_wraps)
+    }
+
+    fn service_of(&self, wrapped: &[u8]) -> Option<&Service> {
+        self.services.iter().find(|service| wrapped.starts_with(&service.header()))
+    }
+
+    fn master_header(&self) -> [u8; 5] {
+        let [a, b, c, d] = self.current.key.fingerprint();
+        [FORMAT, a, b, c, d]
+    }
+
     fn wrap(&self, key: &DataKey, tenant: TenantId, version: u32, entropy: &dyn Entropy) -> WrappedKey {
-        let header = self.wrapped_header();
+        let header = self.master_header();
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
-        let payload = Payload { msg: key.0.as_slice(), aad: &associated_data(header, tenant, version) };
         let cipher = self.current.wrapping_cipher(tenant, version);
-        #[expect(clippy::expect_used, reason = "AES-GCM refuses only texts of 64 GiB and more")]
-        let sealed = cipher.encrypt(&Nonce::from(nonce), payload).expect("a key is small");
+        let sealed =
+            cipher::seal(&cipher, nonce, &associated_data(header, tenant, version), key.0.as_slice());
         let mut out = Vec::with_capacity(WRAPPED_BYTES);
         out.extend(header);
         out.extend(nonce);
@@ -188,6 +324,12 @@ impl Keyring {
     }
 
     fn unwrap(&self, tenant: TenantId, version: u32, wrapped: &[u8]) -> Result<DataKey, SealError> {
+        if let Some(service) = self.service_of(wrapped) {
+            return service.at_hand(tenant, version, wrapped);
+        }
+        if wrapped.first() == Some(&service::FORMAT) && wrapped.len() > WRAPPED_BYTES {
+            return Err(SealError::OtherKey);
+        }
         if wrapped.len() != WRAPPED_BYTES {
             return Err(SealError::Format);
         }
@@ -200,16 +342,14 @@ impl Keyring {
         }
         let named = |master: &&Master| master.key.fingerprint() == *fingerprint;
         let master = self.masters().find(named).ok_or(SealError::OtherKey)?;
-        let payload = Payload { msg: sealed, aad: &associated_data(*header, tenant, version) };
-        let opened = master.wrapping_cipher(tenant, version).decrypt(&Nonce::from(*nonce), payload);
-        let opened = Zeroizing::new(opened.map_err(|_| SealError::Rejected)?);
+        let cipher = master.wrapping_cipher(tenant, version);
+        let opened = cipher::open(&cipher, *nonce, &associated_data(*header, tenant, version), sealed)?;
         let mut key = Zeroizing::new([0_u8; 32]);
         if opened.len() != key.len() {
             return Err(SealError::Format);
         }
         key.copy_from_slice(&opened);
-        let key = DataKey(key);
-        if bool::from(key.commitment().ct_eq(commitment)) { Ok(key) } else { Err(SealError::Rejected) }
+        DataKey(key).committed_to(commitment)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::pricing::{Catalogue, PriceChanges};
 use costlens_domain::{AuditEventId, PriceReviewId};
 use costlens_jobs::prices::PriceUnpriced;
@@ -145,8 +145,8 @@ async fn take(
                 let id = PriceReviewId::new(now, parts.entropy.for_id());
                 tx.ask_for_price_review(id, held.version.n, &new).await.map_err(store_failure)?;
                 let change = json!({"reasons": changes.review.len(), "source": url.as_str()});
-                let event = event(parts, "prices.need_review", Some(id.to_string()), change);
-                tx.note_operator_event(&event).await.map_err(store_failure)?;
+                let event = event(parts, Action::PricesNeedReview, Some(id.to_string()), change);
+                tx.system().map_err(store_failure)?.note_operator_event(&event).await.map_err(store_failure)?;
                 Outcome::NeedsReview
             }
         }
@@ -208,13 +208,13 @@ async fn tell_if_stale(parts: &WorkerParts) -> Result<(), JobError> {
     }
     tracing::error!(prices.good_at = ?feed.good_at, problem = ?feed.problem, "the prices are stale");
     let change = json!({"good_at": feed.good_at, "problem": feed.problem});
-    tx.note_operator_event(&event(parts, "prices.stale", None, change)).await.map_err(store_failure)?;
+    tx.system().map_err(store_failure)?.note_operator_event(&event(parts, Action::PricesStale, None, change)).await.map_err(store_failure)?;
     feed.alarmed_at = Some(now);
     tx.put_price_feed(&feed).await.map_err(store_failure)?;
     tx.commit().await.map_err(store_failure)
 }
 
-fn event(parts: &WorkerParts, action: &'static str, target: Option<String>, change: Value) -> NewAuditEvent {
+fn event(parts: &WorkerParts, action: Action, target: Option<String>, change: Value) -> NewAuditEvent {
     let at = parts.clock.now();
     NewAuditEvent {
         id: AuditEventId::new(at, parts.entropy.for_id()),
@@ -224,5 +224,6 @@ fn event(parts: &WorkerParts, action: &'static str, target: Option<String>, chan
         target,
         change,
         request_id: None,
+        address: None,
     }
 }

@@ -3,7 +3,7 @@
 //! The cursor moves in the transaction that prices what lies before it. A walk that is killed goes on behind the last
 //! commit; two at once wait for each other at the walk's row, and the second finds the cursor moved.
 
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::pricing::price_later;
 use costlens_domain::request::RequestFact;
 use costlens_domain::{AuditEventId, PriceCorrectionId, Usd};
@@ -154,7 +154,7 @@ async fn finish(tx: &mut TenantConn, parts: &WorkerParts, walk: &Repricing) -> R
         id: AuditEventId::new(now, parts.entropy.for_id()),
         at: now,
         actor: Actor::Schedule,
-        action: "requests.repriced",
+        action: Action::RequestsRepriced,
         target: Some(walk.id.to_string()),
         change: json!({
             "kind": walk.kind.as_str(),
@@ -165,6 +165,7 @@ async fn finish(tx: &mut TenantConn, parts: &WorkerParts, walk: &Repricing) -> R
             "price_id": calls.map(|calls| &calls.price_id),
         }),
         request_id: None,
+        address: None,
     };
     tx.audit(&event).await.map_err(store_failure)
 }
