@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::Action;
-use costlens_domain::pricing::{PriceChanges, RateChange, ReviewReason};
+use costlens_domain::pricing::{NameMove, PriceChanges, RateChange, ReviewReason};
 use costlens_domain::{PriceCorrectionId, PriceReviewId, ProblemCode, Usd};
 use costlens_jobs::ask_system;
 use costlens_jobs::prices::{PriceUnpriced, SpreadCorrection};
@@ -77,9 +77,10 @@ pub struct RateChangeView {
     pub price_id: String,
     /// The row: its tier, and where it matters its day and size of input.
     pub row: String,
-    /// The token class, or `web_search`.
+    /// The token class, `web_search`, or `charged_apart` for what leaves a call without a price.
     pub class: String,
-    /// Before, in dollars per million tokens (or thousand searches); null where there was none.
+    /// Before, in dollars per million tokens (or thousand searches), or what was charged apart; null where there was
+    /// none.
     #[oai(nullable)]
     pub old: Option<String>,
     /// Now; null where there is none any more.
@@ -104,6 +105,10 @@ pub enum ReviewWhy {
     Vanished,
     /// Calls of the last 30 days name a model of which some rate is gone.
     RateVanished,
+    /// A name goes to an entry with a figure that is a jump from that of the one that priced it.
+    Moved,
+    /// A new figure that is five times the dearest of its class or more, a fifth of the cheapest or less, or free.
+    Outlier,
 }
 
 /// One thing to look at.
@@ -112,7 +117,7 @@ pub enum ReviewWhy {
 pub struct ReviewReasonView {
     /// Why.
     pub why: ReviewWhy,
-    /// The model, `provider/model`.
+    /// The model, `provider/model`; of a name that moved, the one that priced it.
     pub model: String,
     /// The figure; null where the whole model is gone.
     #[oai(nullable)]
@@ -129,10 +134,35 @@ impl From<ReviewReason> for ReviewReasonView {
         match reason {
             ReviewReason::Jump(change) => of(ReviewWhy::Jump, change),
             ReviewReason::RateVanished(change) => of(ReviewWhy::RateVanished, change),
+            ReviewReason::Outlier(change) => of(ReviewWhy::Outlier, change),
+            ReviewReason::Moved { from, change } => Self { model: from, ..of(ReviewWhy::Moved, change) },
             ReviewReason::Vanished { price_id } => {
                 Self { why: ReviewWhy::Vanished, model: price_id, change: None }
             }
         }
+    }
+}
+
+/// A name that is priced by another entry.
+#[derive(Object)]
+#[oai(rename = "NameMove")]
+pub struct NameMoveView {
+    /// The provider.
+    pub provider: String,
+    /// The name.
+    pub name: String,
+    /// The entry that priced it, `provider/model`; null where none did.
+    #[oai(nullable)]
+    pub old: Option<String>,
+    /// The entry that prices it now; null where none does.
+    #[oai(nullable)]
+    pub new: Option<String>,
+}
+
+impl From<NameMove> for NameMoveView {
+    fn from(moved: NameMove) -> Self {
+        let NameMove { provider, name, old, new } = moved;
+        Self { provider, name, old, new }
     }
 }
 
@@ -146,12 +176,16 @@ pub struct PriceChangesView {
     pub removed: Vec<String>,
     /// Figures that are others, 500 at most.
     pub changed: Vec<RateChangeView>,
+    /// Names that are priced by another entry, 500 at most.
+    pub moved: Vec<NameMoveView>,
     /// How many new entries there are.
     pub added_count: u64,
     /// How many entries are gone.
     pub removed_count: u64,
     /// How many figures are others.
     pub changed_count: u64,
+    /// How many names are priced by another entry.
+    pub moved_count: u64,
     /// What somebody must look at, 500 at most.
     pub review: Vec<ReviewReasonView>,
 }
@@ -163,9 +197,11 @@ impl From<PriceChanges> for PriceChangesView {
             added: changes.added,
             removed: changes.removed,
             changed: changes.changed.into_iter().map(Into::into).collect(),
+            moved: changes.moved.into_iter().map(Into::into).collect(),
             added_count: count(changes.counts.added),
             removed_count: count(changes.counts.removed),
             changed_count: count(changes.counts.changed),
+            moved_count: count(changes.counts.moved),
             review: changes.review.into_iter().map(Into::into).collect(),
         }
     }
@@ -544,8 +580,12 @@ impl OperatorPricesApi {
             "price_id": correction.calls.price_id, "from": from, "to": to,
             "price_version": prices.n, "reason": correction.reason,
         });
-        let deed =
-            Deed { action: Action::PriceCorrectionPreviewed, target: Some(id.to_string()), change, tenant: None };
+        let deed = Deed {
+            action: Action::PriceCorrectionPreviewed,
+            target: Some(id.to_string()),
+            change,
+            tenant: None,
+        };
         let act = async {
             let mut tx = self.0.store.system_tx().await?;
             tx.create_price_correction(&correction).await?;
@@ -613,8 +653,12 @@ impl OperatorPricesApi {
         let id = id.0.0;
         self.0.store.system().await?.price_correction(id).await?;
         let change = json!({ "reason": body.0.reason });
-        let deed =
-            Deed { action: Action::PriceCorrectionCancelled, target: Some(id.to_string()), change, tenant: None };
+        let deed = Deed {
+            action: Action::PriceCorrectionCancelled,
+            target: Some(id.to_string()),
+            change,
+            tenant: None,
+        };
         let act = async {
             let mut tx = self.0.store.system_tx().await?;
             if !tx.cancel_price_correction(id, self.0.clock.now()).await? {

@@ -109,9 +109,9 @@ async fn serve(
     let working = work::start(ledger, parts)?;
     let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
     let health = Health { store: ledger.store.clone(), spool: spool.clone(), keyring: Arc::clone(&keyring) };
-    let proxy = Proxy::new(ProxyParts { config, prices, keys: kept_keys, spool, egress });
+    let proxy = Proxy::new(ProxyParts { config, prices: prices.clone(), keys: kept_keys, spool, egress });
     let api_parts = Arc::new(ApiParts {
-        prices: prices.clone(),
+        prices,
         store: ledger.store.clone(),
         queue: costlens_workers::queue(&ledger.runtime_url)?,
         clock: Arc::clone(&clock),

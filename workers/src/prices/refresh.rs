@@ -130,12 +130,16 @@ async fn take(
         return Err(JobError::retry("other prices were published meanwhile"));
     }
     let reviewed = tx.price_review_of(&new.sha256).await.map_err(store_failure)?;
-    let outcome = match reviewed.map(|review| review.state) {
+    let reviewed = reviewed.map(|review| review.state);
+    if reviewed != Some(PriceReviewState::NeedsReview) {
+        // What its host does not serve any more nobody shall publish, whatever is served in its place.
+        tx.supersede_price_review(now).await.map_err(store_failure)?;
+    }
+    let outcome = match reviewed {
         _ if newest.is_some_and(|(_, sha256)| sha256 == new.sha256) => Outcome::Unchanged,
         Some(PriceReviewState::NeedsReview) => Outcome::NeedsReview,
         Some(PriceReviewState::Refused) => Outcome::Unchanged,
         _ => {
-            tx.supersede_price_review(now).await.map_err(store_failure)?;
             if changes.review.is_empty() {
                 let n = tx.publish_prices(&new, None, now).await.map_err(store_failure)?;
                 let key = format!("published:{n}");
@@ -146,7 +150,11 @@ async fn take(
                 tx.ask_for_price_review(id, held.version.n, &new).await.map_err(store_failure)?;
                 let change = json!({"reasons": changes.review.len(), "source": url.as_str()});
                 let event = event(parts, Action::PricesNeedReview, Some(id.to_string()), change);
-                tx.system().map_err(store_failure)?.note_operator_event(&event).await.map_err(store_failure)?;
+                tx.system()
+                    .map_err(store_failure)?
+                    .note_operator_event(&event)
+                    .await
+                    .map_err(store_failure)?;
                 Outcome::NeedsReview
             }
         }
@@ -208,7 +216,11 @@ async fn tell_if_stale(parts: &WorkerParts) -> Result<(), JobError> {
     }
     tracing::error!(prices.good_at = ?feed.good_at, problem = ?feed.problem, "the prices are stale");
     let change = json!({"good_at": feed.good_at, "problem": feed.problem});
-    tx.system().map_err(store_failure)?.note_operator_event(&event(parts, Action::PricesStale, None, change)).await.map_err(store_failure)?;
+    tx.system()
+        .map_err(store_failure)?
+        .note_operator_event(&event(parts, Action::PricesStale, None, change))
+        .await
+        .map_err(store_failure)?;
     feed.alarmed_at = Some(now);
     tx.put_price_feed(&feed).await.map_err(store_failure)?;
     tx.commit().await.map_err(store_failure)

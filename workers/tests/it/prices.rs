@@ -351,16 +351,25 @@ async fn what_jumps_or_vanishes_in_use_waits_for_a_person_and_a_newer_document_t
     office.sql("UPDATE price_feed SET etag = NULL").await;
     assert_eq!(refresh(&office).await["outcome"], "unchanged", "what was refused stays refused");
     assert_eq!((versions(&office).await, reviews().await.len()), (0, 2));
-    server.serve(&bundle(|bundle| {
+    let shorter = bundle(|bundle| {
         let file = bundle.files.iter_mut().find(|file| file.provider == "groq").unwrap();
         file.models.truncate(1);
-    }));
+    });
+    server.serve(&shorter);
     assert_eq!(refresh(&office).await["outcome"], "published");
+
+    // A document that its host took back is nobody's to publish any more.
+    office.set_clock(now() + TimeDelta::minutes(2));
+    server.serve(&dearer(40));
+    assert_eq!(refresh(&office).await["outcome"], "needs_review");
+    server.serve(&shorter);
+    assert_eq!(refresh(&office).await["outcome"], "unchanged");
+    assert_eq!(reviews().await[0].state, PriceReviewState::Superseded);
 
     // Four times as dear is news; and what a person lets pass is published.
     server.serve(&dearer(4));
     assert_eq!(refresh(&office).await["outcome"], "published");
-    office.set_clock(now() + TimeDelta::minutes(2));
+    office.set_clock(now() + TimeDelta::minutes(3));
     server.serve(&dearer(40));
     assert_eq!(refresh(&office).await["outcome"], "needs_review");
     let open = reviews().await;

@@ -2,15 +2,17 @@ import { expect, it } from "vitest";
 import { changesInWords, dayStart, reasonInWords } from "./price-words";
 
 it("says what a price document changes", () => {
-  expect(changesInWords({ added_count: 0, removed_count: 0, changed_count: 0 })).toBe("no figure");
-  expect(changesInWords({ added_count: 1, removed_count: 0, changed_count: 1200 })).toBe("1 new model, 1,200 figures");
-  expect(changesInWords({ added_count: 2, removed_count: 1, changed_count: 1 })).toBe("2 new models, 1 model gone, 1 figure");
+  expect(changesInWords({ added_count: 0, removed_count: 0, changed_count: 0, moved_count: 0 })).toBe("no figure");
+  expect(changesInWords({ added_count: 1, removed_count: 0, changed_count: 1200, moved_count: 0 })).toBe("1 new model, 1,200 figures");
+  expect(changesInWords({ added_count: 2, removed_count: 1, changed_count: 1, moved_count: 2 })).toBe("2 new models, 1 model gone, 1 figure, 2 names moved");
 });
 
 it("says why somebody must look", () => {
   const change = { price_id: "openai/gpt-4o", row: "standard", class: "cache_read", old: "1", new: "9" };
   expect(reasonInWords({ why: "jump", model: "openai/gpt-4o", change })).toBe("openai/gpt-4o cache read, standard: 1 → 9 (five times or more)");
   expect(reasonInWords({ why: "rate_vanished", model: "p/m", change: { ...change, new: null } })).toContain("1 → none");
+  expect(reasonInWords({ why: "outlier", model: "openai/gpt-4o", change: { ...change, old: null } })).toContain("none → 9 (new, and like no other price)");
+  expect(reasonInWords({ why: "moved", model: "openai/gpt-4", change })).toBe("openai/gpt-4 to openai/gpt-4o cache read, standard: 1 → 9 (its name goes to another entry, at another price)");
   expect(reasonInWords({ why: "vanished", model: "p/m", change: null })).toBe("p/m (calls use it, and it has no price any more)");
 });
 

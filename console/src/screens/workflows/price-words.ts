@@ -21,6 +21,8 @@ const WHY: Record<PriceChanges["review"][number]["why"], string> = {
   jump: "five times or more",
   vanished: "calls use it, and it has no price any more",
   rate_vanished: "calls use it, and a rate is gone",
+  moved: "its name goes to another entry, at another price",
+  outlier: "new, and like no other price",
 };
 
 function counted(count: number, one: string, many: string): string {
@@ -28,18 +30,20 @@ function counted(count: number, one: string, many: string): string {
 }
 
 /** What a document changes, as `3 new models, 1 figure`. */
-export function changesInWords({ added_count: added, removed_count: removed, changed_count: changed }: Pick<PriceChanges, "added_count" | "removed_count" | "changed_count">): string {
+export function changesInWords({ added_count: added, removed_count: removed, changed_count: changed, moved_count: moved }: Pick<PriceChanges, "added_count" | "removed_count" | "changed_count" | "moved_count">): string {
   const parts = [
     added > 0 ? counted(added, "new model", "new models") : null,
     removed > 0 ? counted(removed, "model gone", "models gone") : null,
     changed > 0 ? counted(changed, "figure", "figures") : null,
+    moved > 0 ? counted(moved, "name moved", "names moved") : null,
   ].filter((part) => part !== null);
   return parts.length === 0 ? "no figure" : parts.join(", ");
 }
 
 /** One reason to look, as `openai/gpt-4o output: 10 → 50 (five times or more)`. */
 export function reasonInWords({ why, model, change }: PriceChanges["review"][number]): string {
-  const figure = change ? ` ${change.class.replaceAll("_", " ")}, ${change.row}: ${change.old ?? "none"} → ${change.new ?? "none"}` : "";
+  const other = change && change.price_id !== model ? ` to ${change.price_id}` : "";
+  const figure = change ? `${other} ${change.class.replaceAll("_", " ")}, ${change.row}: ${change.old ?? "none"} → ${change.new ?? "none"}` : "";
   return `${model}${figure} (${WHY[why]})`;
 }
 

@@ -78,6 +78,15 @@ function Changes({ changes, children }: { changes: PriceChanges; children?: Reac
           ))}
         </ul>
       ) : null}
+      {changes.moved.length > 0 ? (
+        <ul className="mt-1.5 text-xs text-muted" aria-label="Names">
+          {changes.moved.map((moved) => (
+            <li key={`${moved.provider} ${moved.name}`}>
+              {moved.provider}: {moved.name} was {moved.old ?? "unpriced"}, is {moved.new ?? "unpriced"}
+            </li>
+          ))}
+        </ul>
+      ) : null}
       {changes.added.length > 0 ? <p className="mt-1.5 break-words text-xs text-muted">New: {changes.added.join(", ")}</p> : null}
       {changes.removed.length > 0 ? <p className="mt-1.5 break-words text-xs text-muted">Gone: {changes.removed.join(", ")}</p> : null}
       {children}

@@ -22,7 +22,7 @@ mod tests;
 
 pub use bundle::{BUNDLE_FORMAT, BundleFault, PriceBundle};
 pub use catalogue::{Catalogue, CatalogueError, CatalogueFault};
-pub use changes::{PriceChanges, RateChange, ReviewReason};
+pub use changes::{NameMove, PriceChanges, RateChange, ReviewReason};
 pub use fact::{Estimate, LaterPrice, SHORTENED, price_fact, price_later};
 pub use file::{PriceEntry, PriceFile, RateEntry};
 pub use genai::{

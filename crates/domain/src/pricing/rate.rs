@@ -83,6 +83,10 @@ impl Rate {
         high > 0 && low * u128::from(factor) <= high
     }
 
+    pub(super) const fn is_below(&self, other: &Self) -> bool {
+        self.atto < other.atto
+    }
+
     /// True for a price that is explicitly nothing.
     #[must_use]
     pub const fn is_free(&self) -> bool {

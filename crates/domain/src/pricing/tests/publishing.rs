@@ -100,12 +100,85 @@ fn what_vanishes_is_looked_at_where_calls_use_it() {
         let gone = PriceChanges::between(&this, &other, &used, today());
         assert_eq!((&*gone.removed, &*gone.added), (&["p/m".to_owned()][..], &["p/n".to_owned()][..]));
         assert_eq!(gone.review.len(), looked_at, "{gone:?}");
-        // Found under another entry it has not vanished.
-        let renamed = catalogue(
-            r#"[{"id": "n", "names": ["m"], "checked": "2026-11-01", "rates": [{"output": "1"}]}]"#,
-        );
-        assert_eq!(PriceChanges::between(&this, &renamed, &used, today()).review, []);
+        // Found under another entry it has not vanished, but a rate may have.
+        let renamed = |rates: &str| {
+            let model = r#""id": "n", "names": ["m"], "checked": "2026-11-01""#;
+            let renamed = catalogue(&format!("[{{{model}, \"rates\": {rates}}}]"));
+            PriceChanges::between(&this, &renamed, &used, today()).review
+        };
+        assert_eq!(renamed(old), []);
+        assert_eq!(renamed(r#"[{"output": "1"}]"#).len(), looked_at);
     }
+}
+
+#[test]
+fn a_name_that_goes_to_another_entry_is_listed_and_its_jump_is_looked_at() {
+    let with = |cheap: &str, dear: &str| {
+        let model = |id: &str, names: &str, figure: &str| {
+            format!(
+                r#"{{"id": "{id}", "names": [{names}], "versions": ["{id}-v"], "checked": "2026-11-01",
+                    "rates": [{{"output": "{figure}"}}]}}"#
+            )
+        };
+        catalogue(&format!("[{}, {}]", model("cheap", cheap, "1"), model("dear", dear, "6")))
+    };
+    let between = |old: &Catalogue, new: &Catalogue, used: &[&str]| {
+        let used = used.iter().map(|name| ("p".to_owned(), (*name).to_owned())).collect();
+        PriceChanges::between(old, new, &used, today())
+    };
+    let before = with(r#""latest""#, "");
+    let after = with("", r#""latest""#);
+    let moved = between(&before, &after, &[]);
+    assert_eq!((moved.counts.moved, moved.counts.changed), (1, 0), "no figure is another: {moved:?}");
+    let [name] = moved.moved.as_slice() else { panic!("{moved:?}") };
+    assert_eq!(
+        (&*name.name, name.old.as_deref(), name.new.as_deref()),
+        ("latest", Some("p/cheap"), Some("p/dear"))
+    );
+    let [ReviewReason::Moved { from, change }] = moved.review.as_slice() else { panic!("{moved:?}") };
+    assert_eq!((&**from, &*change.price_id), ("p/cheap", "p/dear"));
+    assert_eq!((change.old.as_deref(), change.new.as_deref()), (Some("1"), Some("6")));
+
+    // A name that an entry gains or loses is listed; one that calls use and nothing prices any more is looked at.
+    let lost = between(&before, &with("", ""), &["latest"]);
+    assert_eq!((lost.counts.moved, lost.moved[0].new.as_deref()), (1, None), "{lost:?}");
+    assert!(matches!(lost.review.as_slice(), [ReviewReason::Vanished { .. }]), "{lost:?}");
+    let gained = between(&with("", ""), &before, &[]);
+    assert_eq!((gained.counts.moved, gained.moved[0].old.as_deref(), gained.review.len()), (1, None, 0));
+    // A dated name that no entry says is judged like one that is said.
+    let taken = with("", r#""cheap-v-2026-10-01""#);
+    let taken = between(&with("", ""), &taken, &["cheap-v-2026-10-01"]);
+    assert!(matches!(taken.review.as_slice(), [ReviewReason::Moved { .. }]), "{taken:?}");
+}
+
+#[test]
+fn a_new_figure_like_no_other_is_looked_at_and_what_is_charged_apart_is_listed() {
+    let known = r#"{"id": "a", "checked": "2026-11-01", "rates": [{"fresh_input": "0.5", "output": "1"}]},
+        {"id": "b", "checked": "2026-11-01", "rates": [{"output": "20"}]}"#;
+    let old = catalogue(&format!("[{known}]"));
+    let looked_at = |rates: &str| {
+        let model = r#""id": "new", "checked": "2026-11-01""#;
+        let new = catalogue(&format!(r#"[{known}, {{{model}, "rates": [{rates}]}}]"#));
+        let changes = PriceChanges::between(&old, &new, &BTreeSet::new(), today());
+        assert_eq!((changes.counts.added, changes.counts.changed), (1, 0));
+        matches!(changes.review.as_slice(), [ReviewReason::Outlier(_)])
+    };
+    for odd in ["100", "20000000", "0.2", "0.000001", "0"] {
+        assert!(looked_at(&format!(r#"{{"output": "{odd}"}}"#)), "{odd}");
+    }
+    for like_others in ["99.9", "20", "1", "0.21"] {
+        assert!(!looked_at(&format!(r#"{{"output": "{like_others}"}}"#)), "{like_others}");
+    }
+    assert!(looked_at(r#"{"tier": "flex", "output": "100"}"#), "in whatever row");
+    assert!(!looked_at(r#"{"output": "2", "cache_read": "0"}"#), "some vendors' caches are free");
+
+    let apart = |words: &str| {
+        let model = r#""id": "m", "checked": "2026-11-01", "rates": [{"output": "1"}]"#;
+        catalogue(&format!(r#"[{{{model}, "charged_apart": [{words}]}}]"#))
+    };
+    let changes = PriceChanges::between(&apart(r#""image_input""#), &apart(""), &BTreeSet::new(), today());
+    let [change] = changes.changed.as_slice() else { panic!("{changes:?}") };
+    assert_eq!((change.old.as_deref(), change.new.as_deref()), (Some("image_input"), None));
 }
 
 #[test]
