@@ -28,9 +28,11 @@ mod opening;
 pub mod operator;
 pub mod page;
 mod permissions;
+pub mod prices;
 pub mod principal;
 pub mod recipients;
 pub mod registrations;
+pub mod repricings;
 pub mod requests;
 mod sealing;
 pub mod second_factor;
@@ -51,6 +53,7 @@ use std::sync::Arc;
 
 use costlens_cache::Limits;
 use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::pricing::PricesInForce;
 use costlens_domain::{Problem, ProblemCode};
 use costlens_edge::Arrival;
 use costlens_identity::Passwords;
@@ -89,6 +92,7 @@ pub struct ApiParts {
     /// How often somebody may try something, counted for all processes together.
     pub limits: Arc<Limits>,
     pub egress_policy: costlens_egress::Policy,
+    pub prices: PricesInForce,
     pub objects: costlens_objects::Objects,
     /// The most bytes of an uploaded bill.
     pub max_bill_bytes: u64,
@@ -128,6 +132,8 @@ pub(crate) enum Tag {
     Requests,
     /// Spend over time and by what.
     Spend,
+    /// What models cost, and calls that were priced later.
+    Prices,
     /// Bills and what they say about AI.
     Bills,
     /// Files of calls and hourly spend.
@@ -167,6 +173,7 @@ type Operations = (
     exports::ExportsApi,
     Notifications,
     Upkeep,
+    Prices,
 );
 
 /// Who gets in, and as what.
@@ -192,6 +199,9 @@ type Notifications = (
     budgets::BudgetsApi,
     anomalies::AnomaliesApi,
 );
+
+/// What models cost.
+type Prices = (prices::PricesApi, repricings::RepricingsApi, operator::OperatorPricesApi);
 
 /// What keeps an account in order, until its end.
 type Upkeep = (
@@ -243,6 +253,11 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             operator::OperatorActionsApi(Arc::clone(parts)),
             trust::TrustApi::new(parts),
             status::StatusApi(Arc::clone(parts)),
+        ),
+        (
+            prices::PricesApi(Arc::clone(parts)),
+            repricings::RepricingsApi(Arc::clone(parts)),
+            operator::OperatorPricesApi(Arc::clone(parts)),
         ),
     )
 }

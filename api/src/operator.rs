@@ -3,6 +3,7 @@
 //! Whoever is not learns nothing of it, not even that it is there. What an operator does is in [`actions`].
 
 pub mod actions;
+pub mod prices;
 mod record;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::workflows::{ErrorClassView, JobStateView, WorkflowDetailsView, Workfl
 use crate::{ApiParts, Tag};
 
 pub(crate) use actions::OperatorActionsApi;
+pub(crate) use prices::OperatorPricesApi;
 
 /// The most open erasures that are listed.
 const ERASURES: u32 = 500;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use costlens_domain::export::{ExportFormat as FileFormat, REQUEST_COLUMNS, request_cells};
-use costlens_domain::request::{Outcome, RequestFact};
+use costlens_domain::request::{Outcome, RepricedNote, RequestFact};
 use costlens_domain::{ApiKeyId, ConnectionId, Currency, RequestId, Usage, Usd};
 use costlens_store::RequestFilter;
 use futures_util::StreamExt as _;
@@ -99,6 +99,30 @@ pub struct PriceReceiptView {
     pub formula: Option<String>,
     /// Why there is no price, or why the usage is an estimate.
     pub note: Option<String>,
+    /// That the call was priced later than it was recorded; null where it was not.
+    pub repriced: Option<RepricedView>,
+}
+
+/// A call was priced later, or anew.
+#[derive(Object)]
+#[oai(rename = "Repriced")]
+pub struct RepricedView {
+    /// When, the last time.
+    pub at: DateTime<Utc>,
+    /// The version of the price catalogue; 0 for the prices that came with the program.
+    pub price_version: u64,
+    /// How sure the first cost was.
+    pub first_basis: CostBasisView,
+    /// The first cost; null where the call had no price.
+    #[oai(nullable)]
+    pub first_cost: Option<Wire<Usd>>,
+}
+
+impl From<RepricedNote> for RepricedView {
+    fn from(note: RepricedNote) -> Self {
+        let RepricedNote { at, version, first_basis, first_cost } = note;
+        Self { at, price_version: version, first_basis: first_basis.into(), first_cost: first_cost.map(Wire) }
+    }
 }
 
 /// One proxied call.
@@ -168,6 +192,7 @@ impl From<RequestFact> for RequestView {
             effective: fact.price.effective.map(Wire),
             formula: fact.price.formula,
             note: fact.price.note,
+            repriced: fact.price.repriced.map(Into::into),
         };
         Self {
             id: Wire(fact.id),

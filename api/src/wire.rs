@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use costlens_domain::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, Currency, ErasureId,
-    EventId, ExportId, InvitationId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId,
-    Usd, UserId, WebhookEndpointId,
+    EventId, ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId,
+    RequestId, SessionId, SlackChannelId, TenantId, Usd, UserId, WebhookEndpointId,
 };
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
@@ -63,6 +63,9 @@ spelled! {
     AuditEventId = "AuditEventId", "audit-event-id", "^aud_[0-9a-f]{32}$", "aud_019ab3c4d5e67f8091a2b3c4d5e6f708";
     UserId = "UserId", "user-id", "^usr_[0-9a-f]{32}$", "usr_019ab3c4d5e67f8091a2b3c4d5e6f708";
     InvitationId = "InvitationId", "invitation-id", "^inv_[0-9a-f]{32}$", "inv_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    PriceReviewId = "PriceReviewId", "price-review-id", "^prv_[0-9a-f]{32}$", "prv_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    PriceCorrectionId = "PriceCorrectionId", "price-correction-id", "^pcr_[0-9a-f]{32}$", "pcr_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    RepricingId = "RepricingId", "repricing-id", "^rpc_[0-9a-f]{32}$", "rpc_019ab3c4d5e67f8091a2b3c4d5e6f708";
     uuid::Uuid = "Uuid", "uuid", "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "019ab3c4-d5e6-7f80-91a2-b3c4d5e6f708";
     Usd = "Usd", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "0.0018";
     Currency = "Currency", "currency", "^[A-Z]{3}$", "USD";

@@ -82,6 +82,7 @@ impl Service {
             entropy: Arc::new(OsEntropy),
             keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
             egress_policy: costlens_egress::Policy::default(),
+            prices: costlens_domain::pricing::PricesInForce::embedded().unwrap(),
             objects: Objects::local(files.path()).unwrap(),
             max_bill_bytes: MAX_BILL_BYTES,
             arriving: costlens_api::bills::uploads::Arriving::default(),

@@ -45,6 +45,7 @@ impl Service {
         let now: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
         let worker_url = costlens_store::worker_url(db.runtime_url()).unwrap();
         let parts = ApiParts {
+            prices: costlens_domain::pricing::PricesInForce::embedded().unwrap(),
             store: db.store().clone(),
             queue: Queue::new(&QueueConfig::new(worker_url)).unwrap(),
             clock: Arc::new(Stopped(now)),

@@ -46,6 +46,7 @@ async fn everybody_sees_how_the_service_is_and_was_and_nothing_of_anybody() {
         entropy: Arc::new(OsEntropy),
         keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
         egress_policy: costlens_egress::Policy::default(),
+        prices: costlens_domain::pricing::PricesInForce::embedded().unwrap(),
         objects: Objects::local(files.path()).unwrap(),
         max_bill_bytes: 1,
         arriving: costlens_api::bills::uploads::Arriving::default(),

@@ -100,6 +100,11 @@ const CHANGING: &[(&str, Writes)] = &[
     ("discard_dead_letters", Operators("workflows.discarded")),
     ("pause_schedule", Operators("schedule.paused")),
     ("resume_schedule", Operators("schedule.resumed")),
+    ("approve_price_review", Operators("prices.approved")),
+    ("refuse_price_review", Operators("prices.refused")),
+    ("create_price_correction", Operators("price_correction.previewed")),
+    ("run_price_correction", Operators("price_correction.run")),
+    ("cancel_price_correction", Operators("price_correction.cancelled")),
 ];
 
 /// The tables in which an effect can stand: all but the audit's own and what remembers answers.
@@ -307,11 +312,48 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
             let answer = operator.call("POST", &path, Some(body)).await;
             walk.looked(id, answer);
         }
+        prices(&mut walk, &operator).await;
         walk.does("delete_session", "/api/v1/session").await;
         let writing = CHANGING.iter().filter(|(_, writes)| !matches!(writes, Nothing(_)));
         let unwalked: Vec<_> = writing.filter(|(id, _)| !walk.walked.contains(*id)).collect();
         assert!(unwalked.is_empty(), "these were not called: {unwalked:?}");
     });
+}
+
+/// What an operator does about prices. The document that is published says what the program's own prices say.
+async fn prices(walk: &mut Walk<'_>, operator: &Owner) {
+    let (app, reason) = (walk.app, json!({"reason": "a test"}));
+    let document = app.command(&["prices", "export"]);
+    for (number, id, verb) in [(1, "refuse_price_review", "refuse"), (2, "approve_price_review", "approve")] {
+        let review = format!("01a21452-bbf1-7199-ac38-{number:012}");
+        app.sql(&format!(
+            "INSERT INTO price_review (id, state, fetched_at, base, sha256, source, diff, document) VALUES ('{review}', \
+                 'needs_review', now(), 0, sha256('{number}'), 'a test', '{{}}', '')"
+        ));
+        // A command's argument holds some of it at once.
+        for part in document.chars().collect::<Vec<_>>().chunks(20_000) {
+            let part = hex::encode(part.iter().collect::<String>());
+            app.sql(&format!(
+                "UPDATE price_review SET document = document || convert_from('\\x{part}', 'UTF8') WHERE id = '{review}'"
+            ));
+        }
+        let path = format!("/api/v1/operator/price-reviews/prv_{}/{verb}", review.replace('-', ""));
+        walk.looked(id, operator.call("POST", &path, Some(&reason)).await);
+    }
+    let wrong = json!({
+        "provider": "openai", "model": "gpt-4o", "reason": "a test",
+        "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z",
+    });
+    for (id, verb) in [("run_price_correction", "run"), ("cancel_price_correction", "cancel")] {
+        let path = "/api/v1/operator/price-corrections";
+        let asked = operator.call("POST", path, Some(&wrong)).await;
+        let path = format!("{path}/{}", id_of(&walk.looked("create_price_correction", asked)));
+        costlens_tests::eventually(std::time::Duration::from_secs(30), "a preview", async || {
+            (operator.get(&path).await["correction"]["state"] == "previewed").then_some(())
+        })
+        .await;
+        walk.looked(id, operator.call("POST", &format!("{path}/{verb}"), Some(&reason)).await);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 16] = [
     "anomalies",
     "audit-anchors",
     "bill-uploads",
@@ -23,9 +23,11 @@ const NAMES: [&str; 14] = [
     "key-rotation",
     "messages",
     "partitions",
+    "prices",
     "queue-rows",
     "retention",
     "status",
+    "unpriced",
 ];
 
 /// The schedules, once a server that has just come up has written them.

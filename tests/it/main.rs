@@ -31,6 +31,7 @@ mod outage;
 mod outbound;
 mod pages;
 mod people;
+mod prices;
 mod production;
 mod promises;
 mod refusals;

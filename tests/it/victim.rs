@@ -40,6 +40,7 @@ struct Told {
     message: String,
     workflow: String,
     audit: String,
+    repricing: String,
 }
 
 const ACCOUNT: &str = "424242424242";
@@ -104,7 +105,8 @@ impl Victim {
             [&told.recipient, &told.channel, &told.endpoint, &told.event, &told.budget].map(Clone::clone),
         );
         words.extend(
-            [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.export].map(Clone::clone),
+            [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.export, &told.repricing]
+                .map(Clone::clone),
         );
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
@@ -127,6 +129,8 @@ impl Victim {
             "sign-ins" => "ses_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "exports" => self.told.export.clone(),
             "workflows" | "jobs" => self.told.workflow.clone(),
+            "price-reviews" => "prv_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
+            "price-corrections" => "pcr_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "erasures" => "era_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             other => panic!("{path}: the matrix knows no `{other}` with an id"),
         };
@@ -144,6 +148,7 @@ impl Victim {
             .replace("{message}", &self.told.message)
             .replace("{workflow}", &self.told.workflow)
             .replace("{audit}", &self.told.audit)
+            .replace("{repricing}", &self.told.repricing)
             .replace("{key}", &self.program.key_id)
             .replace("{connection}", &self.connection)
             .replace("{request}", &self.request)
@@ -224,9 +229,17 @@ pub(crate) async fn send(
         "retry_operator_job"
         | "cancel_operator_job"
         | "discard_operator_job"
+        | "approve_price_review"
+        | "refuse_price_review"
+        | "run_price_correction"
+        | "cancel_price_correction"
         | "pause_schedule"
         | "resume_schedule" => json(json!({"reason": "x"})),
         "create_key" | "update_key" => json(json!({"name": name})),
+        "create_price_correction" => json(json!({
+            "provider": "openai", "model": "gpt-4o", "reason": "x",
+            "from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z",
+        })),
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
         }
@@ -240,6 +253,7 @@ pub(crate) async fn send(
     }
     let query = match operation.id.as_str() {
         "create_bill" => "?filename=bill.csv",
+        "get_price" => "?provider=openai&model=gpt-4o",
         "unlink_identity" => "?issuer=https://accounts.google.com",
         _ => "",
     };
@@ -291,6 +305,13 @@ impl Told {
              '2026-11-01T01:00:00Z')",
             owner.tenant_id.trim_start_matches("ten_")
         ));
+        // A price for the account's earlier calls, which takes a published catalogue to be found.
+        let repricing = owner.tenant_id.replace("ten_", "rpc_");
+        app.sql(&format!(
+            "INSERT INTO repricing (tenant_id, id, kind, key, version, changed, new_cost, started_at, finished_at) \
+             VALUES ('{0}', '{0}', 'unpriced', 'a test', 1, 1, 4242.42, now(), now())",
+            owner.tenant_id.trim_start_matches("ten_")
+        ));
         let newest = async |list: &str| text(&owner.get(list).await["items"][0]["id"]);
         Self {
             recipient: text(&recipient["id"]),
@@ -300,6 +321,7 @@ impl Told {
             budget: text(&budget["id"]),
             export,
             anomaly,
+            repricing,
             message: newest("/api/v1/messages").await,
             workflow: newest("/api/v1/workflows").await,
             audit: newest("/api/v1/audit-events").await,

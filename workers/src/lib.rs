@@ -15,6 +15,7 @@ mod links;
 mod messages;
 mod partitions;
 mod people;
+mod prices;
 mod queue_rows;
 mod retention;
 mod sealing;
@@ -40,6 +41,7 @@ use costlens_store::{TenantConn, TenantSettings};
 use costlens_vault::Keyring;
 
 pub use links::Links;
+pub use prices::{PricesUrl, RefusedPricesUrl};
 pub use status::{StatusTarget, StatusTargets};
 
 /// How often schedules are looked at.
@@ -68,6 +70,8 @@ pub struct WorkerParts {
     pub links: Links,
     /// Where the service is looked at from outside.
     pub status: StatusTargets,
+    /// Where price documents are fetched from, if the operator named a place.
+    pub prices_url: Option<PricesUrl>,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -137,6 +141,10 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, erasure::find_erasures);
     let workers = add(workers, parts, erasure::erase_account);
     let workers = add(workers, parts, messages::find_messages);
+    let workers = add(workers, parts, prices::refresh_prices);
+    let workers = add(workers, parts, prices::price_unpriced);
+    let workers = add(workers, parts, prices::spread_correction);
+    let workers = add_walks(workers, parts);
     let workers = add_calls(workers, parts, messages::send_message);
     let workers = add_calls(workers, parts, people::send_user_link);
     let workers = add_calls(workers, parts, people::send_invitation);
@@ -166,6 +174,14 @@ where
     workers.job(settings, 8, move |job: J, context: JobContext| handler(job, context, parts.clone()))
 }
 
+/// Walks over tenants' calls: some tenants at a time, and one walk of each.
+fn add_walks(workers: Workers, parts: &WorkerParts) -> Workers {
+    let parts = parts.clone();
+    let settings =
+        Settings { timeout: Some(Duration::from_mins(10)), per_tenant: Some(1), ..Settings::default() };
+    workers.job(settings, 2, move |job, context| prices::reprice_tenant(job, context, parts.clone()))
+}
+
 /// The schedules; their times are UTC.
 fn schedules() -> Result<Vec<Schedule>, QueueError> {
     Ok(vec![
@@ -181,6 +197,8 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("exports", "3,13,23,33,43,53 * * * *", "UTC", &exports::SweepExports {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
+        Schedule::of("prices", "25 */6 * * *", "UTC", &prices::RefreshPrices {})?,
+        Schedule::of("unpriced", "50 4 * * *", "UTC", &costlens_jobs::prices::PriceUnpriced {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
         Schedule::of("key-rotation", "20 3 * * *", "UTC", &key_rotation::RotateKeys {})?,
         // What was missed stays unknown: nobody can look at the past.

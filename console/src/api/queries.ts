@@ -40,6 +40,7 @@ export const budgetsQuery = () => api.queryOptions("get", "/api/v1/budgets");
 export const closureQuery = () => api.queryOptions("get", "/api/v1/account/closure");
 export const schedulesQuery = () => api.queryOptions("get", "/api/v1/operator/schedules");
 export const operatorStatsQuery = () => api.queryOptions("get", "/api/v1/operator/stats");
+export const priceStatusQuery = () => api.queryOptions("get", "/api/v1/operator/prices");
 export const openErasuresQuery = () => api.queryOptions("get", "/api/v1/operator/erasures");
 
 /** How a list that is read page by page continues. */

@@ -45,6 +45,14 @@ const ACTS: Record<string, string> = {
   "webhook_secret.rolled": "Rolled a webhook's secret",
   "erasure.late": "An erasure is late",
   "audit.broken": "An audit is not as it was",
+  "requests.repriced": "Priced calls later",
+  "prices.need_review": "New prices must be looked at",
+  "prices.stale": "The prices are stale",
+  "prices.approved": "Published new prices",
+  "prices.refused": "Refused new prices",
+  "price_correction.previewed": "Counted a correction of a price",
+  "price_correction.run": "Ran a correction of a price",
+  "price_correction.cancelled": "Let a correction of a price be",
 };
 
 /** What was done, as a sentence without its subject. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readFormula } from "./receipt";
+import { readFormula, repricedInWords } from "./receipt";
 
 describe("a receipt", () => {
   it("reads the formula back into lines that add up", () => {
@@ -33,5 +33,10 @@ describe("a receipt", () => {
   it("does not guess at a formula it does not know", () => {
     expect(readFormula("flat fee of 3 dollars", "3")).toBeNull();
     expect(readFormula("1000 fresh_input × 2.5/M + surcharge", "0.0025")).toBeNull();
+  });
+
+  it("says that a call was priced later, and why", () => {
+    expect(repricedInWords({ price_version: 3, first_basis: "unpriced" }, "Monday")).toBe("Had no price at first; priced on Monday by price version 3.");
+    expect(repricedInWords({ price_version: 0, first_basis: "exact" }, "Monday")).toContain("by the prices that came with the program, because");
   });
 });

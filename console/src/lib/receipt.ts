@@ -55,3 +55,9 @@ export function readFormula(formula: string, cost: string): Receipt | null {
   const expected = parseDecimal(cost);
   return { terms, lines, total: toShortText(total), addsUp: expected !== null && compare(total, expected) === 0 };
 }
+
+/** That a call was priced later than it was recorded, for the line below its sum. */
+export function repricedInWords({ price_version: version, first_basis: basis }: { price_version: number; first_basis: string }, at: string): string {
+  const by = version === 0 ? "the prices that came with the program" : `price version ${version}`;
+  return basis === "unpriced" ? `Had no price at first; priced on ${at} by ${by}.` : `Priced anew on ${at} by ${by}, because the published price was corrected.`;
+}

@@ -16,7 +16,7 @@ use costlens_identity::oidc::{Client, Oidc};
 use costlens_identity::vouching::Vouchers;
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use costlens_notify::{Mailer, MailerConfig};
-use costlens_workers::StatusTargets;
+use costlens_workers::{PricesUrl, StatusTargets};
 
 use crate::boot::Failure;
 use crate::clerk::ClerkArgs;
@@ -53,6 +53,9 @@ pub(crate) struct OutwardArgs {
     /// The Svix server that delivers webhooks; used with a token alone.
     #[arg(long, env = "SVIX_SERVER_URL", default_value = "https://api.svix.com")]
     pub(crate) svix_url: String,
+    /// Where a price document is fetched from every six hours, by https; without it the build's own prices hold.
+    #[arg(long, env = "COSTLENS_PRICES_URL")]
+    pub(crate) prices_url: Option<String>,
     /// Svix' API token. Without it webhooks are delivered from here.
     #[arg(long, env = "SVIX_TOKEN", hide_env_values = true)]
     pub(crate) svix_token: Option<String>,
@@ -147,6 +150,13 @@ impl OutwardArgs {
     /// The way out to what tenants gave. Each call makes a pool of its own.
     pub(crate) fn egress(&self) -> Result<Egress, Failure> {
         Ok(Egress::new(self.egress_config())?)
+    }
+
+    /// Where prices are fetched from, if anywhere.
+    pub(crate) fn prices_url(&self) -> Result<Option<PricesUrl>, Failure> {
+        let Some(url) = self.prices_url.as_ref().filter(|url| !url.is_empty()) else { return Ok(None) };
+        let parsed = PricesUrl::parse(url, &self.policy());
+        Ok(Some(parsed.map_err(|refused| format!("COSTLENS_PRICES_URL: {refused}"))?))
     }
 
     /// Whom the operator set up to be called, in the words of the page that lists them. Each has its line here, beside

@@ -9,12 +9,12 @@ use costlens_api::ApiParts;
 use costlens_api::clerk::ClerkMode;
 use costlens_cache::{Limits, Patience};
 use costlens_domain::ports::{Clock, Entropy};
-use costlens_domain::pricing::Catalogue;
+use costlens_domain::pricing::PricesInForce;
 use costlens_edge::{BodyRule, EdgeConfig};
 use costlens_identity::Passwords;
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
-use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
+use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink, follow_prices, take_newest};
 use costlens_vault::{Keyring, OsEntropy};
 use costlens_workers::{Links, WorkerParts};
 use poem::Route;
@@ -68,7 +68,7 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let keyring = Arc::new(plan.open(Some(&ledger.store), &clock).await?);
-    let catalogue = Arc::new(Catalogue::embedded()?);
+    let prices = PricesInForce::embedded()?;
     let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
 
     let bound = listener.local_addr()?;
@@ -80,6 +80,14 @@ async fn serve(
     let following = tokio::spawn({
         let keys = Arc::clone(&kept_keys);
         async move { keys.follow_changes().await }
+    });
+    // The first call is priced by what is published; without a database the build's own prices hold until it is back.
+    if let Err(error) = take_newest(&ledger.store, &prices).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "published prices were not read yet");
+    }
+    let following_prices = tokio::spawn({
+        let (store, prices) = (ledger.store.clone(), prices.clone());
+        async move { follow_prices(&store, &prices).await }
     });
     let objects = Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?;
     let parts = WorkerParts {
@@ -96,6 +104,7 @@ async fn serve(
         links: Links::below(&base),
         clerk: args.outward.clerk(&clock)?,
         status: args.outward.status(Some(&own_address(bound)))?,
+        prices_url: args.outward.prices_url()?,
     };
     let mail_configured = parts.mailer.is_some();
     let clerk = match parts.clerk.clone() {
@@ -106,8 +115,9 @@ async fn serve(
     let working = work::start(ledger, parts)?;
     let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
     let health = Health { store: ledger.store.clone(), spool: spool.clone(), keyring: Arc::clone(&keyring) };
-    let proxy = Proxy::new(ProxyParts { config, catalogue, keys: kept_keys, spool, egress });
+    let proxy = Proxy::new(ProxyParts { config, prices: prices.clone(), keys: kept_keys, spool, egress });
     let api_parts = Arc::new(ApiParts {
+        prices,
         store: ledger.store.clone(),
         queue: costlens_workers::queue(&ledger.runtime_url)?,
         clock: Arc::clone(&clock),
@@ -142,6 +152,7 @@ async fn serve(
     let drained =
         costlens_edge::serve(listener, endpoints, edge(args, &clock, &entropy), stop_signal()?).await;
     following.abort();
+    following_prices.abort();
     working.stop().await;
     counting.abort();
     if let Err(error) = seal_counts::carry(&ledger.store, &keyring).await {

@@ -163,6 +163,12 @@ typed_ids! {
     InvitationId = "inv";
     /// A link in a mail to a person.
     UserLinkId = "ulk";
+    /// A price document that a person must look at.
+    PriceReviewId = "prv";
+    /// An operator's wish to price calls anew.
+    PriceCorrectionId = "pcr";
+    /// One walk over a tenant's calls that prices them later or anew.
+    RepricingId = "rpc";
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    ExportId, InvitationId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, UserId,
-    UserLinkId, WebhookEndpointId,
+    ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId, RequestId,
+    SessionId, SlackChannelId, TenantId, UserId, UserLinkId, WebhookEndpointId,
 };
 pub use members::Role;
 pub use money::{Currency, Money, Usd};

@@ -166,4 +166,21 @@ pub struct PriceReceipt {
     /// Why there is no price, or why the usage is an estimate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+    /// That the call was priced later than it was recorded, and what stood there first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repriced: Option<RepricedNote>,
+}
+
+/// A call was priced later, or anew: when, by which prices, and what its row said first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepricedNote {
+    /// When, the last time.
+    pub at: DateTime<Utc>,
+    /// The version of the price catalogue; 0 for the prices that came with the build.
+    pub version: u64,
+    /// How sure the first cost was.
+    pub first_basis: CostBasis,
+    /// The first cost; `None` where the call had no price.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_cost: Option<Usd>,
 }

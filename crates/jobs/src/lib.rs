@@ -11,10 +11,11 @@ pub mod exports;
 pub mod inbox;
 pub mod messages;
 pub mod people;
+pub mod prices;
 mod rotation;
 
 use costlens_queue::{Enqueued, Job, NewJob, QueueError};
-use costlens_store::{StoreError, TenantConn};
+use costlens_store::{StoreError, SystemTx, TenantConn};
 
 pub use rotation::RotateTenantKey;
 
@@ -44,6 +45,12 @@ pub async fn ask_for(tx: &mut TenantConn, job: NewJob) -> Result<Enqueued, Store
     let jobs = [job.tenant(tx.tenant_id().uuid())];
     let asked = costlens_queue::enqueue(tx.transaction()?, &jobs).await.map_err(failed)?;
     asked.first().copied().ok_or_else(|| StoreError::Bug("a job was written and not told".into()))
+}
+
+/// Asks for a job that is nobody's in a transaction that crosses tenants; a second one with the same key is not written.
+pub async fn ask_system<J: Job>(tx: &mut SystemTx, payload: &J, key: &str) -> Result<(), StoreError> {
+    let jobs = [NewJob::of(payload).map_err(failed)?.key(key)];
+    costlens_queue::enqueue(tx.transaction()?, &jobs).await.map(drop).map_err(failed)
 }
 
 /// The queue shares the store's database, and fails as the store does.

@@ -62,6 +62,7 @@ fn fact(at: DateTime<Utc>, number: u64) -> RequestFact {
             effective: None,
             formula: Some("1234 fresh_input × 0.15/M + 567 output × 0.6/M".to_owned()),
             note: None,
+            repriced: None,
         },
         caller_request_id: None,
         provider_request_id: Some("req_0123456789abcdef".to_owned()),

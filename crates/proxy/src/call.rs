@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use costlens_domain::pricing::{Catalogue, Priced, Quote};
+use costlens_domain::pricing::{Estimate, PriceVersion, price_fact};
 use costlens_domain::request::{CostBasis, Durability, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{Usage, Usd};
 
@@ -34,7 +34,7 @@ pub(crate) enum Ending {
 pub(crate) struct Call {
     ticket: Ticket,
     fact: RequestFact,
-    catalogue: Arc<Catalogue>,
+    prices: Arc<PriceVersion>,
     accepted: Instant,
     durability: Durability,
     database_wait: Duration,
@@ -46,19 +46,15 @@ impl Call {
         spool: &Spool,
         mut fact: RequestFact,
         request_bytes: usize,
-        catalogue: Arc<Catalogue>,
+        prices: Arc<PriceVersion>,
         durability: Durability,
         database_wait: Duration,
     ) -> Result<Self, SpoolError> {
         fact.outcome = Outcome::Interrupted;
         fact.usage = Usage { fresh_input: estimate_tokens(request_bytes as u64), ..Usage::default() };
-        price(
-            &mut fact,
-            &catalogue,
-            Some("interrupted: input estimated from the request's size, output unknown"),
-        );
+        price_fact(&mut fact, &prices.catalogue, Some(Estimate::Interrupted));
         let ticket = spool.begin(&fact)?;
-        Ok(Self { ticket, fact, catalogue, accepted: Instant::now(), durability, database_wait })
+        Ok(Self { ticket, fact, prices, accepted: Instant::now(), durability, database_wait })
     }
 
     /// The provider's answer has begun.
@@ -74,7 +70,7 @@ impl Call {
 
     /// Writes the completion: after this the row is certain. The receipt waits for what the key's durability asks.
     pub(crate) fn record(self, ending: Ending, meter: &Meter) -> Recorded {
-        let Self { ticket, mut fact, catalogue, accepted, durability, database_wait } = self;
+        let Self { ticket, mut fact, prices, accepted, durability, database_wait } = self;
         let reading = meter.reading();
         fact.duration_ms = millis(accepted.elapsed());
         fact.model_served.clone_from(&reading.model);
@@ -91,24 +87,20 @@ impl Call {
                         ..PriceReceipt::default()
                     };
                 } else {
-                    price(&mut fact, &catalogue, None);
+                    price_fact(&mut fact, &prices.catalogue, None);
                 }
             }
             Ending::Complete | Ending::Drained | Ending::Broken(_) | Ending::ClientGone => {
                 if let Some(usage) = reading.usage {
                     fact.usage = usage;
-                    price(&mut fact, &catalogue, None);
+                    price_fact(&mut fact, &prices.catalogue, None);
                 } else {
                     let output = estimate_tokens(reading.output_text_bytes);
                     let counted = meter.input_so_far();
                     let input = counted.unwrap_or(fact.usage);
                     fact.usage = Usage { output, ..input };
-                    let note = if counted.is_some() {
-                        "input as the provider counted it, output estimated at 4 bytes a token"
-                    } else {
-                        "no usage from the provider: estimated at 4 bytes a token"
-                    };
-                    price(&mut fact, &catalogue, Some(note));
+                    let estimated = if counted.is_some() { Estimate::Output } else { Estimate::Whole };
+                    price_fact(&mut fact, &prices.catalogue, Some(estimated));
                 }
             }
         }
@@ -154,35 +146,6 @@ fn outcome(ending: Ending, failed_inside: bool) -> (Outcome, Option<String>) {
         Ending::NeverSent(code) | Ending::Broken(code) => (Outcome::Failed, Some(code.to_owned())),
         Ending::ClientGone | Ending::Drained => (Outcome::ClientGone, None),
     }
-}
-
-/// Prices what the fact says was used, at the model that was served.
-fn price(fact: &mut RequestFact, catalogue: &Catalogue, estimated: Option<&str>) {
-    let asked = fact.model_requested.as_str();
-    let served =
-        fact.model_served.as_deref().filter(|served| catalogue.find(&fact.provider, served).is_some());
-    let quote = Quote {
-        provider: &fact.provider,
-        model: served.unwrap_or(asked),
-        tier: fact.service_tier.as_deref(),
-        at: fact.started_at,
-        usage: &fact.usage,
-    };
-    let priced = catalogue.price(quote);
-    fact.cost = priced.amount();
-    fact.cost_basis = match (&priced, estimated) {
-        (Priced::Unpriced { .. }, _) => CostBasis::Unpriced,
-        (Priced::Exact { .. }, Some(_)) => CostBasis::Estimated,
-        (Priced::Exact { .. }, None) => CostBasis::Exact,
-    };
-    let mut receipt = priced.into_receipt();
-    if let Some(note) = estimated {
-        receipt.note = Some(match receipt.note {
-            Some(reason) => format!("{reason}; {note}"),
-            None => note.to_owned(),
-        });
-    }
-    fact.price = receipt;
 }
 
 fn millis(duration: Duration) -> u32 {

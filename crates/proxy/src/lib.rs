@@ -12,6 +12,7 @@ mod headers;
 pub mod http;
 pub mod keys;
 pub mod peek;
+mod prices;
 pub mod proxy;
 mod refusal;
 pub mod route;
@@ -21,5 +22,6 @@ pub mod usage;
 
 pub use config::ProxyConfig;
 pub use keys::KeyRing;
+pub use prices::{follow_prices, take_newest};
 pub use proxy::{Proxy, ProxyParts};
 pub use sink::StoreSink;

@@ -7,7 +7,7 @@ use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, Request};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use costlens_domain::pricing::Catalogue;
+use costlens_domain::pricing::PricesInForce;
 use costlens_domain::providers::{Credential, DEMO, Dialect};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact, StreamUsagePolicy};
 use costlens_domain::{ProblemCode, RequestId, Usage};
@@ -31,7 +31,7 @@ use crate::{KeyRing, ProxyConfig, demo};
 #[expect(missing_docs, reason = "each part is documented where it is defined")]
 pub struct ProxyParts {
     pub config: ProxyConfig,
-    pub catalogue: Arc<Catalogue>,
+    pub prices: PricesInForce,
     pub keys: Arc<KeyRing>,
     pub spool: Spool,
     pub egress: Egress,
@@ -118,7 +118,9 @@ impl Proxy {
     ) -> Result<Answer, Refusal> {
         let parts = &*self.parts;
         let peek = Peek::new(body).map_err(|error| refuse_body(&error))?;
-        let route = route::find(&caller.targets, &parts.catalogue, dialect, &peek.model)
+        // Taken once: routed, reserved and settled by the same prices, whatever is published meanwhile.
+        let prices = parts.prices.now();
+        let route = route::find(&caller.targets, &prices.catalogue, dialect, &peek.model)
             .map_err(|near| refuse_model(&peek.model, caller, dialect, &near))?;
         if let route::Route::Connection { target, .. } = &route
             && let Some(reason) = target.locked
@@ -170,7 +172,7 @@ impl Proxy {
             &parts.spool,
             fact,
             body.len(),
-            Arc::clone(&parts.catalogue),
+            prices,
             caller.key.durability,
             parts.config.database_wait,
         )

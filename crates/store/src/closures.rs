@@ -27,6 +27,8 @@ pub const ERASED_TABLES: [&[&str]; 2] = [
         "budget_alert",
         "budget",
         "anomaly",
+        "request_repricing",
+        "repricing",
         "request",
         "spend_hourly",
         "bill_daily_fact",

@@ -108,6 +108,11 @@ impl Store {
         Ok(SystemConn { conn: self.acquire(&self.system).await? })
     }
 
+    /// A transaction of the door that crosses tenants. Nothing is kept without [`SystemTx::commit`].
+    pub async fn system_tx(&self) -> Result<SystemTx, StoreError> {
+        self.system().await?.begin().await
+    }
+
     /// Refuses a runtime role that owns tables, is a superuser, or bypasses row-level security, and a database
     /// whose doors are missing. `serve` calls it before it listens.
     pub async fn check_runtime_role(&self) -> Result<(), StoreError> {
@@ -132,6 +137,18 @@ impl Store {
             .map_err(|late| StoreError::Unavailable(Box::new(late)))??;
         diesel::sql_query("LISTEN costlens_keys").execute(&mut conn).await?;
         Ok(KeyChanges { conn })
+    }
+
+    /// Listens for new versions of the price catalogue on a connection of its own. After an error, or when it ends,
+    /// look for the newest version and call this again.
+    pub async fn price_changes(&self) -> Result<PriceNews, StoreError> {
+        let url = roles::door_url(&self.url, Door::System)?;
+        let connecting = AsyncPgConnection::establish(&url);
+        let mut conn = tokio::time::timeout(self.acquire_timeout, connecting)
+            .await
+            .map_err(|late| StoreError::Unavailable(Box::new(late)))??;
+        diesel::sql_query("LISTEN costlens_prices").execute(&mut conn).await?;
+        Ok(PriceNews { conn })
     }
 
     async fn acquire(&self, pool: &PgPool) -> Result<Pooled, StoreError> {
@@ -375,5 +392,27 @@ impl KeyChanges {
 impl fmt::Debug for KeyChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyChanges").finish_non_exhaustive()
+    }
+}
+
+/// A listener for new versions of the price catalogue.
+pub struct PriceNews {
+    conn: AsyncPgConnection,
+}
+
+impl PriceNews {
+    /// Waits until some version was published. Any error ends the listener.
+    pub async fn next(&mut self) -> Result<(), StoreError> {
+        let mut notifications = std::pin::pin!(self.conn.notifications_stream());
+        match notifications.next().await {
+            Some(notification) => Ok(notification.map(drop)?),
+            None => Err(StoreError::Unavailable("the listening connection was closed".into())),
+        }
+    }
+}
+
+impl fmt::Debug for PriceNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PriceNews").finish_non_exhaustive()
     }
 }

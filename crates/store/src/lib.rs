@@ -13,6 +13,7 @@ mod bills;
 mod bounds;
 mod closures;
 mod connections;
+mod corrections;
 mod db;
 mod doors;
 mod error;
@@ -24,8 +25,10 @@ mod members;
 mod messages;
 mod migrate;
 mod outer;
+mod prices;
 pub mod private;
 mod recipients;
+mod repricing;
 mod requests;
 mod retention;
 mod roles;
@@ -56,7 +59,10 @@ pub use bill_uploads::{
 pub use bills::{Bill, BillFilter, BillPoint, NewBill};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};
-pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, SystemTx, TenantConn, WriterConn};
+pub use corrections::{Correction, CorrectionState, CorrectionSums};
+pub use doors::{
+    KeyChange, KeyChanges, PriceNews, Store, StoreConfig, SystemConn, SystemTx, TenantConn, WriterConn,
+};
 pub use error::StoreError;
 pub use exports::{Export, ExportCount, ExportFile, ExportProblem, ExportState, NewExport, SweptExport};
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
@@ -66,7 +72,11 @@ pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
 pub use outer::{Learned, OuterChange};
+pub use prices::{NewPrices, PriceFeed, PriceReview, PriceReviewState, PublishedPrices};
 pub use recipients::{Recipient, SlackChannel, StopReason};
+pub use repricing::{
+    CorrectedCalls, EarlierPrice, Repriced, RepricedCall, Repricing, RepricingCursor, RepricingKind,
+};
 pub use requests::{RequestFilter, RequestPage};
 pub use retention::{Retention, RetentionRule};
 pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};

@@ -132,9 +132,9 @@ impl RequestFilter {
     }
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = request)]
-struct RequestRow {
+pub(crate) struct RequestRow {
     tenant_id: Uuid,
     id: Uuid,
     api_key_id: Uuid,

@@ -684,6 +684,104 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    price_version (n) {
+        n -> Int8,
+        published_at -> Timestamptz,
+        sha256 -> Binary,
+        source -> Text,
+        review_id -> Nullable<Uuid>,
+        diff -> Jsonb,
+        document -> Text,
+    }
+}
+
+diesel::table! {
+    price_review (id) {
+        id -> Uuid,
+        state -> Text,
+        fetched_at -> Timestamptz,
+        base -> Int8,
+        sha256 -> Binary,
+        source -> Text,
+        diff -> Jsonb,
+        document -> Text,
+        decided_at -> Nullable<Timestamptz>,
+        version -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    price_feed (single) {
+        single -> Bool,
+        source -> Nullable<Text>,
+        etag -> Nullable<Text>,
+        sha256 -> Nullable<Binary>,
+        good_at -> Nullable<Timestamptz>,
+        checked_at -> Nullable<Timestamptz>,
+        outcome -> Nullable<Text>,
+        problem -> Nullable<Text>,
+        alarmed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    price_correction (id) {
+        id -> Uuid,
+        state -> Text,
+        provider -> Text,
+        price_id -> Text,
+        from_at -> Timestamptz,
+        to_at -> Timestamptz,
+        version -> Int8,
+        reason -> Text,
+        asked_by -> Text,
+        asked_at -> Timestamptz,
+        confirmed_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
+        spread -> Bool,
+    }
+}
+
+diesel::table! {
+    repricing (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        key -> Text,
+        version -> Int8,
+        correction_id -> Nullable<Uuid>,
+        provider -> Nullable<Text>,
+        price_id -> Nullable<Text>,
+        from_at -> Nullable<Timestamptz>,
+        to_at -> Nullable<Timestamptz>,
+        cursor_provider -> Nullable<Text>,
+        cursor_day -> Nullable<Date>,
+        cursor_id -> Nullable<Uuid>,
+        seen -> Int8,
+        changed -> Int8,
+        old_cost -> Numeric,
+        new_cost -> Numeric,
+        started_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    request_repricing (tenant_id, request_id, repricing_id) {
+        tenant_id -> Uuid,
+        request_id -> Uuid,
+        repricing_id -> Uuid,
+        at -> Timestamptz,
+        version -> Int8,
+        old_basis -> Text,
+        old_cost -> Nullable<Numeric>,
+        old_price -> Jsonb,
+        new_basis -> Text,
+        new_cost -> Numeric,
+    }
+}
+
 diesel::joinable!(tenant_settings -> tenant (tenant_id));
 diesel::joinable!(message -> tenant (tenant_id));
 diesel::joinable!(budget -> tenant (tenant_id));

@@ -229,6 +229,15 @@ impl Account {
         self.upload(office, &format!("{CANARY}.csv"), "bill 2026-10 3").await;
         self.export(office).await;
         office.quiet().await;
+        // A call that was priced later, as a walk leaves it.
+        let repriced = format!(
+            "INSERT INTO repricing (tenant_id, id, kind, key, version, changed, new_cost, started_at, finished_at) \
+             VALUES ('{tenant}', '{tenant}', 'unpriced', '{CANARY} walk', 1, 1, 3, now(), now()); \
+             INSERT INTO request_repricing SELECT tenant_id, id, '{tenant}', now(), 1, 'unpriced', NULL, \
+                 '{{\"note\": \"{CANARY}\"}}', 'exact', 3 FROM request WHERE tenant_id = '{tenant}'",
+            tenant = self.tenant.uuid()
+        );
+        office.sql(&repriced).await;
         // The reader of these tests finds lines and no facts.
         let facts = format!(
             "INSERT INTO bill_control_total SELECT tenant_id, id, 'Usage', 'USD', 3, 0, 9, 0, 9, 0 FROM bill \

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::{ErasureId, ExportId};
+use costlens_domain::request::{CostBasis, RequestFact};
+use costlens_domain::{ErasureId, ExportId, RequestId};
 use costlens_objects::{Listed, Objects};
 use costlens_queue::NewJob;
 use costlens_queue::testing::{Side, WireTap, may_change};
@@ -83,6 +84,7 @@ async fn worker() {
         links: Links::below("https://costlens.example"),
         clerk: None,
         status: StatusTargets::default(),
+        prices_url: None,
     };
     let queue = costlens_workers::queue(&told.url).unwrap();
     while costlens_workers::prepare(&queue, &parts).await.is_err() {
@@ -139,10 +141,12 @@ struct World {
     export: ExportId,
     /// What Slack had heard before the workers began.
     posts_before: usize,
+    /// The call that has no price yet.
+    unpriced: RequestId,
 }
 
 /// The jobs that begin it all.
-const BEGINNINGS: [&str; 14] = [
+const BEGINNINGS: [&str; 15] = [
     "audit-anchors.v1",
     "digest.v1",
     "budgets.v1",
@@ -156,6 +160,7 @@ const BEGINNINGS: [&str; 14] = [
     "retention.v1",
     "status.v1",
     "queue-rows.v1",
+    "price_unpriced.v1",
     "event-of-the-test",
 ];
 
@@ -186,6 +191,11 @@ impl World {
             }
         }
         calls.push(stays.call(monday() - TimeDelta::minutes(40), "o3", "60.00"));
+        // A call that had no price and gets one: the prices that came with the build know the model.
+        let late = stays.call(monday() - TimeDelta::minutes(30), "gpt-4o", "0");
+        let late = RequestFact { cost_basis: CostBasis::Unpriced, cost: None, ..late };
+        let unpriced = late.id;
+        calls.push(late);
         stays.spend(&office, &calls).await;
         super::notifications::budget(&office, stays.tenant, "70.00").await;
         stays.upload(&office, "october.csv", "bill 2026-10 3").await;
@@ -198,7 +208,7 @@ impl World {
             }
         }
         let posts_before = outside.posts("/services").len();
-        Self { office, outside, stays, leaves, erasure, export, posts_before }
+        Self { office, outside, stays, leaves, erasure, export, posts_before, unpriced }
     }
 
     /// The export's file is there, whole, and once a sweeper came by after all was done, alone.
@@ -242,7 +252,13 @@ impl World {
         let messages = tx.list_messages(None, 100).await.unwrap();
         assert_eq!(tx.list_anomalies(None, 10).await.unwrap().len(), 1, "{story}");
         assert_eq!(tx.list_bills(None, 10).await.unwrap().len(), 1, "{story}");
+        let (priced, earlier) =
+            (tx.request(self.unpriced).await.unwrap(), tx.earlier_prices(self.unpriced).await.unwrap());
+        assert_eq!((priced.cost_basis, earlier.len()), (CostBasis::Exact, 1), "{story}");
+        let walks = tx.list_repricings(None, 10).await.unwrap();
+        assert_eq!((walks.len(), walks[0].changed, Some(walks[0].new_cost)), (1, 1, priced.cost), "{story}");
         drop(tx);
+        super::prices::sums_agree(&self.office, story).await;
         // Two channels hear of the digest, the budget, the anomaly and the bill.
         assert_eq!(messages.len(), 8, "{story}: {messages:#?}");
         let letters = self.outside.letters();

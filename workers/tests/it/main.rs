@@ -5,6 +5,7 @@
 mod account;
 mod audit;
 mod bills;
+mod catalogue_server;
 mod crashes;
 mod doors;
 mod erasures;
@@ -12,6 +13,7 @@ mod exports;
 mod key_rotation;
 mod notifications;
 mod outside;
+mod prices;
 mod status;
 mod upkeep;
 
@@ -210,6 +212,7 @@ impl Office {
             links: Links::below("https://costlens.example"),
             clerk: None,
             status: StatusTargets::default(),
+            prices_url: None,
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }
     }

@@ -150,9 +150,11 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
         ("key-rotation.v1", false),
         ("message-sweep.v1", false),
         ("partitions.v1", false),
+        ("prices.v1", false),
         ("queue-rows.v1", false),
         ("retention.v1", true),
         ("status.v1", false),
+        ("price_unpriced.v1", false),
     ];
     assert_eq!(told, expected);
     let stats = ops::stats(&mut conn).await.unwrap();

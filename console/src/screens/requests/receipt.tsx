@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { api } from "@/api/client";
 import { useKeyNames } from "@/api/queries";
 import type { RequestRow } from "@/api/types";
-import { readFormula } from "@/lib/receipt";
+import { readFormula, repricedInWords } from "@/lib/receipt";
 import { duration, fullTime } from "@/lib/time";
 import { tokenClassLabel } from "@/lib/tokens";
 import { BASIS_WORDS, OUTCOME_WORDS } from "@/lib/words";
@@ -94,7 +94,8 @@ function ReceiptOf({ row }: { row: RequestRow }) {
 }
 
 function Lines({ row }: { row: RequestRow }) {
-  const { formula, source, effective, price_id: priceId, note } = row.price;
+  const { formula, source, effective, price_id: priceId, note, repriced } = row.price;
+  const { zone } = usePreferences();
   const receipt = formula && row.cost ? readFormula(formula, row.cost) : null;
   return (
     <section aria-label="How the cost was computed" className="rounded-card border p-4">
@@ -138,6 +139,16 @@ function Lines({ row }: { row: RequestRow }) {
       {receipt?.lines.length === 0 ? <p className="mt-1 text-sm text-muted">The provider counted nothing.</p> : null}
       {formula && !receipt ? <p className="break-words rounded-lg bg-sunken p-2.5 font-mono text-xs leading-5">{formula}</p> : null}
       {note ? <p className="mt-2 text-sm text-muted">{note}</p> : null}
+      {repriced ? (
+        <p className="mt-2 text-sm text-muted" data-testid="receipt-repriced">
+          {repricedInWords(repriced, fullTime(repriced.at, zone))}{" "}
+          {repriced.first_cost ? (
+            <>
+              It first cost <Amount value={repriced.first_cost} currency={row.currency} exact />.
+            </>
+          ) : null}
+        </p>
+      ) : null}
       {!formula && !note ? <p className="text-sm text-muted">The ledger holds no formula for this call.</p> : null}
       {source || priceId ? (
         <dl className="mt-3 grid grid-cols-[8rem_minmax(0,1fr)] gap-x-3 gap-y-1 border-t pt-3 text-sm">

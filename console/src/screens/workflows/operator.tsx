@@ -17,10 +17,11 @@ import { Tabs } from "@/ui/tabs";
 import { DeadLetterDialogs, type DeadLetterAct } from "./dead-letters";
 import { Erasures } from "./erasures";
 import { JobTable, StateChoice } from "./job-table";
+import { Prices } from "./prices";
 import { Schedules } from "./schedules";
 import { OPERATOR_VIEWS, type OperatorView, type WorkflowsSearch } from "./search";
 
-const LABELS: Record<OperatorView, string> = { jobs: "Jobs", schedules: "Schedules", erasures: "Erasures", events: "What operators did" };
+const LABELS: Record<OperatorView, string> = { jobs: "Jobs", schedules: "Schedules", prices: "Prices", erasures: "Erasures", events: "What operators did" };
 
 export interface OperatorProps {
   view: OperatorView;
@@ -40,6 +41,7 @@ export function Operator({ view, search, onChange, onOpen }: OperatorProps) {
           </>
         ) : null}
         {view === "schedules" ? <Schedules /> : null}
+        {view === "prices" ? <Prices /> : null}
         {view === "erasures" ? <Erasures /> : null}
         {view === "events" ? <Events /> : null}
       </div>

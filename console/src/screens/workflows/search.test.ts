@@ -10,5 +10,6 @@ it("an address of workflows keeps what the API takes and drops the rest", () => 
     error_class: "bug",
     tenant_id: tenant,
   });
+  expect(readWorkflowsSearch({ all: "prices" })).toEqual({ all: "prices" });
   expect(readWorkflowsSearch({ all: "everything", state: "asleep", queue: "a b", error_class: "", tenant_id: "ten_1", id: "../x" })).toEqual({});
 });

@@ -2,7 +2,7 @@
 import type { JobClass, JobState } from "@/api/types";
 import { CLASSES, STATES } from "@/lib/job-words";
 
-export const OPERATOR_VIEWS = ["jobs", "schedules", "erasures", "events"] as const;
+export const OPERATOR_VIEWS = ["jobs", "schedules", "prices", "erasures", "events"] as const;
 
 export type OperatorView = (typeof OPERATOR_VIEWS)[number];
 

@@ -3,6 +3,7 @@
 //! Nothing here touches a database or the network. Files come in as arguments; text goes to the given output.
 
 mod check;
+mod export;
 mod import;
 mod show;
 #[cfg(test)]
@@ -29,6 +30,8 @@ enum PricesCommand {
     Import(ImportCommand),
     /// Shows what is known about a model: every provider, tier and context size.
     Show(show::ShowArgs),
+    /// Writes all prices as one document, for servers that fetch their prices (COSTLENS_PRICES_URL).
+    Export(export::ExportArgs),
     /// Reads all prices and says whether they can be used; with a file, compares them with LiteLLM's price map.
     Check(check::CheckArgs),
 }
@@ -77,6 +80,9 @@ pub(crate) enum PricesError {
     /// Our own prices cannot be used.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// Our own prices make no document.
+    #[error(transparent)]
+    Bundle(#[from] costlens_domain::pricing::BundleFault),
     /// No provider sells such a model.
     #[error("no price is known for {model}{near}", near = nearest(near))]
     UnknownModel {
@@ -107,6 +113,7 @@ pub(crate) fn run(args: &PricesArgs, now: DateTime<Utc>, out: &mut dyn Write) ->
     match &args.command {
         PricesCommand::Import(ImportCommand::Genai(args)) => import::genai(args, out),
         PricesCommand::Show(args) => show::show(args, now, out),
+        PricesCommand::Export(args) => export::export(args, out),
         PricesCommand::Check(args) => check::check(args, now, out),
     }
 }

@@ -168,6 +168,22 @@ actions! {
     ScheduleResumed = "schedule.resumed",
     /// What was written down before failed.
     ActFailed = "act.failed",
+    /// Calls without a price got one, or calls got a corrected one.
+    RequestsRepriced = "requests.repriced",
+    /// Somebody must look at a price document before it is published.
+    PricesNeedReview = "prices.need_review",
+    /// No price document could be read for two days.
+    PricesStale = "prices.stale",
+    /// A price document that was looked at was published.
+    PricesApproved = "prices.approved",
+    /// A price document that was looked at never will be.
+    PricesRefused = "prices.refused",
+    /// What a correction of a price would do is counted.
+    PriceCorrectionPreviewed = "price_correction.previewed",
+    /// A counted correction of a price is done.
+    PriceCorrectionRun = "price_correction.run",
+    /// A correction of a price is not wanted any more.
+    PriceCorrectionCancelled = "price_correction.cancelled",
     /// A chain, or an anchor of it, is not as it was.
     AuditBroken = "audit.broken",
 }

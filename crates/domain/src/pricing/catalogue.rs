@@ -13,7 +13,7 @@ use super::quote::{Line, Priced, Quote, UnpricedReason};
 use super::rate::RateError;
 
 /// The committed price files, in the order in which providers are offered for a model: its maker first.
-const EMBEDDED: [(&str, &str); 9] = [
+pub(super) const EMBEDDED: [(&str, &str); 9] = [
     ("openai.json", include_str!("../../../../prices/openai.json")),
     ("anthropic.json", include_str!("../../../../prices/anthropic.json")),
     ("google.json", include_str!("../../../../prices/google.json")),
@@ -127,9 +127,15 @@ impl Catalogue {
 
     /// Reads one more price file. `file` is only for messages.
     pub fn add(&mut self, file: &str, bytes: &[u8]) -> Result<(), CatalogueError> {
+        let read = serde_json::from_slice(bytes).map_err(CatalogueFault::from);
+        self.add_file(file, read.map_err(|fault| CatalogueError { file: file.to_owned(), fault })?)
+    }
+
+    pub(super) fn add_file(&mut self, file: &str, read: PriceFile) -> Result<(), CatalogueError> {
         let provider =
-            Provider::read(bytes).map_err(|fault| CatalogueError { file: file.to_owned(), fault })?;
-        if self.providers.iter().any(|known| known.id == provider.id) {
+            Provider::compile(read).map_err(|fault| CatalogueError { file: file.to_owned(), fault })?;
+        let mut names = std::iter::once(&provider.id).chain(&provider.aliases);
+        if names.any(|name| self.provider(name).is_some()) {
             return Err(CatalogueError {
                 file: file.to_owned(),
                 fault: CatalogueFault::ProviderTwice(provider.id),
@@ -211,8 +217,7 @@ impl Catalogue {
 }
 
 impl Provider {
-    fn read(bytes: &[u8]) -> Result<Self, CatalogueFault> {
-        let file: PriceFile = serde_json::from_slice(bytes)?;
+    fn compile(file: PriceFile) -> Result<Self, CatalogueFault> {
         let mut provider = Self {
             id: file.provider,
             aliases: file.aliases,

@@ -280,6 +280,7 @@ impl<'a> Line<'a> {
             effective: Some(self.row.from.unwrap_or_else(|| self.model.checked_of(self.row))),
             formula: Some(self.formula()),
             note: None,
+            repriced: None,
         }
     }
 }

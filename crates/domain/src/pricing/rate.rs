@@ -77,6 +77,16 @@ impl Rate {
         attodollars(u128::from(self.atto)).unwrap_or(Usd::ZERO)
     }
 
+    /// Whether one is this many times the other or more, or one alone is free.
+    pub(super) fn differs_by(&self, other: &Self, factor: u64) -> bool {
+        let (low, high) = (u128::from(self.atto.min(other.atto)), u128::from(self.atto.max(other.atto)));
+        high > 0 && low * u128::from(factor) <= high
+    }
+
+    pub(super) const fn is_below(&self, other: &Self) -> bool {
+        self.atto < other.atto
+    }
+
     /// True for a price that is explicitly nothing.
     #[must_use]
     pub const fn is_free(&self) -> bool {

@@ -119,7 +119,8 @@ impl<'a> From<&'a RequestFact> for Wire<'a> {
             provider_request_id,
         } = fact;
         let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
-        let PriceReceipt { price_id, source, effective, formula, note } = price;
+        // A call is priced later in the ledger alone.
+        let PriceReceipt { price_id, source, effective, formula, note, repriced: _ } = price;
         Self {
             tenant_id: tenant_id.uuid(),
             api_key_id: api_key_id.uuid(),
@@ -197,6 +198,7 @@ impl Wire<'_> {
                 effective: self.price_effective,
                 formula: text(self.price_formula),
                 note: text(self.price_note),
+                repriced: None,
             },
             caller_request_id: text(self.caller_request_id),
             provider_request_id: text(self.provider_request_id),
@@ -248,7 +250,8 @@ pub(super) fn shorten(fact: &RequestFact, intent: &RequestFact) -> RequestFact {
             source: clip(&fact.price.source),
             effective: fact.price.effective,
             formula: clip(&fact.price.formula),
-            note: Some("texts were shortened to fit the spool".to_owned()),
+            note: Some(costlens_domain::pricing::SHORTENED.to_owned()),
+            repriced: None,
         },
         caller_request_id: intent.caller_request_id.clone(),
         model_requested: intent.model_requested.clone(),

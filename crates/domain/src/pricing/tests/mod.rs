@@ -5,6 +5,7 @@ mod golden;
 mod importing;
 mod lookup;
 mod oracle;
+mod publishing;
 mod refusals;
 
 use std::sync::LazyLock;

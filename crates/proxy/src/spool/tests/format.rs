@@ -42,6 +42,7 @@ fn everything() -> RequestFact {
             effective: chrono::NaiveDate::from_ymd_opt(2025, 2, 28),
             formula: Some("2 × 3".to_owned()),
             note: Some("ünïcode".to_owned()),
+            repriced: None,
         },
         ..completed(1)
     }

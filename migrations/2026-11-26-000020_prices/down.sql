@@ -1,0 +1,11 @@
+DROP FUNCTION reprice_requests(uuid, date[], uuid[], text[], numeric[], jsonb[], timestamptz);
+DELETE FROM retention WHERE table_name IN ('repricing', 'request_repricing');
+DROP TABLE request_repricing;
+DROP TABLE repricing;
+DROP TABLE price_correction;
+REVOKE SELECT (provider, model, cost_basis) ON spend_hourly FROM costlens_system;
+DROP INDEX spend_hourly_unpriced;
+DROP INDEX request_unpriced;
+DROP TABLE price_feed;
+DROP TABLE price_review;
+DROP TABLE price_version;
