@@ -11,11 +11,12 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "anomalies",
     "audit-anchors",
     "bill-uploads",
     "budgets",
+    "deliveries",
     "digests",
     "erasures",
     "exports",

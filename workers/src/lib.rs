@@ -135,6 +135,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add_calls(workers, parts, webhooks::spread_event);
     let workers = add_calls(workers, parts, webhooks::deliver_webhook);
     let workers = add_calls(workers, parts, webhooks::forget_endpoint);
+    let workers = add(workers, parts, webhooks::find_deliveries);
     let workers = bill_ingestion::add(workers, parts);
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
     let workers = exports::add(workers, parts);
@@ -168,6 +169,7 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
         Schedule::of("exports", "3,13,23,33,43,53 * * * *", "UTC", &exports::SweepExports {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
+        Schedule::of("deliveries", "8,18,28,38,48,58 * * * *", "UTC", &webhooks::FindDeliveries {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
         Schedule::of("key-rotation", "20 3 * * *", "UTC", &key_rotation::RotateKeys {})?,

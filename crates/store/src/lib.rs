@@ -22,6 +22,7 @@ mod keys;
 mod members;
 mod messages;
 mod migrate;
+mod outside;
 pub mod private;
 mod recipients;
 mod requests;
@@ -61,6 +62,7 @@ pub use keys::{ApiKey, NewApiKey};
 pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
+pub use outside::HeldOutside;
 pub use recipients::{Recipient, SlackChannel, StopReason};
 pub use requests::{RequestFilter, RequestPage};
 pub use retention::{Retention, RetentionRule};
@@ -74,5 +76,7 @@ pub use tenants::Tenant;
 pub use users::{
     Membership, NewUser, User, UserIdentity, UserLink, UserLinkPurpose, UserMail, UserMailState,
 };
-pub use webhooks::{Delivery, DeliveryAttempt, DeliveryState, Event, WebhookEndpoint};
+pub use webhooks::{
+    Called, Delivery, DeliveryAttempt, DeliveryState, Event, OverdueDelivery, WebhookEndpoint,
+};
 pub use writer::Shipped;

@@ -506,6 +506,7 @@ diesel::table! {
         last_code -> Nullable<Text>,
         last_millis -> Nullable<Int8>,
         last_answer -> Nullable<Text>,
+        job_id -> Nullable<Uuid>,
     }
 }
 
@@ -606,6 +607,15 @@ diesel::table! {
         action -> Text,
         prev_hash -> Binary,
         hash -> Binary,
+    }
+}
+
+diesel::table! {
+    held_outside (tenant_id, service, place) {
+        tenant_id -> Uuid,
+        service -> Text,
+        place -> Text,
+        since -> Timestamptz,
     }
 }
 
