@@ -1,18 +1,20 @@
-//! API keys: made, shown once, listed, revoked.
+//! API keys: made, shown once, listed, changed, rolled, revoked.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
+use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, ProblemCode};
 use costlens_jobs::events::happened;
-use costlens_store::{ApiKey, NewApiKey};
+use costlens_store::{ApiKey, NewApiKey, Roll};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::API_KEY_PREFIX;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::json;
 
@@ -58,6 +60,46 @@ pub enum DurabilityView {
     Database,
 }
 
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
+#[oai(rename = "KeyScope", remote = "KeyScope")]
+pub enum KeyScopeView {
+    /// Calling models through the proxy.
+    #[oai(rename = "proxy")]
+    Proxy,
+    /// Reading calls and their receipts.
+    #[oai(rename = "requests.read")]
+    RequestsRead,
+    /// Reading spend.
+    #[oai(rename = "spend.read")]
+    SpendRead,
+    /// Reading bills and what they say about AI.
+    #[oai(rename = "bills.read")]
+    BillsRead,
+}
+
+fn every_scope() -> Vec<KeyScopeView> {
+    KeyScopes::ALL.iter().map(Into::into).collect()
+}
+
+fn scopes(wanted: &[KeyScopeView]) -> KeyScopes {
+    wanted.iter().map(|scope| KeyScope::from(*scope)).collect()
+}
+
+/// The furthest end that a key may have.
+const FURTHEST_END: TimeDelta = TimeDelta::days(3_660);
+/// How long a rolled key's secret of before goes on working, in seconds, where nobody says.
+const OVERLAP: u32 = 24 * 3_600;
+
+fn end(wanted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, ApiError> {
+    match wanted {
+        Some(end) if end <= now || end > now + FURTHEST_END => {
+            Err(ApiError::field("expires_at", "must be later than now, and at most ten years away"))
+        }
+        end => Ok(end),
+    }
+}
+
 /// A key to be made.
 #[derive(Object)]
 pub struct CreateKey {
@@ -73,6 +115,38 @@ pub struct CreateKey {
     /// What an answer's last byte waits for.
     #[oai(default)]
     pub durability: DurabilityView,
+    /// What it may be used for; everything, unless said.
+    #[oai(default = "every_scope", validator(min_items = 1, max_items = 4, unique_items))]
+    pub scopes: Vec<KeyScopeView>,
+    /// From when on it is refused; never, unless said.
+    #[oai(default, skip_serializing_if_is_none)]
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What is to change of a key. What is absent stays.
+#[derive(Object)]
+pub struct UpdateKey {
+    /// What its owner calls it.
+    #[oai(default, skip_serializing_if_is_none, validator(min_length = 1, max_length = 100))]
+    pub name: Option<String>,
+    /// What it may be used for.
+    #[oai(default, skip_serializing_if_is_none, validator(min_items = 1, max_items = 4, unique_items))]
+    pub scopes: Option<Vec<KeyScopeView>>,
+    /// From when on it is refused; null: never.
+    #[oai(nullable, skip_serializing_if_is_none)]
+    pub expires_at: MaybeUndefined<DateTime<Utc>>,
+}
+
+/// How a key is to be rolled.
+#[derive(Object)]
+pub struct RollKey {
+    /// For how many seconds the secret of before goes on working: a day, unless said; a week at most; 0 ends it at once.
+    #[oai(default = "overlap", validator(maximum(value = "604800")))]
+    pub overlap_seconds: u32,
+}
+
+fn overlap() -> u32 {
+    OVERLAP
 }
 
 /// An API key, without its secret.
@@ -99,6 +173,17 @@ pub struct KeyView {
     /// When it was last used, within a minute or so; null if never.
     #[oai(nullable)]
     pub last_used_at: Option<DateTime<Utc>>,
+    /// What it may be used for.
+    pub scopes: Vec<KeyScopeView>,
+    /// From when on it is refused; null: never.
+    #[oai(nullable)]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it last got a new secret; null if never.
+    #[oai(nullable)]
+    pub rolled_at: Option<DateTime<Utc>>,
+    /// Until when the secret from before that works; null where there is none.
+    #[oai(nullable)]
+    pub previous_until: Option<DateTime<Utc>>,
 }
 
 impl From<ApiKey> for KeyView {
@@ -113,6 +198,10 @@ impl From<ApiKey> for KeyView {
             created_at: key.created_at,
             revoked_at: key.revoked_at,
             last_used_at: key.last_used_at,
+            scopes: key.scopes.iter().map(Into::into).collect(),
+            expires_at: key.expires_at,
+            rolled_at: key.rolled_at,
+            previous_until: key.previous_until,
         }
     }
 }
@@ -132,6 +221,14 @@ pub enum KeyCreated {
     /// The key and its secret.
     #[oai(status = 201)]
     Created(Json<CreatedKey>),
+}
+
+/// A key was rolled.
+#[derive(ApiResponse)]
+pub enum KeyRolled {
+    /// The key and its new secret.
+    #[oai(status = 200)]
+    Rolled(Json<CreatedKey>),
 }
 
 /// A key was revoked.
@@ -200,6 +297,8 @@ impl KeysApi {
             stream_usage: body.0.stream_usage.into(),
             durability: body.0.durability.into(),
             created_at: now,
+            scopes: scopes(&body.0.scopes),
+            expires_at: end(body.0.expires_at, now)?,
         };
         let key = KeyView::from(conn.create_key(&new).await?);
         let told = json!({ "key_id": new.id, "name": new.name });
@@ -217,6 +316,67 @@ impl KeysApi {
         let tenant = caller.require(Permission::KeysRead)?;
         let key = self.0.store.tenant(tenant).await?.key(id.0.0).await?;
         Ok(Json(key.into()))
+    }
+
+    /// Change an API key
+    ///
+    /// Holds on every proxy within a second. A key that is past its end works again with a later one.
+    #[oai(path = "/keys/:id", method = "patch", operation_id = "update_key")]
+    async fn update(
+        &self,
+        caller: Caller,
+        id: Path<Wire<ApiKeyId>>,
+        body: Json<UpdateKey>,
+    ) -> Result<Json<KeyView>, ApiError> {
+        let tenant = caller.require(Permission::KeysWrite)?;
+        let (id, now) = (id.0.0, self.0.clock.now());
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let key = conn.lock_key(id).await?;
+        let name = body.0.name.as_deref().map(crate::named).transpose()?.unwrap_or(&key.name);
+        let scopes = body.0.scopes.as_deref().map_or(key.scopes, scopes);
+        let expires_at = match body.0.expires_at {
+            MaybeUndefined::Undefined => key.expires_at,
+            MaybeUndefined::Null => None,
+            MaybeUndefined::Value(wanted) => end(Some(wanted), now)?,
+        };
+        if (name, scopes, expires_at) == (key.name.as_str(), key.scopes, key.expires_at) {
+            return Ok(Json(key.into()));
+        }
+        let updated = conn.update_key(id, name, scopes, expires_at).await?;
+        let change = json!({ "name": name, "scopes": scopes.names(), "expires_at": expires_at });
+        let target = (Action::KeyUpdated, Some(id.to_string()));
+        caller.principal().by().did(&self.0, &mut conn, target, change).await?;
+        conn.commit().await?;
+        Ok(Json(updated.into()))
+    }
+
+    /// Give an API key a new secret
+    ///
+    /// The new secret is in this answer and nowhere else, ever. The one from before goes on working for a while, so that
+    /// programs can be moved one after the other; one from before that ends at once.
+    #[oai(path = "/keys/:id/roll", method = "post", operation_id = "roll_key")]
+    async fn roll(
+        &self,
+        caller: Caller,
+        id: Path<Wire<ApiKeyId>>,
+        body: Json<RollKey>,
+    ) -> Result<KeyRolled, ApiError> {
+        let tenant = caller.require(Permission::KeysWrite)?;
+        let (id, now) = (id.0.0, self.0.clock.now());
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let key = conn.lock_key(id).await?;
+        if key.revoked_at.is_some() {
+            return Err(ApiError::new(ProblemCode::Conflict, "the key has been revoked; make another"));
+        }
+        let secret = SecretToken::generate(API_KEY_PREFIX, &*self.0.entropy);
+        let previous_until = now + TimeDelta::seconds(body.0.overlap_seconds.into());
+        let roll = Roll { hash: &secret.hash().0, hint: secret.hint(), at: now, previous_until };
+        let key = KeyView::from(conn.roll_key(id, &roll).await?);
+        let change = json!({ "name": key.name, "overlap_seconds": body.0.overlap_seconds });
+        let target = (Action::KeyRolled, Some(id.to_string()));
+        caller.principal().by().did(&self.0, &mut conn, target, change).await?;
+        conn.commit().await?;
+        Ok(KeyRolled::Rolled(Json(CreatedKey { key, secret: secret.reveal().to_owned() })))
     }
 
     /// Revoke an API key

@@ -37,6 +37,7 @@ pub mod sessions;
 pub mod settings;
 pub mod slack_channels;
 pub mod spend;
+pub mod status;
 pub mod tenant;
 pub mod trust;
 pub mod users;
@@ -94,6 +95,8 @@ pub struct ApiParts {
     pub outside: Vec<trust::Subprocessor>,
     /// The uploads of bills that this process takes right now.
     pub arriving: bills::uploads::Arriving,
+    /// What was last said of the service itself.
+    pub last_status: status::LastStatus,
     /// Whether there is a mail server.
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
@@ -146,6 +149,8 @@ pub(crate) enum Tag {
     Operator,
     /// What is promised, for anybody.
     Trust,
+    /// How the service is, for everybody.
+    Status,
 }
 
 type Operations = (
@@ -193,6 +198,7 @@ type Upkeep = (
     operator::OperatorApi,
     operator::OperatorActionsApi,
     trust::TrustApi,
+    status::StatusApi,
 );
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
@@ -231,6 +237,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             operator::OperatorApi(Arc::clone(parts)),
             operator::OperatorActionsApi(Arc::clone(parts)),
             trust::TrustApi::new(parts),
+            status::StatusApi(Arc::clone(parts)),
         ),
     )
 }

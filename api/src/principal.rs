@@ -8,10 +8,11 @@ use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
 use costlens_domain::audit::Actor;
+use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::ports::Clock;
 use costlens_domain::{ApiKeyId, Problem, ProblemCode, RequestId, Role, SessionId, TenantId, UserId};
 use costlens_edge::Arrival;
-use costlens_store::{Store, StoreError};
+use costlens_store::{FoundKey, Store, StoreError};
 use costlens_vault::TokenHash;
 use poem::http::{Method, StatusCode, header};
 use poem::{Request, Response};
@@ -46,6 +47,8 @@ pub struct Principal {
     pub user: Option<UserId>,
     /// As what it belongs to the tenant.
     pub role: Role,
+    /// What the key may be used for, where a program calls.
+    pub scopes: KeyScopes,
     /// Whether it proved who it is a short while ago.
     pub fresh: bool,
     /// Whether it may only look.
@@ -75,12 +78,20 @@ impl Principal {
             ));
         }
         if let Who::Key(_) = self.who {
-            return if matches!(permission, RequestsRead | SpendRead | BillsRead) {
-                Ok(self.tenant_id)
-            } else {
-                let detail = "API keys read requests, spend and bills; this needs a signed-in session";
-                Err(ApiError::new(ProblemCode::Forbidden, detail))
+            let scope = match permission {
+                RequestsRead => KeyScope::RequestsRead,
+                SpendRead => KeyScope::SpendRead,
+                BillsRead => KeyScope::BillsRead,
+                _ => {
+                    let detail = "API keys read requests, spend and bills; this needs a signed-in session";
+                    return Err(ApiError::new(ProblemCode::Forbidden, detail));
+                }
             };
+            if !self.scopes.has(scope) {
+                let detail = format!("this API key lacks the scope `{}`", scope.as_str());
+                return Err(ApiError::new(ProblemCode::Forbidden, detail));
+            }
+            return Ok(self.tenant_id);
         }
         if !permission.only_reads() {
             self.may_change()?;
@@ -261,6 +272,7 @@ async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Princi
         who: Who::Session(session.id),
         user: session.user_id,
         role: session.role,
+        scopes: KeyScopes::ALL,
         fresh: now - session.proven_at < FRESH,
         read_only: session.read_only,
         operator: session.operator,
@@ -285,15 +297,20 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
         .map_err(|error| unavailable(request, &error))?;
     match key {
         None => Err(refuse(request, Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
-        Some((key, _)) if key.revoked_at.is_some() => {
+        Some(FoundKey { key, .. }) if key.revoked_at.is_some() => {
             Err(refuse(request, Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
         }
-        Some((key, closing)) => Ok(Principal {
+        Some(found) if found.has_expired(gate.clock.now()) => {
+            let detail = "this API key is past its end, or was rolled and this is its earlier secret";
+            Err(refuse(request, Problem::new(ProblemCode::KeyExpired, detail)))
+        }
+        Some(FoundKey { key, closing, .. }) => Ok(Principal {
             tenant_id: key.tenant_id,
             who: Who::Key(key.id),
             user: None,
-            // What a key may do is said in `require`, whatever the role.
+            // What a key may do is said by its scopes, whatever the role.
             role: Role::Viewer,
+            scopes: key.scopes,
             fresh: false,
             read_only: false,
             operator: false,

@@ -14,15 +14,15 @@ pub(crate) async fn ready(parts: &ApiParts, tenant: TenantId) -> Result<(), ApiE
     if !parts.keyring.asks_a_service() {
         return Ok(());
     }
-    let keys = parts.store.tenant(tenant).await?.data_keys().await?;
+    let mut keys = parts.store.tenant(tenant).await?.data_keys().await?;
     if keys.is_empty() {
         let first = parts.keyring.make_data_key(tenant, 1, &*parts.entropy).await;
         let first = first.map_err(|error| not_sealed(tenant, error))?;
         let mut conn = parts.store.tenant(tenant).await?;
-        // Of two who come first at once, one wins, and the other finds no key of its own in memory: it tries again.
         conn.add_data_key(1, &first.0, parts.clock.now()).await?;
+        // Read again: of two who come first at once, one wins.
+        keys = conn.data_keys().await?;
         conn.commit().await?;
-        return Ok(());
     }
     let wrapped: Vec<_> = keys.iter().map(|key| (key.version, &key.wrapped)).collect();
     // An older key that does not open is in nobody's way here: sealing says whether the newest does.

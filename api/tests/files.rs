@@ -85,6 +85,7 @@ impl Service {
             objects: Objects::local(files.path()).unwrap(),
             max_bill_bytes: MAX_BILL_BYTES,
             arriving: costlens_api::bills::uploads::Arriving::default(),
+            last_status: costlens_api::status::LastStatus::default(),
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
             limits: Arc::new(costlens_cache::Limits::local([7; 32], Arc::clone(&clock) as _)),

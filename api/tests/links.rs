@@ -56,6 +56,7 @@ impl Service {
             max_bill_bytes: 1,
             outside: Vec::new(),
             arriving: costlens_api::bills::uploads::Arriving::default(),
+            last_status: costlens_api::status::LastStatus::default(),
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
             passwords: costlens_identity::Passwords::new(),

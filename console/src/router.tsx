@@ -104,6 +104,13 @@ const privacyRoute = createRoute({
   component: lazyRouteComponent(() => import("./screens/trust/privacy-screen"), "PrivacyScreen"),
 });
 
+/** How the service is: for everybody. */
+const statusRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/status",
+  component: lazyRouteComponent(() => import("./screens/status/status-screen"), "StatusScreen"),
+});
+
 /** Everything behind the sign-in. */
 const memberRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -200,6 +207,7 @@ export const router = createRouter({
     trustRoute,
     subprocessorsRoute,
     privacyRoute,
+    statusRoute,
     memberRoute.addChildren([
       overviewRoute,
       requestsRoute,

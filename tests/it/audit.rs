@@ -61,6 +61,8 @@ const CHANGING: &[(&str, Writes)] = &[
     ("update_tenant", Event("tenant.changed")),
     ("delete_session", Event("session.ended")),
     ("create_key", Event("key.created")),
+    ("update_key", Event("key.updated")),
+    ("roll_key", Event("key.rolled")),
     ("revoke_key", Event("key.revoked")),
     ("create_connection", Event("connection.created")),
     ("disable_connection", Event("connection.disabled")),
@@ -204,7 +206,10 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         walk.walked.insert("create_session".to_owned());
 
         let key = id_of(&walk.does("create_key", "/api/v1/keys").await);
-        walk.does("revoke_key", &format!("/api/v1/keys/{key}")).await;
+        let path = format!("/api/v1/keys/{key}");
+        walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
+        walk.does("roll_key", &format!("{path}/roll")).await;
+        walk.does("revoke_key", &path).await;
         let connection = id_of(&walk.does("create_connection", "/api/v1/connections").await);
         walk.does("disable_connection", &format!("/api/v1/connections/{connection}")).await;
         walk.does("create_bill", "/api/v1/bills").await;

@@ -40,7 +40,7 @@ enum About {
     Anybody,
     /// What is a person's own, who signed in as itself: nobody here is one.
     Person,
-    /// What anybody may read, and what is nobody's.
+    /// What is the same for everybody, also without a credential.
     Public,
 }
 
@@ -83,6 +83,8 @@ const MATRIX: &[(&str, About)] = &[
     ("list_keys", About::Things(&["", "?limit=200", "?cursor={key}"])),
     ("create_key", About::NewThing),
     ("get_key", About::OneThing),
+    ("update_key", About::OneThing),
+    ("roll_key", About::OneThing),
     ("revoke_key", About::OneThing),
     ("list_providers", About::Everybody),
     ("list_connections", About::Things(&["", "?limit=200", "?cursor={connection}"])),
@@ -186,6 +188,7 @@ const MATRIX: &[(&str, About)] = &[
     ("export_operator_events", About::Operator),
     ("list_erasures", About::Operator),
     ("get_trust", About::Public),
+    ("get_status", About::Public),
 ];
 
 #[track_caller]

@@ -25,6 +25,7 @@ const NAMES: [&str; 13] = [
     "partitions",
     "queue-rows",
     "retention",
+    "status",
 ];
 
 /// The schedules, once a server that has just come up has written them.

@@ -71,6 +71,34 @@ impl TestApp {
         app
     }
 
+    /// Another process on this server's PostgreSQL, with the same key and the same kept files, and a spool of its own.
+    #[must_use]
+    pub fn replica(&self, settings: &[(&str, &str)]) -> Self {
+        let mut settings = settings.to_vec();
+        let url = self.runtime_url();
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let (key, objects) = (text(self.dir.join("keys/master.key")), text(self.data_dir().join("objects")));
+        settings.extend([
+            ("DATABASE_URL", url.as_str()),
+            ("COSTLENS_KEY_FILE", key.as_str()),
+            ("COSTLENS_OBJECT_DIR", objects.as_str()),
+        ]);
+        Self::own(&settings)
+    }
+
+    /// The private PostgreSQL as another process reaches it.
+    fn runtime_url(&self) -> String {
+        let (Some(password), Some(socket)) =
+            (find(&self.data_dir(), "runtime.password"), find(&self.data_dir(), ".s.PGSQL.5432"))
+        else {
+            panic!("no private PostgreSQL in {}", self.data_dir().display())
+        };
+        let password = std::fs::read_to_string(password).unwrap();
+        let dir = socket.parent().unwrap().to_str().unwrap();
+        let host: String = url::form_urlencoded::byte_serialize(dir.as_bytes()).collect();
+        format!("postgres://costlens_runtime:{}@{host}:5432/costlens", password.trim())
+    }
+
     fn prepared(settings: &[(&str, &str)]) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
 

@@ -149,15 +149,31 @@ async fn serve(
             let mut state = state.lock().unwrap();
             answer(&mut state, signers, port, (path, &query(search), &query(&body), &bearer))
         };
-        let answer = answer.to_string();
+        let (kind, answer) = match answer {
+            Value::String(page) => ("text/html", page),
+            json => ("application/json", json.to_string()),
+        };
         let location = location.map(|to| format!("location: {to}\r\n")).unwrap_or_default();
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{location}content-length: {}\r\n\r\n",
+            "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{location}content-length: {}\r\n\r\n",
             answer.len()
         );
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(answer.as_bytes()).await?;
     }
+}
+
+/// What a browser is shown: a link for each person that it may be.
+fn consent_page(state: &State, path: &str, search: &Form) -> Value {
+    let mut link = url::form_urlencoded::Serializer::new(String::new());
+    link.extend_pairs(search);
+    let link = link.finish().replace('&', "&amp;");
+    let people =
+        state.people.keys().map(|who| format!("<p><a href=\"{path}?{link}&amp;as={who}\">{who}</a></p>"));
+    Value::String(format!(
+        "<!doctype html><title>Consent</title><h1>Who are you?</h1>{}",
+        people.collect::<String>()
+    ))
 }
 
 type Form = HashMap<String, String>;
@@ -184,6 +200,9 @@ fn answer(
         "/keys" => (200, None, json!({"keys": [signers.0.jwk()]})),
         // The person says yes. Whoever is at the browser is said by the test.
         "/authorize" | "/login/oauth/authorize" => {
+            if !search.contains_key("as") {
+                return (200, None, consent_page(state, path, search));
+            }
             assert_eq!(search["client_id"], CLIENT);
             assert_eq!(search["code_challenge_method"], "S256");
             state.given += 1;

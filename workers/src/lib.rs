@@ -18,6 +18,7 @@ mod queue_rows;
 mod retention;
 mod sealing;
 mod spend;
+mod status;
 mod webhooks;
 
 use std::sync::Arc;
@@ -30,13 +31,14 @@ use costlens_notify::webhooks::svix::Svix;
 use costlens_notify::words::{ChannelDisabled, Medium};
 use costlens_notify::{Kind, Mailer};
 use costlens_objects::Objects;
-use costlens_queue::schedule::{self, Schedule};
+use costlens_queue::schedule::{self, CatchUp, Schedule};
 use costlens_queue::{Job, JobContext, JobError, Queue, QueueConfig, QueueError, Settings, Workers};
 use costlens_store::{ENQUEUER_ROLES, Neighbour, Store, StoreError, WORKER_ROLE};
 use costlens_store::{TenantConn, TenantSettings};
 use costlens_vault::Keyring;
 
 pub use links::Links;
+pub use status::{StatusTarget, StatusTargets};
 
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(5);
@@ -60,6 +62,8 @@ pub struct WorkerParts {
     /// The operator's Svix, if there is one.
     pub svix: Option<Arc<Svix>>,
     pub links: Links,
+    /// Where the service is looked at from outside.
+    pub status: StatusTargets,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -140,6 +144,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
     let workers = exports::add(workers, parts);
     let workers = add(workers, parts, exports::sweep_exports);
+    let workers = add(workers, parts, status::probe_status);
     add(workers, parts, queue_rows::prune_queue)
 }
 
@@ -173,6 +178,8 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
         Schedule::of("key-rotation", "20 3 * * *", "UTC", &key_rotation::RotateKeys {})?,
+        // What was missed stays unknown: nobody can look at the past.
+        Schedule::of("status", "* * * * *", "UTC", &status::ProbeStatus {})?.catch_up(CatchUp::Skip),
         Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,
     ])
 }

@@ -19,10 +19,15 @@ pub(super) fn facts(parts: &ApiParts) -> Vec<TrustFact> {
         1 => "1, named by the operator".to_owned(),
         more => format!("{more}, named by the operator"),
     };
+    let wrapping = if parts.keyring.wraps_by_service() {
+        costlens_vault::WRAPPING_BY_SERVICE
+    } else {
+        costlens_vault::WRAPPING
+    };
     let https = if parts.https { "https alone (HSTS)" } else { "plain http, for this machine alone" };
     vec![
         fact("Encryption", "Secrets are sealed with", costlens_vault::CIPHER.to_owned()),
-        fact("Encryption", "Data keys are wrapped under", costlens_vault::WRAPPING.to_owned()),
+        fact("Encryption", "Data keys are wrapped under", wrapping.to_owned()),
         fact("Encryption", "Browsers come by", https.to_owned()),
         fact("Signing in", "API keys", format!("{API_KEY_PREFIX} and 32 random bytes; kept as SHA-256")),
         fact("Signing in", "A session lives at most", format!("{} minutes", SESSION_LIFE.num_minutes())),

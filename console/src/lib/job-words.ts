@@ -40,6 +40,7 @@ const QUEUES: Record<string, string> = {
   anomalies: "Look for surprising hours",
   erasure: "Erase an account",
   "erasure-sweep": "Look after erasures",
+  status: "Look at the service",
   "key-rotation": "Wrap keys anew",
   partitions: "Make room for days to come",
   retention: "Drop what is too old",

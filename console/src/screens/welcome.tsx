@@ -119,6 +119,9 @@ export function WelcomeScreen() {
           <Link to="/privacy" className="rounded hover:underline">
             Privacy
           </Link>
+          <Link to="/status" className="rounded hover:underline">
+            Status
+          </Link>
         </nav>
       </div>
     </main>

@@ -382,3 +382,37 @@ fn an_address_that_is_none_is_refused_without_showing_it() {
     let right = RedisUrl::parse("rediss://user:secret@host:6380/2").unwrap();
     assert!(!format!("{right:?}").contains("secret"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_a_certificate_is_checked_before_anything_is_said() {
+    // Whom the platform trusts is read once a process: the other one trusts this test's certificate.
+    if let Some(url) = other_process() {
+        let url = RedisUrl::parse(&url).unwrap();
+        let limits = Limits::shared(&url, SECRET, Arc::new(Stopped), patient()).await.unwrap();
+        assert_eq!(limits.take(&TEN, "ada").await, allowed(9));
+        return;
+    }
+    let files = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let write = |name: &str, text: String| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (cert, key) =
+        (write("cert.pem", made.cert.pem()), write("key.pem", made.signing_key.serialize_pem()));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let tls =
+        ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert];
+    let redis = PrivateRedis::start_with(&[&tls[..], &["--tls-auth-clients", "no", "--save", ""]].concat());
+    let url = format!("rediss://localhost:{port}/0");
+    // This process does not trust it, and counts by itself.
+    let limits =
+        Limits::shared(&RedisUrl::parse(&url).unwrap(), SECRET, Arc::new(Stopped), patient()).await.unwrap();
+    assert_eq!(limits.take(&TEN, "ada").await, Verdict::Allowed { remaining: 9, degraded: true });
+    assert!(counters(&redis).is_empty());
+    let mut other = std::process::Command::new(std::env::current_exe().unwrap());
+    other.args(["--exact", "over_tls_a_certificate_is_checked_before_anything_is_said"]);
+    assert!(other.env(OTHER, url).env("SSL_CERT_FILE", &cert).status().unwrap().success());
+    assert_eq!(counters(&redis).len(), 1);
+}

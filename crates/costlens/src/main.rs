@@ -21,6 +21,7 @@ mod run;
 mod seal_counts;
 mod settings;
 mod sign_in;
+mod status_targets;
 mod tenants;
 mod verify_audit;
 mod welcome;

@@ -15,8 +15,10 @@ use costlens_identity::oidc::{Client, Oidc};
 use costlens_identity::vouching::Vouchers;
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use costlens_notify::{Mailer, MailerConfig};
+use costlens_workers::StatusTargets;
 
 use crate::boot::Failure;
+use crate::status_targets;
 
 /// The longest wait for the mail server, before a letter and again for the answer to it.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +44,10 @@ pub(crate) struct OutwardArgs {
     /// Who the letters are from.
     #[arg(long, env = "COSTLENS_MAIL_FROM", default_value = "Costlens <costlens@localhost.localdomain>")]
     pub(crate) mail_from: String,
+    /// Where the service is looked at each minute for its public status, as `name=https://…,…`: the name is shown, and an
+    /// address without one is the service itself. By default what this process listens on; for `work` the public URL.
+    #[arg(long, env = "COSTLENS_STATUS_TARGETS", value_delimiter = ',')]
+    pub(crate) status_targets: Vec<String>,
     /// The Svix server that delivers webhooks; used with a token alone.
     #[arg(long, env = "SVIX_SERVER_URL", default_value = "https://api.svix.com")]
     pub(crate) svix_url: String,
@@ -170,6 +176,11 @@ impl OutwardArgs {
             });
         }
         all
+    }
+
+    /// Where the service is looked at; this address where none is set.
+    pub(crate) fn status(&self, default: Option<&str>) -> Result<StatusTargets, Failure> {
+        status_targets::read(&self.status_targets, default, &self.egress_config())
     }
 
     /// The operator's mail server, if one is set.

@@ -1,5 +1,6 @@
 //! `costlens run`: proxy, console and API in one process, over a given or a private PostgreSQL.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +93,7 @@ async fn serve(
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
         links: Links::below(&base),
+        status: args.outward.status(Some(&own_address(bound)))?,
     };
     let mail_configured = parts.mailer.is_some();
     let limits = Arc::new(start_limits(args, &keyring, &clock).await?);
@@ -117,6 +119,7 @@ async fn serve(
         objects,
         max_bill_bytes: args.max_bill_bytes,
         arriving: costlens_api::bills::uploads::Arriving::default(),
+        last_status: costlens_api::status::LastStatus::default(),
     });
 
     // In production nobody gets a tenant, a key or a link by starting a process: `tenants` and `sign-in` make them.
@@ -141,6 +144,16 @@ async fn serve(
     tracing::info!(?drained, ?shipped, "stopped");
     drained?;
     Ok(())
+}
+
+/// Where this very process is reached from its own machine.
+fn own_address(bound: SocketAddr) -> String {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, bound.port()))
 }
 
 /// Every path of this process.

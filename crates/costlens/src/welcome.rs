@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use costlens_domain::audit::Action;
+use costlens_domain::keys::KeyScopes;
 use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
@@ -101,6 +102,8 @@ async fn quick_start_key(store: &Store, tenant: TenantId, clock: &dyn Clock) -> 
         stream_usage: StreamUsagePolicy::Inject,
         durability: Durability::Spool,
         created_at: now,
+        scopes: KeyScopes::ALL,
+        expires_at: None,
     })
     .await?;
     let change = json!({ "name": QUICK_START });

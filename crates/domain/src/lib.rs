@@ -11,6 +11,7 @@ pub mod classify;
 pub mod events;
 pub mod export;
 pub mod ids;
+pub mod keys;
 pub mod members;
 pub mod money;
 pub mod ports;
@@ -18,6 +19,7 @@ pub mod pricing;
 pub mod problem;
 pub mod providers;
 pub mod request;
+pub mod status;
 pub mod usage;
 
 pub use ids::{

@@ -44,6 +44,8 @@ problem_codes! {
     KeyUnknown = "key_unknown", 401, "The API key is not known";
     /// The API key was revoked.
     KeyRevoked = "key_revoked", 401, "The API key has been revoked";
+    /// The API key, or the secret that it had before it was rolled, is past its end.
+    KeyExpired = "key_expired", 401, "The API key has expired";
     /// The session is unknown, ended or expired.
     SessionInvalid = "session_invalid", 401, "The session is not valid";
     /// The sign-in link is unknown, used or expired.

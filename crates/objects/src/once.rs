@@ -3,9 +3,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::key::is_plain;
 use crate::{BadKey, Objects, ObjectsError, at, put};
+
+/// A draft older than this is of a process that died.
+const DRAFT_LIFE: Duration = Duration::from_secs(3_600);
 
 /// A file of the service: `<area>/<name>`, of letters, digits, underscores and points.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +37,8 @@ impl Objects {
         blocking(&place.clone(), move || {
             let folder = place.parent().unwrap_or(&place).to_owned();
             put::private_dir(&folder)?;
-            let draft = folder.join(format!(".{}", std::process::id()));
-            let kept = write(&draft, &place, &bytes);
-            let _gone = std::fs::remove_file(&draft);
-            if kept? {
+            sweep(&folder);
+            if write(&folder, &place, &bytes)? {
                 // The new name is on the disk once its folder is, and the folder above it.
                 for folder in place.ancestors().skip(1).take(2) {
                     std::fs::File::open(folder).and_then(|dir| dir.sync_all()).map_err(at(folder))?;
@@ -73,17 +75,26 @@ impl Objects {
 }
 
 /// Writes beside the place and links there, which fails where a file is.
-fn write(draft: &Path, place: &Path, bytes: &[u8]) -> Result<bool, ObjectsError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o400);
-    let _earlier = std::fs::remove_file(draft);
-    let mut file = options.open(draft).map_err(at(draft))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(draft))?;
-    match std::fs::hard_link(draft, place) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(at(place)(error)),
+fn write(folder: &Path, place: &Path, bytes: &[u8]) -> Result<bool, ObjectsError> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
+    let mut draft =
+        tempfile::Builder::new().prefix(".").permissions(mode).tempfile_in(folder).map_err(at(folder))?;
+    draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(at(draft.path()))?;
+    match draft.persist_noclobber(place) {
+        Ok(_) => Ok(true),
+        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(refused) => Err(at(place)(refused.error)),
+    }
+}
+
+/// Removes drafts that a crash left. One that is being written is young; what cannot be removed is in nobody's way.
+fn sweep(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".")) {
+        let written = entry.metadata().and_then(|meta| meta.modified());
+        if written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DRAFT_LIFE)) {
+            let _gone = std::fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -124,6 +124,13 @@ async fn a_file_of_the_service_is_written_once_and_no_tenants_list_shows_it() {
     let file = dir.path().join("audit_anchors/00000001.json");
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o400, 0o700));
     assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "a draft was left");
+    // A draft of a process that died goes with the next file; one that may be in the making stays.
+    let (dead, young) = (file.with_file_name(".dead"), file.with_file_name(".young"));
+    let made = std::fs::File::create(&dead).unwrap();
+    made.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_700)).unwrap();
+    std::fs::write(&young, "").unwrap();
+    assert!(objects.keep_once(&OnceKey::new("audit_anchors", "2.json").unwrap(), Vec::new()).await.unwrap());
+    assert_eq!((dead.exists(), young.exists()), (false, true));
     assert_eq!(objects.list_prefix(None, 10).await.unwrap(), []);
     for bad in ["../x", ".x", "x..y", "a/b", ""] {
         assert_eq!(OnceKey::new("audit_anchors", bad), Err(BadKey), "{bad}");

@@ -46,7 +46,7 @@ impl Endpoint for Carry {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
             return Ok(response);
         }
-        let answer = match self.proxy.caller(request.headers()).await {
+        let answer = match self.proxy.caller(request.headers(), arrival.at).await {
             // The body is read only for a caller that is let in.
             Ok(caller) => match request.take_body().into_bytes().await {
                 Ok(body) => self.proxy.carry(self.dialect, &caller, arrival, request.headers(), &body).await,

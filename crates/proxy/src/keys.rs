@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use costlens_store::{ApiKey, Connection, Store, StoreError};
+use chrono::{DateTime, Utc};
+use costlens_domain::keys::KeyScope;
+use costlens_store::{ApiKey, Connection, FoundKey, Store, StoreError};
 use costlens_vault::{Keyring, SealedFor, TenantKeys, TokenHash};
 use zeroize::Zeroizing;
 
@@ -21,6 +23,8 @@ use crate::route::{Target, known_provider};
 pub struct Caller {
     /// The key's record.
     pub key: ApiKey,
+    /// From when on it is refused, however fresh memory is.
+    pub valid_until: Option<DateTime<Utc>>,
     /// The tenant's enabled connections, oldest first.
     pub targets: Vec<Target>,
 }
@@ -41,6 +45,12 @@ pub enum KeyRefusal {
     /// The key was revoked.
     #[error("the key has been revoked")]
     Revoked,
+    /// It is past its end, or the secret is one from before it was rolled.
+    #[error("the key has expired")]
+    Expired,
+    /// It may not be used for calls.
+    #[error("the key may not be used for calls")]
+    Scope,
     /// Its account is being closed.
     #[error("the account is being closed")]
     Closing,
@@ -119,8 +129,16 @@ impl KeyRing {
         }
     }
 
-    /// The caller behind a presented secret.
-    pub async fn caller(&self, presented: &str) -> Result<Arc<Caller>, KeyRefusal> {
+    /// The caller behind a secret that is presented now.
+    pub async fn caller(&self, presented: &str, now: DateTime<Utc>) -> Result<Arc<Caller>, KeyRefusal> {
+        let caller = self.known(presented).await?;
+        if caller.valid_until.is_some_and(|end| end <= now) {
+            return Err(KeyRefusal::Expired);
+        }
+        Ok(caller)
+    }
+
+    async fn known(&self, presented: &str) -> Result<Arc<Caller>, KeyRefusal> {
         let hash = TokenHash::of(presented);
         let kept = {
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
@@ -196,9 +214,12 @@ impl KeyRing {
     async fn load(&self, hash: &TokenHash) -> Result<Caller, KeyRefusal> {
         let mut conn = self.store.system().await.map_err(KeyRefusal::Unavailable)?;
         let key = conn.key_by_hash(&hash.0).await.map_err(KeyRefusal::Unavailable)?;
-        let (key, closing) = key.ok_or(KeyRefusal::Unknown)?;
+        let FoundKey { key, valid_until, closing } = key.ok_or(KeyRefusal::Unknown)?;
         if key.revoked_at.is_some() {
             return Err(KeyRefusal::Revoked);
+        }
+        if !key.scopes.has(KeyScope::Proxy) {
+            return Err(KeyRefusal::Scope);
         }
         if closing {
             return Err(KeyRefusal::Closing);
@@ -212,7 +233,7 @@ impl KeyRing {
         let _told_by_whoever_needs_it = self.keyring.ready(key.tenant_id, &keys).await;
         let keys = self.keyring.tenant(key.tenant_id, &keys);
         let targets = connections.into_iter().filter_map(|connection| self.open(&keys, connection)).collect();
-        Ok(Caller { key, targets })
+        Ok(Caller { key, valid_until, targets })
     }
 
     /// A connection ready to be called. One that cannot be is left out and said so: the others still work.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
 use diesel::prelude::*;
@@ -37,6 +38,33 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, as far as the proxies have told.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// What it may be used for.
+    pub scopes: KeyScopes,
+    /// From when on it is refused; never where there is none.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it last got a new secret.
+    pub rolled_at: Option<DateTime<Utc>>,
+    /// Until when the secret before that one works.
+    pub previous_until: Option<DateTime<Utc>>,
+}
+
+/// A key that was found by one of its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key, which may be revoked.
+    pub key: ApiKey,
+    /// From when on it is refused with this secret: its own end, or that of the secret from before it was rolled.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// Whether its account is being closed.
+    pub closing: bool,
+}
+
+impl FoundKey {
+    /// Whether it is past its end.
+    #[must_use]
+    pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
+        self.valid_until.is_some_and(|end| end <= now)
+    }
 }
 
 /// What a new key is made of.
@@ -58,6 +86,23 @@ pub struct NewApiKey {
     pub durability: Durability,
     /// When it is made.
     pub created_at: DateTime<Utc>,
+    /// What it may be used for; not nothing.
+    pub scopes: KeyScopes,
+    /// From when on it is refused; never where there is none.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A key's next secret, and how long the one before it goes on working.
+#[derive(Clone, Debug)]
+pub struct Roll<'a> {
+    /// SHA-256 of the new secret.
+    pub hash: &'a [u8; 32],
+    /// Its last characters.
+    pub hint: &'a str,
+    /// When it is rolled.
+    pub at: DateTime<Utc>,
+    /// Until when the secret of now works.
+    pub previous_until: DateTime<Utc>,
 }
 
 impl TenantConn {
@@ -73,6 +118,8 @@ impl TenantConn {
             stream_usage: key.stream_usage.as_str(),
             durability: key.durability.as_str(),
             created_at: key.created_at,
+            scopes: key.scopes.names(),
+            expires_at: key.expires_at,
         };
         let insert = diesel::insert_into(api_key::table).values(&row).returning(ApiKeyRow::as_returning());
         insert.get_result(self.conn()?).await?.try_into()
@@ -103,6 +150,47 @@ impl TenantConn {
         key.select(ApiKeyRow::as_select()).first(self.conn()?).await?.try_into()
     }
 
+    /// One key, which stays as it is until the transaction ends. [`StoreError::NotFound`] if the tenant has no such key.
+    pub async fn lock_key(&mut self, id: ApiKeyId) -> Result<ApiKey, StoreError> {
+        let key = api_key::table.find((self.tenant_id().uuid(), id.uuid()));
+        key.select(ApiKeyRow::as_select()).for_update().first(self.conn()?).await?.try_into()
+    }
+
+    /// Changes a key's name, scopes and end, and tells every listening proxy on commit.
+    pub async fn update_key(
+        &mut self,
+        id: ApiKeyId,
+        name: &str,
+        scopes: KeyScopes,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<ApiKey, StoreError> {
+        let tenant_id = self.tenant_id();
+        let changed =
+            (api_key::name.eq(name), api_key::scopes.eq(scopes.names()), api_key::expires_at.eq(expires_at));
+        let key = diesel::update(api_key::table.find((tenant_id.uuid(), id.uuid()))).set(changed);
+        let row = key.returning(ApiKeyRow::as_returning()).get_result(self.conn()?).await?;
+        notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;
+        row.try_into()
+    }
+
+    /// Gives a key a new secret, and tells every listening proxy on commit. Of earlier secrets the last one alone goes
+    /// on, for a while. [`StoreError::NotFound`] where the key is revoked or there is none.
+    pub async fn roll_key(&mut self, id: ApiKeyId, roll: &Roll<'_>) -> Result<ApiKey, StoreError> {
+        let tenant_id = self.tenant_id();
+        let key = api_key::table.find((tenant_id.uuid(), id.uuid())).filter(api_key::revoked_at.is_null());
+        let changed = (
+            api_key::previous_hash.eq(api_key::hash.nullable()),
+            api_key::previous_until.eq(roll.previous_until),
+            api_key::hash.eq(roll.hash.as_slice()),
+            api_key::hint.eq(roll.hint),
+            api_key::rolled_at.eq(roll.at),
+        );
+        let rolled = diesel::update(key).set(changed).returning(ApiKeyRow::as_returning());
+        let row = rolled.get_result(self.conn()?).await?;
+        notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;
+        row.try_into()
+    }
+
     /// Revokes a key and tells every listening proxy on commit. Revoking again changes nothing.
     pub async fn revoke_key(&mut self, id: ApiKeyId, at: DateTime<Utc>) -> Result<ApiKey, StoreError> {
         let tenant_id = self.tenant_id();
@@ -119,16 +207,27 @@ impl TenantConn {
 }
 
 impl SystemConn {
-    /// The key whose secret has this SHA-256, revoked or not, and whether its account is closing; `None` if there is
-    /// none.
-    pub async fn key_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<(ApiKey, bool)>, StoreError> {
-        let key = api_key::table.inner_join(tenant::table).filter(api_key::hash.eq(hash.as_slice()));
-        let row: Option<(ApiKeyRow, Option<DateTime<Utc>>)> = key
-            .select((ApiKeyRow::as_select(), tenant::closing_at))
+    /// The key whose secret has this SHA-256, or had it before it was rolled; revoked and expired ones, too. `None` if
+    /// there is none.
+    pub async fn key_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<FoundKey>, StoreError> {
+        let is_current = api_key::hash.eq(hash.as_slice());
+        let key = api_key::table
+            .inner_join(tenant::table)
+            .filter(is_current.or(api_key::previous_hash.assume_not_null().eq(hash.as_slice())));
+        let row: Option<(ApiKeyRow, Vec<u8>, Option<DateTime<Utc>>)> = key
+            .select((ApiKeyRow::as_select(), api_key::hash, tenant::closing_at))
             .first(&mut self.conn)
             .await
             .optional()?;
-        row.map(|(row, closing)| Ok((row.try_into()?, closing.is_some()))).transpose()
+        let Some((row, current, closing)) = row else { return Ok(None) };
+        let key = ApiKey::try_from(row)?;
+        let valid_until = match (current == hash, key.previous_until) {
+            (true, _) => key.expires_at,
+            (false, Some(end)) => Some(key.expires_at.map_or(end, |expires_at| expires_at.min(end))),
+            // A secret that is not the key's and has no end is none.
+            (false, None) => return Ok(None),
+        };
+        Ok(Some(FoundKey { key, valid_until, closing: closing.is_some() }))
     }
 
     /// Records when keys were last used. An older time never replaces a newer one; unknown keys are skipped.
@@ -174,6 +273,10 @@ struct ApiKeyRow {
     created_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
+    scopes: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+    rolled_at: Option<DateTime<Utc>>,
+    previous_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Insertable)]
@@ -188,6 +291,8 @@ struct NewApiKeyRow<'a> {
     stream_usage: &'a str,
     durability: &'a str,
     created_at: DateTime<Utc>,
+    scopes: Vec<&'a str>,
+    expires_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<ApiKeyRow> for ApiKey {
@@ -205,6 +310,14 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             created_at: row.created_at,
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,
+            scopes: row
+                .scopes
+                .iter()
+                .map(|scope| named("api_key.scopes", scope, KeyScope::from_name))
+                .collect::<Result<_, _>>()?,
+            expires_at: row.expires_at,
+            rolled_at: row.rolled_at,
+            previous_until: row.previous_until,
         })
     }
 }

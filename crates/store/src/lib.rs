@@ -37,6 +37,7 @@ mod tenant_keys;
 mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod uptime;
 mod users;
 mod webhooks;
 mod writer;
@@ -58,7 +59,7 @@ pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, SystemTx,
 pub use error::StoreError;
 pub use exports::{Export, ExportCount, ExportFile, ExportProblem, ExportState, NewExport, SweptExport};
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
-pub use keys::{ApiKey, NewApiKey};
+pub use keys::{ApiKey, FoundKey, NewApiKey, Roll};
 pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
@@ -73,6 +74,7 @@ pub use settings::TenantSettings;
 pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPlace, SpendPoint, SpendSlice, SpendTotals};
 pub use tenant_keys::{DataKey, Destroy, KeyAge};
 pub use tenants::Tenant;
+pub use uptime::{StatusDay, StatusIncident, StatusMinute};
 pub use users::{
     Membership, NewUser, User, UserIdentity, UserLink, UserLinkPurpose, UserMail, UserMailState,
 };

@@ -55,7 +55,7 @@ struct Pruned {
 }
 
 /// Per table the rows past a moment ($1), at most so many ($2).
-const PURGES: [(&str, &str); 8] = [
+const PURGES: [(&str, &str); 9] = [
     (
         "bill_upload",
         "DELETE FROM bill_upload WHERE (tenant_id, id) IN \
@@ -66,6 +66,11 @@ const PURGES: [(&str, &str); 8] = [
         // A file outlives no row: what is done has been expired before.
         "DELETE FROM export WHERE (tenant_id, id) IN \
          (SELECT tenant_id, id FROM export WHERE finished_at < $1 AND state <> 'done' LIMIT $2)",
+    ),
+    (
+        "status_minute",
+        "DELETE FROM status_minute WHERE (component, minute) IN \
+         (SELECT component, minute FROM status_minute WHERE minute < $1 LIMIT $2)",
     ),
     (
         "sign_in_link",

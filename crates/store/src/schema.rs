@@ -23,6 +23,11 @@ diesel::table! {
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
         last_used_at -> Nullable<Timestamptz>,
+        scopes -> Array<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        previous_hash -> Nullable<Binary>,
+        previous_until -> Nullable<Timestamptz>,
+        rolled_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -596,6 +601,41 @@ diesel::table! {
         tenant_hash -> Nullable<Binary>,
         evidence -> Jsonb,
         certificate -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    status_minute (component, minute) {
+        component -> Text,
+        minute -> Timestamptz,
+        outcome -> Text,
+        latency_ms -> Nullable<Int4>,
+    }
+}
+
+diesel::table! {
+    status_day (component, day) {
+        component -> Text,
+        day -> Date,
+        ok -> Int4,
+        degraded -> Int4,
+        down -> Int4,
+    }
+}
+
+diesel::table! {
+    status_incident (id) {
+        id -> Uuid,
+        component -> Text,
+        started_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    status_beat (one) {
+        one -> Bool,
+        at -> Timestamptz,
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::keys::KeyScopes;
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
 use diesel::migration::MigrationSource;
@@ -263,6 +264,8 @@ impl TestDb {
             stream_usage: StreamUsagePolicy::Inject,
             durability: Durability::Spool,
             created_at: test_time(),
+            scopes: KeyScopes::ALL,
+            expires_at: None,
         };
         let mut conn = self.store.tenant(tenant).await.expect("the tenant's door");
         let made = conn.create_key(&key).await.expect("a key");

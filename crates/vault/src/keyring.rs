@@ -184,6 +184,12 @@ impl Keyring {
         !self.services.is_empty()
     }
 
+    /// Whether a key service wraps what is wrapped now.
+    #[must_use]
+    pub const fn wraps_by_service(&self) -> bool {
+        self.service_wraps
+    }
+
     /// Fetches what only a key service can unwrap, so that [`Self::tenant`] finds it in memory. To be called before a
     /// transaction begins that seals or opens. The first reason for which a key is not there; the others are tried
     /// nevertheless.

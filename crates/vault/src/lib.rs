@@ -36,8 +36,11 @@ pub use tenant_keys::TenantKeys;
 
 /// What secrets are sealed with, for people.
 pub const CIPHER: &str = "AES-256-GCM, bound to tenant, table, column and row";
-/// What a tenant's data keys are wrapped under, for people.
+/// What a tenant's data keys are wrapped under where a master key does it, for people.
 pub const WRAPPING: &str = "HMAC-SHA256 of the master key over tenant and version, and AES-256-GCM";
+/// The same where a key service wraps them.
+pub const WRAPPING_BY_SERVICE: &str =
+    "a key of the key service that never leaves it, with tenant and version as encryption context";
 
 #[cfg(test)]
 mod tests;

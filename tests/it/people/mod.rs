@@ -1,8 +1,10 @@
 //! People: how they register, sign in, stay signed in, and belong to organisations. One server with a mailbox serves all
 //! of these tests; each person comes from an address of its own, as limits count addresses.
 
+mod browser;
 mod limits;
 mod members;
+mod replicas;
 mod sign_in;
 mod staying;
 mod vouched;
@@ -25,14 +27,20 @@ pub(crate) struct Open {
     pub(crate) vouchers: Vouchers,
 }
 
-static OPEN: LazyLock<Open> = LazyLock::new(|| {
-    let mailbox = Mailbox::open();
-    let vouchers = Vouchers::open();
+/// What a server is told of its mail server and of whoever vouches.
+fn settings(mailbox: &Mailbox, vouchers: &Vouchers) -> Vec<(&'static str, String)> {
     let mut settings = vouchers.settings();
     settings.push(("COSTLENS_SMTP_URL", mailbox.smtp_url()));
     settings.push(("COSTLENS_SIGN_UP", "open".to_owned()));
     settings.push(("COSTLENS_TRUSTED_PROXIES", "127.0.0.0/8".to_owned()));
     settings.push(("COSTLENS_ALLOW_PRIVATE_HOSTS", vouchers.host_port()));
+    settings
+}
+
+static OPEN: LazyLock<Open> = LazyLock::new(|| {
+    let mailbox = Mailbox::open();
+    let vouchers = Vouchers::open();
+    let settings = settings(&mailbox, &vouchers);
     let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let app = TestApp::shared_with(&settings);
     Open { app, mailbox, vouchers }

@@ -19,7 +19,7 @@ fn known(open: &Open, person: &Person, verified: bool) -> String {
 }
 
 /// There and back again: the page of the console that the browser ends up at.
-async fn trip(person: &mut Person, provider: &str, who: &str, link: bool) -> String {
+pub(super) async fn trip(person: &mut Person, provider: &str, who: &str, link: bool) -> String {
     let there =
         person.call("GET", &format!("/api/v1/oauth/{provider}/start?link={link}"), None).await.expect(303);
     let back = consent(&there, who).await;

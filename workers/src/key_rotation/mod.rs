@@ -11,7 +11,7 @@ use chrono::{DateTime, Days, Utc};
 use costlens_domain::TenantId;
 use costlens_jobs::RotateTenantKey;
 use costlens_queue::{Job, JobContext, JobError};
-use costlens_store::{KeyAge, SystemConn};
+use costlens_store::KeyAge;
 use costlens_vault::seal_counts::ROTATE_AT;
 use serde::{Deserialize, Serialize};
 
@@ -61,28 +61,31 @@ pub(crate) async fn rotate_keys(
             asked += 1;
         }
     }
-    let people = rewrap_people(&mut system, &parts, &current).await?;
+    drop(system);
+    let people = rewrap_people(&parts, &current).await?;
     context.progress(&serde_json::json!({"tenants": asked, "people": people})).await?;
     Ok(())
 }
 
 /// People's keys that an older master key wrapped are wrapped anew, some at a time. One that no key of the ring opens
 /// stays as it is, and ends the round: it would be found again and again.
-async fn rewrap_people(
-    system: &mut SystemConn,
-    parts: &WorkerParts,
-    current: &[u8; 5],
-) -> Result<u64, JobError> {
+async fn rewrap_people(parts: &WorkerParts, current: &[u8; 5]) -> Result<u64, JobError> {
     let mut done = 0;
     loop {
         let mut wrapped_anew = 0;
-        for (user, old) in system.users_wrapped_otherwise(current, PEOPLE).await.map_err(store_failure)? {
+        let mut system = parts.store.system().await.map_err(store_failure)?;
+        let people = system.users_wrapped_otherwise(current, PEOPLE).await.map_err(store_failure)?;
+        // No connection is held while a key service thinks.
+        drop(system);
+        for (user, old) in people {
             let scope = TenantId::from(user.uuid());
             match parts.keyring.rewrap(scope, 1, &old, &*parts.entropy).await {
                 Ok(new) => {
+                    let mut system = parts.store.system().await.map_err(store_failure)?;
                     system.rewrap_user(user, &old, &new.0).await.map_err(store_failure)?;
                     wrapped_anew += 1;
                 }
+                Err(error) if error.is_passing() => return Err(JobError::retry(error)),
                 Err(error) => {
                     tracing::error!(%user, %error, "a person's key is wrapped by no known master key");
                 }

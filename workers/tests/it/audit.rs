@@ -219,6 +219,8 @@ fn files(office: &Office) -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap())
         .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        // The draft of a process that was killed; the next day's anchor sweeps it away.
+        .filter(|(name, _)| !name.starts_with('.'))
         .collect();
     files.sort();
     files

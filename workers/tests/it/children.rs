@@ -11,7 +11,7 @@ use costlens_domain::ports::Clock;
 use costlens_objects::Objects;
 use costlens_store::{Store, StoreConfig};
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::{Links, WorkerParts};
+use costlens_workers::{Links, StatusTargets, WorkerParts};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,7 @@ async fn worker() {
         mailer: Some(mailer(&told.smtp)),
         svix: told.svix.then(|| super::outside::svix(told.http_port)),
         links: Links::below("https://costlens.example"),
+        status: StatusTargets::default(),
     };
     let queue = costlens_workers::queue(&told.url).unwrap();
     while costlens_workers::prepare(&queue, &parts).await.is_err() {

@@ -16,6 +16,7 @@ mod key_rotation;
 mod notifications;
 mod outside;
 mod replicas;
+mod status;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};
@@ -31,7 +32,7 @@ use costlens_queue::{Enqueued, NewJob, Queue, QueueError};
 use costlens_store::testing::TestDb;
 use costlens_store::{Store, StoreConfig};
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::{Links, WorkerParts};
+use costlens_workers::{Links, StatusTargets, WorkerParts};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -241,6 +242,7 @@ impl Office {
             mailer: None,
             svix: None,
             links: Links::below("https://costlens.example"),
+            status: StatusTargets::default(),
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }
     }

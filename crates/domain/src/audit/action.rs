@@ -82,6 +82,10 @@ actions! {
     KeyCreated = "key.created",
     /// An API key was revoked.
     KeyRevoked = "key.revoked",
+    /// An API key's name, scopes or end changed.
+    KeyUpdated = "key.updated",
+    /// An API key got a new secret.
+    KeyRolled = "key.rolled",
     /// A connection was made.
     ConnectionCreated = "connection.created",
     /// A connection was disabled.

@@ -12,3 +12,4 @@ mod sessions;
 mod spend;
 mod support;
 mod tenant_keys;
+mod uptime;

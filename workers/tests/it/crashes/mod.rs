@@ -73,6 +73,7 @@ const BEGINNINGS: [&str; 14] = [
     "key-rotation.v1",
     "partitions.v1",
     "retention.v1",
+    "status.v1",
     "queue-rows.v1",
     "event-of-the-test",
 ];

@@ -11,6 +11,7 @@ pub(super) fn ticks(schedule: &str, begin: DateTime<Utc>, end: DateTime<Utc>) ->
     };
     let all: Box<dyn Iterator<Item = DateTime<Utc>>> = match schedule {
         "bill-uploads" | "budgets" | "erasures" => Box::new(every(10, 0)),
+        "status" => Box::new(every(1, 0)),
         "messages" => Box::new(every(10, 5)),
         "deliveries" => Box::new(every(10, 8)),
         "exports" => Box::new(every(10, 3)),

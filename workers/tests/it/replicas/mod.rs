@@ -40,7 +40,7 @@ struct Group {
 }
 
 const MINUTES: &[&str] =
-    &["bill-uploads", "budgets", "deliveries", "digests", "erasures", "exports", "messages"];
+    &["bill-uploads", "budgets", "deliveries", "digests", "erasures", "exports", "messages", "status"];
 const HOURS: &[&str] = &["anomalies", "partitions"];
 const DAYS: &[&str] = &["audit-anchors", "key-rotation", "queue-rows", "retention"];
 
@@ -173,6 +173,9 @@ async fn wake(office: &Office) {
 impl Group {
     /// These schedules alone, from the beginning on, and every one of their ticks however late.
     async fn set_schedules(&self, office: &Office) {
+        let mut all = [MINUTES, HOURS, DAYS].concat();
+        all.sort_unstable();
+        assert_eq!(texts(office, "SELECT name AS key FROM queue.schedule ORDER BY name").await, all);
         let names = self.schedules.join("', '");
         office
             .sql(&format!(
