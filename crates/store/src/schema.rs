@@ -511,6 +511,7 @@ diesel::table! {
         last_code -> Nullable<Text>,
         last_millis -> Nullable<Int8>,
         last_answer -> Nullable<Text>,
+        job_id -> Nullable<Uuid>,
     }
 }
 
@@ -779,6 +780,15 @@ diesel::table! {
         old_price -> Jsonb,
         new_basis -> Text,
         new_cost -> Numeric,
+    }
+}
+
+diesel::table! {
+    held_outside (tenant_id, service, place) {
+        tenant_id -> Uuid,
+        service -> Text,
+        place -> Text,
+        since -> Timestamptz,
     }
 }
 
