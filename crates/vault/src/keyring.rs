@@ -3,6 +3,8 @@
 //! Every tenant's secrets are sealed under a random data key of its own ([`TenantKeys`]), of which only a wrapped copy
 //! is stored. Destroying the copies destroys everything that was sealed under them, in every backup too, and a data key
 //! that leaks opens one tenant's rows alone. The wrapping key is HMAC-SHA256 of the master key over tenant and version.
+//! So are the keys of those whose prompts and answers are kept ([`SubjectKeys`]), one for each, with the subject as a
+//! part of what the wrapping key is derived from.
 //! Layout of a wrapped key: `0x01 ‖ master key id (4) ‖ nonce (12) ‖ ciphertext (32) ‖ tag (16) ‖ commitment (32)`.
 //! AES-GCM alone would let a ciphertext be made that opens under two keys; the commitment names the one.
 
@@ -13,10 +15,11 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use costlens_domain::TenantId;
 use costlens_domain::ports::Entropy;
 use subtle::{Choice, ConstantTimeEq as _};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::derive::{encode, mac};
-use crate::{MasterKey, SealError, Sealer, TenantKeys};
+use crate::{MasterKey, SealError, Sealer, SubjectKeys, TenantKeys};
 
 const FORMAT: u8 = 1;
 const WRAPPED_BYTES: usize = 1 + 4 + 12 + 32 + 16 + 32;
@@ -40,9 +43,22 @@ impl DataKey {
         Aes256Gcm::new((&*self.0).into())
     }
 
+    /// The cipher of one text alone.
+    pub(crate) fn cipher_of_text(&self, place: &[&[u8]]) -> Aes256Gcm {
+        Aes256Gcm::new((&*mac(&self.0, "costlens/text-key/1", place)).into())
+    }
+
     fn commitment(&self) -> Zeroizing<[u8; 32]> {
         mac(&self.0, "costlens/commit/1", &[])
     }
+}
+
+/// Whose data key it is: a tenant's, or one subject's of the tenant.
+#[derive(Clone, Copy)]
+struct Owner {
+    tenant: TenantId,
+    subject: Option<Uuid>,
+    version: u32,
 }
 
 /// A master key, ready for use.
@@ -56,9 +72,16 @@ impl Master {
         Self { first_format: Sealer::new(&key), key }
     }
 
-    fn wrapping_cipher(&self, tenant: TenantId, version: u32) -> Aes256Gcm {
-        let (tenant, version) = (tenant.uuid(), version.to_be_bytes());
-        let key = mac(self.key.bytes(), "costlens/kek/1", &[tenant.as_bytes(), &version]);
+    fn wrapping_cipher(&self, owner: &Owner) -> Aes256Gcm {
+        let (tenant, version) = (owner.tenant.uuid(), owner.version.to_be_bytes());
+        let key = match owner.subject {
+            None => mac(self.key.bytes(), "costlens/kek/1", &[tenant.as_bytes(), &version]),
+            Some(subject) => mac(
+                self.key.bytes(),
+                "costlens/subject-kek/1",
+                &[tenant.as_bytes(), subject.as_bytes(), &version],
+            ),
+        };
         Aes256Gcm::new((&*key).into())
     }
 
@@ -99,7 +122,7 @@ impl Keyring {
     pub fn new_data_key(&self, tenant: TenantId, version: u32, entropy: &dyn Entropy) -> WrappedKey {
         let mut key = Zeroizing::new([0_u8; 32]);
         entropy.fill(key.as_mut_slice());
-        self.wrap(&DataKey(key), tenant, version, entropy)
+        self.wrap(&DataKey(key), Owner { tenant, subject: None, version }, entropy)
     }
 
     /// The same data key, wrapped anew under the current master key. Fails where no key of the ring opens it.
@@ -110,8 +133,9 @@ impl Keyring {
         wrapped: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<WrappedKey, SealError> {
-        let key = self.unwrap(tenant, version, wrapped)?;
-        Ok(self.wrap(&key, tenant, version, entropy))
+        let owner = Owner { tenant, subject: None, version };
+        let key = self.unwrap(owner, wrapped)?;
+        Ok(self.wrap(&key, owner, entropy))
     }
 
     /// Whether a wrapped key names the current master key; one that does not wants [`Self::rewrap`].
@@ -127,12 +151,56 @@ impl Keyring {
         [FORMAT, a, b, c, d]
     }
 
+    /// A fresh data key for one subject of a tenant, wrapped like a tenant's own.
+    #[must_use]
+    pub fn new_subject_key(
+        &self,
+        tenant: TenantId,
+        subject: Uuid,
+        version: u32,
+        entropy: &dyn Entropy,
+    ) -> WrappedKey {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        entropy.fill(key.as_mut_slice());
+        self.wrap(&DataKey(key), Owner { tenant, subject: Some(subject), version }, entropy)
+    }
+
+    /// The same key of a subject, wrapped anew under the current master key.
+    pub fn rewrap_subject(
+        &self,
+        (tenant, subject): (TenantId, Uuid),
+        version: u32,
+        wrapped: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<WrappedKey, SealError> {
+        let owner = Owner { tenant, subject: Some(subject), version };
+        let key = self.unwrap(owner, wrapped)?;
+        Ok(self.wrap(&key, owner, entropy))
+    }
+
+    /// A subject's keys, unwrapped; as with [`Self::tenant`], one that does not open is kept as the reason why.
+    #[must_use]
+    pub fn subject<W: AsRef<[u8]>>(
+        &self,
+        tenant: TenantId,
+        subject: Uuid,
+        wrapped: &[(u32, W)],
+    ) -> SubjectKeys {
+        let open = |(version, wrapped): &(u32, W)| {
+            let owner = Owner { tenant, subject: Some(subject), version: *version };
+            (*version, self.unwrap(owner, wrapped.as_ref()))
+        };
+        SubjectKeys::new(tenant, subject, wrapped.iter().map(open).collect())
+    }
+
     /// A tenant's keys, unwrapped. A version that does not open is kept as the reason why: the others still work, and
     /// what was sealed under it is told that reason.
     #[must_use]
     pub fn tenant<W: AsRef<[u8]>>(&self, tenant: TenantId, wrapped: &[(u32, W)]) -> TenantKeys<'_> {
-        let open =
-            |(version, wrapped): &(u32, W)| (*version, self.unwrap(tenant, *version, wrapped.as_ref()));
+        let open = |(version, wrapped): &(u32, W)| {
+            let owner = Owner { tenant, subject: None, version: *version };
+            (*version, self.unwrap(owner, wrapped.as_ref()))
+        };
         TenantKeys::new(self, tenant, wrapped.iter().map(open).collect())
     }
 
@@ -171,12 +239,12 @@ impl Keyring {
         std::iter::once(&self.current).chain(&self.older)
     }
 
-    fn wrap(&self, key: &DataKey, tenant: TenantId, version: u32, entropy: &dyn Entropy) -> WrappedKey {
+    fn wrap(&self, key: &DataKey, owner: Owner, entropy: &dyn Entropy) -> WrappedKey {
         let header = self.wrapped_header();
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
-        let payload = Payload { msg: key.0.as_slice(), aad: &associated_data(header, tenant, version) };
-        let cipher = self.current.wrapping_cipher(tenant, version);
+        let payload = Payload { msg: key.0.as_slice(), aad: &associated_data(header, &owner) };
+        let cipher = self.current.wrapping_cipher(&owner);
         #[expect(clippy::expect_used, reason = "AES-GCM refuses only texts of 64 GiB and more")]
         let sealed = cipher.encrypt(&Nonce::from(nonce), payload).expect("a key is small");
         let mut out = Vec::with_capacity(WRAPPED_BYTES);
@@ -187,7 +255,7 @@ impl Keyring {
         WrappedKey(out)
     }
 
-    fn unwrap(&self, tenant: TenantId, version: u32, wrapped: &[u8]) -> Result<DataKey, SealError> {
+    fn unwrap(&self, owner: Owner, wrapped: &[u8]) -> Result<DataKey, SealError> {
         if wrapped.len() != WRAPPED_BYTES {
             return Err(SealError::Format);
         }
@@ -200,8 +268,8 @@ impl Keyring {
         }
         let named = |master: &&Master| master.key.fingerprint() == *fingerprint;
         let master = self.masters().find(named).ok_or(SealError::OtherKey)?;
-        let payload = Payload { msg: sealed, aad: &associated_data(*header, tenant, version) };
-        let opened = master.wrapping_cipher(tenant, version).decrypt(&Nonce::from(*nonce), payload);
+        let payload = Payload { msg: sealed, aad: &associated_data(*header, &owner) };
+        let opened = master.wrapping_cipher(&owner).decrypt(&Nonce::from(*nonce), payload);
         let opened = Zeroizing::new(opened.map_err(|_| SealError::Rejected)?);
         let mut key = Zeroizing::new([0_u8; 32]);
         if opened.len() != key.len() {
@@ -213,10 +281,15 @@ impl Keyring {
     }
 }
 
-/// What a wrapped key is bound to: format, master key, tenant and version.
-fn associated_data(header: [u8; 5], tenant: TenantId, version: u32) -> Vec<u8> {
-    let (tenant, version) = (tenant.uuid(), version.to_be_bytes());
-    encode("costlens/wrap/1", &[&header, tenant.as_bytes(), &version])
+/// What a wrapped key is bound to: format, master key, owner and version.
+fn associated_data(header: [u8; 5], owner: &Owner) -> Vec<u8> {
+    let (tenant, version) = (owner.tenant.uuid(), owner.version.to_be_bytes());
+    match owner.subject {
+        None => encode("costlens/wrap/1", &[&header, tenant.as_bytes(), &version]),
+        Some(subject) => {
+            encode("costlens/subject-wrap/1", &[&header, tenant.as_bytes(), subject.as_bytes(), &version])
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! * [`keyring`]: the master key and its predecessors: wraps data keys, tags links and pseudonyms.
 //! * [`link_token`]: tokens in the links of mails.
 //! * [`tenant_keys`]: a tenant's data keys, unwrapped: seals and opens what is the tenant's.
+//! * [`subject_keys`]: the keys of those whose prompts and answers are kept, each opening nobody else's.
 //! * [`entropy`]: the operating system's randomness behind the domain's port.
 
 mod derive;
@@ -15,6 +16,7 @@ pub mod link_token;
 pub mod master_key;
 pub mod seal;
 pub mod secret_token;
+pub mod subject_keys;
 pub mod tenant_keys;
 
 pub use entropy::OsEntropy;
@@ -23,6 +25,7 @@ pub use link_token::{LinkPurpose, link_token, read_link_token};
 pub use master_key::{KeySource, MasterKey, MasterKeyError};
 pub use seal::{SealError, SealedFor, Sealer};
 pub use secret_token::{SecretToken, TokenHash};
+pub use subject_keys::SubjectKeys;
 pub use tenant_keys::TenantKeys;
 
 #[cfg(test)]
