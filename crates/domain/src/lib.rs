@@ -15,6 +15,7 @@ pub mod ports;
 pub mod pricing;
 pub mod problem;
 pub mod providers;
+pub mod redaction;
 pub mod request;
 pub mod usage;
 
