@@ -72,6 +72,17 @@ pub struct CreateKey {
     /// What an answer's last byte waits for.
     #[oai(default)]
     pub durability: DurabilityView,
+    /// Zero Data Retention: nothing of its prompts and answers is ever kept, whatever the account says.
+    #[oai(default)]
+    pub zero_retention: bool,
+}
+
+/// What is to change of a key. What is absent stays.
+#[derive(Object)]
+pub struct UpdateKey {
+    /// Zero Data Retention: nothing of its prompts and answers is kept, whatever the account says.
+    #[oai(default, skip_serializing_if_is_none)]
+    pub zero_retention: Option<bool>,
 }
 
 /// An API key, without its secret.
@@ -98,6 +109,8 @@ pub struct KeyView {
     /// When it was last used, within a minute or so; null if never.
     #[oai(nullable)]
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Zero Data Retention: nothing of its prompts and answers is kept.
+    pub zero_retention: bool,
 }
 
 impl From<ApiKey> for KeyView {
@@ -112,6 +125,7 @@ impl From<ApiKey> for KeyView {
             created_at: key.created_at,
             revoked_at: key.revoked_at,
             last_used_at: key.last_used_at,
+            zero_retention: key.zero_retention,
         }
     }
 }
@@ -202,6 +216,7 @@ impl KeysApi {
             stream_usage: body.0.stream_usage.into(),
             durability: body.0.durability.into(),
             created_at: now,
+            zero_retention: body.0.zero_retention,
         };
         let key = KeyView::from(conn.create_key(&new).await?);
         let told = json!({ "key_id": new.id, "name": new.name });
@@ -218,6 +233,32 @@ impl KeysApi {
     async fn get(&self, caller: Caller, id: Path<Wire<ApiKeyId>>) -> Result<Json<KeyView>, ApiError> {
         let tenant = caller.require(Permission::KeysRead)?;
         let key = self.0.store.tenant(tenant).await?.key(id.0.0).await?;
+        Ok(Json(key.into()))
+    }
+
+    /// Change an API key
+    ///
+    /// Holds for every call that comes in later than a second after, on every proxy.
+    #[oai(path = "/keys/:id", method = "patch", operation_id = "update_key")]
+    async fn update(
+        &self,
+        caller: Caller,
+        id: Path<Wire<ApiKeyId>>,
+        body: Json<UpdateKey>,
+    ) -> Result<Json<KeyView>, ApiError> {
+        let tenant = caller.require(Permission::KeysWrite)?;
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let id = id.0.0;
+        let mut key = conn.key(id).await?;
+        if let Some(wanted) = body.0.zero_retention
+            && conn.set_zero_retention(id, wanted).await?
+        {
+            key.zero_retention = wanted;
+            let target = ("key.updated", Some(id.to_string()));
+            let change = json!({ "name": key.name, "zero_retention": wanted });
+            caller.principal().by().did(&self.0, &mut conn, target, change).await?;
+            conn.commit().await?;
+        }
         Ok(Json(key.into()))
     }
 

@@ -7,6 +7,7 @@
 pub mod anomalies;
 pub mod audit;
 pub mod bills;
+pub mod bodies;
 pub mod budgets;
 pub mod closure;
 pub mod connections;
@@ -19,6 +20,7 @@ pub mod messages;
 pub mod operator;
 pub mod page;
 pub mod principal;
+pub mod privacy;
 pub mod recipients;
 pub mod requests;
 mod sealing;
@@ -26,6 +28,7 @@ pub mod sessions;
 pub mod settings;
 pub mod slack_channels;
 pub mod spend;
+pub mod support_grants;
 pub mod webhook_endpoints;
 pub mod wire;
 pub mod workflows;
@@ -61,6 +64,8 @@ pub struct ApiParts {
     pub objects: costlens_objects::Objects,
     /// The most bytes of an uploaded bill.
     pub max_bill_bytes: u64,
+    /// After how many days what tenants keep for ever is let go of; `None` if never.
+    pub forever_body_days: Option<u32>,
     /// Whether there is a mail server.
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
@@ -94,6 +99,8 @@ pub(crate) enum Tag {
     Links,
     /// Budgets and surprising hours.
     Budgets,
+    /// What is kept of prompts and answers, and who may read it.
+    Privacy,
     /// The account's end.
     Account,
     /// What happens later.
@@ -131,12 +138,16 @@ type Notifications = (
 /// What keeps an account in order, until its end.
 type Upkeep = (
     links::LinksApi,
+    Privacy,
     closure::ClosureApi,
     workflows::WorkflowsApi,
     audit::AuditApi,
     operator::OperatorApi,
     operator::OperatorActionsApi,
 );
+
+/// What is kept of prompts and answers.
+type Privacy = (privacy::PrivacyApi, bodies::BodiesApi, support_grants::SupportGrantsApi);
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
     (
@@ -159,6 +170,11 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         ),
         (
             links::LinksApi(Arc::clone(parts)),
+            (
+                privacy::PrivacyApi(Arc::clone(parts)),
+                bodies::BodiesApi(Arc::clone(parts)),
+                support_grants::SupportGrantsApi(Arc::clone(parts)),
+            ),
             closure::ClosureApi(Arc::clone(parts)),
             workflows::WorkflowsApi(Arc::clone(parts)),
             audit::AuditApi(Arc::clone(parts)),

@@ -3,7 +3,7 @@
 //! Whoever is not learns nothing of it, not even that it is there. What an operator does is in [`actions`].
 
 pub mod actions;
-mod record;
+pub(crate) mod record;
 
 use std::sync::Arc;
 

@@ -43,6 +43,12 @@ pub enum Permission {
     BudgetsWrite,
     WorkflowsRead,
     AuditRead,
+    /// Reading prompts and answers, which no key may.
+    BodiesRead,
+    /// Making what is kept of a key's prompts and answers unreadable.
+    BodiesDestroy,
+    /// Letting whoever runs the service read prompts and answers.
+    SupportAccess,
     /// Asking for the account's end, seeing how far it is, and keeping the account after all.
     AccountClose,
     /// Running the service: every tenant's workflows.

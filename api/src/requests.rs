@@ -13,6 +13,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
+use crate::bodies::BodyStateView;
 use crate::error::ApiError;
 use crate::page::{DEFAULT_LIMIT, Page};
 use crate::principal::{Caller, Permission};
@@ -158,6 +159,8 @@ pub struct RequestView {
     /// The provider's id of the call.
     #[oai(nullable)]
     pub provider_request_id: Option<String>,
+    /// What became of prompt and answer.
+    pub body: BodyStateView,
 }
 
 impl From<RequestFact> for RequestView {
@@ -192,6 +195,7 @@ impl From<RequestFact> for RequestView {
             price,
             caller_request_id: fact.caller_request_id,
             provider_request_id: fact.provider_request_id,
+            body: fact.body.into(),
         }
     }
 }
@@ -338,7 +342,7 @@ const EXPORT_PAGE: u32 = 1_000;
 const CSV_HEAD: &str = "id,started_at,duration_ms,first_byte_ms,api_key_id,connection_id,provider,endpoint,\
     model_requested,model_served,service_tier,streamed,status,outcome,error_code,fresh_input,cache_read,\
     cache_write_5m,cache_write_1h,output,audio_input,audio_output,reasoning,web_searches,cost_basis,cost,currency,\
-    price_id,price_source,price_effective,formula,note,caller_request_id,provider_request_id\r\n";
+    price_id,price_source,price_effective,formula,note,caller_request_id,provider_request_id,body\r\n";
 
 fn line(format: ExportFormat, fact: RequestFact) -> String {
     match format {
@@ -385,6 +389,7 @@ fn csv_line(fact: &RequestFact) -> String {
     line.put_some(fact.price.note.as_ref());
     line.put_some(fact.caller_request_id.as_ref());
     line.put_some(fact.provider_request_id.as_ref());
+    line.put(fact.body);
     line.end()
 }
 

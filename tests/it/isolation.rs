@@ -44,7 +44,9 @@ const MATRIX: &[(&str, About)] = &[
     ("list_keys", About::Things(&["", "?limit=200", "?cursor={key}"])),
     ("create_key", About::NewThing),
     ("get_key", About::OneThing),
+    ("update_key", About::OneThing),
     ("revoke_key", About::OneThing),
+    ("destroy_key_bodies", About::OneThing),
     ("list_providers", About::Everybody),
     ("list_connections", About::Things(&["", "?limit=200", "?cursor={connection}"])),
     ("create_connection", About::NewThing),
@@ -70,6 +72,7 @@ const MATRIX: &[(&str, About)] = &[
         ]),
     ),
     ("get_request", About::OneThing),
+    ("get_request_body", About::OneThing),
     (
         "get_spend_series",
         About::Things(&["", "?group_by=key", "?group_by=model&interval=hour", "?provider=openai"]),
@@ -82,6 +85,12 @@ const MATRIX: &[(&str, About)] = &[
     ("get_bill", About::OneThing),
     ("get_bill_breakdown", About::OneThing),
     ("get_bill_series", About::Things(&["", "?group_by=account"])),
+    ("get_privacy", About::Own),
+    ("update_privacy", About::Own),
+    ("preview_body_purge", About::Own),
+    ("list_support_grants", About::Things(&["", "?limit=200", "?cursor={grant}"])),
+    ("create_support_grant", About::NewThing),
+    ("revoke_support_grant", About::OneThing),
     ("get_settings", About::Own),
     ("update_settings", About::Own),
     ("list_recipients", About::Things(&[""])),
@@ -135,6 +144,8 @@ const MATRIX: &[(&str, About)] = &[
     ("resume_schedule", About::Operator),
     ("list_operator_events", About::Operator),
     ("list_erasures", About::Operator),
+    ("get_operator_request_body", About::Operator),
+    ("list_operator_support_grants", About::Operator),
 ];
 
 #[track_caller]

@@ -24,6 +24,7 @@ mod jobs;
 mod notifications;
 mod operators;
 mod outage;
+mod privacy;
 mod promises;
 mod refusals;
 mod sdks;

@@ -37,6 +37,7 @@ struct Told {
     message: String,
     workflow: String,
     audit: String,
+    grant: String,
 }
 
 const ACCOUNT: &str = "424242424242";
@@ -86,6 +87,7 @@ impl Victim {
             [&told.recipient, &told.channel, &told.endpoint, &told.event, &told.budget].map(Clone::clone),
         );
         words.extend([&told.anomaly, &told.message, &told.workflow, &told.audit].map(Clone::clone));
+        words.push(told.grant.clone());
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
     }
@@ -103,6 +105,7 @@ impl Victim {
             "slack-channels" => self.told.channel.clone(),
             "webhook-endpoints" => self.told.endpoint.clone(),
             "budgets" => self.told.budget.clone(),
+            "support-grants" => self.told.grant.clone(),
             "workflows" | "jobs" => self.told.workflow.clone(),
             "erasures" => "era_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             other => panic!("{path}: the matrix knows no `{other}` with an id"),
@@ -118,6 +121,8 @@ impl Victim {
             .replace("{message}", &self.told.message)
             .replace("{workflow}", &self.told.workflow)
             .replace("{audit}", &self.told.audit)
+            .replace("{grant}", &self.told.grant)
+            .replace("{tenant_id}", &self.owner.tenant_id)
             .replace("{key}", &self.program.key_id)
             .replace("{connection}", &self.connection)
             .replace("{request}", &self.request)
@@ -159,11 +164,14 @@ pub(crate) async fn send(
         "create_recipient" => json(json!({"email": format!("{name}@mail.example")})),
         "create_slack_channel" => json(json!({"name": name, "url": slack_url(app)})),
         "create_webhook_endpoint" => json(json!({"name": name, "url": hook_url(app)})),
+        "create_support_grant" => json(json!({"hours": 1, "reason": name})),
         "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
         "update_settings"
         | "update_recipient"
         | "update_slack_channel"
         | "update_webhook_endpoint"
+        | "update_key"
+        | "update_privacy"
         | "preview_redrive" => json(json!({})),
         "confirm_recipient" | "unsubscribe" | "keep_account" => json(json!({"token": "bWFkZSB1cA"})),
         // Nobody closes an account by the name of another's.
@@ -186,7 +194,11 @@ pub(crate) async fn send(
     if !kind.is_empty() {
         headers.push(("content-type", kind));
     }
-    let query = if operation.id == "create_bill" { "?filename=bill.csv" } else { "" };
+    let query = match operation.id.as_str() {
+        "create_bill" => "?filename=bill.csv",
+        "preview_body_purge" => "?body_retention=7d",
+        _ => "",
+    };
     http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
 }
 
@@ -227,6 +239,7 @@ impl Told {
              '2026-11-01T01:00:00Z')",
             owner.tenant_id.trim_start_matches("ten_")
         ));
+        let grant = make("support-grants", json!({"hours": 1, "reason": "aurora"})).await;
         let newest = async |list: &str| text(&owner.get(list).await["items"][0]["id"]);
         Self {
             recipient: text(&recipient["id"]),
@@ -238,6 +251,7 @@ impl Told {
             message: newest("/api/v1/messages").await,
             workflow: newest("/api/v1/workflows").await,
             audit: newest("/api/v1/audit-events").await,
+            grant: text(&grant["id"]),
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct WorkerParts {
     /// The operator's Svix, if there is one.
     pub svix: Option<Arc<Svix>>,
     pub links: Links,
+    /// After how many days what tenants keep for ever is let go of; `None` if never.
+    pub forever_body_days: Option<u32>,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -117,6 +119,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, retention::purge_expired);
     let workers = add(workers, parts, key_rotation::rotate_keys);
     let workers = add(workers, parts, key_rotation::rotate_tenant_key);
+    let workers = add(workers, parts, key_rotation::rotate_subject_keys);
     let workers = add(workers, parts, alerts::check_budgets);
     let workers = add(workers, parts, alerts::find_anomalies);
     let workers = add(workers, parts, digest::write_digests);

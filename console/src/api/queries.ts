@@ -25,6 +25,8 @@ export function useKeyNames(): (id: string) => string {
 
 export const sessionQuery = () => api.queryOptions("get", "/api/v1/session");
 export const settingsQuery = () => api.queryOptions("get", "/api/v1/settings");
+export const privacyQuery = () => api.queryOptions("get", "/api/v1/privacy");
+export const supportGrantsQuery = () => api.queryOptions("get", "/api/v1/support-grants", { params: { query: { limit: 20 } } });
 export const recipientsQuery = () => api.queryOptions("get", "/api/v1/recipients");
 export const slackChannelsQuery = () => api.queryOptions("get", "/api/v1/slack-channels");
 export const webhookEndpointsQuery = () => api.queryOptions("get", "/api/v1/webhook-endpoints");

@@ -13,6 +13,13 @@ const ACTS: Record<string, string> = {
   "webhook_endpoint.tested": "Sent a test to a webhook",
   "webhook_delivery.retried": "Sent an event again",
   "webhook_secret.rolled": "Rolled a webhook's secret",
+  "privacy.updated": "Changed what is kept of prompts and answers",
+  "bodies.viewed": "Read a prompt and its answer",
+  "bodies.refused": "Was refused a prompt and its answer",
+  "bodies.purged": "Prompts and answers past their time were removed",
+  "bodies.destroyed": "Destroyed what was kept of a key's prompts",
+  "support_grant.created": "Let the operator read prompts and answers",
+  "support_grant.revoked": "Took the operator's leave back",
   "erasure.late": "An erasure is late",
 };
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::outward::OutwardArgs;
-use crate::settings::{KeyArgs, ServerArgs};
+use crate::settings::{KeyArgs, RetentionArgs, ServerArgs};
 use crate::{analyze, certificate, import, jobs, preview, prices};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
@@ -73,6 +73,9 @@ pub(crate) struct WorkArgs {
     /// What goes out: as of the servers beside it.
     #[command(flatten)]
     pub(crate) outward: OutwardArgs,
+    /// For how long things are kept: as of the servers beside it.
+    #[command(flatten)]
+    pub(crate) retention: RetentionArgs,
     /// What is logged to standard error, in the syntax of `tracing`'s filters.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,

@@ -10,7 +10,7 @@ use costlens_domain::pricing::Catalogue;
 use costlens_edge::{BodyRule, EdgeConfig};
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
-use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink};
+use costlens_proxy::{Bodies, BodiesConfig, KeyRing, Proxy, ProxyParts, StoreSink};
 use costlens_vault::{KeySource, Keyring, OsEntropy};
 use costlens_workers::{Links, WorkerParts};
 use poem::Route;
@@ -70,13 +70,20 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let catalogue = Arc::new(Catalogue::embedded()?);
-    let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
+    let bodies = Bodies::open(BodiesConfig::new(data_dir.join("bodies")), &*clock, Arc::clone(&entropy))?;
+    let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock, bodies.clone())?;
 
     let bound = listener.local_addr()?;
     let base = args.public_url(bound);
     let config = args.proxy();
     let egress = args.outward.egress()?;
-    let keys = Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&keyring), args.policy(), &config));
+    let keys = Arc::new(KeyRing::new(
+        ledger.store.clone(),
+        Arc::clone(&keyring),
+        args.policy(),
+        &config,
+        (Arc::clone(&clock), Arc::clone(&entropy)),
+    ));
     let following = tokio::spawn({
         let keys = Arc::clone(&keys);
         async move { keys.follow_changes().await }
@@ -93,11 +100,12 @@ async fn serve(
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
         links: Links::below(&base),
+        forever_body_days: args.retention.forever_body_days,
     };
     let mail_configured = parts.mailer.is_some();
     let working = work::start(ledger, parts)?;
     let health = Health { store: ledger.store.clone(), spool: spool.clone() };
-    let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress });
+    let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress, bodies: Some(bodies) });
     let api_parts = Arc::new(ApiParts {
         store: ledger.store.clone(),
         queue: costlens_workers::queue(&ledger.runtime_url)?,
@@ -105,6 +113,7 @@ async fn serve(
         entropy: Arc::clone(&entropy),
         keyring,
         egress_policy: args.policy(),
+        forever_body_days: args.retention.forever_body_days,
         mail_configured,
         public_url: base.clone(),
         https: args.https(),
@@ -165,6 +174,7 @@ fn start_spool(
     data_dir: &std::path::Path,
     ledger: &Ledger,
     clock: &Arc<dyn Clock>,
+    bodies: Bodies,
 ) -> Result<(Spool, Shipper), Failure> {
     let config = SpoolConfig {
         limit_bytes: args.spool_limit_bytes,
@@ -172,7 +182,7 @@ fn start_spool(
         ..SpoolConfig::new(data_dir.join("spool"))
     };
     let (spool, recovered) = Spool::open(config, Arc::clone(clock))?;
-    let sink = Arc::new(StoreSink(ledger.store.clone()));
+    let sink = Arc::new(StoreSink { store: ledger.store.clone(), bodies: Some(bodies) });
     let shipper = spool.start_shipper(recovered, sink, ShipperConfig::default());
     Ok((spool, shipper))
 }

@@ -97,6 +97,7 @@ async fn quick_start_key(store: &Store, tenant: TenantId, clock: &dyn Clock) -> 
         stream_usage: StreamUsagePolicy::Inject,
         durability: Durability::Spool,
         created_at: now,
+        zero_retention: false,
     })
     .await?;
     conn.commit().await?;

@@ -48,6 +48,7 @@ pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
         links: Links::below(public_url),
+        forever_body_days: args.retention.forever_body_days,
     };
     // A process that is there to work and cannot says so at once.
     costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;

@@ -155,6 +155,8 @@ typed_ids! {
     ErasureId = "era";
     /// What was done, by whom and when.
     AuditEventId = "aud";
+    /// A tenant's leave for the operator to read prompts and answers.
+    SupportGrantId = "sup";
 }
 
 #[cfg(test)]

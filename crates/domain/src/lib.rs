@@ -13,6 +13,7 @@ pub mod ids;
 pub mod money;
 pub mod ports;
 pub mod pricing;
+pub mod privacy;
 pub mod problem;
 pub mod providers;
 pub mod redaction;
@@ -21,7 +22,8 @@ pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    MessageId, RecipientId, RequestId, SessionId, SlackChannelId, TenantId, WebhookEndpointId,
+    MessageId, RecipientId, RequestId, SessionId, SlackChannelId, SupportGrantId, TenantId,
+    WebhookEndpointId,
 };
 pub use money::{Currency, Money, Usd};
 pub use problem::{Problem, ProblemCode};

@@ -13,7 +13,7 @@ mod rotation;
 use costlens_queue::{Enqueued, Job, NewJob, QueueError};
 use costlens_store::{StoreError, TenantConn};
 
-pub use rotation::RotateTenantKey;
+pub use rotation::{RotateSubjectKeys, RotateTenantKey};
 
 /// A job that is done for a tenant.
 pub trait TenantJob: Job {

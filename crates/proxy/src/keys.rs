@@ -5,12 +5,15 @@
 //! authentication fails closed. A change of any key or connection empties the memory at once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use costlens_store::{ApiKey, Connection, Store, StoreError};
-use costlens_vault::{Keyring, SealedFor, TenantKeys, TokenHash};
+use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::privacy::{BodyClass, BodyDecision};
+use costlens_domain::{ApiKeyId, TenantId};
+use costlens_store::{ApiKey, Connection, Store, StoreError, SystemConn};
+use costlens_vault::{Keyring, SealedFor, SubjectKeys, TenantKeys, TokenHash};
 use zeroize::Zeroizing;
 
 use crate::config::ProxyConfig;
@@ -23,6 +26,38 @@ pub struct Caller {
     pub key: ApiKey,
     /// The tenant's enabled connections, oldest first.
     pub targets: Vec<Target>,
+    /// What becomes of its prompts and answers.
+    pub bodies: BodyRule,
+    /// When the database said all this.
+    pub loaded: Instant,
+}
+
+/// What becomes of a caller's prompts and answers.
+#[derive(Debug)]
+pub enum BodyRule {
+    /// Nobody asked for them.
+    Ignore,
+    /// Zero Data Retention: they may not be kept.
+    Drop,
+    /// They are to be kept, and sealed for this caller.
+    Keep(Arc<Keeping>),
+    /// They are to be kept, and nothing can seal them.
+    Unavailable,
+}
+
+/// How a caller's prompts and answers are kept.
+#[derive(Debug)]
+pub struct Keeping {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Whose key seals them.
+    pub subject: ApiKeyId,
+    /// Without personal data.
+    pub redact: bool,
+    /// For how long.
+    pub class: BodyClass,
+    /// The subject's keys.
+    pub keys: SubjectKeys,
 }
 
 /// Why a caller is not let in.
@@ -44,19 +79,18 @@ pub enum KeyRefusal {
 
 struct Kept {
     caller: Arc<Caller>,
-    loaded: Instant,
-    /// When the database was last asked again, in milliseconds after `loaded`.
+    /// When the database was last asked again, in milliseconds after the caller was loaded.
     asked: AtomicU64,
 }
 
 impl Kept {
     fn new(caller: Arc<Caller>) -> Self {
-        Self { caller, loaded: Instant::now(), asked: AtomicU64::new(0) }
+        Self { caller, asked: AtomicU64::new(0) }
     }
 
     /// True for one caller a second.
     fn may_ask(&self) -> bool {
-        let now = u64::try_from(self.loaded.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.caller.loaded.elapsed().as_millis()).unwrap_or(u64::MAX);
         let last = self.asked.load(Ordering::Relaxed);
         now.saturating_sub(last) >= ASK_EVERY_MS
             && self.asked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -84,6 +118,12 @@ pub struct KeyRing {
     overrides: HashMap<String, costlens_egress::EndpointUrl>,
     policy: costlens_egress::Policy,
     kept: RwLock<HashMap<TokenHash, Arc<Kept>>>,
+    /// How often everything was forgotten.
+    forgotten: AtomicU64,
+    /// Whether changes are heard of as they happen.
+    hears: AtomicBool,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -100,6 +140,7 @@ impl KeyRing {
         keyring: Arc<Keyring>,
         policy: costlens_egress::Policy,
         config: &ProxyConfig,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
         Self {
             store,
@@ -109,6 +150,10 @@ impl KeyRing {
             overrides: config.provider_base_urls.clone(),
             policy,
             kept: RwLock::default(),
+            forgotten: AtomicU64::new(0),
+            hears: AtomicBool::new(false),
+            clock,
+            entropy,
         }
     }
 
@@ -120,7 +165,7 @@ impl KeyRing {
             kept.get(&hash).cloned()
         };
         let Some(kept) = kept else { return self.look_up(hash).await };
-        let age = kept.loaded.elapsed();
+        let age = kept.caller.loaded.elapsed();
         if age < self.fresh {
             return Ok(Arc::clone(&kept.caller));
         }
@@ -140,6 +185,7 @@ impl KeyRing {
 
     /// Asks the database, and remembers.
     async fn look_up(&self, hash: TokenHash) -> Result<Arc<Caller>, KeyRefusal> {
+        let forgotten = self.forgotten.load(Ordering::Acquire);
         match self.load(&hash).await {
             Ok(caller) => {
                 let caller = Arc::new(caller);
@@ -147,7 +193,10 @@ impl KeyRing {
                 if all.len() >= KEPT_KEYS {
                     all.clear();
                 }
-                all.insert(hash, Arc::new(Kept::new(Arc::clone(&caller))));
+                // What changed while the database was being asked may be missing in its answer.
+                if forgotten == self.forgotten.load(Ordering::Acquire) {
+                    all.insert(hash, Arc::new(Kept::new(Arc::clone(&caller))));
+                }
                 Ok(caller)
             }
             Err(refusal) => {
@@ -161,7 +210,15 @@ impl KeyRing {
 
     /// Forgets everything: some key or connection changed.
     pub fn forget(&self) {
-        self.kept.write().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        all.clear();
+    }
+
+    /// Whether a caller's wish that prompts and answers be kept is surely still its wish: changes are heard of as they
+    /// happen, and the wish is no older than a key that counts as fresh. While it may have changed unheard, none are.
+    pub fn may_keep(&self, caller: &Caller) -> bool {
+        self.hears.load(Ordering::Acquire) && caller.loaded.elapsed() <= self.fresh + ASK_WITHIN
     }
 
     /// Forgets on every change that the database tells of, for as long as this is polled. Whenever the listener
@@ -170,15 +227,18 @@ impl KeyRing {
         loop {
             if let Ok(mut changes) = self.store.key_changes().await {
                 self.forget();
+                self.hears.store(true, Ordering::Release);
                 while changes.next().await.is_ok() {
                     self.forget();
                 }
+                self.hears.store(false, Ordering::Release);
             }
             tokio::time::sleep(LISTEN_AGAIN).await;
         }
     }
 
     async fn load(&self, hash: &TokenHash) -> Result<Caller, KeyRefusal> {
+        let loaded = Instant::now();
         let mut conn = self.store.system().await.map_err(KeyRefusal::Unavailable)?;
         let key = conn.key_by_hash(&hash.0).await.map_err(KeyRefusal::Unavailable)?;
         let (key, closing) = key.ok_or(KeyRefusal::Unknown)?;
@@ -194,7 +254,54 @@ impl KeyRing {
         let keys: Vec<_> = keys.into_iter().map(|key| (key.version, key.wrapped)).collect();
         let keys = self.keyring.tenant(key.tenant_id, &keys);
         let targets = connections.into_iter().filter_map(|connection| self.open(&keys, connection)).collect();
-        Ok(Caller { key, targets })
+        let bodies = self.body_rule(&mut conn, &key).await;
+        Ok(Caller { key, targets, bodies, loaded })
+    }
+
+    /// What becomes of a key's prompts and answers. Where that cannot be said, or nothing can seal them, they are not
+    /// kept, and the calls go on.
+    async fn body_rule(&self, conn: &mut SystemConn, key: &ApiKey) -> BodyRule {
+        let unavailable = |error: &(dyn std::error::Error + 'static)| {
+            tracing::error!(
+                tenant.id = %key.tenant_id, key.id = %key.id, error,
+                "prompts and answers of this key cannot be kept now"
+            );
+            BodyRule::Unavailable
+        };
+        let decision = match conn.privacy_of(key.tenant_id).await {
+            Ok(settings) => settings.decide(key.zero_retention),
+            Err(error) => return unavailable(&error),
+        };
+        let (redact, class) = match decision {
+            BodyDecision::Ignore => return BodyRule::Ignore,
+            BodyDecision::Drop => return BodyRule::Drop,
+            BodyDecision::Keep { redact, class } => (redact, class),
+        };
+        let keys = match self.subject_keys(conn, key).await {
+            Ok(keys) => keys,
+            Err(error) => return unavailable(&error),
+        };
+        if let Err(error) = keys.newest() {
+            return unavailable(&error);
+        }
+        BodyRule::Keep(Arc::new(Keeping { tenant: key.tenant_id, subject: key.id, redact, class, keys }))
+    }
+
+    /// A key's own data keys. Its first one is made here, and so is the next one after all were destroyed.
+    async fn subject_keys(&self, conn: &mut SystemConn, key: &ApiKey) -> Result<SubjectKeys, StoreError> {
+        let (tenant, subject) = (key.tenant_id, key.id);
+        let mut found = conn.subject_keys_of(tenant, subject).await?;
+        if found.last().is_none_or(|newest| newest.wrapped.is_none()) {
+            let version = found.last().map_or(1, |newest| newest.version.saturating_add(1));
+            let new = self.keyring.new_subject_key(tenant, subject.uuid(), version, &*self.entropy);
+            conn.add_subject_key(tenant, subject, version, &new.0, self.clock.now()).await?;
+            // Read again: of two who come first at once, one wins.
+            found = conn.subject_keys_of(tenant, subject).await?;
+        }
+        // To seal, the newest is enough.
+        let newest = found.into_iter().next_back();
+        let newest: Vec<_> = newest.and_then(|key| Some((key.version, key.wrapped?))).into_iter().collect();
+        Ok(self.keyring.subject(tenant, subject.uuid(), &newest))
     }
 
     /// A connection ready to be called. One that cannot be is left out and said so: the others still work.

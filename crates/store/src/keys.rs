@@ -37,6 +37,8 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, as far as the proxies have told.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Zero Data Retention: nothing of its prompts and answers is ever kept.
+    pub zero_retention: bool,
 }
 
 /// What a new key is made of.
@@ -58,6 +60,8 @@ pub struct NewApiKey {
     pub durability: Durability,
     /// When it is made.
     pub created_at: DateTime<Utc>,
+    /// Zero Data Retention.
+    pub zero_retention: bool,
 }
 
 impl TenantConn {
@@ -73,6 +77,7 @@ impl TenantConn {
             stream_usage: key.stream_usage.as_str(),
             durability: key.durability.as_str(),
             created_at: key.created_at,
+            zero_retention: key.zero_retention,
         };
         let insert = diesel::insert_into(api_key::table).values(&row).returning(ApiKeyRow::as_returning());
         insert.get_result(self.conn()?).await?.try_into()
@@ -101,6 +106,20 @@ impl TenantConn {
     pub async fn key(&mut self, id: ApiKeyId) -> Result<ApiKey, StoreError> {
         let key = api_key::table.find((self.tenant_id().uuid(), id.uuid()));
         key.select(ApiKeyRow::as_select()).first(self.conn()?).await?.try_into()
+    }
+
+    /// Sets whether a key has Zero Data Retention, and tells every listening proxy on commit. Says whether that is new.
+    pub async fn set_zero_retention(&mut self, id: ApiKeyId, wanted: bool) -> Result<bool, StoreError> {
+        let tenant_id = self.tenant_id();
+        let key = api_key::table.find((tenant_id.uuid(), id.uuid()));
+        let changed = diesel::update(key.filter(api_key::zero_retention.ne(wanted)))
+            .set(api_key::zero_retention.eq(wanted))
+            .execute(self.conn()?)
+            .await?;
+        if changed > 0 {
+            notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;
+        }
+        Ok(changed > 0)
     }
 
     /// Revokes a key and tells every listening proxy on commit. Revoking again changes nothing.
@@ -174,6 +193,7 @@ struct ApiKeyRow {
     created_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
+    zero_retention: bool,
 }
 
 #[derive(Insertable)]
@@ -188,6 +208,7 @@ struct NewApiKeyRow<'a> {
     stream_usage: &'a str,
     durability: &'a str,
     created_at: DateTime<Utc>,
+    zero_retention: bool,
 }
 
 impl TryFrom<ApiKeyRow> for ApiKey {
@@ -205,6 +226,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             created_at: row.created_at,
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,
+            zero_retention: row.zero_retention,
         })
     }
 }

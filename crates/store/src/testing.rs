@@ -178,6 +178,7 @@ impl TestDb {
             stream_usage: StreamUsagePolicy::Inject,
             durability: Durability::Spool,
             created_at: test_time(),
+            zero_retention: false,
         };
         let mut conn = self.store.tenant(tenant).await.expect("the tenant's door");
         let made = conn.create_key(&key).await.expect("a key");

@@ -169,7 +169,7 @@ impl Rotation<'_> {
 }
 
 /// The operator can mend it, by giving the master key that wrapped it.
-fn key_does_not_open(version: u32, error: SealError) -> JobError {
+pub(super) fn key_does_not_open(version: u32, error: SealError) -> JobError {
     tracing::error!(
         key.version = version,
         error = &error as &dyn std::error::Error,

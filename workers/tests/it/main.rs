@@ -4,6 +4,7 @@
 
 mod account;
 mod bills;
+mod bodies;
 mod crashes;
 mod doors;
 mod erasures;
@@ -204,6 +205,7 @@ impl Office {
             mailer: None,
             svix: None,
             links: Links::below("https://costlens.example"),
+            forever_body_days: None,
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }
     }

@@ -2,6 +2,7 @@
 
 mod bill_uploads;
 mod bills;
+mod bodies;
 mod closures;
 mod doors;
 mod facts;
