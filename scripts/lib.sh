@@ -59,6 +59,18 @@ need_postgres() {
   install_packages postgresql
 }
 
+# Redis' server, for tests: they start their own. The distribution's own instance is not wanted.
+need_redis() {
+  have redis-server && have redis-cli && return
+  local policy=/usr/sbin/policy-rc.d made=
+  if have apt-get && [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod +x $policy && made=1
+  fi
+  # A subshell: whether it works or not, other packages may start their services again.
+  (install_packages redis-server) || { [ -z "$made" ] || as_root rm -f $policy; exit 1; }
+  [ -z "$made" ] || as_root rm -f $policy
+}
+
 node_is_new_enough() {
   have node && have npm && node -e '
     const [major, minor] = process.versions.node.split(".").map(Number);

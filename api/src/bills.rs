@@ -272,7 +272,8 @@ impl BillsApi {
         body: Binary<Body>,
     ) -> Result<uploads::BillAccepted, ApiError> {
         let tenant = caller.require(Permission::BillsWrite)?;
-        uploads::create(&self.0, tenant, filename.0, idempotency_key.0.as_ref(), body.0).await
+        let by = caller.principal().by();
+        uploads::create(&self.0, (tenant, by), filename.0, idempotency_key.0.as_ref(), body.0).await
     }
 
     /// AI spend by day, as billed

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::privacy::BodyState;
-use costlens_domain::{ApiKeyId, ProblemCode, RequestId, TenantId};
-use costlens_store::{StoredBody, TenantConn};
-use costlens_vault::{SealError, SealedFor, SubjectKeys};
+use costlens_domain::{ProblemCode, RequestId, TenantId};
+use costlens_store::{SealedBody, StoredBody, SupportGrant, TenantConn};
+use costlens_vault::{SealError, SealedFor};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
@@ -116,7 +117,7 @@ pub(crate) struct BodiesApi(pub(crate) Arc<ApiParts>);
 impl BodiesApi {
     /// Read a call's prompt and answer
     ///
-    /// For people who are signed in, and never for programs. Each time they are shown stands in the account's audit.
+    /// For administrators and owners who are signed in as themselves, and never for programs. Each time they are shown stands in the account's audit.
     #[oai(
         path = "/requests/:id/body",
         method = "get",
@@ -125,6 +126,7 @@ impl BodiesApi {
     )]
     async fn get(&self, caller: Caller, id: Path<Wire<RequestId>>) -> Result<Json<RequestBody>, ApiError> {
         let tenant = caller.require(Permission::BodiesRead)?;
+        ready(&self.0, tenant, id.0.0).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let body = read(&self.0, &mut conn, id.0.0).await?;
         if body.is_shown() {
@@ -152,20 +154,17 @@ impl BodiesApi {
         id: Path<Wire<RequestId>>,
     ) -> Result<Json<RequestBody>, ApiError> {
         let by = record::operator(&caller)?;
-        let now = self.0.clock.now();
-        let mut conn = self.0.store.tenant(tenant_id.0.0).await?;
-        // Held until the commit: leave that is taken back meanwhile waits for this to be written down.
-        let Some(leave) = conn.holding_support_grant(now).await? else {
-            drop(conn);
-            self.note(by, "bodies.refused", None).await?;
-            let detail = "the tenant gives no leave to read its prompts and answers at present";
-            return Err(ApiError::new(ProblemCode::Forbidden, detail));
-        };
+        if self.0.keyring.asks_a_service() {
+            // Nobody's key is asked for without leave either.
+            drop(self.with_leave(tenant_id.0.0, by).await?);
+            ready(&self.0, tenant_id.0.0, id.0.0).await?;
+        }
+        let (mut conn, leave) = self.with_leave(tenant_id.0.0, by).await?;
         let body = read(&self.0, &mut conn, id.0.0).await?;
         if body.is_shown() {
             // Whose they are is not said to the operators' record: an erasure would not find it there. The leave's id
             // leads to it for as long as there is an account.
-            self.note(by, "bodies.viewed", Some(leave.id.to_string())).await?;
+            self.note(by, Action::BodiesViewed, Some(leave.id.to_string())).await?;
             viewed(&self.0, &mut conn, by, id.0.0, Some(leave.id.to_string())).await?;
             conn.commit().await?;
         }
@@ -174,7 +173,20 @@ impl BodiesApi {
 }
 
 impl BodiesApi {
-    async fn note(&self, by: By, action: &'static str, target: Option<String>) -> Result<(), ApiError> {
+    /// The tenant's door with its leave, which stays until the transaction ends: one that is taken back meanwhile waits
+    /// for what is done by it to be written down.
+    async fn with_leave(&self, tenant: TenantId, by: By) -> Result<(TenantConn, SupportGrant), ApiError> {
+        let mut conn = self.0.store.tenant(tenant).await?;
+        if let Some(leave) = conn.holding_support_grant(self.0.clock.now()).await? {
+            return Ok((conn, leave));
+        }
+        drop(conn);
+        self.note(by, Action::BodiesRefused, None).await?;
+        let detail = "the tenant gives no leave to read its prompts and answers at present";
+        Err(ApiError::new(ProblemCode::Forbidden, detail))
+    }
+
+    async fn note(&self, by: By, action: Action, target: Option<String>) -> Result<(), ApiError> {
         let event = by.event(&self.0, action, target, json!({}));
         Ok(self.0.store.system().await?.note_operator_event(&event).await?)
     }
@@ -189,7 +201,7 @@ async fn viewed(
     leave: Option<String>,
 ) -> Result<(), ApiError> {
     let change = leave.map_or_else(|| json!({}), |leave| json!({ "support_grant": leave }));
-    Ok(by.did(parts, conn, ("bodies.viewed", Some(id.to_string())), change).await?)
+    Ok(by.did(parts, conn, (Action::BodiesViewed, Some(id.to_string())), change).await?)
 }
 
 /// What is left of a call's prompt and answer. [`ApiError::not_found`] where the tenant has no such call.
@@ -204,10 +216,9 @@ async fn read(parts: &ApiParts, conn: &mut TenantConn, id: RequestId) -> Result<
     let stored = conn.request_body(id).await?;
     let stored = stored.filter(|body| !body.is_expired_at(parts.clock.now(), wanted, cap));
     let Some(StoredBody { sealed, started_at }) = stored else { return gone(BodyPresence::Expired) };
-    let Some(keys) = subject_keys(parts, conn, sealed.subject, sealed.key_version).await? else {
-        return gone(BodyPresence::Destroyed);
-    };
+    let Some(key) = wrapped_key(conn, &sealed).await? else { return gone(BodyPresence::Destroyed) };
     let tenant = conn.tenant_id();
+    let keys = parts.keyring.subject(tenant, sealed.subject.uuid(), &[key]);
     let open = |column, text: &[u8]| {
         let place = SealedFor { tenant, table: "request_body", column, row: id.uuid() };
         let opened = keys.open(&place, text).map_err(|error| unreadable(id, error))?;
@@ -226,19 +237,34 @@ async fn read(parts: &ApiParts, conn: &mut TenantConn, id: RequestId) -> Result<
     })
 }
 
-/// The key that a body was sealed under; `None` once it is destroyed.
-async fn subject_keys(
-    parts: &ApiParts,
-    conn: &mut TenantConn,
-    subject: ApiKeyId,
-    version: u32,
-) -> Result<Option<SubjectKeys>, ApiError> {
-    let found = conn.subject_keys(subject).await?;
-    let key = found.into_iter().find(|key| key.version == version).and_then(|key| key.wrapped);
-    Ok(key.map(|wrapped| parts.keyring.subject(conn.tenant_id(), subject.uuid(), &[(version, wrapped)])))
+/// Brings the key that a body was sealed under into memory, where a key service has to be asked for it. To be called
+/// before the transaction begins that opens, which is not held while the service thinks.
+async fn ready(parts: &ApiParts, tenant: TenantId, id: RequestId) -> Result<(), ApiError> {
+    if !parts.keyring.asks_a_service() {
+        return Ok(());
+    }
+    let mut conn = parts.store.tenant(tenant).await?;
+    let Some(StoredBody { sealed, .. }) = conn.request_body(id).await? else { return Ok(()) };
+    let key = wrapped_key(&mut conn, &sealed).await?;
+    drop(conn);
+    if let Some(key) = key {
+        let whose = (tenant, sealed.subject.uuid());
+        let _said_by_whoever_opens = parts.keyring.ready_subject(whose, &[key]).await;
+    }
+    Ok(())
+}
+
+/// The key that a body was sealed under, wrapped, with its version; `None` once it is destroyed.
+async fn wrapped_key(conn: &mut TenantConn, sealed: &SealedBody) -> Result<Option<(u32, Vec<u8>)>, ApiError> {
+    let found = conn.subject_keys(sealed.subject).await?;
+    let key = found.into_iter().find(|key| key.version == sealed.key_version);
+    Ok(key.and_then(|key| Some((key.version, key.wrapped?))))
 }
 
 fn unreadable(id: RequestId, error: SealError) -> ApiError {
+    if error.is_passing() {
+        return ApiError::new(ProblemCode::KeysUnavailable, &format!("{error}, so nothing can be read now"));
+    }
     tracing::error!(
         request.id = %id, error = &error as &dyn std::error::Error,
         "a sealed prompt or answer does not open"

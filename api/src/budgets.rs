@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope};
+use costlens_domain::audit::Action;
 use costlens_domain::calendar::Period;
 use costlens_domain::providers::provider;
 use costlens_domain::{ApiKeyId, BudgetId, ProblemCode, Usd};
@@ -167,6 +168,7 @@ impl BudgetsApi {
                 other => other.into(),
             })?;
         }
+        conn.lock_count("budgets").await?;
         let counting = conn.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none());
         if counting.count() >= MOST {
             let detail = format!("an account has at most {MOST} budgets; end one first");
@@ -195,7 +197,7 @@ impl BudgetsApi {
             "amount": budget.rule.amount,
             "thresholds": budget.rule.thresholds,
         });
-        let target = ("budget.created", Some(budget.id.to_string()));
+        let target = (Action::BudgetCreated, Some(budget.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let made = conn.budget(budget.id).await?;
         let view = self.view(&mut conn, made).await?;
@@ -213,7 +215,7 @@ impl BudgetsApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         if conn.budget(id.0.0).await?.ended_at.is_none() {
             conn.end_budget(id.0.0, self.0.clock.now()).await?;
-            let target = ("budget.ended", Some(id.0.0.to_string()));
+            let target = (Action::BudgetEnded, Some(id.0.0.to_string()));
             caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
             conn.commit().await?;
         }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{ErasureId, ProblemCode};
 use costlens_jobs::closures::{DEADLINE_DAYS, GRACE_DAYS};
 use costlens_jobs::messages::{Audience, Telling, tell};
@@ -15,6 +16,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::{Value, json};
 
 use crate::audit::By;
+use crate::bounds::{self, Bound};
 use crate::error::ApiError;
 use crate::principal::{Caller, Permission, Who};
 use crate::wire::Wire;
@@ -96,6 +98,9 @@ pub enum ClosureCancelled {
 
 pub(crate) struct ClosureApi(pub(crate) Arc<ApiParts>);
 
+/// How often a day the account's end can be asked for: each time its people get a letter, and another when it is kept.
+const CLOSURES_A_DAY: u64 = 5;
+
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Account")]
 impl ClosureApi {
     /// Whether the account is being closed
@@ -109,7 +114,8 @@ impl ClosureApi {
     /// Have the account erased
     ///
     /// From this moment it is frozen: keys are refused, workflows rest, and every other session and sign-in link ends.
-    /// It can be kept for seven days; then all of it is erased, and the certificate says so within 30 days.
+    /// It can be kept for seven days; then all of it is erased, and the certificate says so within 30 days. At most five
+    /// times a day.
     #[oai(path = "/account/closure", method = "post", operation_id = "request_closure")]
     async fn request(
         &self,
@@ -117,14 +123,22 @@ impl ClosureApi {
         body: Json<RequestClosure>,
     ) -> Result<ClosureRequested, ApiError> {
         let principal = caller.principal();
-        let tenant = principal.require(Permission::AccountClose)?;
-        let Who::Session(session, _) = principal.who else { return Err(ApiError::not_found()) };
+        let tenant = principal.require_fresh(Permission::AccountClose)?;
+        let Who::Session(session) = principal.who else { return Err(ApiError::not_found()) };
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let account = conn.tenant().await?;
         if body.0.confirm != account.name {
             return Err(ApiError::field("confirm", "is not the account's name as it is shown"));
         }
+        let often = Bound {
+            actions: &[Action::ClosureRequested],
+            target: None,
+            most: CLOSURES_A_DAY,
+            within: TimeDelta::days(1),
+            detail: "the account's end was asked for and taken back several times today; ask again tomorrow",
+        };
+        bounds::hold(&mut conn, &[often], now).await?;
         // Read by nobody's clock: the number is the certificate's only credential.
         let mut bytes = [0; 16];
         self.0.entropy.fill(&mut bytes);
@@ -153,7 +167,7 @@ impl ClosureApi {
         };
         tell(&mut conn, &telling, &*self.0.entropy).await?;
         let change = json!({ "erase_at": erase_at, "deadline_at": deadline_at });
-        let target = ("closure.requested", Some(id.to_string()));
+        let target = (Action::ClosureRequested, Some(id.to_string()));
         principal.by().did(&self.0, &mut conn, target, change).await?;
         conn.commit().await?;
         Ok(ClosureRequested::Frozen(Json(erasure.into())))
@@ -211,7 +225,7 @@ pub(crate) async fn cancel(parts: &ApiParts, conn: &mut TenantConn, by: By) -> R
         expires_at: now.checked_add_days(Days::new(GRACE_DAYS)).unwrap_or(now),
     };
     tell(conn, &telling, &*parts.entropy).await?;
-    let target = ("closure.cancelled", Some(erasure.id.to_string()));
+    let target = (Action::ClosureCancelled, Some(erasure.id.to_string()));
     by.did(parts, conn, target, json!({})).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::providers::{Credential, PROVIDERS, Provider, provider};
 use costlens_domain::{ConnectionId, ProblemCode};
 use costlens_egress::EndpointUrl;
@@ -187,6 +188,7 @@ impl ConnectionsApi {
         let tenant = caller.require(Permission::ConnectionsWrite)?;
         let base_url = self.check(&body.0)?;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let claimed =
             idempotent::claim(&mut conn, "create_connection", idempotency_key.0.as_ref(), &body.0, now)
@@ -212,7 +214,7 @@ impl ConnectionsApi {
         };
         let view = ConnectionView::from(conn.create_connection(&new).await?);
         let change = json!({ "provider": view.provider, "name": view.name });
-        let target = ("connection.created", Some(id.to_string()));
+        let target = (Action::ConnectionCreated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         claim.finish(&mut conn, &view).await?;
         conn.commit().await?;
@@ -245,7 +247,7 @@ impl ConnectionsApi {
         let connection = conn.connection(id.0.0).await?;
         if connection.disabled_at.is_none() {
             conn.disable_connection(connection.id, self.0.clock.now()).await?;
-            let target = ("connection.disabled", Some(connection.id.to_string()));
+            let target = (Action::ConnectionDisabled, Some(connection.id.to_string()));
             let change = json!({ "name": connection.name });
             caller.principal().by().did(&self.0, &mut conn, target, change).await?;
             conn.commit().await?;

@@ -87,7 +87,12 @@ pub enum ApiError {
     Unprocessable(Told),
     /// Too many requests.
     #[oai(status = 429, content_type = "application/problem+json")]
-    TooMany(Told),
+    TooMany(
+        Told,
+        /// Seconds after which another try may succeed, where that is known.
+        #[oai(header = "Retry-After")]
+        Option<u64>,
+    ),
     /// Something broke on our side.
     #[oai(status = 500, content_type = "application/problem+json")]
     Internal(Told),
@@ -107,7 +112,7 @@ impl From<Problem> for ApiError {
             413 => Self::TooLarge,
             415 => Self::UnsupportedMediaType,
             422 => Self::Unprocessable,
-            429 => Self::TooMany,
+            429 => |told| Self::TooMany(told, None),
             503 => Self::Unavailable,
             _ => Self::Internal,
         };
@@ -128,6 +133,13 @@ impl ApiError {
             .into()
     }
 
+    /// Too often: worth another try after so long.
+    pub fn too_many(detail: impl Into<String>, retry_after: std::time::Duration) -> Self {
+        let seconds = retry_after.as_millis().div_ceil(1_000);
+        let problem = Problem::new(ProblemCode::TooManyRequests, detail);
+        Self::TooMany(Json(Box::new(problem.into())), Some(u64::try_from(seconds).unwrap_or(u64::MAX)))
+    }
+
     /// The caller's thing does not exist, or is another's.
     pub fn not_found() -> Self {
         Self::new(ProblemCode::NotFound, "no such thing is visible to this caller")
@@ -142,11 +154,18 @@ impl From<StoreError> for ApiError {
                 let detail = match error.constraint() {
                     Some("connection_name") => "an enabled connection already has this name",
                     Some("recipient_email") => "this address is a recipient already",
+                    Some("user_account_login") => "somebody signs in with this address already",
+                    Some("invitation_open") => "this address is invited already",
+                    Some("member_pkey") => "this person is a member already",
                     Some("closure_pkey") => "the account is being closed already",
                     _ => "it conflicts with what is there",
                 };
                 Self::new(ProblemCode::Conflict, detail)
             }
+            StoreError::Text => Self::new(
+                ProblemCode::InvalidRequest,
+                "a text holds the character U+0000, which cannot be stored",
+            ),
             StoreError::Unavailable(_) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the database cannot be reached");
                 Self::new(ProblemCode::DatabaseUnavailable, "the database cannot be reached now; try again")

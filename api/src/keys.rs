@@ -1,17 +1,20 @@
-//! API keys: made, shown once, listed, revoked.
+//! API keys: made, shown once, listed, changed, rolled, revoked.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
+use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, ProblemCode};
 use costlens_jobs::events::happened;
-use costlens_store::{ApiKey, NewApiKey};
+use costlens_store::{ApiKey, NewApiKey, Roll};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::API_KEY_PREFIX;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::json;
 
@@ -57,6 +60,46 @@ pub enum DurabilityView {
     Database,
 }
 
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "KeyScope", remote = "KeyScope")]
+pub enum KeyScopeView {
+    /// Calling models through the proxy.
+    #[oai(rename = "proxy")]
+    Proxy,
+    /// Reading calls and their receipts.
+    #[oai(rename = "requests.read")]
+    RequestsRead,
+    /// Reading spend.
+    #[oai(rename = "spend.read")]
+    SpendRead,
+    /// Reading bills and what they say about AI.
+    #[oai(rename = "bills.read")]
+    BillsRead,
+}
+
+fn every_scope() -> Vec<KeyScopeView> {
+    KeyScopes::ALL.iter().map(Into::into).collect()
+}
+
+fn scopes(wanted: &[KeyScopeView]) -> KeyScopes {
+    wanted.iter().map(|scope| KeyScope::from(*scope)).collect()
+}
+
+/// The furthest end that a key may have.
+const FURTHEST_END: TimeDelta = TimeDelta::days(3_660);
+/// How long a rolled key's secret of before goes on working, in seconds, where nobody says.
+const OVERLAP: u32 = 24 * 3_600;
+
+fn end(wanted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, ApiError> {
+    match wanted {
+        Some(end) if end <= now || end > now + FURTHEST_END => {
+            Err(ApiError::field("expires_at", "must be later than now, and at most ten years away"))
+        }
+        end => Ok(end),
+    }
+}
+
 /// A key to be made.
 #[derive(Object)]
 pub struct CreateKey {
@@ -72,6 +115,12 @@ pub struct CreateKey {
     /// What an answer's last byte waits for.
     #[oai(default)]
     pub durability: DurabilityView,
+    /// What it may be used for; everything, unless said.
+    #[oai(default = "every_scope", validator(min_items = 1, max_items = 4, unique_items))]
+    pub scopes: Vec<KeyScopeView>,
+    /// From when on it is refused; never, unless said.
+    #[oai(default, skip_serializing_if_is_none)]
+    pub expires_at: Option<DateTime<Utc>>,
     /// Zero Data Retention: nothing of its prompts and answers is ever kept, whatever the account says.
     #[oai(default)]
     pub zero_retention: bool,
@@ -80,9 +129,30 @@ pub struct CreateKey {
 /// What is to change of a key. What is absent stays.
 #[derive(Object)]
 pub struct UpdateKey {
+    /// What its owner calls it.
+    #[oai(default, skip_serializing_if_is_none, validator(min_length = 1, max_length = 100))]
+    pub name: Option<String>,
+    /// What it may be used for.
+    #[oai(default, skip_serializing_if_is_none, validator(min_items = 1, max_items = 4, unique_items))]
+    pub scopes: Option<Vec<KeyScopeView>>,
+    /// From when on it is refused; null: never.
+    #[oai(default, skip_serializing_if_is_undefined)]
+    pub expires_at: MaybeUndefined<DateTime<Utc>>,
     /// Zero Data Retention: nothing of its prompts and answers is kept, whatever the account says.
     #[oai(default, skip_serializing_if_is_none)]
     pub zero_retention: Option<bool>,
+}
+
+/// How a key is to be rolled.
+#[derive(Object)]
+pub struct RollKey {
+    /// For how many seconds the secret of before goes on working: a day, unless said; a week at most; 0 ends it at once.
+    #[oai(default = "overlap", validator(maximum(value = "604800")))]
+    pub overlap_seconds: u32,
+}
+
+fn overlap() -> u32 {
+    OVERLAP
 }
 
 /// An API key, without its secret.
@@ -109,6 +179,17 @@ pub struct KeyView {
     /// When it was last used, within a minute or so; null if never.
     #[oai(nullable)]
     pub last_used_at: Option<DateTime<Utc>>,
+    /// What it may be used for.
+    pub scopes: Vec<KeyScopeView>,
+    /// From when on it is refused; null: never.
+    #[oai(nullable)]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it last got a new secret; null if never.
+    #[oai(nullable)]
+    pub rolled_at: Option<DateTime<Utc>>,
+    /// Until when the secret from before that works; null where there is none.
+    #[oai(nullable)]
+    pub previous_until: Option<DateTime<Utc>>,
     /// Zero Data Retention: nothing of its prompts and answers is kept.
     pub zero_retention: bool,
 }
@@ -125,6 +206,10 @@ impl From<ApiKey> for KeyView {
             created_at: key.created_at,
             revoked_at: key.revoked_at,
             last_used_at: key.last_used_at,
+            scopes: key.scopes.iter().map(Into::into).collect(),
+            expires_at: key.expires_at,
+            rolled_at: key.rolled_at,
+            previous_until: key.previous_until,
             zero_retention: key.zero_retention,
         }
     }
@@ -145,6 +230,14 @@ pub enum KeyCreated {
     /// The key and its secret.
     #[oai(status = 201)]
     Created(Json<CreatedKey>),
+}
+
+/// A key was rolled.
+#[derive(ApiResponse)]
+pub enum KeyRolled {
+    /// The key and its new secret.
+    #[oai(status = 200)]
+    Rolled(Json<CreatedKey>),
 }
 
 /// A key was revoked.
@@ -191,10 +284,7 @@ impl KeysApi {
         body: Json<CreateKey>,
     ) -> Result<KeyCreated, ApiError> {
         let tenant = caller.require(Permission::KeysWrite)?;
-        let name = body.0.name.trim();
-        if name.is_empty() {
-            return Err(ApiError::field("name", "must not be blank"));
-        }
+        let name = crate::named(&body.0.name)?;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let claim = match idempotent::claim(&mut conn, "create_key", idempotency_key.0.as_ref(), &body.0, now)
@@ -216,12 +306,14 @@ impl KeysApi {
             stream_usage: body.0.stream_usage.into(),
             durability: body.0.durability.into(),
             created_at: now,
+            scopes: scopes(&body.0.scopes),
+            expires_at: end(body.0.expires_at, now)?,
             zero_retention: body.0.zero_retention,
         };
         let key = KeyView::from(conn.create_key(&new).await?);
         let told = json!({ "key_id": new.id, "name": new.name });
         happened(&mut conn, EventKind::KeyCreated, told, now, &*self.0.entropy).await?;
-        let target = ("key.created", Some(new.id.to_string()));
+        let target = (Action::KeyCreated, Some(new.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({ "name": new.name })).await?;
         claim.finish(&mut conn, &key).await?;
         conn.commit().await?;
@@ -238,7 +330,7 @@ impl KeysApi {
 
     /// Change an API key
     ///
-    /// Holds for every call that comes in later than a second after, on every proxy.
+    /// Holds on every proxy within a second. A key that is past its end works again with a later one.
     #[oai(path = "/keys/:id", method = "patch", operation_id = "update_key")]
     async fn update(
         &self,
@@ -247,19 +339,65 @@ impl KeysApi {
         body: Json<UpdateKey>,
     ) -> Result<Json<KeyView>, ApiError> {
         let tenant = caller.require(Permission::KeysWrite)?;
+        let (id, now) = (id.0.0, self.0.clock.now());
         let mut conn = self.0.store.tenant(tenant).await?;
-        let id = id.0.0;
-        let mut key = conn.key(id).await?;
-        if let Some(wanted) = body.0.zero_retention
-            && conn.set_zero_retention(id, wanted).await?
-        {
-            key.zero_retention = wanted;
-            let target = ("key.updated", Some(id.to_string()));
-            let change = json!({ "name": key.name, "zero_retention": wanted });
-            caller.principal().by().did(&self.0, &mut conn, target, change).await?;
-            conn.commit().await?;
+        let key = conn.lock_key(id).await?;
+        let zero_retention = body.0.zero_retention.unwrap_or(key.zero_retention);
+        if key.zero_retention && !zero_retention {
+            // Whoever may say what the account keeps may say that of its keys.
+            caller.require(Permission::SettingsWrite)?;
         }
-        Ok(Json(key.into()))
+        let name = body.0.name.as_deref().map(crate::named).transpose()?.unwrap_or(&key.name);
+        let scopes = body.0.scopes.as_deref().map_or(key.scopes, scopes);
+        let expires_at = match body.0.expires_at {
+            MaybeUndefined::Undefined => key.expires_at,
+            MaybeUndefined::Null => None,
+            MaybeUndefined::Value(wanted) => end(Some(wanted), now)?,
+        };
+        let wanted = KeyChanges { name, scopes, expires_at, zero_retention };
+        if wanted == KeyChanges::of(&key) {
+            return Ok(Json(key.into()));
+        }
+        let updated = conn.update_key(id, &wanted).await?;
+        let change = json!({
+            "name": name,
+            "scopes": scopes.names(),
+            "expires_at": expires_at,
+            "zero_retention": zero_retention,
+        });
+        let target = (Action::KeyUpdated, Some(id.to_string()));
+        caller.principal().by().did(&self.0, &mut conn, target, change).await?;
+        conn.commit().await?;
+        Ok(Json(updated.into()))
+    }
+
+    /// Give an API key a new secret
+    ///
+    /// The new secret is in this answer and nowhere else, ever. The one from before goes on working for a while, so that
+    /// programs can be moved one after the other; one from before that ends at once.
+    #[oai(path = "/keys/:id/roll", method = "post", operation_id = "roll_key")]
+    async fn roll(
+        &self,
+        caller: Caller,
+        id: Path<Wire<ApiKeyId>>,
+        body: Json<RollKey>,
+    ) -> Result<KeyRolled, ApiError> {
+        let tenant = caller.require(Permission::KeysWrite)?;
+        let (id, now) = (id.0.0, self.0.clock.now());
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let key = conn.lock_key(id).await?;
+        if key.revoked_at.is_some() {
+            return Err(ApiError::new(ProblemCode::Conflict, "the key has been revoked; make another"));
+        }
+        let secret = SecretToken::generate(API_KEY_PREFIX, &*self.0.entropy);
+        let previous_until = now + TimeDelta::seconds(body.0.overlap_seconds.into());
+        let roll = Roll { hash: &secret.hash().0, hint: secret.hint(), at: now, previous_until };
+        let key = KeyView::from(conn.roll_key(id, &roll).await?);
+        let change = json!({ "name": key.name, "overlap_seconds": body.0.overlap_seconds });
+        let target = (Action::KeyRolled, Some(id.to_string()));
+        caller.principal().by().did(&self.0, &mut conn, target, change).await?;
+        conn.commit().await?;
+        Ok(KeyRolled::Rolled(Json(CreatedKey { key, secret: secret.reveal().to_owned() })))
     }
 
     /// Revoke an API key
@@ -275,7 +413,7 @@ impl KeysApi {
             conn.revoke_key(id, now).await?;
             let told = json!({ "key_id": id, "name": key.name });
             happened(&mut conn, EventKind::KeyRevoked, told, now, &*self.0.entropy).await?;
-            let target = ("key.revoked", Some(id.to_string()));
+            let target = (Action::KeyRevoked, Some(id.to_string()));
             caller.principal().by().did(&self.0, &mut conn, target, json!({ "name": key.name })).await?;
             conn.commit().await?;
         }

@@ -8,27 +8,42 @@ pub mod anomalies;
 pub mod audit;
 pub mod bills;
 pub mod bodies;
+mod bounds;
 pub mod budgets;
 pub mod closure;
 pub mod connections;
 pub mod console;
+mod cookies;
 pub mod error;
+pub mod exports;
 mod idempotent;
 pub mod keys;
+mod limits;
 pub mod links;
+pub mod members;
 pub mod messages;
+mod methods;
+pub mod oauth;
+mod opening;
 pub mod operator;
 pub mod page;
+mod permissions;
 pub mod principal;
 pub mod privacy;
 pub mod recipients;
+pub mod registrations;
 pub mod requests;
 mod sealing;
+pub mod second_factor;
 pub mod sessions;
 pub mod settings;
 pub mod slack_channels;
 pub mod spend;
+pub mod status;
 pub mod support_grants;
+pub mod tenant;
+pub mod trust;
+pub mod users;
 pub mod webhook_endpoints;
 pub mod wire;
 pub mod workflows;
@@ -36,9 +51,12 @@ pub mod workflows;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use costlens_cache::Limits;
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::{Problem, ProblemCode};
 use costlens_edge::Arrival;
+use costlens_identity::Passwords;
+use costlens_identity::vouching::Vouchers;
 use costlens_notify::words::Link;
 use costlens_queue::Queue;
 use costlens_store::Store;
@@ -50,6 +68,16 @@ use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use crate::error::ApiError;
 
+/// Who may become a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SignUp {
+    /// Whoever is invited by a member.
+    #[default]
+    Invited,
+    /// Anybody who reads an e-mail address, with an organisation of its own.
+    Open,
+}
+
 /// What the operations are made of.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each part is documented where it is defined")]
@@ -60,16 +88,27 @@ pub struct ApiParts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub keyring: Arc<Keyring>,
+    /// How often somebody may try something, counted for all processes together.
+    pub limits: Arc<Limits>,
     pub egress_policy: costlens_egress::Policy,
     pub objects: costlens_objects::Objects,
     /// The most bytes of an uploaded bill.
     pub max_bill_bytes: u64,
+    /// Whom the operator set up to be called, for what and with what.
+    pub outside: Vec<trust::Subprocessor>,
+    /// The uploads of bills that this process takes right now.
+    pub arriving: bills::uploads::Arriving,
+    /// What was last said of the service itself.
+    pub last_status: status::LastStatus,
     /// After how many days what tenants keep for ever is let go of; `None` if never.
     pub forever_body_days: Option<u32>,
     /// Whether there is a mail server.
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
     pub public_url: String,
+    pub passwords: Passwords,
+    pub sign_up: SignUp,
+    pub vouchers: Vouchers,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
     pub https: bool,
 }
@@ -79,6 +118,10 @@ pub struct ApiParts {
 pub(crate) enum Tag {
     /// Signing in and out.
     Sessions,
+    /// One's own user.
+    Users,
+    /// The organisation and who belongs to it.
+    Members,
     /// API keys of the proxy.
     Keys,
     /// Links to LLM providers.
@@ -89,6 +132,8 @@ pub(crate) enum Tag {
     Spend,
     /// Bills and what they say about AI.
     Bills,
+    /// Files of calls and hourly spend.
+    Exports,
     /// The account's calendar.
     Settings,
     /// People and Slack channels that are told, and what they were told.
@@ -109,18 +154,34 @@ pub(crate) enum Tag {
     Audit,
     /// Running the service.
     Operator,
+    /// What is promised, for anybody.
+    Trust,
+    /// How the service is, for everybody.
+    Status,
 }
 
 type Operations = (
-    sessions::SessionsApi,
+    People,
     keys::KeysApi,
     connections::ConnectionsApi,
     requests::RequestsApi,
     spend::SpendApi,
     bills::BillsApi,
     bills::uploads::BillUploadsApi,
+    exports::ExportsApi,
     Notifications,
     Upkeep,
+);
+
+/// Who gets in, and as what.
+type People = (
+    sessions::SessionsApi,
+    registrations::RegistrationsApi,
+    oauth::OauthApi,
+    users::UsersApi,
+    second_factor::SecondFactorApi,
+    members::MembersApi,
+    tenant::TenantApi,
 );
 
 /// The framework takes so many areas at once; who is told what is one of them.
@@ -144,6 +205,8 @@ type Upkeep = (
     audit::AuditApi,
     operator::OperatorApi,
     operator::OperatorActionsApi,
+    trust::TrustApi,
+    status::StatusApi,
 );
 
 /// What is kept of prompts and answers.
@@ -151,13 +214,22 @@ type Privacy = (privacy::PrivacyApi, bodies::BodiesApi, support_grants::SupportG
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
     (
-        sessions::SessionsApi(Arc::clone(parts)),
+        (
+            sessions::SessionsApi(Arc::clone(parts)),
+            registrations::RegistrationsApi(Arc::clone(parts)),
+            oauth::OauthApi(Arc::clone(parts)),
+            users::UsersApi(Arc::clone(parts)),
+            second_factor::SecondFactorApi(Arc::clone(parts)),
+            members::MembersApi(Arc::clone(parts)),
+            tenant::TenantApi(Arc::clone(parts)),
+        ),
         keys::KeysApi(Arc::clone(parts)),
         connections::ConnectionsApi(Arc::clone(parts)),
         requests::RequestsApi(Arc::clone(parts)),
         spend::SpendApi(Arc::clone(parts)),
         bills::BillsApi(Arc::clone(parts)),
         bills::uploads::BillUploadsApi(Arc::clone(parts)),
+        exports::ExportsApi(Arc::clone(parts)),
         (
             settings::SettingsApi(Arc::clone(parts)),
             recipients::RecipientsApi(Arc::clone(parts)),
@@ -180,6 +252,8 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             audit::AuditApi(Arc::clone(parts)),
             operator::OperatorApi(Arc::clone(parts)),
             operator::OperatorActionsApi(Arc::clone(parts)),
+            trust::TrustApi::new(parts),
+            status::StatusApi(Arc::clone(parts)),
         ),
     )
 }
@@ -250,18 +324,31 @@ pub fn contract() -> String {
 /// Every operation of the management API, under `/api/v1`.
 pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'static {
     let gate = principal::Gate { store: parts.store.clone(), clock: Arc::clone(&parts.clock) };
+    let methods = Arc::new(methods::Methods::of::<Operations>());
     service(operations(parts))
         .data(gate)
         .catch_all_error(|error| async move { error::framework_error(error) })
-        .around(|endpoint, mut request| async move {
-            let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
-            let refused = principal::Refused::default();
-            request.extensions_mut().insert(refused.clone());
-            let response = endpoint.call(request).await?.into_response();
-            let mut response = error::told_of_request(refused.instead_of(response), id).await;
-            // Keys, cookies and figures of one caller: nobody on the way keeps them.
-            let kept = poem::http::HeaderValue::from_static("no-store");
-            response.headers_mut().entry(poem::http::header::CACHE_CONTROL).or_insert(kept);
-            Ok::<_, poem::Error>(response)
+        .around(move |endpoint, mut request| {
+            let methods = Arc::clone(&methods);
+            async move {
+                let path = request.original_uri().path().to_owned();
+                let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
+                let refused = principal::Refused::default();
+                request.extensions_mut().insert(refused.clone());
+                let cookies = cookies::Outgoing::default();
+                request.extensions_mut().insert(cookies.clone());
+                let response = endpoint.call(request).await?.into_response();
+                let response = cookies.with(refused.instead_of(response));
+                let mut response = error::told_of_request(response, id).await;
+                // Keys, cookies and figures of one caller: nobody on the way keeps them.
+                let kept = poem::http::HeaderValue::from_static("no-store");
+                response.headers_mut().entry(poem::http::header::CACHE_CONTROL).or_insert(kept);
+                if response.status() == poem::http::StatusCode::METHOD_NOT_ALLOWED
+                    && let Some(allowed) = methods.allowed(&path)
+                {
+                    response.headers_mut().insert(poem::http::header::ALLOW, allowed);
+                }
+                Ok::<_, poem::Error>(response)
+            }
         })
 }

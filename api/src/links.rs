@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use costlens_domain::audit::Action;
 use costlens_domain::{ProblemCode, RecipientId, TenantId};
 use costlens_notify::Kind;
 use costlens_store::{ErasureState, MessageTarget, StopReason, StoreError};
@@ -104,7 +105,7 @@ impl LinksApi {
                 return Err(invalid());
             }
             recipient = conn.confirm_recipient(id, now).await?;
-            let target = ("recipient.confirmed", Some(id.to_string()));
+            let target = (Action::RecipientConfirmed, Some(id.to_string()));
             By::link(request).did(&self.0, &mut conn, target, json!({})).await?;
         }
         conn.commit().await?;
@@ -137,7 +138,7 @@ impl LinksApi {
         match conn.recipient(id).await {
             Ok(recipient) if recipient.stopped_at.is_none() => {
                 conn.stop_recipient(id, StopReason::Unsubscribed, self.0.clock.now()).await?;
-                let target = ("recipient.unsubscribed", Some(id.to_string()));
+                let target = (Action::RecipientUnsubscribed, Some(id.to_string()));
                 By::link(request).did(&self.0, &mut conn, target, json!({})).await?;
                 conn.commit().await?;
             }

@@ -12,13 +12,15 @@ use costlens_domain::{AuditEventId, ErasureId, TenantId};
 use costlens_queue::ops::{self, Filter, JobRow, QueueStats};
 use costlens_queue::schedule::{self, ScheduleRow};
 use costlens_store::Erasure;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::audit::AuditEventView;
+use crate::audit::export::{AuditExported, Source, export};
+use crate::audit::verification::{self, AuditHeadView, AuditVerification};
 use crate::closure::ErasureStateView;
 use crate::error::ApiError;
 use crate::page::{Page, default_limit};
@@ -280,6 +282,42 @@ impl OperatorApi {
         let mut conn = self.0.store.system().await?;
         let events = conn.list_operator_events(cursor.0.map(|id| id.0), limit.0.saturating_add(1)).await?;
         Ok(Json(Page::of(events, limit.0, |event| event.id.to_string(), Into::into)))
+    }
+
+    /// Where the operators' chain of events ends
+    #[oai(path = "/events/head", method = "get", operation_id = "get_operator_events_head")]
+    async fn events_head(&self, caller: Caller) -> Result<Json<AuditHeadView>, ApiError> {
+        caller.require(Permission::Operate)?;
+        Ok(Json(verification::head(&self.0.store, Source::Operator).await?))
+    }
+
+    /// Verify the operators' chain of events
+    #[oai(path = "/events/verification", method = "get", operation_id = "verify_operator_events")]
+    async fn verify_events(
+        &self,
+        caller: Caller,
+        /// The `next_after` of the call before.
+        after: Query<Option<u64>>,
+    ) -> Result<Json<AuditVerification>, ApiError> {
+        caller.require(Permission::Operate)?;
+        Ok(Json(verification::verify(&self.0.store, Source::Operator, after.0).await?))
+    }
+
+    /// Export what operators did, and must look at
+    ///
+    /// As an account's audit is exported, and verified by the same command.
+    #[oai(path = "/events/export", method = "get", operation_id = "export_operator_events")]
+    async fn export_events(
+        &self,
+        caller: Caller,
+        /// The number of the event after which to go on.
+        after: Query<Option<u64>>,
+        /// `gzip` packs the lines.
+        #[oai(name = "Accept-Encoding")]
+        accepted: Header<Option<String>>,
+    ) -> Result<AuditExported, ApiError> {
+        caller.require(Permission::Operate)?;
+        export(&self.0.store, Source::Operator, after.0, accepted.0.as_deref()).await
     }
 
     /// List the erasures that are not done

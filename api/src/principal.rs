@@ -1,16 +1,18 @@
 //! Who calls the management API, and what they may do.
 //!
-//! A signed-in browser may do everything of its tenant; an API key may read what it produces. The scheme is the
-//! parameter that yields the principal, so an operation cannot forget it; a permission is asked for by type.
+//! A signed-in person may do what its role allows; an API key may read what it produces. The scheme is the parameter
+//! that yields the principal, so an operation cannot forget it; a permission is asked for by type.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use costlens_domain::audit::Actor;
+use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::ports::Clock;
-use costlens_domain::{ApiKeyId, Problem, ProblemCode, RequestId, SessionId, TenantId};
+use costlens_domain::{ApiKeyId, Problem, ProblemCode, RequestId, Role, SessionId, TenantId, UserId};
 use costlens_edge::Arrival;
-use costlens_store::{Store, StoreError};
+use costlens_store::{FoundKey, Store, StoreError};
 use costlens_vault::TokenHash;
 use poem::http::{Method, StatusCode, header};
 use poem::{Request, Response};
@@ -19,64 +21,46 @@ use poem_openapi::auth::{ApiKey, Bearer};
 
 use crate::audit::By;
 use crate::error::{ApiError, problem_response};
+pub use crate::permissions::Permission;
 
-/// The cookie that carries a session. Strict, HTTP-only, and of no use to a program: it has API keys.
-pub const SESSION_COOKIE: &str = "costlens_session";
-
-/// What can be done with the management API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Permission {
-    KeysRead,
-    KeysWrite,
-    ConnectionsRead,
-    ConnectionsWrite,
-    RequestsRead,
-    SpendRead,
-    BillsRead,
-    BillsWrite,
-    SettingsRead,
-    SettingsWrite,
-    NotificationsRead,
-    NotificationsWrite,
-    BudgetsRead,
-    BudgetsWrite,
-    WorkflowsRead,
-    AuditRead,
-    /// Reading prompts and answers, which no key may.
-    BodiesRead,
-    /// Making what is kept of a key's prompts and answers unreadable.
-    BodiesDestroy,
-    /// Letting whoever runs the service read prompts and answers.
-    SupportAccess,
-    /// Asking for the account's end, seeing how far it is, and keeping the account after all.
-    AccountClose,
-    /// Running the service: every tenant's workflows.
-    Operate,
-}
+/// How long after a person proved who it is dangerous changes ask for no new proof.
+pub(crate) const FRESH: TimeDelta = TimeDelta::minutes(15);
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// A signed-in browser, until then.
-    Session(SessionId, DateTime<Utc>),
+    /// A signed-in browser.
+    Session(SessionId),
     /// A program with an API key.
     Key(ApiKeyId),
 }
 
 /// A caller that was let in.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Principal {
     /// Whose data it sees.
     pub tenant_id: TenantId,
     /// Who it is.
     pub who: Who,
+    /// The person, where one is signed in.
+    pub user: Option<UserId>,
+    /// As what it belongs to the tenant.
+    pub role: Role,
+    /// What the key may be used for, where a program calls.
+    pub scopes: KeyScopes,
+    /// Whether it proved who it is a short while ago.
+    pub fresh: bool,
+    /// Whether it may only look.
+    pub read_only: bool,
     /// Whether it runs the service.
     pub operator: bool,
     /// Whether the account is being closed: then it is frozen, and can only be kept or let go.
     pub closing: bool,
     /// The request that it calls by.
     pub request_id: Option<RequestId>,
+    /// The network address that it calls from.
+    pub address: Option<IpAddr>,
 }
 
 impl Principal {
@@ -93,28 +77,76 @@ impl Principal {
                 "this account is being closed and is frozen; it can be kept until the days of grace are over",
             ));
         }
-        match self.who {
-            Who::Session(..) => Ok(self.tenant_id),
-            Who::Key(_) if matches!(permission, RequestsRead | SpendRead | BillsRead) => Ok(self.tenant_id),
-            Who::Key(_) => Err(ApiError::new(
-                ProblemCode::Forbidden,
-                "API keys read requests, spend and bills; this needs a signed-in session",
-            )),
+        if let Who::Key(_) = self.who {
+            let scope = match permission {
+                RequestsRead => KeyScope::RequestsRead,
+                SpendRead => KeyScope::SpendRead,
+                BillsRead => KeyScope::BillsRead,
+                _ => {
+                    let detail = "API keys read requests, spend and bills; this needs a signed-in session";
+                    return Err(ApiError::new(ProblemCode::Forbidden, detail));
+                }
+            };
+            if !self.scopes.has(scope) {
+                let detail = format!("this API key lacks the scope `{}`", scope.as_str());
+                return Err(ApiError::new(ProblemCode::Forbidden, detail));
+            }
+            return Ok(self.tenant_id);
+        }
+        if !permission.only_reads() {
+            self.may_change()?;
+        }
+        if permission != Operate && !permission.is_of(self.role) {
+            let detail = format!("this needs the role {}; yours is {}", permission.least_role(), self.role);
+            return Err(ApiError::new(ProblemCode::Forbidden, detail));
+        }
+        Ok(self.tenant_id)
+    }
+
+    /// The same for a dangerous change: it also wants a fresh proof of who asks.
+    pub fn require_fresh(&self, permission: Permission) -> Result<TenantId, ApiError> {
+        let tenant = self.require(permission)?;
+        if self.fresh {
+            return Ok(tenant);
+        }
+        let detail = if self.user.is_some() {
+            "enter your password or a code once more (POST /api/v1/session/proof), then try again"
+        } else {
+            "your sign-in is too old for this; use a new link of `costlens sign-in`"
+        };
+        Err(ApiError::new(ProblemCode::StepUpRequired, detail))
+    }
+
+    /// That it may change what is its own: not where somebody acts in the person's name.
+    pub fn may_change(&self) -> Result<(), ApiError> {
+        if self.read_only {
+            let detail = "who acts in another's name may look, and change nothing";
+            return Err(ApiError::new(ProblemCode::Forbidden, detail));
+        }
+        Ok(())
+    }
+
+    /// The person and its session, for what is the person's own.
+    pub fn own_user(&self) -> Result<(UserId, SessionId), ApiError> {
+        match (self.who, self.user) {
+            (Who::Session(session), Some(user)) => Ok((user, session)),
+            _ => Err(ApiError::new(ProblemCode::Forbidden, "this is for people who signed in as themselves")),
         }
     }
 
     /// As whom it stands in the audit.
     #[must_use]
     pub const fn actor(&self) -> Actor {
-        match self.who {
-            Who::Session(id, _) => Actor::Session(id),
-            Who::Key(id) => Actor::Key(id),
+        match (self.who, self.user) {
+            (_, Some(user)) => Actor::User(user),
+            (Who::Session(id), None) => Actor::Session(id),
+            (Who::Key(id), None) => Actor::Key(id),
         }
     }
 
     /// As whom it stands in the audit, with its request.
     pub(crate) const fn by(&self) -> By {
-        By { actor: self.actor(), request_id: self.request_id }
+        By { actor: self.actor(), request_id: self.request_id, address: self.address }
     }
 }
 
@@ -197,6 +229,18 @@ fn request_id(request: &Request) -> Option<RequestId> {
     request.data::<Arrival>().map(|arrival| arrival.request_id)
 }
 
+/// Refuses a call that a page of another origin makes by a cookie of this one.
+pub(crate) fn refuse_other_origins(request: &Request) -> Result<(), ApiError> {
+    if is_of_another_origin(request) {
+        return Err(ApiError::new(ProblemCode::Forbidden, "the call comes from another origin"));
+    }
+    Ok(())
+}
+
+fn address(request: &Request) -> Option<IpAddr> {
+    request.data::<Arrival>().map(|arrival| arrival.client_addr)
+}
+
 /// A page of another origin may not act with this cookie, even where a browser would send it along.
 fn is_of_another_origin(request: &Request) -> bool {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -221,11 +265,27 @@ async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Princi
         .session_by_hash(&TokenHash::of(&cookie.key).0)
         .await
         .map_err(|error| unavailable(request, &error))?;
-    let (session, closing) =
-        session.filter(|(session, _)| session.is_valid_at(gate.clock.now())).ok_or_else(invalid)?;
-    let who = Who::Session(session.id, session.expires_at);
-    let (tenant_id, operator, request_id) = (session.tenant_id, session.operator, request_id(request));
-    Ok(Principal { tenant_id, who, operator, closing, request_id })
+    let now = gate.clock.now();
+    let (session, closing) = session.filter(|(session, _)| session.is_valid_at(now)).ok_or_else(invalid)?;
+    Ok(Principal {
+        tenant_id: session.tenant_id,
+        who: Who::Session(session.id),
+        user: session.user_id,
+        role: session.role,
+        scopes: KeyScopes::ALL,
+        fresh: now - session.proven_at < FRESH,
+        read_only: session.read_only,
+        operator: session.operator,
+        closing,
+        request_id: request_id(request),
+        address: address(request),
+    })
+}
+
+/// Who is signed in, for operations that browsers come to by a link and that are for others, too.
+pub(crate) async fn optional_session(request: &Request) -> Option<Principal> {
+    let key = crate::cookies::incoming(request, crate::cookies::SESSION_COOKIE)?.to_owned();
+    check_session(request, ApiKey { key }).await.ok()
 }
 
 async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal> {
@@ -237,12 +297,26 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
         .map_err(|error| unavailable(request, &error))?;
     match key {
         None => Err(refuse(request, Problem::new(ProblemCode::KeyUnknown, "no API key has this secret"))),
-        Some((key, _)) if key.revoked_at.is_some() => {
+        Some(FoundKey { key, .. }) if key.revoked_at.is_some() => {
             Err(refuse(request, Problem::new(ProblemCode::KeyRevoked, "this API key has been revoked")))
         }
-        Some((key, closing)) => {
-            let (tenant_id, who, request_id) = (key.tenant_id, Who::Key(key.id), request_id(request));
-            Ok(Principal { tenant_id, who, operator: false, closing, request_id })
+        Some(found) if found.has_expired(gate.clock.now()) => {
+            let detail = "this API key is past its end, or was rolled and this is its earlier secret";
+            Err(refuse(request, Problem::new(ProblemCode::KeyExpired, detail)))
         }
+        Some(FoundKey { key, closing, .. }) => Ok(Principal {
+            tenant_id: key.tenant_id,
+            who: Who::Key(key.id),
+            user: None,
+            // What a key may do is said by its scopes, whatever the role.
+            role: Role::Viewer,
+            scopes: key.scopes,
+            fresh: false,
+            read_only: false,
+            operator: false,
+            closing,
+            request_id: request_id(request),
+            address: address(request),
+        }),
     }
 }

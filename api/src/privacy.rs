@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
+use costlens_domain::audit::Action;
 use costlens_domain::privacy::{BodyClass, FOREVER_FLOOR_DAYS, PrivacySettings};
 use costlens_domain::{ApiKeyId, ProblemCode};
 use costlens_store::{BodyCount, TenantConn};
@@ -161,7 +162,7 @@ impl PrivacyApi {
                 })
             };
             let change = json!({ "from": told(old), "to": told(new) });
-            caller.principal().by().did(&self.0, &mut conn, ("privacy.updated", None), change).await?;
+            caller.principal().by().did(&self.0, &mut conn, (Action::PrivacyChanged, None), change).await?;
             conn.commit().await?;
         }
         Ok(Json(self.view(new)))
@@ -199,13 +200,13 @@ impl PrivacyApi {
         caller: Caller,
         id: Path<Wire<ApiKeyId>>,
     ) -> Result<Json<DestroyedBodies>, ApiError> {
-        let tenant = caller.require(Permission::BodiesDestroy)?;
+        let tenant = caller.principal().require_fresh(Permission::BodiesDestroy)?;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = conn.key(id.0.0).await?;
         let destroyed = conn.destroy_subject_keys(key.id, now).await?;
         if destroyed > 0 {
-            let target = ("bodies.destroyed", Some(key.id.to_string()));
+            let target = (Action::BodiesDestroyed, Some(key.id.to_string()));
             let change = json!({ "name": key.name, "data_keys": destroyed });
             caller.principal().by().did(&self.0, &mut conn, target, change).await?;
             conn.commit().await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{ProblemCode, RecipientId};
 use costlens_jobs::messages::{Audience, Telling, tell};
 use costlens_notify::Kind;
@@ -179,6 +180,7 @@ impl RecipientsApi {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(RecipientCreated::Created(Json(idempotent::again(&json)?))),
         };
+        conn.lock_count("recipients").await?;
         if conn.list_recipients().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} recipients; remove one first");
             return Err(ApiError::new(ProblemCode::Conflict, detail));
@@ -188,7 +190,7 @@ impl RecipientsApi {
         let made = conn.create_recipient(id, &body.0.email, wishes, now).await?;
         self.ask(&mut conn, &made, now).await?;
         let change = json!({ "digest": made.digest, "alerts": made.alerts });
-        let target = ("recipient.created", Some(id.to_string()));
+        let target = (Action::RecipientCreated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let view = RecipientView::from(made);
         claim.finish(&mut conn, &view).await?;
@@ -211,7 +213,7 @@ impl RecipientsApi {
         let wishes = (body.0.digest.unwrap_or(old.digest), body.0.alerts.unwrap_or(old.alerts));
         let new = conn.set_recipient_wishes(id, wishes).await?;
         let change = json!({ "digest": new.digest, "alerts": new.alerts });
-        let target = ("recipient.updated", Some(id.to_string()));
+        let target = (Action::RecipientUpdated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         conn.commit().await?;
         Ok(Json(new.into()))
@@ -227,7 +229,7 @@ impl RecipientsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.delete_recipient(id.0.0).await?;
-        let target = ("recipient.deleted", Some(id.0.0.to_string()));
+        let target = (Action::RecipientDeleted, Some(id.0.0.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(RecipientDeleted::Deleted)
@@ -249,7 +251,7 @@ impl RecipientsApi {
             return Err(ApiError::new(ProblemCode::Conflict, "this address has said yes already"));
         }
         self.ask(&mut conn, &recipient, self.0.clock.now()).await?;
-        let target = ("recipient.asked", Some(recipient.id.to_string()));
+        let target = (Action::RecipientAsked, Some(recipient.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(ConfirmationSent::Asked)
@@ -264,6 +266,7 @@ impl RecipientsApi {
             ApiError::new(ProblemCode::TooManyRequests, detail)
         };
         let kind = Kind::ConfirmRecipient.as_str();
+        conn.lock_count("questions").await?;
         let last = conn.last_message_at(kind, MessageTarget::Recipient(to.id)).await?;
         if last.is_some_and(|last| now < last + PAUSE) {
             return Err(too_soon());

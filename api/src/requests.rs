@@ -1,11 +1,11 @@
 //! Proxied calls, each with its receipt.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::export::{ExportFormat as FileFormat, REQUEST_COLUMNS, request_cells};
 use costlens_domain::request::{Outcome, RequestFact};
-use costlens_domain::{ApiKeyId, ConnectionId, Currency, RequestId, TokenClass, Usage, Usd};
+use costlens_domain::{ApiKeyId, ConnectionId, Currency, RequestId, Usage, Usd};
 use costlens_store::RequestFilter;
 use futures_util::StreamExt as _;
 use poem::Body;
@@ -316,7 +316,7 @@ impl RequestsApi {
             }
         });
         let head = match format {
-            ExportFormat::Csv => CSV_HEAD.to_owned(),
+            ExportFormat::Csv => FileFormat::Csv.head(&REQUEST_COLUMNS),
             ExportFormat::Jsonl => String::new(),
         };
         let rows = futures_util::stream::iter([Ok(head)]).chain(pages);
@@ -339,11 +339,6 @@ impl RequestsApi {
 
 const EXPORT_PAGE: u32 = 1_000;
 
-const CSV_HEAD: &str = "id,started_at,duration_ms,first_byte_ms,api_key_id,connection_id,provider,endpoint,\
-    model_requested,model_served,service_tier,streamed,status,outcome,error_code,fresh_input,cache_read,\
-    cache_write_5m,cache_write_1h,output,audio_input,audio_output,reasoning,web_searches,cost_basis,cost,currency,\
-    price_id,price_source,price_effective,formula,note,caller_request_id,provider_request_id,body\r\n";
-
 fn line(format: ExportFormat, fact: RequestFact) -> String {
     match format {
         ExportFormat::Jsonl => {
@@ -352,81 +347,11 @@ fn line(format: ExportFormat, fact: RequestFact) -> String {
             line.push('\n');
             line
         }
-        ExportFormat::Csv => csv_line(&fact),
-    }
-}
-
-fn csv_line(fact: &RequestFact) -> String {
-    let mut line = CsvLine::default();
-    let fact_usage = fact.usage;
-    line.put(fact.id);
-    line.put(fact.started_at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
-    line.put(fact.duration_ms);
-    line.put_some(fact.first_byte_ms);
-    line.put(fact.api_key_id);
-    line.put_some(fact.connection_id);
-    line.put(&fact.provider);
-    line.put(&fact.endpoint);
-    line.put(&fact.model_requested);
-    line.put_some(fact.model_served.as_ref());
-    line.put_some(fact.service_tier.as_ref());
-    line.put(fact.streamed);
-    line.put_some(fact.status);
-    line.put(fact.outcome);
-    line.put_some(fact.error_code.as_ref());
-    for class in TokenClass::ALL {
-        line.put(fact_usage.of(class));
-    }
-    line.put(fact_usage.reasoning);
-    line.put(fact_usage.web_searches);
-    line.put(fact.cost_basis);
-    line.put_some(fact.cost);
-    line.put(Currency::USD);
-    line.put_some(fact.price.price_id.as_ref());
-    line.put_some(fact.price.source.as_ref());
-    line.put_some(fact.price.effective);
-    line.put_some(fact.price.formula.as_ref());
-    line.put_some(fact.price.note.as_ref());
-    line.put_some(fact.caller_request_id.as_ref());
-    line.put_some(fact.provider_request_id.as_ref());
-    line.put(fact.body);
-    line.end()
-}
-
-/// One line of RFC 4180.
-#[derive(Default)]
-struct CsvLine {
-    text: String,
-    begun: bool,
-}
-
-impl CsvLine {
-    fn put(&mut self, value: impl std::fmt::Display) {
-        if self.begun {
-            self.text.push(',');
+        ExportFormat::Csv => {
+            let mut line = String::new();
+            FileFormat::Csv.put_row(&REQUEST_COLUMNS, &request_cells(&fact), &mut line);
+            line
         }
-        self.begun = true;
-        let value = value.to_string();
-        // A spreadsheet must not take a text that a client chose for a formula.
-        let guard = if value.starts_with(['=', '+', '@', '\t', '\r']) { "'" } else { "" };
-        if !guard.is_empty() || value.contains([',', '"', '\n', '\r']) {
-            // Writing into a String cannot fail.
-            let _ = write!(self.text, "\"{guard}{}\"", value.replace('"', "\"\""));
-        } else {
-            self.text.push_str(&value);
-        }
-    }
-
-    fn put_some(&mut self, value: Option<impl std::fmt::Display>) {
-        match value {
-            Some(value) => self.put(value),
-            None => self.put(""),
-        }
-    }
-
-    fn end(mut self) -> String {
-        self.text.push_str("\r\n");
-        self.text
     }
 }
 
@@ -440,6 +365,7 @@ fn filter(
 ) -> RequestFilter {
     RequestFilter {
         api_key_id: api_key_id.map(|id| id.0),
+        connection_id: None,
         provider,
         model,
         outcome: outcome.map(Into::into),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::calendar::Zone;
 use costlens_store::TenantSettings;
 use poem_openapi::payload::Json;
@@ -108,7 +109,7 @@ impl SettingsApi {
 
     /// Change the account's calendar
     ///
-    /// The next digest comes at the first such hour after now.
+    /// The next digest comes at the first such hour after now; one that is due just now comes all the same.
     #[oai(path = "/settings", method = "patch", operation_id = "update_settings")]
     async fn update(
         &self,
@@ -124,18 +125,25 @@ impl SettingsApi {
         };
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
-        let old = conn.settings_or_initial(now).await?;
+        let old = conn.lock_settings(now).await?;
         let day = body.0.digest_weekday.map_or(old.digest_day, WeekdayView::day);
         let hour = body.0.digest_hour.unwrap_or(old.digest_hour);
-        let new = TenantSettings::of(zone.unwrap_or(old.zone), day, hour, now);
+        let mut new = TenantSettings::of(zone.unwrap_or(old.zone), day, hour, now);
+        // One that is due is not lost: it is written, and those after it come by the new calendar.
+        if old.next_digest_at <= now {
+            new.next_digest_at = old.next_digest_at;
+        }
         conn.put_settings(&new).await?;
-        let change = json!({
-            "time_zone": new.zone.name(),
-            "digest_weekday": new.digest_day.number_from_monday(),
-            "digest_hour": new.digest_hour,
-        });
+        let told = |settings: &TenantSettings| {
+            json!({
+                "time_zone": settings.zone.name(),
+                "digest_weekday": settings.digest_day.number_from_monday(),
+                "digest_hour": settings.digest_hour,
+            })
+        };
+        let change = json!({ "before": told(&old), "after": told(&new) });
         let by = caller.principal().by();
-        by.did(&self.0, &mut conn, ("settings.updated", None), change).await?;
+        by.did(&self.0, &mut conn, (Action::SettingsUpdated, None), change).await?;
         conn.commit().await?;
         Ok(Json(new.into()))
     }

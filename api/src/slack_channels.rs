@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{ProblemCode, SlackChannelId, TenantId};
 use costlens_jobs::messages::{Audience, Telling, tell};
 use costlens_notify::{Kind, SlackUrl, sample};
@@ -153,12 +154,14 @@ impl SlackChannelsApi {
         let name = crate::named(&body.0.name)?;
         let url = self.url(&body.0.url)?;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
         let claim = match idempotent::claim(&mut conn, "create_slack_channel", key, &body.0, now).await? {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(SlackChannelCreated::Created(Json(idempotent::again(&json)?))),
         };
+        conn.lock_count("slack_channels").await?;
         if conn.list_slack_channels().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} Slack channels; remove one first");
             return Err(ApiError::new(ProblemCode::Conflict, detail));
@@ -168,7 +171,7 @@ impl SlackChannelsApi {
         let wishes = (body.0.digest, body.0.alerts);
         let made = conn.create_slack_channel(id, name, &sealed, wishes, now).await?;
         let change = json!({ "name": made.name, "digest": made.digest, "alerts": made.alerts });
-        let target = ("slack_channel.created", Some(id.to_string()));
+        let target = (Action::SlackChannelCreated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let view = SlackChannelView::from(made);
         claim.finish(&mut conn, &view).await?;
@@ -187,6 +190,7 @@ impl SlackChannelsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let id = id.0.0;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let old = conn.slack_channel(id).await?;
         let sealed = match &body.0.url {
@@ -196,7 +200,7 @@ impl SlackChannelsApi {
         let wishes = (body.0.digest.unwrap_or(old.digest), body.0.alerts.unwrap_or(old.alerts));
         let new = conn.update_slack_channel(id, wishes, sealed.as_deref()).await?;
         let change = json!({ "digest": new.digest, "alerts": new.alerts, "another_url": sealed.is_some() });
-        let target = ("slack_channel.updated", Some(id.to_string()));
+        let target = (Action::SlackChannelUpdated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         conn.commit().await?;
         Ok(Json(new.into()))
@@ -212,7 +216,7 @@ impl SlackChannelsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.delete_slack_channel(id.0.0).await?;
-        let target = ("slack_channel.deleted", Some(id.0.0.to_string()));
+        let target = (Action::SlackChannelDeleted, Some(id.0.0.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(SlackChannelDeleted::Deleted)
@@ -253,7 +257,7 @@ impl SlackChannelsApi {
             let detail = "a test is on its way; wait some seconds before sending another";
             return Err(ApiError::new(ProblemCode::TooManyRequests, detail));
         }
-        let target = ("slack_channel.tested", Some(channel.id.to_string()));
+        let target = (Action::SlackChannelTested, Some(channel.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(SlackChannelTested::Sent)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{SupportGrantId, TenantId};
 use costlens_store::{NewSupportGrant, SupportGrant};
 use poem_openapi::param::{Header, Path, Query};
@@ -137,7 +138,7 @@ impl SupportGrantsApi {
         idempotency_key: Header<Option<String>>,
         body: Json<CreateSupportGrant>,
     ) -> Result<SupportGranted, ApiError> {
-        let tenant = caller.require(Permission::SupportAccess)?;
+        let tenant = caller.principal().require_fresh(Permission::SupportAccess)?;
         let reason = body.0.reason.trim();
         if reason.is_empty() {
             return Err(ApiError::field("reason", "must not be blank"));
@@ -156,7 +157,7 @@ impl SupportGrantsApi {
             expires_at: now + TimeDelta::hours(i64::from(body.0.hours)),
         };
         let view = SupportGrantView::of(conn.create_support_grant(&new).await?, now);
-        let target = ("support_grant.created", Some(new.id.to_string()));
+        let target = (Action::SupportGrantCreated, Some(new.id.to_string()));
         let change = json!({ "hours": body.0.hours, "expires_at": new.expires_at });
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         claim.finish(&mut conn, &view).await?;
@@ -183,7 +184,7 @@ impl SupportGrantsApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.support_grant(id).await?;
         if conn.revoke_support_grant(id, now).await? {
-            let target = ("support_grant.revoked", Some(id.to_string()));
+            let target = (Action::SupportGrantRevoked, Some(id.to_string()));
             caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
             conn.commit().await?;
         }

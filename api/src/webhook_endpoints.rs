@@ -6,7 +6,8 @@ pub mod deliveries;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
 use costlens_domain::{EventId, ProblemCode, WebhookEndpointId};
 use costlens_jobs::ask;
@@ -19,6 +20,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::json;
 
+use crate::bounds::{self, Bound};
 use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
 use crate::principal::{Caller, Permission};
@@ -26,6 +28,15 @@ use crate::wire::Wire;
 use crate::{ApiParts, Tag, sealing};
 
 pub(crate) use deliveries::WebhookDeliveriesApi;
+
+/// Calls that people cause and programs outside must take.
+pub(crate) const CALLS_AN_HOUR: Bound<'static> = Bound {
+    actions: &[Action::WebhookEndpointTested, Action::WebhookDeliveryRetried],
+    target: None,
+    most: 200,
+    within: TimeDelta::hours(1),
+    detail: "an account sends at most 200 tests and repeated events in an hour; wait before sending more",
+};
 
 /// The most endpoints of an account.
 const MOST: usize = 20;
@@ -205,6 +216,7 @@ impl WebhookEndpointsApi {
         let (url, host) = self.url(&body.0.url)?;
         let kinds = kinds(&body.0.kinds)?;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
         let claim = match idempotent::claim(&mut conn, "create_webhook_endpoint", key, &body.0, now).await? {
@@ -215,6 +227,7 @@ impl WebhookEndpointsApi {
                 return Err(ApiError::new(ProblemCode::Conflict, detail));
             }
         };
+        conn.lock_count("webhook_endpoints").await?;
         if conn.list_webhook_endpoints().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} webhook endpoints; remove one first");
             return Err(ApiError::new(ProblemCode::Conflict, detail));
@@ -235,7 +248,7 @@ impl WebhookEndpointsApi {
         };
         conn.create_webhook_endpoint(&new).await?;
         let change = json!({ "name": new.name, "kinds": new.kinds });
-        let target = ("webhook_endpoint.created", Some(id.to_string()));
+        let target = (Action::WebhookEndpointCreated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let endpoint = WebhookEndpointView::from(conn.webhook_endpoint(id).await?);
         claim.finish(&mut conn, &endpoint).await?;
@@ -269,6 +282,7 @@ impl WebhookEndpointsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let id = id.0.0;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let mut endpoint = conn.lock_webhook_endpoint(id).await?;
         if let Some(name) = &body.0.name {
@@ -285,7 +299,7 @@ impl WebhookEndpointsApi {
         conn.replace_webhook_endpoint(&endpoint).await?;
         let another = body.0.url.is_some();
         let change = json!({ "name": endpoint.name, "kinds": endpoint.kinds, "another_url": another });
-        let target = ("webhook_endpoint.updated", Some(id.to_string()));
+        let target = (Action::WebhookEndpointUpdated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         let endpoint = conn.webhook_endpoint(id).await?;
         conn.commit().await?;
@@ -305,12 +319,13 @@ impl WebhookEndpointsApi {
         let tenant = caller.require(Permission::NotificationsWrite)?;
         let id = id.0.0;
         let now = self.0.clock.now();
+        sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let mut endpoint = conn.lock_webhook_endpoint(id).await?;
         let secret = WebhookSecret::generate(&*self.0.entropy);
         endpoint.sealed_secret = self.seal(&mut conn, ("sealed_secret", id), &secret.reveal(), now).await?;
         conn.replace_webhook_endpoint(&endpoint).await?;
-        let target = ("webhook_secret.rolled", Some(id.to_string()));
+        let target = (Action::WebhookSecretRolled, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(Json(RolledWebhookSecret { secret: secret.reveal().to_string() }))
@@ -330,7 +345,7 @@ impl WebhookEndpointsApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.delete_webhook_endpoint(id).await?;
         ask(&mut conn, &ForgetEndpoint { tenant, endpoint: id }).await?;
-        let target = ("webhook_endpoint.deleted", Some(id.to_string()));
+        let target = (Action::WebhookEndpointDeleted, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(WebhookEndpointDeleted::Deleted)
@@ -338,7 +353,8 @@ impl WebhookEndpointsApi {
 
     /// Send a test to a webhook endpoint
     ///
-    /// An event `webhook.test`, whatever kinds it is told else.
+    /// An event `webhook.test`, whatever kinds it is told else. At most once in ten seconds, and with the events that
+    /// are sent again at most 200 in an hour for an account.
     #[oai(path = "/webhook-endpoints/:id/test", method = "post", operation_id = "test_webhook_endpoint")]
     async fn test(
         &self,
@@ -351,8 +367,17 @@ impl WebhookEndpointsApi {
         not_stopped(&endpoint)?;
         let payload = json!({ "endpoint_id": endpoint.id });
         let now = self.0.clock.now();
+        let id = endpoint.id.to_string();
+        let often = Bound {
+            actions: &[Action::WebhookEndpointTested],
+            target: Some(&id),
+            most: 1,
+            within: TimeDelta::seconds(10),
+            detail: "a test is on its way; wait some seconds before sending another",
+        };
+        bounds::hold(&mut conn, &[often, CALLS_AN_HOUR], now).await?;
         let event = happened(&mut conn, EventKind::WebhookTest, payload, now, &*self.0.entropy).await?;
-        let target = ("webhook_endpoint.tested", Some(endpoint.id.to_string()));
+        let target = (Action::WebhookEndpointTested, Some(endpoint.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
         Ok(WebhookEndpointTested::Sent(Json(WebhookTest { event_id: Wire(event) })))

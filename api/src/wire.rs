@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use costlens_domain::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, Currency, ErasureId,
-    EventId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, SupportGrantId, TenantId, Usd,
-    WebhookEndpointId,
+    EventId, ExportId, InvitationId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId,
+    SupportGrantId, TenantId, Usd, UserId, WebhookEndpointId,
 };
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
@@ -50,6 +50,7 @@ spelled! {
     RequestId = "RequestId", "request-id", "^req_[0-9a-f]{32}$", "req_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillId = "BillId", "bill-id", "^bil_[0-9a-f]{32}$", "bil_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillUploadId = "BillUploadId", "bill-upload-id", "^upl_[0-9a-f]{32}$", "upl_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    ExportId = "ExportId", "export-id", "^exp_[0-9a-f]{32}$", "exp_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SessionId = "SessionId", "session-id", "^ses_[0-9a-f]{32}$", "ses_019ab3c4d5e67f8091a2b3c4d5e6f708";
     RecipientId = "RecipientId", "recipient-id", "^rcp_[0-9a-f]{32}$", "rcp_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SlackChannelId = "SlackChannelId", "slack-channel-id", "^slk_[0-9a-f]{32}$", "slk_019ab3c4d5e67f8091a2b3c4d5e6f708";
@@ -61,6 +62,8 @@ spelled! {
     SupportGrantId = "SupportGrantId", "support-grant-id", "^sup_[0-9a-f]{32}$", "sup_019ab3c4d5e67f8091a2b3c4d5e6f708";
     ErasureId = "ErasureId", "erasure-id", "^era_[0-9a-f]{32}$", "era_019ab3c4d5e67f8091a2b3c4d5e6f708";
     AuditEventId = "AuditEventId", "audit-event-id", "^aud_[0-9a-f]{32}$", "aud_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    UserId = "UserId", "user-id", "^usr_[0-9a-f]{32}$", "usr_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    InvitationId = "InvitationId", "invitation-id", "^inv_[0-9a-f]{32}$", "inv_019ab3c4d5e67f8091a2b3c4d5e6f708";
     uuid::Uuid = "Uuid", "uuid", "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "019ab3c4-d5e6-7f80-91a2-b3c4d5e6f708";
     Usd = "Usd", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "0.0018";
     Currency = "Currency", "currency", "^[A-Z]{3}$", "USD";

@@ -78,7 +78,8 @@ pub struct WorkflowView {
     /// How far it says it is, as its kind of work tells it; null where it says nothing.
     #[oai(nullable)]
     pub progress: Option<Value>,
-    /// What was last wrong, in words; null where nothing was.
+    /// What was last wrong, in words; null where nothing was. An account's people are told whose it is to mend; whoever
+    /// runs the service is told what the program said.
     #[oai(nullable)]
     pub error: Option<String>,
     /// Whose fault that was.
@@ -141,7 +142,7 @@ pub struct AttemptView {
     /// The stable name of what was wrong, or of what was done.
     #[oai(nullable)]
     pub error_code: Option<String>,
-    /// What was wrong, or why it was done.
+    /// What was wrong, or why it was done; for an account's people in the words of `error_class`.
     #[oai(nullable)]
     pub error: Option<String>,
 }
@@ -190,6 +191,43 @@ impl From<JobDetails> for WorkflowDetailsView {
     }
 }
 
+impl WorkflowView {
+    /// As the account's people see it: what a program said of itself is its operator's to read.
+    fn for_customer(mut self) -> Self {
+        self.error = self.error.map(|_| told(self.error_class));
+        self
+    }
+}
+
+impl WorkflowDetailsView {
+    fn for_customer(mut self) -> Self {
+        self.workflow = self.workflow.for_customer();
+        for attempt in &mut self.story {
+            attempt.error = attempt.error.take().map(|_| told(attempt.error_class));
+        }
+        self
+    }
+}
+
+/// What was wrong, for those who cannot look into it.
+fn told(class: Option<ErrorClassView>) -> String {
+    match class {
+        Some(ErrorClassView::Transient) => {
+            "Something was not to be reached for a moment. It is tried again by itself."
+        }
+        Some(ErrorClassView::Throttled) => {
+            "The other side asked us to slow down. It is tried again by itself."
+        }
+        Some(ErrorClassView::CustomerAction) => {
+            "The other side refused it for good: only you, or whoever is in charge there, can mend that."
+        }
+        Some(ErrorClassView::Bug) => "The fault is ours. Whoever runs the service sees it.",
+        Some(ErrorClassView::Expired) => "It came too late to be of use.",
+        None => "It was done by whoever runs the service.",
+    }
+    .to_owned()
+}
+
 /// The queue shares the store's database, and fails as the store does.
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
@@ -226,7 +264,7 @@ impl WorkflowsApi {
             Filter { tenant: Some(tenant.uuid()), state: state.0.map(Into::into), ..Filter::default() };
         let mut conn = self.0.queue.conn().await?;
         let page = ops::list(&mut conn, &filter, cursor.0.map(|id| id.0), limit.0).await?;
-        let items = page.items.into_iter().map(Into::into).collect();
+        let items = page.items.into_iter().map(|job| WorkflowView::from(job).for_customer()).collect();
         Ok(Json(Page { items, next_cursor: page.next.map(|id| id.to_string()) }))
     }
 
@@ -238,6 +276,6 @@ impl WorkflowsApi {
         let tenant = caller.require(Permission::WorkflowsRead)?;
         let mut conn = self.0.queue.conn().await?;
         let job = ops::show(&mut conn, id.0.0, Some(tenant.uuid())).await?;
-        job.map(|job| Json(job.into())).ok_or_else(ApiError::not_found)
+        job.map(|job| Json(WorkflowDetailsView::from(job).for_customer())).ok_or_else(ApiError::not_found)
     }
 }

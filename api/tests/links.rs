@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_api::{ApiParts, routes};
+use costlens_cache::Limits;
 use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_domain::{ErasureId, MessageId, RecipientId, TenantId};
 use costlens_objects::Objects;
@@ -49,11 +50,18 @@ impl Service {
             clock: Arc::new(Stopped(now)),
             entropy: Arc::new(OsEntropy),
             keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
+            limits: Arc::new(Limits::local([7; 32], Arc::new(Stopped(now)))),
             egress_policy: costlens_egress::Policy::default(),
             objects: Objects::local(files.path()).unwrap(),
             max_bill_bytes: 1,
+            outside: Vec::new(),
+            arriving: costlens_api::bills::uploads::Arriving::default(),
+            last_status: costlens_api::status::LastStatus::default(),
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
+            passwords: costlens_identity::Passwords::new(),
+            sign_up: costlens_api::SignUp::Invited,
+            vouchers: costlens_identity::vouching::Vouchers::default(),
             https: true,
         };
         let tenant = db.create_tenant("Linked").await;

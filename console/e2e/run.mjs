@@ -49,7 +49,7 @@ async function call(secret, model) {
 
 try {
   await page.goto(`${origin}/requests`);
-  await page.waitForURL(/\/welcome/);
+  await page.waitForURL(/\/sign-in/);
   say("a stranger is sent to the sign-in");
 
   await page.goto(signInUrl);
@@ -197,6 +197,40 @@ try {
   await picture("11-workflow");
   await page.keyboard.press("Escape");
   say("the question to the new address is among the workflows");
+
+  await place("Members");
+  await page.getByRole("button", { name: "Invite somebody" }).click();
+  const person = `person-${Date.now()}@example.com`;
+  await page.getByLabel("E-mail address").fill(person);
+  await page.getByRole("button", { name: "Invite", exact: true }).click();
+  const invitation = (await page.getByRole("dialog").locator("code").innerText()).trim();
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.getByRole("listitem").filter({ hasText: person }).waitFor();
+  await picture("12-members");
+  say("somebody is invited, and the link is shown once");
+  const theirs = await browser.newContext();
+  const other = await theirs.newPage();
+  await other.goto(invitation.replace(/^https?:\/\/[^/]+/, origin));
+  await other.getByLabel("Your name").fill("Ann Example");
+  await other.getByLabel("Password").fill("correct horse battery");
+  await other.getByRole("button", { name: "Join" }).click();
+  await other.getByRole("heading", { name: "Overview" }).waitFor();
+  await other.goto(`${origin}/profile`);
+  await other.getByText("this one").waitFor();
+  if (pictures) await other.screenshot({ path: join(pictures, "13-profile.png"), fullPage: true });
+  say("who accepts is signed in, and sees where");
+  await other.getByRole("button", { name: /account menu/ }).filter({ visible: true }).click();
+  await other.getByRole("menuitem", { name: "Sign out" }).click();
+  await other.waitForURL(/\/sign-in/);
+  await other.getByLabel("E-mail address").fill(person);
+  await other.getByLabel("Password").fill("wrong horse battery");
+  await other.getByRole("button", { name: "Sign in", exact: true }).click();
+  await other.getByRole("alert").waitFor();
+  await other.getByLabel("Password").fill("correct horse battery");
+  await other.getByRole("button", { name: "Sign in", exact: true }).click();
+  await other.getByRole("heading", { name: "Overview" }).waitFor();
+  await theirs.close();
+  say("a wrong password stays outside, and the right one comes in");
 
   await place("Account");
   await page.getByText("Budget created").waitFor();

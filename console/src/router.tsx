@@ -23,6 +23,7 @@ import { readNotificationsSearch } from "./screens/notifications/search";
 import { OverviewScreen } from "./screens/overview/overview-screen";
 import { readOverviewSearch } from "./screens/overview/search";
 import { RequestsScreen } from "./screens/requests/requests-screen";
+import { readSignInSearch } from "./screens/people/search";
 import { readWelcomeSearch, WelcomeScreen } from "./screens/welcome";
 import { readWorkflowsSearch } from "./screens/workflows/search";
 import { Failure, NotFound } from "./shell/failure";
@@ -35,6 +36,33 @@ const welcomeRoute = createRoute({
   path: "/welcome",
   validateSearch: readWelcomeSearch,
   component: WelcomeScreen,
+});
+
+const signInRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/sign-in",
+  validateSearch: readSignInSearch,
+  component: lazyRouteComponent(() => import("./screens/people/sign-in"), "SignInScreen"),
+});
+const signedInRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/signed-in",
+  component: lazyRouteComponent(() => import("./screens/people/signed-in"), "SignedInScreen"),
+});
+const registerRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/register",
+  component: lazyRouteComponent(() => import("./screens/people/register"), "RegisterScreen"),
+});
+const newPasswordRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/new-password",
+  component: lazyRouteComponent(() => import("./screens/people/new-password"), "NewPasswordScreen"),
+});
+const invitationRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/invitation",
+  component: lazyRouteComponent(() => import("./screens/people/invitation"), "InvitationScreen"),
 });
 
 /** What the links of mails lead to: no session. */
@@ -59,6 +87,30 @@ const certificateRoute = createRoute({
   component: lazyRouteComponent(() => import("./screens/links/certificate"), "CertificateScreen"),
 });
 
+/** What anybody may read. */
+const trustRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/trust",
+  component: lazyRouteComponent(() => import("./screens/trust/trust-screen"), "TrustScreen"),
+});
+const subprocessorsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/subprocessors",
+  component: lazyRouteComponent(() => import("./screens/trust/subprocessors-screen"), "SubprocessorsScreen"),
+});
+const privacyRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/privacy",
+  component: lazyRouteComponent(() => import("./screens/trust/privacy-screen"), "PrivacyScreen"),
+});
+
+/** How the service is: for everybody. */
+const statusRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/status",
+  component: lazyRouteComponent(() => import("./screens/status/status-screen"), "StatusScreen"),
+});
+
 /** Everything behind the sign-in. */
 const memberRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -69,7 +121,7 @@ const memberRoute = createRoute({
     try {
       await queryClient.ensureQueryData(sessionQuery());
     } catch (error) {
-      if (isSignedOut(error)) throw redirect({ to: "/welcome", search: { next: location.href } });
+      if (isSignedOut(error)) throw redirect({ to: "/sign-in", search: { next: location.href } });
       throw error;
     }
   },
@@ -112,11 +164,26 @@ const budgetsRoute = createRoute({
   path: "/budgets",
   component: lazyRouteComponent(() => import("./screens/budgets/budgets-screen"), "BudgetsScreen"),
 });
+const exportsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/exports",
+  component: lazyRouteComponent(() => import("./screens/exports/exports-screen"), "ExportsScreen"),
+});
 const workflowsRoute = createRoute({
   getParentRoute: () => memberRoute,
   path: "/workflows",
   validateSearch: readWorkflowsSearch,
   component: lazyRouteComponent(() => import("./screens/workflows/workflows-screen"), "WorkflowsScreen"),
+});
+const membersRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/members",
+  component: lazyRouteComponent(() => import("./screens/people/members-screen"), "MembersScreen"),
+});
+const profileRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/profile",
+  component: lazyRouteComponent(() => import("./screens/people/profile-screen"), "ProfileScreen"),
 });
 const accountRoute = createRoute({
   getParentRoute: () => memberRoute,
@@ -128,10 +195,19 @@ const accountRoute = createRoute({
 export const router = createRouter({
   routeTree: rootRoute.addChildren([
     welcomeRoute,
+    signInRoute,
+    signedInRoute,
+    registerRoute,
+    newPasswordRoute,
+    invitationRoute,
     confirmRoute,
     unsubscribeRoute,
     keepAccountRoute,
     certificateRoute,
+    trustRoute,
+    subprocessorsRoute,
+    privacyRoute,
+    statusRoute,
     memberRoute.addChildren([
       overviewRoute,
       requestsRoute,
@@ -141,7 +217,10 @@ export const router = createRouter({
       billRoute,
       notificationsRoute,
       budgetsRoute,
+      exportsRoute,
       workflowsRoute,
+      membersRoute,
+      profileRoute,
       accountRoute,
     ]),
   ]),
@@ -151,10 +230,13 @@ export const router = createRouter({
   stringifySearch: stringifySearchWith(String),
 });
 
+/** Pages that need no session. */
+const OPEN = new Set(["/welcome", "/sign-in", "/signed-in", "/register", "/new-password", "/invitation"]);
+
 whenSignedOut(() => {
-  if (router.state.location.pathname === "/welcome") return;
+  if (OPEN.has(router.state.location.pathname)) return;
   queryClient.clear();
-  void router.navigate({ to: "/welcome", search: { next: router.state.location.href } });
+  void router.navigate({ to: "/sign-in", search: { next: router.state.location.href } });
 });
 
 whenClosing(() => void queryClient.invalidateQueries({ queryKey: sessionQuery().queryKey }));

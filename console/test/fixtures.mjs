@@ -29,6 +29,10 @@ export const KEYS = [
   created_at: new Date(Date.now() - (40 - at * 6) * DAY).toISOString(),
   revoked_at: at === 3 ? new Date(Date.now() - 3 * DAY).toISOString() : null,
   last_used_at: at === 2 ? null : new Date(Date.now() - at * 7 * HOUR - 40_000).toISOString(),
+  scopes: at === 2 ? ["proxy"] : ["proxy", "requests.read", "spend.read", "bills.read"],
+  expires_at: at === 1 ? new Date(Date.now() + 19 * DAY).toISOString() : null,
+  rolled_at: at === 0 ? new Date(Date.now() - 5 * HOUR).toISOString() : null,
+  previous_until: at === 0 ? new Date(Date.now() + 19 * HOUR).toISOString() : null,
 }));
 
 export const PROVIDERS = [

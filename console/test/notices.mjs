@@ -150,6 +150,53 @@ const CERTIFICATE = {
   tag: "9f2c".repeat(16),
 };
 
+/** An export in each state that has a word of its own. */
+const EXPORTS = [
+  ["running", { rows: 1_204_000, permille: 379 }],
+  ["queued", {}],
+  ["done", { rows: 2_412_077, permille: 1000, size_bytes: 214_700_000, sha256: "9f2c".repeat(16), expires_at: at(6 * DAY) }],
+  ["failed", { problem: { code: "export_too_large", detail: "the file would have more than the 1073741824 bytes that it may have; ask for a shorter period" } }],
+  ["expired", { rows: 17, permille: 1000, size_bytes: 1_204, sha256: "9f2c".repeat(16), expires_at: at(-DAY) }],
+].map(([state, more], number) => ({
+  id: id("exp", number),
+  what: number % 2 === 1 ? "hourly_spend" : "requests",
+  format: number % 2 === 1 ? "jsonl" : "csv",
+  filter: { from: at(-30 * DAY), to: at(0), api_key_id: null, connection_id: null, provider: number === 2 ? "openai" : null, model: null, outcome: null },
+  state,
+  rows: 0,
+  permille: 0,
+  file_name: `costlens-requests-20261124-0000000${number}.csv.gz`,
+  size_bytes: null,
+  sha256: null,
+  problem: null,
+  created_at: at(-number * DAY - 60_000),
+  finished_at: null,
+  expires_at: null,
+  ...more,
+}));
+
+/** Ninety days of a part: mostly well, with an outage, a slow day and some days that nobody looked at. */
+function daysOf(trouble) {
+  return Array.from({ length: 90 }, (_, number) => {
+    const day = { day: at((number - 89) * DAY).slice(0, 10), ok_minutes: 1440, degraded_minutes: 0, down_minutes: 0, unknown_minutes: 0 };
+    if (number < 5) return { ...day, ok_minutes: 0, unknown_minutes: 1440 };
+    if (number === 60) return { ...day, ok_minutes: 1400, unknown_minutes: 40 };
+    return trouble && number === 71 ? { ...day, ok_minutes: 1433, down_minutes: 7 } : trouble && number === 80 ? { ...day, ok_minutes: 1420, degraded_minutes: 20 } : day;
+  });
+}
+
+const STATUS = {
+  state: "degraded",
+  at: at(0),
+  components: [
+    { component: "api", state: "ok", checked_at: at(-20_000), uptime_percent: "100", days: daysOf(false) },
+    { component: "database", state: "ok", checked_at: at(-20_000), uptime_percent: "100", days: daysOf(false) },
+    { component: "jobs", state: "unknown", checked_at: null, uptime_percent: "100", days: daysOf(false) },
+    { component: "proxy/eu", state: "degraded", checked_at: at(-20_000), uptime_percent: "99.977", days: daysOf(true) },
+  ],
+  incidents: [{ id: "01a2150c-6a3f-70a6-829f-00000000000a", component: "proxy/eu", started_at: at(-18 * DAY), ended_at: at(-18 * DAY + 7 * 60_000) }],
+};
+
 /** What the API answers to a reading of these pages; `undefined` where the path is another's. */
 export function noticesAnswer(world, path) {
   const list = (items) => (world.empty ? [] : items);
@@ -162,6 +209,7 @@ export function noticesAnswer(world, path) {
   if (path === "/message-kinds") return { items: [{ name: "weekly_digest", slack: true }, { name: "confirm_recipient", slack: false }] };
   if (/^\/message-kinds\/\w+\/preview$/.test(path)) return { kind: "weekly_digest", subject: "Acme Corp: $1,607.85 on AI (+16%)", html: MAIL, text: "Acme Corp\nWeek 47\n\nAI spend this week: $1,607.85 (+16%)", slack: SLACK };
   if (path === "/messages") return page(list(MESSAGES));
+  if (path === "/exports") return page(list(EXPORTS));
   if (path === "/budgets") return { items: list(BUDGETS) };
   if (path === "/anomalies") return page(list(ANOMALIES));
   if (path === "/workflows") return page(list(JOBS));
@@ -177,6 +225,8 @@ export function noticesAnswer(world, path) {
   }
   if (path === "/operator/erasures") return { items: list([{ id: id("era", 1), state: "grace", requested_at: at(-2 * DAY), erase_at: at(5 * DAY), deadline_at: at(28 * DAY), begun_at: null, alarmed_day: null, evidence: {} }, { id: id("era", 3), state: "erasing", requested_at: at(-31 * DAY), erase_at: at(-24 * DAY), deadline_at: at(-DAY), begun_at: at(-24 * DAY), alarmed_day: 30, evidence: {} }]) };
   if (path === "/operator/events" || path === "/audit-events") return page(list(AUDIT));
+  if (path === "/audit/head") return { seq: 1204, hash: "9f2c".repeat(16), pruned_seq: 0, pruned_hash: "0".repeat(64) };
+  if (path === "/audit/verification") return { verified: true, events: 1204, to_seq: 1204, to_hash: "9f2c".repeat(16), next_after: null, fault: null };
   if (path === "/account/closure") return { closure: world.closing ? CLOSURE : null };
   return undefined;
 }
@@ -184,6 +234,7 @@ export function noticesAnswer(world, path) {
 /** What it answers to links of mails and to certificates, which need no session. */
 export function publicAnswer(path, token) {
   if (path === `/erasures/${CERTIFICATE.number}/certificate`) return CERTIFICATE;
+  if (path === "/status") return STATUS;
   if (path === "/recipients/confirm" && token === "good-token-0123456789") return { tenant_name: "Acme Corp", digest: true, alerts: false };
   return undefined;
 }

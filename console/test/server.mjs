@@ -6,6 +6,7 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BILLS, CONNECTIONS, KEYS, makeBillBreakdown, makeBillSeries, makeBreakdown, makeRequest, makeRequests, makeSeries, PROVIDERS, seeded } from "./fixtures.mjs";
 import { noticesAnswer, publicAnswer } from "./notices.mjs";
+import { TRUST } from "./trust.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
@@ -63,7 +64,8 @@ async function answer(world, request, url) {
     world.signedIn = true;
     return ok(session, 201);
   }
-  if (path === "/recipients/confirm" || path === "/unsubscribe" || path.startsWith("/erasures/")) {
+  if (path === "/trust") return ok(TRUST);
+  if (path === "/recipients/confirm" || path === "/unsubscribe" || path === "/status" || path.startsWith("/erasures/")) {
     const token = method === "POST" ? JSON.parse((await bodyOf(request)).toString()).token : undefined;
     const found = publicAnswer(path, token);
     return found ? ok(found) : problem("link_invalid", 404, "The link is not valid", "The link is incomplete, or no longer leads anywhere.");
@@ -81,7 +83,7 @@ async function answer(world, request, url) {
   if (path === "/keys" && method === "GET") return ok({ items: world.keys, next_cursor: null });
   if (path === "/keys" && method === "POST") {
     const wanted = JSON.parse((await bodyOf(request)).toString());
-    const key = { ...KEYS[0], ...wanted, id: `key_new${world.keys.length}`, hint: "wYkVs".slice(1), created_at: new Date().toISOString(), last_used_at: null, revoked_at: null };
+    const key = { ...KEYS[0], expires_at: null, rolled_at: null, previous_until: null, ...wanted, id: `key_new${world.keys.length}`, hint: "wYkVs".slice(1), created_at: new Date().toISOString(), last_used_at: null, revoked_at: null };
     world.keys.unshift(key);
     return ok({ key, secret: "acl_4Kq8vW2nZ7fR1sXy6TtB9mPcLh3JdGe0aUiQoNwYkVs" }, 201);
   }

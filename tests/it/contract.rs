@@ -47,6 +47,10 @@ fn whatever_is_wrong_with_a_call_of_the_api_is_told_as_a_problem() {
             ("GET", "/api/v1/keys/key_nonsense", None, 404, "not_found"),
             ("GET", "/api/v1/requests/req_01a2041d69d577e690a9f0590fd111a0", None, 404, "not_found"),
             ("PUT", "/api/v1/keys", Some(&key), 405, "method_not_allowed"),
+            ("GET", "/api/v1/requests?model=%00", None, 400, "invalid_request"),
+            ("GET", "/api/v1/spend/series?provider=a%00b", None, 400, "invalid_request"),
+            ("POST", "/api/v1/keys", Some(&json!({"name": "a\u{0}b"})), 400, "invalid_request"),
+            ("POST", "/api/v1/keys", Some(&json!({"name": "a\nb"})), 400, "invalid_request"),
             ("GET", "/v1/chat/completions", None, 405, "method_not_allowed"),
             ("POST", "/v1/unheard/of", Some(&key), 404, "not_found"),
             ("GET", "/api/v1/keys?cursor=nonsense", None, 400, "invalid_request"),
@@ -96,6 +100,28 @@ fn whatever_is_wrong_with_a_call_of_the_api_is_told_as_a_problem() {
                 assert!(!text.contains(leak), "{method} {path} tells of its insides ({leak}): {text}");
             }
         }
+    });
+}
+
+#[test]
+fn a_method_that_an_address_does_not_take_is_answered_with_those_that_it_takes() {
+    run(async {
+        let owner = shared().owner("Wrong methods").await;
+        for (method, path, allowed) in [
+            ("PUT", "/api/v1/keys", "GET, HEAD, POST"),
+            ("TRACE", "/api/v1/keys/key_019ab3c4d5e67f8091a2b3c4d5e6f708", "DELETE, GET, HEAD"),
+            ("DELETE", "/api/v1/spend/series", "GET, HEAD"),
+            ("GET", "/api/v1/unsubscribe", "POST"),
+            ("GET", "/api/v1/recipients/confirm", "POST"),
+            ("GET", "/v1/chat/completions", "POST"),
+            ("DELETE", "/v1/messages", "POST"),
+        ] {
+            let answer = owner.call(method, path, None).await;
+            answer.expect_problem(405, "method_not_allowed");
+            assert_eq!(answer.header("allow"), allowed, "{method} {path}");
+        }
+        let head = owner.call("HEAD", "/api/v1/keys", None).await.expect(200);
+        assert!(head.body.is_empty());
     });
 }
 

@@ -11,17 +11,20 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 13] = [
     "anomalies",
+    "audit-anchors",
     "bill-uploads",
     "budgets",
     "digests",
     "erasures",
+    "exports",
     "key-rotation",
     "messages",
     "partitions",
     "queue-rows",
     "retention",
+    "status",
 ];
 
 /// The schedules, once a server that has just come up has written them.

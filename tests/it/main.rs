@@ -11,22 +11,33 @@
 )]
 
 mod architecture;
+mod audit;
 mod bytes;
+mod canary;
 mod contract;
 mod crash;
 mod durability;
+mod exports;
 mod failures;
 mod first_call;
 mod hang_ups;
 mod imports;
 mod isolation;
 mod jobs;
+mod keys;
 mod notifications;
 mod operators;
 mod outage;
+mod outbound;
+mod pages;
+mod people;
 mod privacy;
+mod production;
 mod promises;
 mod refusals;
 mod sdks;
+mod secrets;
 mod sign_in;
+mod status;
+mod supply;
 mod victim;

@@ -96,7 +96,7 @@ fn bad_input_is_told_by_field_and_changes_nothing() {
         assert_eq!(everything(&owner).await, before);
         let none = owner.get("/api/v1/audit-events").await;
         let acts: Vec<_> = none["items"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
-        assert_eq!(acts, ["session.opened"]);
+        assert_eq!(acts, ["session.opened", "sign_in_link.created", "tenant.created"]);
     });
 }
 
@@ -182,7 +182,14 @@ fn a_recipient_is_asked_once_in_ten_minutes_and_every_act_is_written_down_withou
         owner.call("DELETE", &one, None).await.expect_problem(404, "not_found");
         let audit = owner.get("/api/v1/audit-events").await;
         let acts: Vec<_> = audit["items"].as_array().unwrap().iter().map(|each| &each["action"]).collect();
-        let expected = ["recipient.deleted", "recipient.updated", "recipient.created", "session.opened"];
+        let expected = [
+            "recipient.deleted",
+            "recipient.updated",
+            "recipient.created",
+            "session.opened",
+            "sign_in_link.created",
+            "tenant.created",
+        ];
         assert_eq!(acts, expected);
         assert!(!audit.to_string().to_lowercase().contains("mail.example"), "{audit}");
         assert!(audit["items"][0]["request_id"].is_string(), "{audit}");
@@ -295,5 +302,50 @@ fn closing_freezes_the_account_and_keeping_it_restores_it() {
         let audit = owner.get("/api/v1/audit-events").await;
         let acts: Vec<_> = audit["items"].as_array().unwrap().iter().map(|each| &each["action"]).collect();
         assert_eq!(acts[..2], ["closure.cancelled", "closure.requested"]);
+    });
+}
+
+/// Of many calls at once none finds room that another one takes.
+#[test]
+fn a_cap_holds_for_calls_at_once_too() {
+    run(async {
+        let app = shared();
+        let owner = std::sync::Arc::new(app.owner("Many at once").await);
+        let mut calls = tokio::task::JoinSet::new();
+        for n in 0..32 {
+            let owner = std::sync::Arc::clone(&owner);
+            let channel = json!({"name": format!("channel {n}"), "url": crate::victim::slack_url(app)});
+            calls.spawn(
+                async move { owner.call("POST", "/api/v1/slack-channels", Some(&channel)).await.status },
+            );
+        }
+        let statuses = calls.join_all().await;
+        let made = statuses.iter().filter(|status| **status == 201).count();
+        let refused = statuses.iter().filter(|status| **status == 409).count();
+        assert_eq!((made, refused), (20, 12), "{statuses:?}");
+    });
+}
+
+#[test]
+fn a_changed_calendar_loses_no_digest_that_is_due() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Changes the calendar").await;
+        let change = json!({"digest_hour": 8});
+        owner.call("PATCH", "/api/v1/settings", Some(&change)).await.expect(200);
+        let of = format!("tenant_id = '{}'", owner.tenant_id.trim_start_matches("ten_"));
+        // Whoever writes digests rests, so that this one stays due.
+        assert_eq!(app.command(&["jobs", "pause", "digests"]), "");
+        app.sql(&format!("UPDATE tenant_settings SET next_digest_at = now() - interval '1 hour' WHERE {of}"));
+        let due = app.query(&format!("SELECT next_digest_at FROM tenant_settings WHERE {of}"));
+        let change = json!({"time_zone": "Asia/Tokyo"});
+        let changed = owner.call("PATCH", "/api/v1/settings", Some(&change)).await.expect(200).json();
+        assert_eq!(changed["time_zone"], "Asia/Tokyo");
+        let after = app.query(&format!("SELECT next_digest_at FROM tenant_settings WHERE {of}"));
+        assert_eq!(app.command(&["jobs", "resume", "digests"]), "");
+        assert_eq!(after, due);
+        let audit = owner.get("/api/v1/audit-events?limit=1").await;
+        assert_eq!(audit["items"][0]["change"]["before"]["time_zone"], "UTC", "{audit}");
+        assert_eq!(audit["items"][0]["change"]["after"]["time_zone"], "Asia/Tokyo", "{audit}");
     });
 }

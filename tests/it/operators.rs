@@ -65,6 +65,11 @@ fn what_an_operator_does_is_written_down_and_the_tenant_is_told() {
         assert_eq!(shown["details"]["fields"], json!(["secret_word"]));
         let own = owner.get(&format!("/api/v1/workflows/{first}")).await;
         assert_eq!(own["workflow"]["error_code"], "broken");
+        // What the program said of itself is the operator's to read.
+        assert_eq!(own["workflow"]["error"], "The fault is ours. Whoever runs the service sees it.");
+        assert_eq!(shown["details"]["workflow"]["error"], "it broke");
+        let own_list = owner.get("/api/v1/workflows").await.to_string();
+        assert!(own_list.contains("\"error_class\":\"bug\"") && !own_list.contains("it broke"), "{own_list}");
         for text in [shown.to_string(), own.to_string(), listed.to_string()] {
             assert!(!text.contains("SHOWNTONOBODY"), "{text}");
         }
@@ -97,6 +102,8 @@ fn what_an_operator_does_is_written_down_and_the_tenant_is_told() {
             "workflow.cancelled",
             "workflow.retried",
             "session.opened",
+            "sign_in_link.created",
+            "tenant.created",
         ];
         assert_eq!(acts, expected);
         assert!(told["items"][0]["actor"].as_str().unwrap().starts_with("operator:ses_"), "{told}");

@@ -228,7 +228,7 @@ fn zero_retention_of_account_or_key_holds_within_a_second_and_changes_no_sum() {
         let of = |action: &str| {
             events["items"].as_array().unwrap().iter().filter(|event| event["action"] == action).count()
         };
-        assert_eq!((of("privacy.updated"), of("key.updated")), (4, 2), "{events}");
+        assert_eq!((of("privacy.changed"), of("key.updated")), (4, 2), "{events}");
         assert_eq!(events["items"][0]["change"]["from"]["capture_bodies"], true);
     });
 }

@@ -24,6 +24,8 @@ pub(crate) struct Victim {
     /// The upload and the bill that it became.
     bill: Option<(String, String)>,
     told: Told,
+    member: String,
+    invitation: String,
 }
 
 /// Whom the first tenant tells, and what came of it.
@@ -33,6 +35,7 @@ struct Told {
     endpoint: String,
     event: String,
     budget: String,
+    export: String,
     anomaly: String,
     message: String,
     workflow: String,
@@ -71,7 +74,22 @@ impl Victim {
             None => None,
         };
         let told = Told::by(app, &owner).await;
-        Self { owner, program, line, connection, request, bill, told }
+        let invite = async |email: &str| {
+            let body = json!({"email": email, "role": "analyst"});
+            owner.call("POST", "/api/v1/invitations", Some(&body)).await.expect(201).json()
+        };
+        let sent = invite(&format!("aurora-member-{}@mail.example", owner.tenant_id)).await;
+        let token = sent["link"].as_str().unwrap().split_once("#t=").unwrap().1;
+        let body = json!({"token": token, "name": "Aurora's analyst", "password": "correct horse battery"});
+        let accept = format!("{}/api/v1/invitations/accept", app.base_url());
+        let joined =
+            http::send("POST", &accept, &[("content-type", "application/json")], body.to_string()).await;
+        let member = joined.expect(201).json()["user"]["id"].as_str().unwrap().to_owned();
+        let invitation = invite(&format!("aurora-asked-{}@mail.example", owner.tenant_id)).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        Self { owner, program, line, connection, request, bill, told, member, invitation }
     }
 
     /// Everything that must never reach another tenant.
@@ -81,12 +99,14 @@ impl Victim {
                 .map(str::to_owned)
                 .to_vec();
         words.extend([&self.owner.tenant_id, &self.program.key_id, &self.program.secret].map(Clone::clone));
-        words.extend([&self.connection, &self.request].map(Clone::clone));
+        words.extend([&self.connection, &self.request, &self.member, &self.invitation].map(Clone::clone));
         let told = &self.told;
         words.extend(
             [&told.recipient, &told.channel, &told.endpoint, &told.event, &told.budget].map(Clone::clone),
         );
-        words.extend([&told.anomaly, &told.message, &told.workflow, &told.audit].map(Clone::clone));
+        words.extend(
+            [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.export].map(Clone::clone),
+        );
         words.push(told.grant.clone());
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
@@ -105,6 +125,9 @@ impl Victim {
             "slack-channels" => self.told.channel.clone(),
             "webhook-endpoints" => self.told.endpoint.clone(),
             "budgets" => self.told.budget.clone(),
+            "invitations" => self.invitation.clone(),
+            "sign-ins" => "ses_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
+            "exports" => self.told.export.clone(),
             "support-grants" => self.told.grant.clone(),
             "workflows" | "jobs" => self.told.workflow.clone(),
             "erasures" => "era_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
@@ -115,6 +138,9 @@ impl Victim {
             None => path.to_owned(),
         };
         path.replace("{event_id}", &self.told.event)
+            .replace("{user_id}", &self.member)
+            .replace("{provider}", "google")
+            .replace("{export}", &self.told.export)
             .replace("{kind}", "weekly_digest")
             .replace("{name}", "partitions")
             .replace("{anomaly}", &self.told.anomaly)
@@ -165,15 +191,39 @@ pub(crate) async fn send(
         "create_slack_channel" => json(json!({"name": name, "url": slack_url(app)})),
         "create_webhook_endpoint" => json(json!({"name": name, "url": hook_url(app)})),
         "create_support_grant" => json(json!({"hours": 1, "reason": name})),
+        "create_export" => json(json!({"what": "requests", "format": "csv"})),
         "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
-        "update_settings"
+        "create_invitation" => json(json!({"email": format!("{name}@mail.example"), "role": "viewer"})),
+        "update_member" => json(json!({"role": "viewer"})),
+        "create_password_session" => {
+            json(json!({"email": format!("{name}@mail.example"), "password": "correct horse battery"}))
+        }
+        "create_registration" | "create_password_reset" => {
+            json(json!({"email": format!("{name}@mail.example")}))
+        }
+        "complete_registration" => json(
+            json!({"token": "bWFkZSB1cA", "name": "x", "tenant_name": "x", "password": "correct horse battery"}),
+        ),
+        "complete_password_reset" => {
+            json(json!({"token": "bWFkZSB1cA", "password": "correct horse battery"}))
+        }
+        "create_exchanged_session" => json(json!({"code": "acx_no-such-code"})),
+        "switch_tenant" => json(json!({"tenant_id": "ten_019ab3c4d5e67f8091a2b3c4d5e6f708"})),
+        "change_password" => json(json!({"current": "x", "new": "correct horse battery"})),
+        "confirm_second_factor" => json(json!({"code": "000000"})),
+        "prove_session"
+        | "update_user"
+        | "update_tenant"
+        | "update_settings"
         | "update_recipient"
         | "update_slack_channel"
         | "update_webhook_endpoint"
         | "update_key"
         | "update_privacy"
         | "preview_redrive" => json(json!({})),
-        "confirm_recipient" | "unsubscribe" | "keep_account" => json(json!({"token": "bWFkZSB1cA"})),
+        "accept_invitation" | "confirm_recipient" | "unsubscribe" | "keep_account" => {
+            json(json!({"token": "bWFkZSB1cA"}))
+        }
         // Nobody closes an account by the name of another's.
         "request_closure" => json(json!({"confirm": "Aurora"})),
         "redrive_dead_letters" | "discard_dead_letters" => json(json!({"which": {}, "reason": "x"})),
@@ -197,6 +247,7 @@ pub(crate) async fn send(
     let query = match operation.id.as_str() {
         "create_bill" => "?filename=bill.csv",
         "preview_body_purge" => "?body_retention=7d",
+        "unlink_identity" => "?issuer=https://accounts.google.com",
         _ => "",
     };
     http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
@@ -231,6 +282,14 @@ impl Told {
             owner.get(&path).await["items"].as_array().unwrap().first().cloned()
         })
         .await;
+        let export = json!({"what": "requests", "format": "csv", "provider": "openai"});
+        let export = owner.call("POST", "/api/v1/exports", Some(&export)).await.expect(202).json();
+        let export = text(&export["id"]);
+        eventually(Duration::from_secs(20), "an export", async || {
+            let path = format!("/api/v1/exports/{export}");
+            (owner.get(&path).await["state"] == "done").then_some(())
+        })
+        .await;
         // An anomaly takes a week of calls to be found.
         let anomaly = owner.tenant_id.replace("ten_", "ano_");
         app.sql(&format!(
@@ -247,6 +306,7 @@ impl Told {
             endpoint: endpoint.clone(),
             event,
             budget: text(&budget["id"]),
+            export,
             anomaly,
             message: newest("/api/v1/messages").await,
             workflow: newest("/api/v1/workflows").await,

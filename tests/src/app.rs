@@ -33,14 +33,10 @@ pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(3);
 
 static SHARED: LazyLock<TestApp> = LazyLock::new(|| {
-    let mut app = TestApp::prepared(&[
+    TestApp::shared_with(&[
         ("COSTLENS_MAX_REQUEST_BYTES", &MAX_REQUEST_BYTES.to_string()),
         ("COSTLENS_FIRST_BYTE_TIMEOUT_MS", &FIRST_BYTE_TIMEOUT.as_millis().to_string()),
-    ]);
-    // Statics are never dropped: the supervising shell removes the directory.
-    app.owns_dir = false;
-    app.start();
-    app
+    ])
 });
 
 /// The server that all tests share which need no more than a tenant of their own.
@@ -50,6 +46,16 @@ pub fn shared() -> &'static TestApp {
 }
 
 impl TestApp {
+    /// A server that several tests share and none owns: kept in a static, which is never dropped.
+    #[must_use]
+    pub fn shared_with(settings: &[(&str, &str)]) -> Self {
+        let mut app = Self::prepared(settings);
+        // The supervising shell removes the directory.
+        app.owns_dir = false;
+        app.start();
+        app
+    }
+
     /// A server of one's own, to be broken.
     #[must_use]
     pub fn own(settings: &[(&str, &str)]) -> Self {
@@ -63,6 +69,34 @@ impl TestApp {
         prepare(&app.data_dir());
         app.start();
         app
+    }
+
+    /// Another process on this server's PostgreSQL, with the same key and the same kept files, and a spool of its own.
+    #[must_use]
+    pub fn replica(&self, settings: &[(&str, &str)]) -> Self {
+        let mut settings = settings.to_vec();
+        let url = self.runtime_url();
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let (key, objects) = (text(self.dir.join("keys/master.key")), text(self.data_dir().join("objects")));
+        settings.extend([
+            ("DATABASE_URL", url.as_str()),
+            ("COSTLENS_KEY_FILE", key.as_str()),
+            ("COSTLENS_OBJECT_DIR", objects.as_str()),
+        ]);
+        Self::own(&settings)
+    }
+
+    /// The private PostgreSQL as another process reaches it.
+    fn runtime_url(&self) -> String {
+        let (Some(password), Some(socket)) =
+            (find(&self.data_dir(), "runtime.password"), find(&self.data_dir(), ".s.PGSQL.5432"))
+        else {
+            panic!("no private PostgreSQL in {}", self.data_dir().display())
+        };
+        let password = std::fs::read_to_string(password).unwrap();
+        let dir = socket.parent().unwrap().to_str().unwrap();
+        let host: String = url::form_urlencoded::byte_serialize(dir.as_bytes()).collect();
+        format!("postgres://costlens_runtime:{}@{host}:5432/costlens", password.trim())
     }
 
     fn prepared(settings: &[(&str, &str)]) -> Self {
@@ -85,7 +119,14 @@ impl TestApp {
             own("COSTLENS_PRINT_JSON", "true".to_owned()),
             own("COSTLENS_LOG", "info".to_owned()),
         ];
-        env.extend(settings.iter().map(|(name, value)| own(name, (*value).to_owned())));
+        for (name, value) in settings {
+            match env.iter_mut().find(|(known, _)| known == name) {
+                // Fakes of one's own are allowed beside those that are always there.
+                Some((_, hosts)) if *name == "COSTLENS_ALLOW_PRIVATE_HOSTS" => hosts.extend([",", *value]),
+                Some((_, known)) => (*value).clone_into(known),
+                None => env.push(own(name, (*value).to_owned())),
+            }
+        }
         Self { dir, env, child: None, welcome: Value::Null, llm, nothing_there, owns_dir: true }
     }
 
@@ -216,19 +257,43 @@ impl TestApp {
 
     /// Runs a statement in the private PostgreSQL as its owner, for states that no clock of ours can bring about.
     pub fn sql(&self, statement: &str) {
+        drop(self.query(statement));
+    }
+
+    /// The same; gives the rows, one a line, their columns parted by `|`.
+    pub fn query(&self, statement: &str) -> String {
+        let output = self.as_owner("psql", &["-v", "ON_ERROR_STOP=1", "-qAt", "-c", statement]);
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Everything that a backup of the private PostgreSQL holds, as text.
+    #[must_use]
+    pub fn dump(&self) -> Vec<u8> {
+        let output = self.as_owner("pg_dump", &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn as_owner(&self, program: &str, args: &[&str]) -> std::process::Output {
         let (Some(password), Some(socket)) =
             (find(&self.data_dir(), "owner.password"), find(&self.data_dir(), ".s.PGSQL.5432"))
         else {
             panic!("no private PostgreSQL in {}", self.data_dir().display())
         };
-        let owner = "costlens";
-        let output = Command::new("psql")
-            .args(["-v", "ON_ERROR_STOP=1", "-U", owner, "-d", owner, "-c", statement, "-h"])
+        Command::new(program)
+            .args(args)
+            .args(["-U", "costlens", "-d", "costlens", "-h"])
             .arg(socket.parent().unwrap())
             .env("PGPASSWORD", std::fs::read_to_string(password).unwrap().trim())
             .output()
-            .unwrap();
-        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+            .unwrap()
+    }
+
+    /// What the server has logged.
+    #[must_use]
+    pub fn log(&self) -> Vec<u8> {
+        std::fs::read(self.dir.join("server.log")).unwrap()
     }
 
     /// Stops or continues every process of PostgreSQL, as a machine that hangs would.

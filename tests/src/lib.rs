@@ -20,10 +20,12 @@ pub mod fake_llm;
 pub mod http;
 pub mod judge;
 pub mod load;
+pub mod mailbox;
 pub mod place;
 pub mod reply;
 pub mod sdk;
 mod supervised;
+pub mod vouchers;
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

@@ -52,6 +52,7 @@ impl Supervised {
             .arg(remove.unwrap_or(Path::new("")))
             .args(command)
             .env_remove("DATABASE_URL")
+            .env_remove("REDIS_URL")
             .envs(env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

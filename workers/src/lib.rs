@@ -4,17 +4,21 @@
 //! safe to run twice, at once, and to be killed anywhere: the queue runs everything at least once.
 
 mod alerts;
+pub mod audit_anchors;
 pub mod bill_ingestion;
 mod digest;
 pub mod erasure;
+mod exports;
 mod key_rotation;
 mod links;
 mod messages;
 mod partitions;
+mod people;
 mod queue_rows;
 mod retention;
 mod sealing;
 mod spend;
+mod status;
 mod webhooks;
 
 use std::sync::Arc;
@@ -27,13 +31,14 @@ use costlens_notify::webhooks::svix::Svix;
 use costlens_notify::words::{ChannelDisabled, Medium};
 use costlens_notify::{Kind, Mailer};
 use costlens_objects::Objects;
-use costlens_queue::schedule::{self, Schedule};
+use costlens_queue::schedule::{self, CatchUp, Schedule};
 use costlens_queue::{Job, JobContext, JobError, Queue, QueueConfig, QueueError, Settings, Workers};
 use costlens_store::{ENQUEUER_ROLES, Neighbour, Store, StoreError, WORKER_ROLE};
 use costlens_store::{TenantConn, TenantSettings};
 use costlens_vault::Keyring;
 
 pub use links::Links;
+pub use status::{StatusTarget, StatusTargets};
 
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(5);
@@ -47,6 +52,8 @@ pub struct WorkerParts {
     pub keyring: Arc<Keyring>,
     pub entropy: Arc<dyn Entropy>,
     pub objects: Objects,
+    /// The most bytes of an export's file.
+    pub max_export_bytes: u64,
     pub bills: Arc<dyn bill_ingestion::ReadBill>,
     /// The way out to addresses that tenants gave.
     pub egress: Egress,
@@ -55,6 +62,8 @@ pub struct WorkerParts {
     /// The operator's Svix, if there is one.
     pub svix: Option<Arc<Svix>>,
     pub links: Links,
+    /// Where the service is looked at from outside.
+    pub status: StatusTargets,
     /// After how many days what tenants keep for ever is let go of; `None` if never.
     pub forever_body_days: Option<u32>,
 }
@@ -120,6 +129,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, key_rotation::rotate_keys);
     let workers = add(workers, parts, key_rotation::rotate_tenant_key);
     let workers = add(workers, parts, key_rotation::rotate_subject_keys);
+    let workers = add(workers, parts, audit_anchors::anchor_audit);
     let workers = add(workers, parts, alerts::check_budgets);
     let workers = add(workers, parts, alerts::find_anomalies);
     let workers = add(workers, parts, digest::write_digests);
@@ -127,11 +137,16 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, erasure::erase_account);
     let workers = add(workers, parts, messages::find_messages);
     let workers = add_calls(workers, parts, messages::send_message);
+    let workers = add_calls(workers, parts, people::send_user_link);
+    let workers = add_calls(workers, parts, people::send_invitation);
     let workers = add_calls(workers, parts, webhooks::spread_event);
     let workers = add_calls(workers, parts, webhooks::deliver_webhook);
     let workers = add_calls(workers, parts, webhooks::forget_endpoint);
     let workers = bill_ingestion::add(workers, parts);
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
+    let workers = exports::add(workers, parts);
+    let workers = add(workers, parts, exports::sweep_exports);
+    let workers = add(workers, parts, status::probe_status);
     add(workers, parts, queue_rows::prune_queue)
 }
 
@@ -156,11 +171,16 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("anomalies", "20 * * * *", "UTC", &alerts::FindAnomalies {})?,
         // Every quarter of an hour: time zones are apart by such.
         Schedule::of("digests", "1,16,31,46 * * * *", "UTC", &digest::WriteDigests {})?,
+        // After midnight by UTC, and again: what failed in the night is made up for in the day.
+        Schedule::of("audit-anchors", "25 0,6,12,18 * * *", "UTC", &audit_anchors::AnchorAudit {})?,
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
+        Schedule::of("exports", "3,13,23,33,43,53 * * * *", "UTC", &exports::SweepExports {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
-        Schedule::of("key-rotation", "20 3 1 * *", "UTC", &key_rotation::RotateKeys {})?,
+        Schedule::of("key-rotation", "20 3 * * *", "UTC", &key_rotation::RotateKeys {})?,
+        // What was missed stays unknown: nobody can look at the past.
+        Schedule::of("status", "* * * * *", "UTC", &status::ProbeStatus {})?.catch_up(CatchUp::Skip),
         Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,
     ])
 }
@@ -180,7 +200,9 @@ where
 /// The store's failures pass, but for those that are ours to mend.
 fn store_failure(error: StoreError) -> JobError {
     match error {
-        StoreError::Bug(_) => JobError::retry(error).class(costlens_queue::ErrorClass::Bug),
+        StoreError::Bug(_) | StoreError::Text => {
+            JobError::retry(error).class(costlens_queue::ErrorClass::Bug)
+        }
         other => JobError::retry(other),
     }
 }

@@ -37,6 +37,7 @@ impl Links {
             LinkPurpose::Confirm => "/confirm",
             LinkPurpose::Unsubscribe => "/unsubscribe",
             LinkPurpose::KeepAccount => "/keep-account",
+            LinkPurpose::Invitation => "/invitation",
         };
         self.to(&format!("{page}#t={}", link_token(keyring, purpose, tenant, row)))
     }

@@ -1,8 +1,10 @@
 //! Uploads of bills: the file is kept, and what becomes of it is told.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{BillId, BillUploadId, Problem, ProblemCode, TenantId};
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_objects::{ObjectKey, ObjectsError, Stored};
@@ -14,12 +16,21 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use super::default_limit;
+use serde_json::json;
+
+use crate::audit::By;
 use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
 use crate::page::Page;
 use crate::principal::{Caller, Permission};
 use crate::wire::Wire;
 use crate::{ApiParts, Tag};
+
+/// How many uploads of an account may wait to be read, how many of them may be taken at once by a process, and how many
+/// times the largest bill all that wait may have together. So what one account can fill the disk with is bounded.
+const MOST_UNFINISHED: u64 = 8;
+const MOST_ARRIVING: u32 = 2;
+const MOST_BILLS: u64 = 2;
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -165,14 +176,84 @@ impl BillUploadsApi {
     }
 }
 
+/// The uploads that a process takes right now, by account.
+#[derive(Clone, Debug, Default)]
+pub struct Arriving(Arc<Mutex<HashMap<TenantId, u32>>>);
+
+impl Arriving {
+    /// A place for one more; `None` where the account has none left.
+    fn enter(&self, tenant: TenantId) -> Option<Arrival> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(tenant).or_default();
+        if *count >= MOST_ARRIVING {
+            return None;
+        }
+        *count += 1;
+        Some(Arrival { all: self.clone(), tenant })
+    }
+}
+
+/// A place that is free again when this goes.
+struct Arrival {
+    all: Arriving,
+    tenant: TenantId,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.tenant) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                all.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+/// Refuses a file for which there will be no room, before it is taken. A call that was answered before is let through:
+/// it gets its answer again.
+async fn check_room(parts: &ApiParts, tenant: TenantId, key: Option<&String>) -> Result<(), ApiError> {
+    let mut conn = parts.store.tenant(tenant).await?;
+    if let Some(key) = key
+        && conn.knows_idempotency_key("create_bill", key).await?
+    {
+        return Ok(());
+    }
+    let waiting = conn.unfinished_bill_uploads().await?;
+    has_room(parts, waiting.uploads.saturating_add(1), waiting.bytes)
+}
+
+fn has_room(parts: &ApiParts, uploads: u64, bytes: u64) -> Result<(), ApiError> {
+    if uploads > MOST_UNFINISHED {
+        let detail =
+            format!("at most {MOST_UNFINISHED} uploads of an account wait to be read; wait for one to end");
+        return Err(ApiError::new(ProblemCode::LimitReached, detail));
+    }
+    let most = parts.max_bill_bytes.saturating_mul(MOST_BILLS);
+    if bytes > most {
+        let detail = format!(
+            "the uploads of an account that wait to be read have at most {most} bytes together; wait for one to end"
+        );
+        return Err(ApiError::new(ProblemCode::LimitReached, detail));
+    }
+    Ok(())
+}
+
 /// Keeps the file, then the upload. A file whose upload is not kept goes again.
 pub(super) async fn create(
     parts: &ApiParts,
-    tenant: TenantId,
+    (tenant, by): (TenantId, By),
     name: String,
     idempotency_key: Option<&String>,
     body: Body,
 ) -> Result<BillAccepted, ApiError> {
+    let Some(_arrival) = parts.arriving.enter(tenant) else {
+        let detail =
+            format!("at most {MOST_ARRIVING} uploads of an account arrive at once; send one after the other");
+        return Err(ApiError::new(ProblemCode::LimitReached, detail));
+    };
+    check_room(parts, tenant, idempotency_key).await?;
     let id = BillUploadId::new(parts.clock.now(), parts.entropy.for_id());
     let key = ObjectKey::new(tenant, AREA, &id.to_string()).map_err(|error| internal(&error))?;
     let stored = keep(parts, body, key.clone()).await?;
@@ -184,7 +265,7 @@ pub(super) async fn create(
         sha256: stored.sha256,
         created_at: parts.clock.now(),
     };
-    let taken = take(parts, tenant, &new, idempotency_key).await;
+    let taken = take(parts, (tenant, by), &new, idempotency_key).await;
     if !matches!(taken, Ok(Taken { wants_file: true, .. }) | Err(Refused { maybe_kept: true, .. }))
         && let Err(error) = parts.objects.delete(&key).await
     {
@@ -240,7 +321,7 @@ async fn keep(parts: &ApiParts, body: Body, key: ObjectKey) -> Result<Stored, Ap
 /// Writes the upload and asks for its reading, in one transaction.
 async fn take(
     parts: &ApiParts,
-    tenant: TenantId,
+    (tenant, by): (TenantId, By),
     new: &NewBillUpload,
     key: Option<&String>,
 ) -> Result<Taken, Refused> {
@@ -255,9 +336,13 @@ async fn take(
     let upload = conn.create_bill_upload(new).await?;
     let wants_file = !upload.state.is_ended();
     if wants_file {
+        let waiting = conn.unfinished_bill_uploads_alone().await?;
+        has_room(parts, waiting.uploads, waiting.bytes)?;
         let job = IngestBill { upload: upload.id, ask: 0 };
         ask_to_ingest(&mut conn, job, new.created_at).await?;
     }
+    let change = json!({ "size_bytes": upload.bytes, "sha256": hex::encode(new.sha256) });
+    by.did(parts, &mut conn, (Action::BillUploaded, Some(upload.id.to_string())), change).await?;
     let view = BillUploadView::from(upload);
     claim.finish_as(202, &mut conn, &view).await?;
     match conn.commit().await {

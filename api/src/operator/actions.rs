@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use costlens_domain::audit::Action;
 use costlens_domain::{ProblemCode, TenantId};
 use costlens_queue::ops::{self, Cancelled, Filter};
 use costlens_queue::schedule;
@@ -142,7 +143,7 @@ impl OperatorActionsApi {
         body: Json<OperatorReason>,
     ) -> Result<OperatorDone, ApiError> {
         let by = operator(&caller)?;
-        let deed = self.deed("workflow.retried", id.0.0, &body.0.reason).await?;
+        let deed = self.deed(Action::WorkflowRetried, id.0.0, &body.0.reason).await?;
         let act = async {
             let mut conn = self.0.queue.conn().await?;
             if ops::retry_now(&mut conn, id.0.0, None).await? {
@@ -166,7 +167,7 @@ impl OperatorActionsApi {
         body: Json<OperatorReason>,
     ) -> Result<Json<CancelledJob>, ApiError> {
         let by = operator(&caller)?;
-        let deed = self.deed("workflow.cancelled", id.0.0, &body.0.reason).await?;
+        let deed = self.deed(Action::WorkflowCancelled, id.0.0, &body.0.reason).await?;
         let act = async {
             let mut conn = self.0.queue.conn().await?;
             let outcome = match ops::cancel(&mut conn, id.0.0, None).await? {
@@ -191,7 +192,7 @@ impl OperatorActionsApi {
         body: Json<OperatorReason>,
     ) -> Result<OperatorDone, ApiError> {
         let by = operator(&caller)?;
-        let deed = self.deed("workflow.discarded", id.0.0, &body.0.reason).await?;
+        let deed = self.deed(Action::WorkflowDiscarded, id.0.0, &body.0.reason).await?;
         let act = async {
             let mut conn = self.0.queue.conn().await?;
             if ops::discard_one(&mut conn, id.0.0, &body.0.reason).await? {
@@ -227,7 +228,7 @@ impl OperatorActionsApi {
             "which": which.told(), "per_second": per_second, "most": most, "reason": reason,
         });
         let deed = Deed {
-            action: "workflows.redriven",
+            action: Action::WorkflowsRedriven,
             target: None,
             change,
             tenant: self.tenant(which.tenant_id).await?,
@@ -251,7 +252,7 @@ impl OperatorActionsApi {
         let DiscardDeadLetters { which, most, reason } = body.0;
         let change = json!({ "which": which.told(), "most": most, "reason": reason });
         let deed = Deed {
-            action: "workflows.discarded",
+            action: Action::WorkflowsDiscarded,
             target: None,
             change,
             tenant: self.tenant(which.tenant_id).await?,
@@ -275,7 +276,7 @@ impl OperatorActionsApi {
         name: Path<String>,
         body: Json<OperatorReason>,
     ) -> Result<OperatorDone, ApiError> {
-        self.set_paused(&caller, ("schedule.paused", true), name.0, body.0.reason).await
+        self.set_paused(&caller, (Action::SchedulePaused, true), name.0, body.0.reason).await
     }
 
     /// Let a schedule go on
@@ -287,13 +288,13 @@ impl OperatorActionsApi {
         name: Path<String>,
         body: Json<OperatorReason>,
     ) -> Result<OperatorDone, ApiError> {
-        self.set_paused(&caller, ("schedule.resumed", false), name.0, body.0.reason).await
+        self.set_paused(&caller, (Action::ScheduleResumed, false), name.0, body.0.reason).await
     }
 }
 
 impl OperatorActionsApi {
     /// What is about to be done to one job, which exists.
-    async fn deed(&self, action: &'static str, id: Uuid, reason: &str) -> Result<Deed, ApiError> {
+    async fn deed(&self, action: Action, id: Uuid, reason: &str) -> Result<Deed, ApiError> {
         let job = ops::show(&mut *self.0.queue.conn().await?, id, None).await?;
         let job = job.ok_or_else(ApiError::not_found)?.job;
         Ok(Deed {
@@ -319,7 +320,7 @@ impl OperatorActionsApi {
     async fn set_paused(
         &self,
         caller: &Caller,
-        (action, paused): (&'static str, bool),
+        (action, paused): (Action, bool),
         name: String,
         reason: String,
     ) -> Result<OperatorDone, ApiError> {

@@ -5,7 +5,7 @@
 //! record whose act a crash cut off. Where the jobs are one tenant's, its own audit tells it once it is done.
 
 use costlens_domain::TenantId;
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use serde_json::{Value, json};
 
 use crate::ApiParts;
@@ -16,7 +16,7 @@ use crate::principal::{Caller, Permission, Who};
 /// What is about to be done.
 pub(super) struct Deed {
     /// The kind of act, `<thing>.<done>`.
-    pub(super) action: &'static str,
+    pub(super) action: Action,
     /// To what.
     pub(super) target: Option<String>,
     /// With what, and why.
@@ -30,7 +30,7 @@ pub(crate) fn operator(caller: &Caller) -> Result<By, ApiError> {
     caller.require(Permission::Operate)?;
     let by = caller.principal().by();
     match caller.principal().who {
-        Who::Session(id, _) => Ok(By { actor: Actor::Operator(id), ..by }),
+        Who::Session(id) => Ok(By { actor: Actor::Operator(id), ..by }),
         // A key is never an operator's.
         Who::Key(_) => Err(ApiError::not_found()),
     }
@@ -49,7 +49,7 @@ pub(super) async fn recorded<T>(
         Ok(done) => done,
         Err(error) => {
             let change = json!({ "event": event.id, "action": deed.action });
-            let failed = by.event(parts, "act.failed", deed.target, change);
+            let failed = by.event(parts, Action::ActFailed, deed.target, change);
             let noted = parts.store.system().await;
             let noted = match noted {
                 Ok(mut conn) => conn.note_operator_event(&failed).await,

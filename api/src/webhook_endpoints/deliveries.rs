@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::{EventId, WebhookEndpointId};
 use costlens_jobs::ask;
 use costlens_jobs::events::DeliverWebhook;
@@ -12,7 +13,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::json;
 
-use super::not_stopped;
+use super::{CALLS_AN_HOUR, not_stopped};
+use crate::bounds::{self, Bound};
 use crate::error::ApiError;
 use crate::page::{Page, default_limit};
 use crate::principal::{Caller, Permission};
@@ -136,7 +138,8 @@ impl WebhookDeliveriesApi {
 
     /// Send an event again
     ///
-    /// With all attempts of the schedule, whatever became of it before. Receivers know it by its `webhook-id`.
+    /// With all attempts of the schedule, whatever became of it before. Receivers know it by its `webhook-id`. At most 30
+    /// events in a minute for an endpoint, and with tests 200 in an hour for an account.
     #[oai(
         path = "/webhook-endpoints/:id/deliveries/:event_id/retry",
         method = "post",
@@ -154,9 +157,18 @@ impl WebhookDeliveriesApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         not_stopped(&conn.webhook_endpoint(endpoint).await?)?;
         let kind = conn.event(event).await?.kind;
+        let id = endpoint.to_string();
+        let often = Bound {
+            actions: &[Action::WebhookDeliveryRetried],
+            target: Some(&id),
+            most: 30,
+            within: TimeDelta::minutes(1),
+            detail: "an endpoint is sent at most 30 events again in a minute; wait before sending more",
+        };
+        bounds::hold(&mut conn, &[often, CALLS_AN_HOUR], now).await?;
         let delivery = conn.restart_delivery(event, endpoint, now).await?;
         ask(&mut conn, &DeliverWebhook { tenant, event, endpoint, ask: now.timestamp_millis() }).await?;
-        let target = ("webhook_delivery.retried", Some(endpoint.to_string()));
+        let target = (Action::WebhookDeliveryRetried, Some(endpoint.to_string()));
         let change = json!({ "event_id": event });
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         conn.commit().await?;

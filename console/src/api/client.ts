@@ -1,6 +1,7 @@
 // The one typed door to the API. Every answer that is not a success becomes an ApiError.
 import createClient, { type Middleware } from "openapi-fetch";
 import createQueries from "openapi-react-query";
+import { fetchAgain } from "./again";
 import { readProblem } from "./problem";
 import type { paths } from "./schema.gen";
 
@@ -11,7 +12,7 @@ const problems: Middleware = {
   },
 };
 
-export const client = createClient<paths>({ baseUrl: window.location.origin, credentials: "same-origin" });
+export const client = createClient<paths>({ baseUrl: window.location.origin, credentials: "same-origin", fetch: fetchAgain });
 client.use(problems);
 
 export const api = createQueries(client);

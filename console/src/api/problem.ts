@@ -1,6 +1,8 @@
 // What went wrong, in the one shape the API tells it (RFC 9457), also for answers that are none: a dead network, a
 // proxy's HTML page, a body that is not JSON.
 
+import { isAboutTheSession } from "./again";
+
 export interface FieldProblem {
   field: string;
   detail: string;
@@ -63,7 +65,7 @@ export function asApiError(error: unknown): ApiError {
 
 /** Whether a person has to sign in before anything else makes sense. */
 export function isSignedOut(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 401;
+  return error instanceof ApiError && isAboutTheSession(error.status, error.code);
 }
 
 /** Whether the account is being closed, so that everything but keeping it is refused. */

@@ -24,6 +24,12 @@ export function useKeyNames(): (id: string) => string {
 }
 
 export const sessionQuery = () => api.queryOptions("get", "/api/v1/session");
+export const userQuery = () => api.queryOptions("get", "/api/v1/user");
+export const signInsQuery = () => api.queryOptions("get", "/api/v1/user/sign-ins");
+export const membersQuery = () => api.queryOptions("get", "/api/v1/members");
+export const invitationsQuery = () => api.queryOptions("get", "/api/v1/invitations");
+export const tenantQuery = () => api.queryOptions("get", "/api/v1/tenant");
+export const signInOptionsQuery = () => api.queryOptions("get", "/api/v1/sign-in-options", {}, { staleTime: 600_000 });
 export const settingsQuery = () => api.queryOptions("get", "/api/v1/settings");
 export const privacyQuery = () => api.queryOptions("get", "/api/v1/privacy");
 export const supportGrantsQuery = () => api.queryOptions("get", "/api/v1/support-grants", { params: { query: { limit: 20 } } });

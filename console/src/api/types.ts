@@ -17,8 +17,18 @@ type Sent<P extends keyof paths, M extends keyof paths[P]> = paths[P][M] extends
   : never;
 
 export type Session = Ok<"/api/v1/session", "get">;
+export type User = Ok<"/api/v1/user", "get">;
+export type SignIn = Ok<"/api/v1/user/sign-ins", "get">["items"][number];
+export type Member = Ok<"/api/v1/members", "get">["items"][number];
+export type Role = Member["role"];
+export type Invitation = Ok<"/api/v1/invitations", "get">["items"][number];
+export type SecondFactorSetup = Ok<"/api/v1/user/second-factor", "post">;
+/** What is promised, for anybody. */
+export type Trust = Ok<"/api/v1/trust", "get">;
+export type Promised = Trust["areas"][number]["promises"][number];
 export type KeyList = Ok<"/api/v1/keys", "get">;
 export type Key = KeyList["items"][number];
+export type KeyScope = Key["scopes"][number];
 export type NewKey = Sent<"/api/v1/keys", "post">;
 export type CreatedKey = Ok<"/api/v1/keys", "post">;
 export type Provider = Ok<"/api/v1/providers", "get">["items"][number];
@@ -37,6 +47,9 @@ export type BillUpload = Ok<"/api/v1/bills/uploads/{id}", "get">;
 export type BillTotal = Bill["totals"][number];
 export type BillBreakdown = Ok<"/api/v1/bills/{id}/breakdown", "get">;
 export type BillGroup = BillBreakdown["items"][number];
+export type Export = Ok<"/api/v1/exports", "get">["items"][number];
+export type NewExport = Sent<"/api/v1/exports", "post">;
+export type Status = Ok<"/api/v1/status", "get">;
 export type RequestBody = Ok<"/api/v1/requests/{id}/body", "get">;
 export type Privacy = Ok<"/api/v1/privacy", "get">;
 export type BodyRetention = Privacy["body_retention"];
@@ -64,3 +77,4 @@ export type OpenErasure = Ok<"/api/v1/operator/erasures", "get">["items"][number
 export type DeadLetters = Sent<"/api/v1/operator/redrive/preview", "post">;
 export type Closure = NonNullable<Ok<"/api/v1/account/closure", "get">["closure"]>;
 export type AuditEvent = Ok<"/api/v1/audit-events", "get">["items"][number];
+export type AuditVerification = Ok<"/api/v1/audit/verification", "get">;

@@ -2,10 +2,37 @@
 import { readable } from "./notice-words";
 
 const ACTS: Record<string, string> = {
+  "tenant.created": "Made the account",
+  "sign_in_link.created": "Made a link to sign in by",
   "session.opened": "Signed in",
   "session.ended": "Signed out",
+  "session.revoked": "Ended another sign-in",
+  "session.switched": "Switched to this organisation",
+  "session.refresh_reused": "A sign-in was used twice, and ended",
+  "tenant.registered": "Registered the organisation",
+  "tenant.changed": "Changed the organisation",
+  "member.role_changed": "Gave a member another role",
+  "member.removed": "Removed a member",
+  "invitation.created": "Invited somebody",
+  "invitation.revoked": "Took an invitation back",
+  "invitation.accepted": "Joined",
+  "user.password_changed": "Changed the own password",
+  "user.password_reset": "Set a new password by mail",
+  "user.second_factor_added": "Set up a second factor",
+  "user.second_factor_removed": "Switched the second factor off",
+  "user.recovery_codes_replaced": "Made new recovery codes",
+  "user.identity_linked": "Added a way to sign in",
+  "user.identity_unlinked": "Removed a way to sign in",
+  "user.renamed": "Changed the own name",
+  "session.refused": "Was not let in",
+  "bill.uploaded": "Handed in a bill",
+  "bill.imported": "Read in a bill",
   "closure.requested": "Asked to close the account",
   "closure.cancelled": "Kept the account",
+  "export.created": "Asked for an export",
+  "export.downloaded": "Downloaded an export",
+  "export.cancelled": "Cancelled an export",
+  "export.removed": "Removed an export's file",
   "recipient.asked": "Asked an address again",
   "recipient.confirmed": "An address said yes",
   "recipient.unsubscribed": "An address unsubscribed",
@@ -13,7 +40,7 @@ const ACTS: Record<string, string> = {
   "webhook_endpoint.tested": "Sent a test to a webhook",
   "webhook_delivery.retried": "Sent an event again",
   "webhook_secret.rolled": "Rolled a webhook's secret",
-  "privacy.updated": "Changed what is kept of prompts and answers",
+  "privacy.changed": "Changed what is kept of prompts and answers",
   "bodies.viewed": "Read a prompt and its answer",
   "bodies.refused": "Was refused a prompt and its answer",
   "bodies.purged": "Prompts and answers past their time were removed",
@@ -21,6 +48,7 @@ const ACTS: Record<string, string> = {
   "support_grant.created": "Let the operator read prompts and answers",
   "support_grant.revoked": "Took the operator's leave back",
   "erasure.late": "An erasure is late",
+  "audit.broken": "An audit is not as it was",
 };
 
 /** What was done, as a sentence without its subject. */
@@ -34,12 +62,16 @@ export function actorInWords(actor: string): string {
   switch (kind) {
     case "session":
       return "Somebody signed in";
+    case "user":
+      return "A member";
     case "key":
       return "A key";
     case "operator":
       return id === "command-line" ? "The operator, at the command line" : "The operator";
     case "link":
       return "Somebody with a link of a mail";
+    case "nobody":
+      return "Somebody who was not let in";
     case "schedule":
       return "A schedule";
     default:
@@ -58,4 +90,28 @@ export function changeInWords(change: unknown): string {
   return Object.entries(change)
     .map(([name, value]) => `${name.replaceAll("_", " ")}: ${valueInWords(value)}`)
     .join(", ");
+}
+
+/** What a verification of the whole chain found. */
+export interface Proof {
+  events: number;
+  /** The last event that is in order. */
+  to: number;
+  fault: { seq: number; what: string } | null;
+}
+
+/** What was found, as a sentence with its tone. */
+export function proofInWords({ events, to, fault }: Proof): { tone: "good" | "worse" | "neutral"; text: string } {
+  if (fault) {
+    const good = to > 0 ? ` Up to event ${to} everything is in order.` : "";
+    return { tone: "worse", text: `Not as it was written: ${fault.what}.${good}` };
+  }
+  if (events === 0) return { tone: "neutral", text: "There is no event to verify yet." };
+  const all = events === 1 ? "The one event is" : `All ${events.toLocaleString("en")} events are`;
+  return { tone: "good", text: `${all} as written, and in order.` };
+}
+
+/** Where the chain ends. */
+export function headInWords(seq: number): string {
+  return seq === 0 ? "No event yet." : `Up to event ${seq.toLocaleString("en")}:`;
 }

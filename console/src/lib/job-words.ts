@@ -28,6 +28,8 @@ export const CLASSES = Object.keys(JOB_CLASSES) as JobClass[];
 const QUEUES: Record<string, string> = {
   "bill-ingestion": "Read a bill",
   "bill-uploads": "Look after uploads",
+  export: "Write an export",
+  exports: "Look after exports",
   message: "Send a message",
   "message-sweep": "Look after messages",
   event: "Tell an event",
@@ -38,6 +40,7 @@ const QUEUES: Record<string, string> = {
   anomalies: "Look for surprising hours",
   erasure: "Erase an account",
   "erasure-sweep": "Look after erasures",
+  status: "Look at the service",
   "key-rotation": "Wrap keys anew",
   partitions: "Make room for days to come",
   retention: "Drop what is too old",

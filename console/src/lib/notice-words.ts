@@ -80,6 +80,7 @@ const EVENT_KINDS: Record<string, string> = {
   "anomaly.found": "An hour cost surprisingly much",
   "key.created": "A key was created",
   "key.revoked": "A key was revoked",
+  "export.done": "An export can be downloaded",
   "webhook.test": "Somebody sent a test",
 };
 

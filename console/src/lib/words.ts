@@ -55,6 +55,13 @@ export const HANGUP_WORDS = {
   abort: { label: "Abort", meaning: "Stop the provider at once; what was seen is estimated." },
 } as const;
 
+export const SCOPE_WORDS = {
+  proxy: { label: "Calls", meaning: "Calling models through the proxy." },
+  "requests.read": { label: "Reading requests", meaning: "The calls of the whole organisation and their receipts." },
+  "spend.read": { label: "Reading spend", meaning: "What was spent, over time and by what." },
+  "bills.read": { label: "Reading bills", meaning: "Bills and what they say about AI." },
+} as const;
+
 export const STREAM_USAGE_WORDS = {
   inject: { label: "Ask for usage", meaning: "Ask the provider for its token count and hide the extra chunk from the client." },
   estimate: { label: "Estimate", meaning: "Leave the request untouched and estimate the tokens." },

@@ -1,6 +1,6 @@
 // Sign-in by link. The token stands behind the `#`, which never travels to a server's log; it is taken out of the
 // address at once, because it works only a single time.
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useCallback, useEffect, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api, client } from "@/api/client";
@@ -103,7 +103,26 @@ export function WelcomeScreen() {
               {busy ? "Signing in" : "Sign in"}
             </Button>
           </form>
+          <p className="mt-4 border-t pt-4 text-sm">
+            <Link to="/sign-in" search={next ? { next } : {}} className="font-medium text-accent-ink underline-offset-2 hover:underline">
+              Sign in with a password instead
+            </Link>
+          </p>
         </div>
+        <nav aria-label="What anybody may read" className="mt-4 flex gap-4 text-sm text-muted">
+          <Link to="/trust" className="rounded hover:underline">
+            Trust
+          </Link>
+          <Link to="/subprocessors" className="rounded hover:underline">
+            Subprocessors
+          </Link>
+          <Link to="/privacy" className="rounded hover:underline">
+            Privacy
+          </Link>
+          <Link to="/status" className="rounded hover:underline">
+            Status
+          </Link>
+        </nav>
       </div>
     </main>
   );

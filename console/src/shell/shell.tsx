@@ -2,13 +2,16 @@
 import { Menu } from "@base-ui/react/menu";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
-import { Check, ChevronsUpDown, Ellipsis, Keyboard, LogOut, Moon, Sun } from "lucide-react";
+import { Check, ChevronsUpDown, CircleUserRound, Ellipsis, Keyboard, LogOut, Moon, Sun } from "lucide-react";
 import { lazy, Suspense, useCallback, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
-import { sessionQuery } from "@/api/queries";
+import { rememberContinues } from "@/api/continues";
+import { sessionQuery, userQuery } from "@/api/queries";
 import { zoneName } from "@/lib/time";
 import { cx } from "@/ui/cx";
+import { ProofDialog } from "@/screens/people/proof-dialog";
+import { useEntered } from "@/screens/people/entered";
 import { Mark } from "./logo";
 import { PLACES } from "./places";
 import { type Theme, usePreferences } from "./preferences";
@@ -58,6 +61,7 @@ export function Shell() {
       </main>
       {isClosing ? null : <Bar />}
       <ShortcutsDialog open={helping} onOpenChange={setHelping} />
+      <ProofDialog />
     </div>
   );
 }
@@ -148,8 +152,9 @@ function TenantMenu({ compact, onHelp }: { compact?: boolean; onHelp: () => void
   const navigate = useNavigate();
   const end = api.useMutation("delete", "/api/v1/session", {
     onSettled: () => {
+      rememberContinues(null);
       queryClient.clear();
-      void navigate({ to: "/welcome" });
+      void navigate({ to: "/sign-in" });
     },
   });
   const name = session?.tenant_name ?? "…";
@@ -171,6 +176,7 @@ function TenantMenu({ compact, onHelp }: { compact?: boolean; onHelp: () => void
       <Menu.Portal>
         <Menu.Positioner sideOffset={6} collisionPadding={8} align="start" className="z-50">
           <Menu.Popup className={POPUP}>
+            <Organisations current={session?.tenant_id ?? ""} enabled={Boolean(session?.user)} />
             <Menu.Group>
               <Menu.GroupLabel className="flex items-center gap-2 px-2.5 pb-1 pt-1.5 text-xs text-muted">
                 {shownTheme === "dark" ? <Moon className="size-3.5" aria-hidden /> : <Sun className="size-3.5" aria-hidden />}
@@ -195,6 +201,9 @@ function TenantMenu({ compact, onHelp }: { compact?: boolean; onHelp: () => void
                 <Menu.Separator className="my-1 h-px bg-line" />
               </>
             )}
+            <Menu.LinkItem className={ITEM} render={<Link to="/profile" />} closeOnClick>
+              <CircleUserRound className="size-4 text-muted" aria-hidden /> {session?.user?.name ?? "Profile"}
+            </Menu.LinkItem>
             <Menu.Item className={ITEM} onClick={onHelp}>
               <Keyboard className="size-4 text-muted" aria-hidden /> Keyboard
             </Menu.Item>
@@ -205,6 +214,28 @@ function TenantMenu({ compact, onHelp }: { compact?: boolean; onHelp: () => void
         </Menu.Positioner>
       </Menu.Portal>
     </Menu.Root>
+  );
+}
+
+/** The other organisations that somebody belongs to. */
+function Organisations({ current, enabled }: { current: string; enabled: boolean }) {
+  const user = useQuery({ ...userQuery(), enabled });
+  const entered = useEntered();
+  const change = api.useMutation("post", "/api/v1/session/tenant", { onSuccess: (session) => entered(session) });
+  const memberships = user.data?.memberships ?? [];
+  if (memberships.length < 2) return null;
+  return (
+    <>
+      <Menu.Group>
+        <Menu.GroupLabel className="px-2.5 pb-1 pt-1.5 text-xs text-muted">Organisation</Menu.GroupLabel>
+        <Menu.RadioGroup value={current} onValueChange={(next: string) => change.mutate({ body: { tenant_id: next } })}>
+          {memberships.map(({ tenant_id, tenant_name }) => (
+            <Radio key={tenant_id} value={tenant_id} label={tenant_name} />
+          ))}
+        </Menu.RadioGroup>
+      </Menu.Group>
+      <Menu.Separator className="my-1 h-px bg-line" />
+    </>
   );
 }
 

@@ -1,11 +1,13 @@
 //! What the workers need from crates that they do not know, and the process's own endpoints.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use costlens_bill::{BillError, Progress, ReadOptions, read_bill};
 use costlens_domain::bill::BillReport;
 use costlens_proxy::spool::Spool;
 use costlens_store::Store;
+use costlens_vault::{Keyring, ServiceState};
 use costlens_workers::bill_ingestion::{BillRefused, HearProgress, ReadBill};
 use poem::endpoint::make;
 use poem::http::StatusCode;
@@ -16,6 +18,7 @@ use poem::{Endpoint, IntoResponse as _, Response, get};
 pub(crate) struct Health {
     pub(crate) store: Store,
     pub(crate) spool: Spool,
+    pub(crate) keyring: Arc<Keyring>,
 }
 
 /// `/healthz`: the process is alive. Depends on nothing else, so that an outage elsewhere restarts nobody.
@@ -35,7 +38,19 @@ pub(crate) fn ready(health: Health) -> impl Endpoint {
             // would turn a small outage into a whole one.
             let status = if room { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             let word = |good| if good { "ready" } else { "unavailable" };
-            json(status, &serde_json::json!({"database": word(database), "spool": word(room)}))
+            let mut body = serde_json::json!({"database": word(database), "spool": word(room)});
+            // Keys in memory go on without the key service, and calls that need none.
+            if let Some(state) = health.keyring.service_state()
+                && let Some(body) = body.as_object_mut()
+            {
+                let word = match state {
+                    ServiceState::Fine => "ready",
+                    ServiceState::Away(_) => "unavailable",
+                    ServiceState::Refused(_) => "refused",
+                };
+                body.insert("key_service".to_owned(), word.into());
+            }
+            json(status, &body)
         }
     }))
 }

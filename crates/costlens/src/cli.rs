@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::keys::KeyArgs;
 use crate::outward::OutwardArgs;
-use crate::settings::{KeyArgs, RetentionArgs, ServerArgs};
-use crate::{analyze, certificate, import, jobs, preview, prices};
+use crate::settings::{RetentionArgs, ServerArgs};
+use crate::{analyze, certificate, import, jobs, preview, prices, verify_audit};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
 #[derive(Parser, Debug)]
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Preview(preview::PreviewArgs),
     /// Tell whether a certificate of deletion is genuine.
     VerifyCertificate(certificate::CertificateArgs),
+    /// Tell whether an exported audit is whole, or which event is the first that is not. Needs no server.
+    VerifyAudit(verify_audit::VerifyAuditArgs),
     /// Look into the price catalogue.
     Prices(prices::PricesArgs),
     /// Print the API's contract.
@@ -73,6 +76,9 @@ pub(crate) struct WorkArgs {
     /// What goes out: as of the servers beside it.
     #[command(flatten)]
     pub(crate) outward: OutwardArgs,
+    /// The most bytes of an export's file, compressed.
+    #[arg(long, env = "COSTLENS_MAX_EXPORT_BYTES", default_value_t = 1 << 30)]
+    pub(crate) max_export_bytes: u64,
     /// For how long things are kept: as of the servers beside it.
     #[command(flatten)]
     pub(crate) retention: RetentionArgs,

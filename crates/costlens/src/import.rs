@@ -5,14 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use costlens_bill::{NoProgress, ReadOptions, read_bill};
+use costlens_domain::audit::Action;
 use costlens_domain::ports::{Clock as _, Entropy as _};
 use costlens_domain::{BillId, TenantId};
 use costlens_store::NewBill;
 use costlens_vault::OsEntropy;
+use serde_json::json;
 
 use crate::boot::{Failure, Ledger};
 use crate::cli::{LedgerArgs, print};
 use crate::clock::SystemClock;
+use crate::record;
 
 #[derive(Args, Debug)]
 pub(crate) struct ImportArgs {
@@ -48,6 +51,8 @@ async fn store(
     let new = NewBill { id: BillId::new(now, OsEntropy.for_id()), name, created_at: now };
     let mut conn = ledger.store.tenant(tenant).await?;
     conn.import_bill(&new, report).await?;
+    let change = json!({ "lines": report.lines });
+    conn.audit(&record::event(&SystemClock, Action::BillImported, Some(new.id.to_string()), change)).await?;
     conn.commit().await?;
     let mut told = format!("{}  {} lines, {} daily facts\n", new.id, report.lines, report.facts.len());
     for (currency, share) in report.by_currency() {

@@ -1,20 +1,20 @@
 //! `costlens jobs`: durable work as the operator sees it, and what can be done about it.
 
 use clap::{Args, Subcommand};
-use costlens_domain::audit::Actor;
-use costlens_domain::ports::{Clock as _, Entropy as _};
-use costlens_domain::{AuditEventId, TenantId};
+use costlens_domain::TenantId;
+use costlens_domain::audit::Action;
+use costlens_domain::ports::Clock as _;
 use costlens_queue::ErrorClass;
 use costlens_queue::ops::{self, Cancelled, Filter, JobRow, State};
 use costlens_queue::schedule;
 use costlens_store::NewAuditEvent;
-use costlens_vault::OsEntropy;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::boot::{Failure, Ledger};
 use crate::cli::{LedgerArgs, print};
 use crate::clock::SystemClock;
+use crate::record;
 
 #[derive(Args, Debug)]
 pub(crate) struct JobsArgs {
@@ -157,7 +157,7 @@ async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
             print(&format!("{}\n", serde_json::to_string_pretty(&job)?));
         }
         JobsCommand::Retry { id } => {
-            let deed = Deed::to_job(&mut conn, "workflow.retried", id).await?;
+            let deed = Deed::to_job(&mut conn, Action::WorkflowRetried, id).await?;
             let act = async {
                 if ops::retry_now(&mut conn, id, None).await? {
                     Ok(())
@@ -168,7 +168,7 @@ async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
             recorded(ledger, deed, act).await?;
         }
         JobsCommand::Cancel { id } => {
-            let deed = Deed::to_job(&mut conn, "workflow.cancelled", id).await?;
+            let deed = Deed::to_job(&mut conn, Action::WorkflowCancelled, id).await?;
             let act = async {
                 match ops::cancel(&mut conn, id, None).await? {
                     Cancelled::Now => Ok("cancelled\n"),
@@ -188,7 +188,7 @@ async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
                 print(&format!("{waiting} dead jobs would run again\n"));
             } else {
                 let change = json!({ "which": told, "per_second": per_second, "most": most });
-                let deed = Deed { action: "workflows.redriven", target: None, change, tenant };
+                let deed = Deed { action: Action::WorkflowsRedriven, target: None, change, tenant };
                 let act = async { Ok(ops::redrive(&mut conn, &filter, per_second, most).await?) };
                 let driven = recorded(ledger, deed, act).await?;
                 print(&format!("{driven} of {waiting} dead jobs run again\n"));
@@ -196,7 +196,8 @@ async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
         }
         JobsCommand::Discard { which, reason, most } => {
             let change = json!({ "which": which.told(), "most": most, "reason": reason });
-            let deed = Deed { action: "workflows.discarded", target: None, change, tenant: which.tenant };
+            let deed =
+                Deed { action: Action::WorkflowsDiscarded, target: None, change, tenant: which.tenant };
             let filter = which.into();
             let act = async { Ok(ops::discard(&mut conn, &filter, &reason, most).await?) };
             let discarded = recorded(ledger, deed, act).await?;
@@ -208,11 +209,11 @@ async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
             }
         }
         JobsCommand::Pause { schedule } => {
-            let deed = Deed::to_schedule("schedule.paused", &schedule);
+            let deed = Deed::to_schedule(Action::SchedulePaused, &schedule);
             recorded(ledger, deed, pause(&mut conn, &schedule, true)).await?;
         }
         JobsCommand::Resume { schedule } => {
-            let deed = Deed::to_schedule("schedule.resumed", &schedule);
+            let deed = Deed::to_schedule(Action::ScheduleResumed, &schedule);
             recorded(ledger, deed, pause(&mut conn, &schedule, false)).await?;
         }
     }
@@ -234,7 +235,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// What is about to be done.
 struct Deed {
-    action: &'static str,
+    action: Action,
     target: Option<String>,
     change: Value,
     /// Whose jobs they are, where they are one tenant's.
@@ -242,31 +243,18 @@ struct Deed {
 }
 
 impl Deed {
-    async fn to_job(
-        conn: &mut costlens_queue::Conn,
-        action: &'static str,
-        id: Uuid,
-    ) -> Result<Self, Failure> {
+    async fn to_job(conn: &mut costlens_queue::Conn, action: Action, id: Uuid) -> Result<Self, Failure> {
         let job = ops::show(conn, id, None).await?.ok_or("there is no such job")?.job;
         let change = json!({ "queue": job.queue });
         Ok(Self { action, target: Some(id.to_string()), change, tenant: job.tenant.map(TenantId::from) })
     }
 
-    fn to_schedule(action: &'static str, name: &str) -> Self {
+    fn to_schedule(action: Action, name: &str) -> Self {
         Self { action, target: Some(name.to_owned()), change: json!({}), tenant: None }
     }
 
     fn event(&self) -> NewAuditEvent {
-        let at = SystemClock.now();
-        NewAuditEvent {
-            id: AuditEventId::new(at, OsEntropy.for_id()),
-            at,
-            actor: Actor::CommandLine,
-            action: self.action,
-            target: self.target.clone(),
-            change: self.change.clone(),
-            request_id: None,
-        }
+        record::event(&SystemClock, self.action, self.target.clone(), self.change.clone())
     }
 }
 
@@ -283,7 +271,7 @@ async fn recorded<T>(
         Ok(done) => done,
         Err(error) => {
             let change = json!({ "event": event.id, "action": deed.action });
-            let failed = NewAuditEvent { action: "act.failed", change, ..deed.event() };
+            let failed = NewAuditEvent { action: Action::ActFailed, change, ..deed.event() };
             ledger.store.system().await?.note_operator_event(&failed).await?;
             return Err(error);
         }

@@ -11,13 +11,19 @@ mod cli;
 mod clock;
 mod import;
 mod jobs;
+mod keys;
 mod outward;
 mod preview;
 mod prices;
+mod production;
+mod record;
 mod run;
+mod seal_counts;
 mod settings;
 mod sign_in;
+mod status_targets;
 mod tenants;
+mod verify_audit;
 mod welcome;
 mod work;
 
@@ -56,7 +62,8 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::SignIn(args) => sign_in::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Preview(args) => preview::run(&args),
-        Command::VerifyCertificate(args) => certificate::run(&args),
+        Command::VerifyCertificate(args) => certificate::run(&args).await,
+        Command::VerifyAudit(args) => verify_audit::run(&args),
         Command::Jobs(args) => jobs::run(args).await,
     };
     match done {

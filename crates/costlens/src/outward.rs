@@ -6,11 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use costlens_api::trust::Subprocessor;
+use costlens_domain::ports::Clock;
 use costlens_egress::{Egress, EgressConfig, HostPort, Policy};
+use costlens_identity::fetch::Fetch;
+use costlens_identity::github::Github;
+use costlens_identity::oidc::{Client, Oidc};
+use costlens_identity::vouching::Vouchers;
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use costlens_notify::{Mailer, MailerConfig};
+use costlens_workers::StatusTargets;
 
 use crate::boot::Failure;
+use crate::status_targets;
 
 /// The longest wait for the mail server, before a letter and again for the answer to it.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,12 +44,85 @@ pub(crate) struct OutwardArgs {
     /// Who the letters are from.
     #[arg(long, env = "COSTLENS_MAIL_FROM", default_value = "Costlens <costlens@localhost.localdomain>")]
     pub(crate) mail_from: String,
+    /// Where the service is looked at each minute for its public status, as `name=https://…,…`: the name is shown, and an
+    /// address without one is the service itself. By default what this process listens on; for `work` the public URL.
+    #[arg(long, env = "COSTLENS_STATUS_TARGETS", value_delimiter = ',')]
+    pub(crate) status_targets: Vec<String>,
     /// The Svix server that delivers webhooks; used with a token alone.
     #[arg(long, env = "SVIX_SERVER_URL", default_value = "https://api.svix.com")]
     pub(crate) svix_url: String,
     /// Svix' API token. Without it webhooks are delivered from here.
     #[arg(long, env = "SVIX_TOKEN", hide_env_values = true)]
     pub(crate) svix_token: Option<String>,
+}
+
+/// Who vouches for people: flags and environment variables of a server.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct VouchingArgs {
+    /// Our client at Google. Without it nobody signs in by Google.
+    #[arg(long, env = "COSTLENS_GOOGLE_CLIENT_ID")]
+    google_client_id: Option<String>,
+    /// Its secret.
+    #[arg(long, env = "COSTLENS_GOOGLE_CLIENT_SECRET", hide_env_values = true)]
+    google_client_secret: Option<String>,
+    /// Google's issuer.
+    #[arg(long, env = "COSTLENS_GOOGLE_ISSUER", default_value = "https://accounts.google.com")]
+    google_issuer: String,
+    /// Our OAuth app at GitHub. Without it nobody signs in by GitHub.
+    #[arg(long, env = "COSTLENS_GITHUB_CLIENT_ID")]
+    github_client_id: Option<String>,
+    /// Its secret.
+    #[arg(long, env = "COSTLENS_GITHUB_CLIENT_SECRET", hide_env_values = true)]
+    github_client_secret: Option<String>,
+    /// GitHub's pages, or those of a GitHub Enterprise server.
+    #[arg(long, env = "COSTLENS_GITHUB_URL", default_value = "https://github.com")]
+    github_url: String,
+    /// GitHub's API, or that of a GitHub Enterprise server.
+    #[arg(long, env = "COSTLENS_GITHUB_API_URL", default_value = "https://api.github.com")]
+    github_api_url: String,
+}
+
+impl VouchingArgs {
+    /// Those of them that are set up, in the words of the page that lists whom this process calls.
+    pub(crate) fn outside(&self) -> Vec<Subprocessor> {
+        let one = |name: &str, client: Option<&String>, url: &str| {
+            client.filter(|id| !id.trim().is_empty()).map(|_| Subprocessor {
+                name: name.to_owned(),
+                host: url.split('/').nth(2).map(str::to_owned),
+                purpose: format!("Vouches for people who sign in by {name}."),
+                data: "What they tell us: the person's name there, its address, and what it calls itself."
+                    .to_owned(),
+                your_choice: true,
+            })
+        };
+        let google = one("Google", self.google_client_id.as_ref(), &self.google_issuer);
+        google.into_iter().chain(one("GitHub", self.github_client_id.as_ref(), &self.github_url)).collect()
+    }
+
+    /// Everybody who vouches here, asked by this way out.
+    pub(crate) fn vouchers(&self, egress: &Egress, clock: &Arc<dyn Clock>) -> Result<Vouchers, Failure> {
+        let fetch = Fetch::by(egress.clone());
+        let google = client("GOOGLE", self.google_client_id.as_ref(), self.google_client_secret.as_ref())?
+            .map(|client| Oidc::new(&self.google_issuer, client, fetch.clone(), Arc::clone(clock)));
+        let github = client("GITHUB", self.github_client_id.as_ref(), self.github_client_secret.as_ref())?;
+        let github = match github {
+            Some(client) => {
+                let github = Github::new(&self.github_url, &self.github_api_url, client, fetch);
+                Some(github.ok_or("COSTLENS_GITHUB_URL is no URL")?)
+            }
+            None => None,
+        };
+        Ok(Vouchers { google, github })
+    }
+}
+
+fn client(who: &str, id: Option<&String>, secret: Option<&String>) -> Result<Option<Client>, Failure> {
+    let given = |text: Option<&String>| text.filter(|text| !text.trim().is_empty()).cloned();
+    match (given(id), given(secret)) {
+        (Some(id), Some(secret)) => Ok(Some(Client { id, secret: secret.into() })),
+        (None, None) => Ok(None),
+        _ => Err(format!("COSTLENS_{who}_CLIENT_ID and COSTLENS_{who}_CLIENT_SECRET go together").into()),
+    }
 }
 
 impl OutwardArgs {
@@ -61,6 +142,45 @@ impl OutwardArgs {
     /// The way out to what tenants gave. Each call makes a pool of its own.
     pub(crate) fn egress(&self) -> Result<Egress, Failure> {
         Ok(Egress::new(self.egress_config())?)
+    }
+
+    /// Whom the operator set up to be called, in the words of the page that lists them. Each has its line here, beside
+    /// what makes its client.
+    pub(crate) fn outside(&self) -> Vec<Subprocessor> {
+        let mut all = Vec::new();
+        let host_of = |url: &str| {
+            let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next();
+            let host = authority.unwrap_or_default().rsplit('@').next().unwrap_or_default();
+            // A password with an `@` or a `/` in it stands percent-encoded, or nothing of the text is shown.
+            host.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+                .then(|| host.to_owned())
+        };
+        if let Some(url) = self.smtp_url.as_ref().filter(|url| !url.is_empty()) {
+            all.push(Subprocessor {
+                name: "The mail server".to_owned(),
+                host: host_of(url),
+                purpose: "Sends digests, alerts and questions for consent by mail.".to_owned(),
+                data: "Addresses of those who agreed, and the figures and names that the letter shows."
+                    .to_owned(),
+                your_choice: false,
+            });
+        }
+        if self.svix_token.as_ref().is_some_and(|token| !token.is_empty()) {
+            all.push(Subprocessor {
+                name: "Svix".to_owned(),
+                host: host_of(&self.svix_url),
+                purpose: "Delivers webhooks to the endpoints that you register.".to_owned(),
+                data: "Your endpoints' addresses and secrets, and the events' ids and figures.".to_owned(),
+                your_choice: false,
+            });
+        }
+        all
+    }
+
+    /// Where the service is looked at; this address where none is set.
+    pub(crate) fn status(&self, default: Option<&str>) -> Result<StatusTargets, Failure> {
+        status_targets::read(&self.status_targets, default, &self.egress_config())
     }
 
     /// The operator's mail server, if one is set.

@@ -1,17 +1,20 @@
 //! `costlens run`: proxy, console and API in one process, over a given or a private PostgreSQL.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_api::ApiParts;
+use costlens_cache::{Limits, Patience};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::Catalogue;
 use costlens_edge::{BodyRule, EdgeConfig};
+use costlens_identity::Passwords;
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{Bodies, BodiesConfig, KeyRing, Proxy, ProxyParts, StoreSink};
-use costlens_vault::{KeySource, Keyring, OsEntropy};
+use costlens_vault::{Keyring, OsEntropy};
 use costlens_workers::{Links, WorkerParts};
 use poem::Route;
 use tokio::net::TcpListener;
@@ -20,6 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api_adapters::{BillAdapter, Health};
 use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
+use crate::keys::{self, KeyPlan};
+use crate::seal_counts;
 use crate::settings::{Environment, ServerArgs, default_data_dir, object_dir};
 use crate::welcome::Welcome;
 use crate::work;
@@ -32,16 +37,8 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
     args.check()?;
     log_to_stderr(&args.log)?;
     let data_dir = args.data_dir.clone().unwrap_or_else(default_data_dir);
-    let (keyring, source) = args.keys.keyring()?;
-    let mut notes = Vec::new();
-    match &source {
-        KeySource::Operator => {}
-        KeySource::File(path) | KeySource::NewFile(path) => notes.push(format!(
-            "The key that seals provider credentials lives in {} (this machine's default; set COSTLENS_MASTER_KEY \
-             to keep it elsewhere). Without it they cannot be read.",
-            path.display()
-        )),
-    }
+    let (plan, source) = args.keys.plan()?;
+    let mut notes: Vec<String> = keys::note(&source).into_iter().collect();
     let listener = TcpListener::bind(args.listen).await?;
     let ledger = match &args.database_url {
         Some(url) => Ledger::given(url).await?,
@@ -54,7 +51,7 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
             data_dir.display()
         ));
     }
-    let served = serve(&args, data_dir, Arc::new(keyring), listener, &ledger, &notes).await;
+    let served = serve(&args, data_dir, plan, listener, &ledger, &notes).await;
     ledger.close().await;
     served
 }
@@ -62,13 +59,14 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
 async fn serve(
     args: &ServerArgs,
     data_dir: PathBuf,
-    keyring: Arc<Keyring>,
+    plan: KeyPlan,
     listener: TcpListener,
     ledger: &Ledger,
     notes: &[String],
 ) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let keyring = Arc::new(plan.open(Some(&ledger.store), &clock).await?);
     let catalogue = Arc::new(Catalogue::embedded()?);
     let bodies = Bodies::open(BodiesConfig::new(data_dir.join("bodies")), &*clock, Arc::clone(&entropy))?;
     let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock, bodies.clone())?;
@@ -77,7 +75,7 @@ async fn serve(
     let base = args.public_url(bound);
     let config = args.proxy();
     let egress = args.outward.egress()?;
-    let keys = Arc::new(KeyRing::new(
+    let kept_keys = Arc::new(KeyRing::new(
         ledger.store.clone(),
         Arc::clone(&keyring),
         args.policy(),
@@ -85,7 +83,7 @@ async fn serve(
         (Arc::clone(&clock), Arc::clone(&entropy)),
     ));
     let following = tokio::spawn({
-        let keys = Arc::clone(&keys);
+        let keys = Arc::clone(&kept_keys);
         async move { keys.follow_changes().await }
     });
     let objects = Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?;
@@ -95,30 +93,42 @@ async fn serve(
         keyring: Arc::clone(&keyring),
         entropy: Arc::clone(&entropy),
         objects: objects.clone(),
+        max_export_bytes: args.max_export_bytes,
         bills: Arc::new(BillAdapter),
         egress: args.outward.egress()?,
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
         links: Links::below(&base),
+        status: args.outward.status(Some(&own_address(bound)))?,
         forever_body_days: args.retention.forever_body_days,
     };
     let mail_configured = parts.mailer.is_some();
+    let limits = Arc::new(start_limits(args, &keyring, &clock).await?);
     let working = work::start(ledger, parts)?;
-    let health = Health { store: ledger.store.clone(), spool: spool.clone() };
-    let proxy = Proxy::new(ProxyParts { config, catalogue, keys, spool, egress, bodies: Some(bodies) });
+    let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
+    let health = Health { store: ledger.store.clone(), spool: spool.clone(), keyring: Arc::clone(&keyring) };
+    let proxy =
+        Proxy::new(ProxyParts { config, catalogue, keys: kept_keys, spool, egress, bodies: Some(bodies) });
     let api_parts = Arc::new(ApiParts {
         store: ledger.store.clone(),
         queue: costlens_workers::queue(&ledger.runtime_url)?,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
-        keyring,
+        keyring: Arc::clone(&keyring),
+        limits,
+        passwords: Passwords::new(),
+        sign_up: args.sign_up.into(),
+        vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
         egress_policy: args.policy(),
+        outside: [args.outward.outside(), args.vouching.outside()].concat(),
         forever_body_days: args.retention.forever_body_days,
         mail_configured,
         public_url: base.clone(),
         https: args.https(),
         objects,
         max_bill_bytes: args.max_bill_bytes,
+        arriving: costlens_api::bills::uploads::Arriving::default(),
+        last_status: costlens_api::status::LastStatus::default(),
     });
 
     // In production nobody gets a tenant, a key or a link by starting a process: `tenants` and `sign-in` make them.
@@ -135,10 +145,24 @@ async fn serve(
         costlens_edge::serve(listener, endpoints, edge(args, &clock, &entropy), stop_signal()?).await;
     following.abort();
     working.stop().await;
+    counting.abort();
+    if let Err(error) = seal_counts::carry(&ledger.store, &keyring).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the last seals are not counted");
+    }
     let shipped = shipper.close(LAST_SHIPMENT).await;
     tracing::info!(?drained, ?shipped, "stopped");
     drained?;
     Ok(())
+}
+
+/// Where this very process is reached from its own machine.
+fn own_address(bound: SocketAddr) -> String {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, bound.port()))
 }
 
 /// Every path of this process.
@@ -147,6 +171,10 @@ fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route,
     Ok(costlens_proxy::http::add_routes(Route::new(), proxy)
         .nest_no_strip("/api/v1", costlens_api::routes(parts))
         .at("/openapi.json", crate::api_adapters::contract(contract))
+        .at(
+            "/.well-known/security.txt",
+            costlens_api::trust::policy::security_txt_endpoint(&parts.public_url),
+        )
         .at("/healthz", crate::api_adapters::alive())
         .at("/readyz", crate::api_adapters::ready(health))
         .nest("/", costlens_api::console::endpoint()))
@@ -167,6 +195,19 @@ fn edge(args: &ServerArgs, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -
         ],
         ..EdgeConfig::new(Arc::clone(clock), Arc::clone(entropy))
     }
+}
+
+/// Counts in Redis where there is one. Its address is checked when all settings are; that it is away fails no start.
+async fn start_limits(
+    args: &ServerArgs,
+    keyring: &Keyring,
+    clock: &Arc<dyn Clock>,
+) -> Result<Limits, Failure> {
+    let secret = keyring.tag("limits", &[]);
+    Ok(match args.redis()? {
+        Some(url) => Limits::shared(&url, secret, Arc::clone(clock), Patience::default()).await?,
+        None => Limits::local(secret, Arc::clone(clock)),
+    })
 }
 
 fn start_spool(

@@ -6,15 +6,34 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use costlens_cache::{RedisUrl, RedisUrlError};
 use costlens_domain::privacy::FOREVER_FLOOR_DAYS;
 use costlens_domain::providers::PROVIDERS;
 use costlens_edge::{Network, TrustedProxies};
 use costlens_egress::{EndpointUrl, Policy};
 use costlens_proxy::ProxyConfig;
-use costlens_vault::{KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy};
 
-use crate::boot::Failure;
-use crate::outward::OutwardArgs;
+use crate::keys::KeyArgs;
+use crate::outward::{OutwardArgs, VouchingArgs};
+use crate::production;
+
+/// Who may become a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignUpSetting {
+    /// Whoever is invited by a member.
+    Invited,
+    /// Anybody who reads an e-mail address, with an organisation of its own.
+    Open,
+}
+
+impl From<SignUpSetting> for costlens_api::SignUp {
+    fn from(setting: SignUpSetting) -> Self {
+        match setting {
+            SignUpSetting::Invited => Self::Invited,
+            SignUpSetting::Open => Self::Open,
+        }
+    }
+}
 
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,46 +42,6 @@ pub(crate) enum Environment {
     Local,
     /// Everything must be given; nothing is made up.
     Production,
-}
-
-/// How a process finds the master key, and those that came before it.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct KeyArgs {
-    /// The key that seals provider credentials: 32 bytes as 64 hexadecimal digits or in base64.
-    #[arg(long, env = "COSTLENS_MASTER_KEY", hide_env_values = true)]
-    pub(crate) master_key: Option<String>,
-    /// Older master keys that still open what they sealed, newest first, until all is wrapped under the present one.
-    #[arg(long, env = "COSTLENS_MASTER_KEY_PREVIOUS", hide_env_values = true, value_delimiter = ',')]
-    pub(crate) master_key_previous: Vec<String>,
-    /// The local key file, used only without a master key and never in production.
-    #[arg(long, env = "COSTLENS_KEY_FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-}
-
-impl KeyArgs {
-    /// The keys of a process beside others: it makes no key of its own, which would open nothing of theirs.
-    pub(crate) fn existing_keyring(&self) -> Result<Keyring, Failure> {
-        let path = self.key_file.clone().unwrap_or_else(default_key_file);
-        if self.master_key.is_none() && !path.exists() {
-            let missing =
-                "COSTLENS_MASTER_KEY is not set, and there is no key file of a server on this machine";
-            return Err(BadSettings(vec![missing.to_owned()]).into());
-        }
-        Ok(self.keyring()?.0)
-    }
-
-    /// The keys, and where the present one came from. Makes the local key file where there is neither.
-    pub(crate) fn keyring(&self) -> Result<(Keyring, KeySource), MasterKeyError> {
-        let (current, source) = if let Some(text) = &self.master_key {
-            (MasterKey::parse(text)?, KeySource::Operator)
-        } else {
-            let path = self.key_file.clone().unwrap_or_else(default_key_file);
-            MasterKey::load_or_create(&path, &OsEntropy)?
-        };
-        let older = self.master_key_previous.iter().filter(|text| !text.trim().is_empty());
-        let older = older.map(|text| MasterKey::parse(text)).collect::<Result<_, _>>()?;
-        Ok((Keyring::new(current).with_older(older), source))
-    }
 }
 
 /// For how long things are kept, where the operator has a say in it: the same for every process over one database.
@@ -86,12 +65,22 @@ pub(crate) struct ServerArgs {
     /// The address to listen on.
     #[arg(long, env = "COSTLENS_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Who may become a user here.
+    #[arg(long, env = "COSTLENS_SIGN_UP", value_enum, default_value = "invited")]
+    pub(crate) sign_up: SignUpSetting,
+    /// Who vouches for people.
+    #[command(flatten)]
+    pub(crate) vouching: VouchingArgs,
     /// What goes out, and by what name others come in.
     #[command(flatten)]
     pub(crate) outward: OutwardArgs,
     /// The runtime role's URL; without it, a private PostgreSQL is started below the data directory.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// The Redis in which all processes count together: `redis://:password@host:6379/0`, or `rediss://…` for TLS.
+    /// Without it each counts for itself, which is right for a single one.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub(crate) redis_url: Option<String>,
     /// Where the spool and the private PostgreSQL live.
     #[arg(long, env = "COSTLENS_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -126,6 +115,9 @@ pub(crate) struct ServerArgs {
     /// The most bytes of an uploaded bill.
     #[arg(long, env = "COSTLENS_MAX_BILL_BYTES", default_value_t = 4 << 30)]
     pub(crate) max_bill_bytes: u64,
+    /// The most bytes of an export's file, compressed.
+    #[arg(long, env = "COSTLENS_MAX_EXPORT_BYTES", default_value_t = 1 << 30)]
+    pub(crate) max_export_bytes: u64,
     /// What is logged, in tracing's filter syntax.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,
@@ -144,26 +136,19 @@ impl ServerArgs {
     pub(crate) fn check(&self) -> Result<(), BadSettings> {
         let mut wrong = Vec::new();
         if self.environment == Environment::Production {
-            if self.database_url.is_none() {
-                wrong.push("DATABASE_URL is not set: production wants a PostgreSQL of its own".to_owned());
-            }
-            if self.keys.master_key.is_none() {
-                wrong.push("COSTLENS_MASTER_KEY is not set: production keeps no key file".to_owned());
-            }
-            if !self.outward.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {
-                wrong
-                    .push("COSTLENS_PUBLIC_URL is not an https address: plain HTTP is not served".to_owned());
-            }
-            if !self.provider_urls.is_empty() {
-                wrong.push(
-                    "COSTLENS_PROVIDER_URLS is set: production calls the vendors' own addresses".to_owned(),
-                );
-            }
+            wrong.extend(production::missing(self));
+        } else if let Err(error) = self.redis() {
+            wrong.push(format!("REDIS_URL: {error}"));
         }
         if let Err(error) = self.provider_base_urls() {
             wrong.push(error);
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadSettings(wrong)) }
+    }
+
+    /// The Redis to count in, if one is named.
+    pub(crate) fn redis(&self) -> Result<Option<RedisUrl>, RedisUrlError> {
+        given(self.redis_url.as_deref()).map(RedisUrl::parse).transpose()
     }
 
     /// Where browsers reach this server, given the address that was bound.
@@ -215,6 +200,11 @@ impl ServerArgs {
         };
         self.provider_urls.iter().map(one).collect()
     }
+}
+
+/// A setting's text. One that is set to nothing is not set.
+pub(crate) fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// The directory for data when none is named: the system's for root, the user's otherwise.

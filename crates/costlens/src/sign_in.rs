@@ -2,14 +2,17 @@
 
 use chrono::TimeDelta;
 use costlens_domain::TenantId;
+use costlens_domain::audit::Action;
 use costlens_domain::ports::Clock;
 use costlens_store::{NewSignInLink, Store};
 use costlens_vault::secret_token::SIGN_IN_PREFIX;
 use costlens_vault::{OsEntropy, SecretToken};
+use serde_json::json;
 
 use crate::boot::{Failure, Ledger};
 use crate::cli::{SignInArgs, print};
 use crate::clock::SystemClock;
+use crate::record;
 
 /// How long a link waits to be used.
 const LINK_LIFE: TimeDelta = TimeDelta::minutes(30);
@@ -45,6 +48,16 @@ pub(crate) async fn link(
         expires_at: now + LINK_LIFE,
         operator,
     };
-    store.system().await?.create_sign_in_link(&link).await?;
+    let mut tx = store.system().await?.begin().await?;
+    tx.system()?.create_sign_in_link(&link).await?;
+    let made = Action::SignInLinkCreated;
+    if operator {
+        // Whose console it opens is not said here: an erasure would not find it.
+        tx.system()?.note_operator_event(&record::event(clock, made, None, json!({}))).await?;
+    }
+    tx.system()?
+        .audit_of(tenant_id, &record::event(clock, made, None, json!({ "operator": operator })))
+        .await?;
+    tx.commit().await?;
     Ok(format!("{public_url}/welcome#t={}", token.reveal()))
 }

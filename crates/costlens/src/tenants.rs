@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use costlens_domain::TenantId;
+use costlens_domain::audit::Action;
 use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_store::Tenant;
 use costlens_vault::OsEntropy;
+use serde_json::json;
 
 use crate::boot::{Failure, Ledger};
 use crate::cli::{TenantsArgs, TenantsCommand, print};
 use crate::clock::SystemClock;
+use crate::record;
 
 pub(crate) async fn run(args: TenantsArgs) -> Result<(), Failure> {
     let ledger = Ledger::of(&args.ledger).await?;
@@ -42,12 +45,10 @@ pub(crate) async fn create(ledger: &Ledger, name: &str, clock: &dyn Clock) -> Re
         return Err("a tenant's name must have 1 to 200 characters".into());
     }
     let now = clock.now();
-    let tenant = Tenant {
-        id: TenantId::new(now, OsEntropy.for_id()),
-        name: name.to_owned(),
-        created_at: now,
-        closing_at: None,
-    };
-    ledger.store.system().await?.create_tenant(&tenant).await?;
+    let tenant = Tenant::new(TenantId::new(now, OsEntropy.for_id()), name, now);
+    let mut tx = ledger.store.system().await?.begin().await?;
+    tx.system()?.create_tenant(&tenant).await?;
+    tx.system()?.audit_of(tenant.id, &record::event(clock, Action::TenantCreated, None, json!({}))).await?;
+    tx.commit().await?;
     Ok(tenant)
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
+use costlens_domain::audit::Action;
+use costlens_domain::keys::KeyScopes;
 use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
@@ -13,7 +15,7 @@ use serde_json::json;
 
 use crate::boot::{Failure, Ledger};
 use crate::cli::print;
-use crate::{sign_in, tenants};
+use crate::{record, sign_in, tenants};
 
 /// The key that the printed curl line carries. A later start revokes it and makes another: its secret was shown
 /// once and is kept nowhere.
@@ -85,11 +87,14 @@ async fn quick_start_key(store: &Store, tenant: TenantId, clock: &dyn Clock) -> 
     for key in conn.list_keys(None, 200).await? {
         if key.name == QUICK_START && key.revoked_at.is_none() {
             conn.revoke_key(key.id, now).await?;
+            let change = json!({ "name": key.name });
+            conn.audit(&record::event(clock, Action::KeyRevoked, Some(key.id.to_string()), change)).await?;
         }
     }
     let secret = SecretToken::generate(API_KEY_PREFIX, &OsEntropy);
+    let id = ApiKeyId::new(now, OsEntropy.for_id());
     conn.create_key(&NewApiKey {
-        id: ApiKeyId::new(now, OsEntropy.for_id()),
+        id,
         hash: secret.hash().0,
         name: QUICK_START.to_owned(),
         hint: secret.hint().to_owned(),
@@ -97,9 +102,13 @@ async fn quick_start_key(store: &Store, tenant: TenantId, clock: &dyn Clock) -> 
         stream_usage: StreamUsagePolicy::Inject,
         durability: Durability::Spool,
         created_at: now,
+        scopes: KeyScopes::ALL,
+        expires_at: None,
         zero_retention: false,
     })
     .await?;
+    let change = json!({ "name": QUICK_START });
+    conn.audit(&record::event(clock, Action::KeyCreated, Some(id.to_string()), change)).await?;
     conn.commit().await?;
     Ok(secret.reveal().to_owned())
 }

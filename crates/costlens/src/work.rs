@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use costlens_domain::ports::Clock;
 use costlens_objects::Objects;
 use costlens_queue::Queue;
 use costlens_vault::OsEntropy;
@@ -15,6 +16,7 @@ use crate::boot::{Failure, Ledger};
 use crate::cli::WorkArgs;
 use crate::clock::SystemClock;
 use crate::run::{log_to_stderr, stop_signal};
+use crate::seal_counts;
 use crate::settings::{default_data_dir, object_dir};
 
 /// How long a stop waits for jobs that have begun. What is cut runs again at the next start.
@@ -33,28 +35,35 @@ pub(crate) struct Working {
 /// `costlens work`: until SIGINT or SIGTERM.
 pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
     log_to_stderr(&args.log)?;
-    let keyring = args.keys.existing_keyring()?;
+    let keys = args.keys.existing()?;
     let ledger = Ledger::given(&args.database_url).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let keyring = Arc::new(keys.open(Some(&ledger.store), &clock).await?);
     let public_url = args.outward.public_url.as_deref().unwrap_or("http://localhost:8080");
     let data_dir = args.data_dir.unwrap_or_else(default_data_dir);
     let parts = WorkerParts {
         store: ledger.store.clone(),
-        clock: Arc::new(SystemClock),
-        keyring: Arc::new(keyring),
+        clock,
+        keyring: Arc::clone(&keyring),
         entropy: Arc::new(OsEntropy),
         objects: Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?,
+        max_export_bytes: args.max_export_bytes,
         bills: Arc::new(BillAdapter),
         egress: args.outward.egress()?,
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
         links: Links::below(public_url),
+        status: args.outward.status(args.outward.public_url.as_deref())?,
         forever_body_days: args.retention.forever_body_days,
     };
     // A process that is there to work and cannot says so at once.
     costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;
     let working = start(&ledger, parts)?;
+    let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
     stop_signal()?.await;
     working.stop().await;
+    counting.abort();
+    seal_counts::carry(&ledger.store, &keyring).await?;
     Ok(())
 }
 

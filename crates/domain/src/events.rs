@@ -32,6 +32,8 @@ event_kinds! {
     KeyCreated = "key.created";
     /// An API key was revoked.
     KeyRevoked = "key.revoked";
+    /// An export can be downloaded.
+    ExportDone = "export.done";
     /// Somebody asked to see whether a webhook arrives.
     WebhookTest = "webhook.test";
 }

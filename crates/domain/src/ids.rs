@@ -135,6 +135,8 @@ typed_ids! {
     BillId = "bil";
     /// A bill's file on its way to become a bill.
     BillUploadId = "upl";
+    /// A file of calls or hours that was asked for.
+    ExportId = "exp";
     /// A signed-in browser.
     SessionId = "ses";
     /// A person whom a tenant tells by e-mail.
@@ -157,6 +159,12 @@ typed_ids! {
     AuditEventId = "aud";
     /// A tenant's leave for the operator to read prompts and answers.
     SupportGrantId = "sup";
+    /// A person.
+    UserId = "usr";
+    /// Somebody asked to become a member.
+    InvitationId = "inv";
+    /// A link in a mail to a person.
+    UserLinkId = "ulk";
 }
 
 #[cfg(test)]

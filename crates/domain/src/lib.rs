@@ -9,7 +9,10 @@ pub mod bill;
 pub mod calendar;
 pub mod classify;
 pub mod events;
+pub mod export;
 pub mod ids;
+pub mod keys;
+pub mod members;
 pub mod money;
 pub mod ports;
 pub mod pricing;
@@ -18,13 +21,15 @@ pub mod problem;
 pub mod providers;
 pub mod redaction;
 pub mod request;
+pub mod status;
 pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    MessageId, RecipientId, RequestId, SessionId, SlackChannelId, SupportGrantId, TenantId,
-    WebhookEndpointId,
+    ExportId, InvitationId, MessageId, RecipientId, RequestId, SessionId, SlackChannelId, SupportGrantId,
+    TenantId, UserId, UserLinkId, WebhookEndpointId,
 };
+pub use members::Role;
 pub use money::{Currency, Money, Usd};
 pub use problem::{Problem, ProblemCode};
 pub use usage::{TokenClass, Tokens, Usage};

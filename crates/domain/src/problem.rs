@@ -44,10 +44,18 @@ problem_codes! {
     KeyUnknown = "key_unknown", 401, "The API key is not known";
     /// The API key was revoked.
     KeyRevoked = "key_revoked", 401, "The API key has been revoked";
+    /// The API key, or the secret that it had before it was rolled, is past its end.
+    KeyExpired = "key_expired", 401, "The API key has expired";
     /// The session is unknown, ended or expired.
     SessionInvalid = "session_invalid", 401, "The session is not valid";
     /// The sign-in link is unknown, used or expired.
     SignInLinkInvalid = "sign_in_link_invalid", 401, "The sign-in link is not valid";
+    /// E-mail address or password is wrong; which of them is not said.
+    SignInRefused = "sign_in_refused", 401, "The sign-in was refused";
+    /// The password is right, and a second factor is wanted with it.
+    SecondFactorRequired = "second_factor_required", 401, "A second factor is required";
+    /// What is asked for wants a fresh proof of who asks.
+    StepUpRequired = "step_up_required", 403, "A fresh proof of who you are is required";
     /// The caller is known and may not do this.
     Forbidden = "forbidden", 403, "The caller may not do this";
     /// The account is being closed, and is frozen.
@@ -62,6 +70,8 @@ problem_codes! {
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
     /// The state of things forbids it, e.g. a name is taken.
     Conflict = "conflict", 409, "The request conflicts with the present state";
+    /// The account has as many unfinished or kept things of this kind as it may.
+    LimitReached = "limit_reached", 409, "The account has as many of these as it may";
     /// The body is larger than allowed.
     BodyTooLarge = "body_too_large", 413, "The body is too large";
     /// The content type is not one the operation reads.
@@ -86,6 +96,8 @@ problem_codes! {
     SpoolFull = "spool_full", 503, "The ledger's spool is full";
     /// The database cannot be reached.
     DatabaseUnavailable = "database_unavailable", 503, "The database cannot be reached";
+    /// The service that holds the keys to the tenant's secrets cannot be reached, or refuses.
+    KeysUnavailable = "keys_unavailable", 503, "The keys to the account's secrets cannot be had now";
     /// The server is shutting down or at its limit.
     Unavailable = "unavailable", 503, "The service cannot take this request now";
     /// The provider did not answer in time.

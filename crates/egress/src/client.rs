@@ -180,6 +180,15 @@ impl Egress {
     }
 }
 
+impl Egress {
+    /// The status that this address answers a plain GET with. The body is not read.
+    pub async fn status_of(&self, uri: http::Uri) -> Result<u16, EgressError> {
+        let mut request = Request::new(Body::default());
+        *request.uri_mut() = uri;
+        Ok(self.send(request).await?.status().as_u16())
+    }
+}
+
 impl std::fmt::Debug for Egress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Egress").field("policy", &self.policy).finish_non_exhaustive()

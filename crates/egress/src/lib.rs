@@ -17,6 +17,10 @@ pub use address::is_global;
 pub use client::{Egress, EgressConfig, EgressError, EgressSetupError};
 pub use endpoint::{BadHostPort, EndpointUrl, HostPort, Policy, RefusedUrl};
 
+/// What this crate lets through, for people.
+pub const POLICY: &str =
+    "https only, public addresses only, judged at every connection; redirects are not followed";
+
 /// The body of an outgoing request: whole, so that sending it costs no allocation and it can be sent again.
 pub type Body = http_body_util::Full<bytes::Bytes>;
 

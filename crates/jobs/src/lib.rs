@@ -7,7 +7,9 @@
 pub mod bills;
 pub mod closures;
 pub mod events;
+pub mod exports;
 pub mod messages;
+pub mod people;
 mod rotation;
 
 use costlens_queue::{Enqueued, Job, NewJob, QueueError};

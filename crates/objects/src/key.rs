@@ -61,7 +61,7 @@ impl ObjectKey {
     }
 }
 
-fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !text.is_empty() && text.len() <= LONGEST && text.bytes().all(plain)
 }

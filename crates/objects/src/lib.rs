@@ -4,8 +4,11 @@
 //! and on the disk, or not at all: it is written beside its place, synced, and moved there. The directory and what is
 //! in it are for its owner alone (0700 and 0600). Whoever wants to read one asks for a local copy ([`Objects::fetch`]),
 //! which today is the file itself: a bucket may stand behind the same methods.
+//!
+//! The service's own files ([`OnceKey`]) are no tenant's: written once, and never changed or removed.
 
 mod key;
+mod once;
 mod put;
 #[cfg(test)]
 mod tests;
@@ -20,6 +23,7 @@ use object_store::ObjectStoreExt as _;
 use object_store::local::LocalFileSystem;
 
 pub use key::{BadKey, ObjectKey};
+pub use once::OnceKey;
 pub use put::{Put, Stored};
 
 /// Why a file could not be kept, found or removed.

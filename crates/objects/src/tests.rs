@@ -5,7 +5,7 @@ use std::path::Path;
 
 use costlens_domain::TenantId;
 
-use crate::{BadKey, ObjectKey, Objects, ObjectsError, Stored};
+use crate::{BadKey, ObjectKey, Objects, ObjectsError, OnceKey, Stored};
 
 fn tenant(n: u8) -> TenantId {
     format!("ten_{n:032x}").parse().unwrap()
@@ -108,4 +108,32 @@ fn no_key_leads_out_of_its_tenants_part() {
     let key = key(1, "upl_1");
     assert_eq!(key.to_string().parse(), Ok(key));
     assert_eq!("bills/upl_1".parse::<ObjectKey>(), Err(BadKey));
+}
+
+#[tokio::test]
+async fn a_file_of_the_service_is_written_once_and_no_tenants_list_shows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = Objects::local(dir.path()).unwrap();
+    let key = OnceKey::new("audit_anchors", "00000001.json").unwrap();
+    assert_eq!(objects.read_once(&key, 10).await.unwrap(), None);
+    assert!(objects.keep_once(&key, b"first".to_vec()).await.unwrap());
+    assert!(!objects.keep_once(&key, b"other".to_vec()).await.unwrap());
+    assert_eq!(objects.read_once(&key, 5).await.unwrap().as_deref(), Some(b"first".as_slice()));
+    let large = objects.read_once(&key, 4).await;
+    assert!(matches!(large, Err(ObjectsError::TooLarge { .. })), "{large:?}");
+    let file = dir.path().join("audit_anchors/00000001.json");
+    assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o400, 0o700));
+    assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "a draft was left");
+    // A draft of a process that died goes with the next file; one that may be in the making stays.
+    let (dead, young) = (file.with_file_name(".dead"), file.with_file_name(".young"));
+    let made = std::fs::File::create(&dead).unwrap();
+    made.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_700)).unwrap();
+    std::fs::write(&young, "").unwrap();
+    assert!(objects.keep_once(&OnceKey::new("audit_anchors", "2.json").unwrap(), Vec::new()).await.unwrap());
+    assert_eq!((dead.exists(), young.exists()), (false, true));
+    assert_eq!(objects.list_prefix(None, 10).await.unwrap(), []);
+    for bad in ["../x", ".x", "x..y", "a/b", ""] {
+        assert_eq!(OnceKey::new("audit_anchors", bad), Err(BadKey), "{bad}");
+    }
+    assert_eq!(OnceKey::new(&tenant(1).to_string(), "x"), Err(BadKey));
 }

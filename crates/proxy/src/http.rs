@@ -4,8 +4,8 @@ use costlens_domain::ProblemCode;
 use costlens_domain::providers::Dialect;
 use costlens_edge::{Arrival, BodyRefused};
 use futures_util::stream;
-use poem::http::{HeaderValue, StatusCode, header};
-use poem::{Body, Endpoint, IntoEndpoint, Request, Response, Route, post};
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Body, Endpoint, Request, Response, Route};
 
 use crate::exchange::Exchange;
 use crate::proxy::{Answer, AnswerBody, Proxy};
@@ -17,7 +17,7 @@ pub const ROUTES: &[&str] = &["/v1/chat/completions", "/v1/messages"];
 /// Adds all routes of the data plane, [`ROUTES`], whole: a nested route would take each call's path apart twice.
 #[must_use]
 pub fn add_routes(route: Route, proxy: &Proxy) -> Route {
-    let carry = |dialect: Dialect| post(Carry { proxy: proxy.clone(), dialect }).into_endpoint();
+    let carry = |dialect: Dialect| Carry { proxy: proxy.clone(), dialect };
     route
         .at("/v1/chat/completions", carry(Dialect::OpenAiChat))
         .at("/v1/messages", carry(Dialect::AnthropicMessages))
@@ -39,7 +39,14 @@ impl Endpoint for Carry {
                 StatusCode::INTERNAL_SERVER_ERROR,
             ));
         };
-        let answer = match self.proxy.caller(request.headers()).await {
+        if request.method() != Method::POST {
+            let mut refusal = Refusal::new(ProblemCode::MethodNotAllowed, "calls of models are posted");
+            refusal.problem.instance = Some(arrival.request_id.to_string());
+            let mut response = problem(&refusal, self.dialect);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            return Ok(response);
+        }
+        let answer = match self.proxy.caller(request.headers(), arrival.at).await {
             // The body is read only for a caller that is let in.
             Ok(caller) => match request.take_body().into_bytes().await {
                 Ok(body) => self.proxy.carry(self.dialect, &caller, arrival, request.headers(), &body).await,

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+use costlens_domain::keys::KeyScope;
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::privacy::{BodyClass, BodyDecision};
 use costlens_domain::{ApiKeyId, TenantId};
-use costlens_store::{ApiKey, Connection, Store, StoreError, SystemConn};
-use costlens_vault::{Keyring, SealedFor, SubjectKeys, TenantKeys, TokenHash};
+use costlens_store::{ApiKey, Connection, FoundKey, Store, StoreError, SubjectKey, SystemConn};
+use costlens_vault::{Keyring, SealError, SealedFor, SubjectKeys, TenantKeys, TokenHash};
 use zeroize::Zeroizing;
 
 use crate::config::ProxyConfig;
@@ -24,6 +26,8 @@ use crate::route::{Target, known_provider};
 pub struct Caller {
     /// The key's record.
     pub key: ApiKey,
+    /// From when on it is refused, however fresh memory is.
+    pub valid_until: Option<DateTime<Utc>>,
     /// The tenant's enabled connections, oldest first.
     pub targets: Vec<Target>,
     /// What becomes of its prompts and answers.
@@ -60,6 +64,13 @@ pub struct Keeping {
     pub keys: SubjectKeys,
 }
 
+impl Caller {
+    /// Whether a connection's secret waits for the key service.
+    fn is_locked(&self) -> bool {
+        self.targets.iter().any(|target| target.locked.is_some())
+    }
+}
+
 /// Why a caller is not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRefusal {
@@ -69,12 +80,39 @@ pub enum KeyRefusal {
     /// The key was revoked.
     #[error("the key has been revoked")]
     Revoked,
+    /// It is past its end, or the secret is one from before it was rolled.
+    #[error("the key has expired")]
+    Expired,
+    /// It may not be used for calls.
+    #[error("the key may not be used for calls")]
+    Scope,
     /// Its account is being closed.
     #[error("the account is being closed")]
     Closing,
     /// The database cannot say.
     #[error("the key cannot be checked")]
     Unavailable(#[source] StoreError),
+}
+
+/// What the store says of a key's prompts and answers, and the key's own data keys where there is something to keep.
+type BodyWish = (BodyDecision, Vec<SubjectKey>);
+
+async fn body_wish(conn: &mut SystemConn, key: &ApiKey) -> Result<BodyWish, StoreError> {
+    let decision = conn.privacy_of(key.tenant_id).await?.decide(key.zero_retention);
+    let keys = match decision {
+        BodyDecision::Keep { .. } => conn.subject_keys_of(key.tenant_id, key.id).await?,
+        BodyDecision::Ignore | BodyDecision::Drop => Vec::new(),
+    };
+    Ok((decision, keys))
+}
+
+/// Why prompts and answers that are to be kept are not.
+#[derive(Debug, thiserror::Error)]
+enum NotKept {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 struct Kept {
@@ -157,8 +195,16 @@ impl KeyRing {
         }
     }
 
-    /// The caller behind a presented secret.
-    pub async fn caller(&self, presented: &str) -> Result<Arc<Caller>, KeyRefusal> {
+    /// The caller behind a secret that is presented now.
+    pub async fn caller(&self, presented: &str, now: DateTime<Utc>) -> Result<Arc<Caller>, KeyRefusal> {
+        let caller = self.known(presented).await?;
+        if caller.valid_until.is_some_and(|end| end <= now) {
+            return Err(KeyRefusal::Expired);
+        }
+        Ok(caller)
+    }
+
+    async fn known(&self, presented: &str) -> Result<Arc<Caller>, KeyRefusal> {
         let hash = TokenHash::of(presented);
         let kept = {
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
@@ -190,6 +236,14 @@ impl KeyRing {
             Ok(caller) => {
                 let caller = Arc::new(caller);
                 let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+                // What memory still vouches for is better than what cannot be opened now.
+                if caller.is_locked()
+                    && let Some(kept) = all.get(&hash)
+                    && kept.caller.loaded.elapsed() < self.stale
+                    && !kept.caller.is_locked()
+                {
+                    return Ok(Arc::clone(&kept.caller));
+                }
                 if all.len() >= KEPT_KEYS {
                     all.clear();
                 }
@@ -241,9 +295,12 @@ impl KeyRing {
         let loaded = Instant::now();
         let mut conn = self.store.system().await.map_err(KeyRefusal::Unavailable)?;
         let key = conn.key_by_hash(&hash.0).await.map_err(KeyRefusal::Unavailable)?;
-        let (key, closing) = key.ok_or(KeyRefusal::Unknown)?;
+        let FoundKey { key, valid_until, closing } = key.ok_or(KeyRefusal::Unknown)?;
         if key.revoked_at.is_some() {
             return Err(KeyRefusal::Revoked);
+        }
+        if !key.scopes.has(KeyScope::Proxy) {
+            return Err(KeyRefusal::Scope);
         }
         if closing {
             return Err(KeyRefusal::Closing);
@@ -252,48 +309,53 @@ impl KeyRing {
         // After the connections: the key of a sealed text is there no later than the text.
         let keys = conn.data_keys_of(key.tenant_id).await.map_err(KeyRefusal::Unavailable)?;
         let keys: Vec<_> = keys.into_iter().map(|key| (key.version, key.wrapped)).collect();
+        let wish = body_wish(&mut conn, &key).await;
+        // No connection is held while a key service thinks. What it does not open is told by whoever needs it.
+        drop(conn);
+        let _told_by_whoever_needs_it = self.keyring.ready(key.tenant_id, &keys).await;
         let keys = self.keyring.tenant(key.tenant_id, &keys);
         let targets = connections.into_iter().filter_map(|connection| self.open(&keys, connection)).collect();
-        let bodies = self.body_rule(&mut conn, &key).await;
-        Ok(Caller { key, targets, bodies, loaded })
+        let bodies = self.body_rule(&key, wish).await;
+        Ok(Caller { key, valid_until, targets, bodies, loaded })
     }
 
     /// What becomes of a key's prompts and answers. Where that cannot be said, or nothing can seal them, they are not
     /// kept, and the calls go on.
-    async fn body_rule(&self, conn: &mut SystemConn, key: &ApiKey) -> BodyRule {
-        let unavailable = |error: &(dyn std::error::Error + 'static)| {
-            tracing::error!(
-                tenant.id = %key.tenant_id, key.id = %key.id, error,
-                "prompts and answers of this key cannot be kept now"
-            );
-            BodyRule::Unavailable
+    async fn body_rule(&self, key: &ApiKey, wish: Result<BodyWish, StoreError>) -> BodyRule {
+        let keeping = async {
+            let (decision, found) = wish?;
+            let (redact, class) = match decision {
+                BodyDecision::Ignore => return Ok(BodyRule::Ignore),
+                BodyDecision::Drop => return Ok(BodyRule::Drop),
+                BodyDecision::Keep { redact, class } => (redact, class),
+            };
+            let keys = self.subject_keys(key, found).await?;
+            keys.newest()?;
+            let (tenant, subject) = (key.tenant_id, key.id);
+            Ok(BodyRule::Keep(Arc::new(Keeping { tenant, subject, redact, class, keys })))
         };
-        let decision = match conn.privacy_of(key.tenant_id).await {
-            Ok(settings) => settings.decide(key.zero_retention),
-            Err(error) => return unavailable(&error),
-        };
-        let (redact, class) = match decision {
-            BodyDecision::Ignore => return BodyRule::Ignore,
-            BodyDecision::Drop => return BodyRule::Drop,
-            BodyDecision::Keep { redact, class } => (redact, class),
-        };
-        let keys = match self.subject_keys(conn, key).await {
-            Ok(keys) => keys,
-            Err(error) => return unavailable(&error),
-        };
-        if let Err(error) = keys.newest() {
-            return unavailable(&error);
+        match keeping.await {
+            Ok(rule) => rule,
+            // Who watches the key service has been told.
+            Err(NotKept::Seal(error)) if error.is_passing() => BodyRule::Unavailable,
+            Err(error) => {
+                tracing::error!(
+                    tenant.id = %key.tenant_id, key.id = %key.id, error = &error as &dyn std::error::Error,
+                    "prompts and answers of this key cannot be kept now"
+                );
+                BodyRule::Unavailable
+            }
         }
-        BodyRule::Keep(Arc::new(Keeping { tenant: key.tenant_id, subject: key.id, redact, class, keys }))
     }
 
     /// A key's own data keys. Its first one is made here, and so is the next one after all were destroyed.
-    async fn subject_keys(&self, conn: &mut SystemConn, key: &ApiKey) -> Result<SubjectKeys, StoreError> {
+    async fn subject_keys(&self, key: &ApiKey, mut found: Vec<SubjectKey>) -> Result<SubjectKeys, NotKept> {
         let (tenant, subject) = (key.tenant_id, key.id);
-        let mut found = conn.subject_keys_of(tenant, subject).await?;
+        let whose = (tenant, subject.uuid());
         if found.last().is_none_or(|newest| newest.wrapped.is_none()) {
             let version = found.last().map_or(1, |newest| newest.version.saturating_add(1));
-            let new = self.keyring.new_subject_key(tenant, subject.uuid(), version, &*self.entropy);
+            let new = self.keyring.make_subject_key(whose, version, &*self.entropy).await?;
+            let mut conn = self.store.system().await?;
             conn.add_subject_key(tenant, subject, version, &new.0, self.clock.now()).await?;
             // Read again: of two who come first at once, one wins.
             found = conn.subject_keys_of(tenant, subject).await?;
@@ -301,6 +363,7 @@ impl KeyRing {
         // To seal, the newest is enough.
         let newest = found.into_iter().next_back();
         let newest: Vec<_> = newest.and_then(|key| Some((key.version, key.wrapped?))).into_iter().collect();
+        self.keyring.ready_subject(whose, &newest).await?;
         Ok(self.keyring.subject(tenant, subject.uuid(), &newest))
     }
 
@@ -333,6 +396,19 @@ impl KeyRing {
         let place = SealedFor { tenant, table: "connection", column: "sealed_secret", row: id.uuid() };
         let secret = match connection.sealed_secret.map(|sealed| keys.open(&place, &sealed)).transpose() {
             Ok(secret) => secret,
+            // Its calls are refused for as long as the key service does not answer; others go on.
+            Err(error) if error.is_passing() => {
+                let (name, models) = (connection.name, connection.models);
+                return Some(Target {
+                    id,
+                    name,
+                    provider,
+                    endpoint,
+                    secret: None,
+                    locked: Some(error),
+                    models,
+                });
+            }
             Err(error) => {
                 skip(&error.to_string());
                 return None;
@@ -343,6 +419,14 @@ impl KeyRing {
             skip("its secret is not text");
             return None;
         };
-        Some(Target { id, name: connection.name, provider, endpoint, secret, models: connection.models })
+        Some(Target {
+            id,
+            name: connection.name,
+            provider,
+            endpoint,
+            secret,
+            locked: None,
+            models: connection.models,
+        })
     }
 }

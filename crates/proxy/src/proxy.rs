@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, Request};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use costlens_domain::pricing::Catalogue;
 use costlens_domain::privacy::BodyState;
 use costlens_domain::providers::{Credential, DEMO, Dialect};
@@ -76,21 +77,33 @@ impl Proxy {
         Self { parts: Arc::new(parts), limits }
     }
 
-    /// Who calls, by the credential in the headers.
-    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+    /// Who calls at this moment, by the credential in the headers.
+    pub(crate) async fn caller(
+        &self,
+        headers: &HeaderMap,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Caller>, Refusal> {
         let Some(presented) = presented_key(headers) else {
             return Err(Refusal::new(
                 ProblemCode::CredentialMissing,
                 "send an API key as `Authorization: Bearer acl_…` or `x-api-key: acl_…`",
             ));
         };
-        self.parts.keys.caller(presented).await.map_err(|refusal| match refusal {
+        self.parts.keys.caller(presented, now).await.map_err(|refusal| match refusal {
             KeyRefusal::Unknown => Refusal::new(ProblemCode::KeyUnknown, "no API key has this secret"),
             KeyRefusal::Closing => Refusal::new(
                 ProblemCode::AccountClosing,
                 "this API key's account is being closed and is frozen",
             ),
             KeyRefusal::Revoked => Refusal::new(ProblemCode::KeyRevoked, "this API key has been revoked"),
+            KeyRefusal::Expired => Refusal::new(
+                ProblemCode::KeyExpired,
+                "this API key is past its end, or was rolled and this is its earlier secret",
+            ),
+            KeyRefusal::Scope => Refusal::new(
+                ProblemCode::Forbidden,
+                "this API key may not be used for calls: it lacks the scope `proxy`",
+            ),
             KeyRefusal::Unavailable(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a key cannot be checked");
                 Refusal::new(ProblemCode::DatabaseUnavailable, "the key cannot be checked now").retry_after(2)
@@ -111,6 +124,13 @@ impl Proxy {
         let peek = Peek::new(body).map_err(|error| refuse_body(&error))?;
         let route = route::find(&caller.targets, &parts.catalogue, dialect, &peek.model)
             .map_err(|near| refuse_model(&peek.model, caller, dialect, &near))?;
+        if let route::Route::Connection { target, .. } = &route
+            && let Some(reason) = target.locked
+        {
+            let detail =
+                format!("the credential of the connection `{}` cannot be opened now: {reason}", target.name);
+            return Err(Refusal::new(ProblemCode::KeysUnavailable, detail).retry_after(5));
+        }
 
         // The row bears the id that every answer tells, so that `X-Request-Id` leads to the receipt.
         let (id, started_at) = (arrival.request_id, arrival.at);

@@ -3,6 +3,7 @@
 use costlens_domain::ConnectionId;
 use costlens_domain::pricing::Catalogue;
 use costlens_domain::providers::{DEMO, Dialect, Provider, provider};
+use costlens_vault::SealError;
 use zeroize::Zeroizing;
 
 /// One of a tenant's connections, opened and ready to be called.
@@ -17,6 +18,9 @@ pub struct Target {
     pub endpoint: costlens_egress::EndpointUrl,
     /// The vendor's credential; `None` for an endpoint without one.
     pub secret: Option<Zeroizing<String>>,
+    /// Why the credential cannot be opened now, though it may later: its key lies with a key service that does not
+    /// answer. Such a connection is not called.
+    pub locked: Option<SealError>,
     /// The models a custom endpoint serves.
     pub models: Vec<String>,
 }
@@ -142,6 +146,7 @@ mod tests {
             provider: known_provider(provider).unwrap(),
             endpoint: EndpointUrl::parse("https://llm.example.com/v1", &Policy::default()).unwrap(),
             secret: None,
+            locked: None,
             models: models.iter().map(|&model| model.to_owned()).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! Budgets, the alerts they gave, and hours that were surprising.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
 use costlens_domain::calendar::Period;
 use costlens_domain::{AnomalyId, ApiKeyId, BudgetId, TenantId, Usd};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::db::{Db, named};
-use crate::schema::{anomaly, budget, budget_alert, spend_hourly, tenant};
+use crate::schema::{anomaly, budget, budget_alert, spend_hourly, tenant, watch};
 use crate::{StoreError, SystemConn, TenantConn};
 
 /// A budget.
@@ -98,11 +98,12 @@ impl TenantConn {
         self.budget(id).await
     }
 
-    /// Writes down that a budget's threshold was reached. False where that was told before for this period.
+    /// Writes down that a budget's threshold was reached. False where that was told before for this period, which is
+    /// known by its first day: another time zone moves its beginning and makes no other period of it.
     pub async fn create_budget_alert(
         &mut self,
         id: BudgetId,
-        period_start: DateTime<Utc>,
+        first_day: NaiveDate,
         threshold: u32,
         spent: Usd,
         at: DateTime<Utc>,
@@ -111,7 +112,7 @@ impl TenantConn {
             .values((
                 budget_alert::tenant_id.eq(self.tenant_id().uuid()),
                 budget_alert::budget_id.eq(id.uuid()),
-                budget_alert::period_start.eq(period_start),
+                budget_alert::period_start.eq(first_day.and_time(NaiveTime::MIN).and_utc()),
                 budget_alert::threshold.eq(i32::try_from(threshold).unwrap_or(i32::MAX)),
                 budget_alert::spent.eq(Db(spent)),
                 budget_alert::at.eq(at),
@@ -182,6 +183,24 @@ impl TenantConn {
 }
 
 impl SystemConn {
+    /// How far a watch has come; `None` before its first look.
+    pub async fn watched_upto(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(watch::table.find(name).select(watch::upto).first(&mut self.conn).await.optional()?)
+    }
+
+    /// Notes how far a watch has come. It never goes back.
+    pub async fn note_watched(&mut self, name: &str, upto: DateTime<Utc>) -> Result<(), StoreError> {
+        diesel::sql_query(
+            "INSERT INTO watch (name, upto) VALUES ($1, $2) \
+             ON CONFLICT (name) DO UPDATE SET upto = greatest(watch.upto, excluded.upto)",
+        )
+        .bind::<diesel::sql_types::Text, _>(name)
+        .bind::<diesel::sql_types::Timestamptz, _>(upto)
+        .execute(&mut self.conn)
+        .await?;
+        Ok(())
+    }
+
     /// The tenants with budgets that count. Accounts that are closing have none.
     pub async fn tenants_with_budgets(&mut self) -> Result<Vec<TenantId>, StoreError> {
         let rows: Vec<Uuid> = budget::table

@@ -133,6 +133,15 @@ pub enum Published {
     Ended,
 }
 
+/// A tenant's uploads that have not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnfinishedUploads {
+    /// How many.
+    pub uploads: u64,
+    /// The bytes of their files.
+    pub bytes: u64,
+}
+
 /// An upload that has not ended, as the sweeper sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnfinishedUpload {
@@ -237,6 +246,29 @@ impl TenantConn {
         }
         let rows = query.load(self.conn()?).await?;
         rows.into_iter().map(BillUpload::try_from).collect()
+    }
+
+    /// How many uploads wait to be read, and what they have together.
+    pub async fn unfinished_bill_uploads(&mut self) -> Result<UnfinishedUploads, StoreError> {
+        let sql = "SELECT count(*) AS uploads, coalesce(sum(bytes), 0)::bigint AS bytes FROM bill_upload \
+            WHERE tenant_id = $1 AND finished_at IS NULL";
+        let row: UnfinishedCount = diesel::sql_query(sql)
+            .bind::<SqlUuid, _>(self.tenant_id().uuid())
+            .get_result(self.conn()?)
+            .await?;
+        Ok(UnfinishedUploads { uploads: from_bigint(row.uploads), bytes: from_bigint(row.bytes) })
+    }
+
+    /// The same, once the account's other transactions that asked it are over, so that of two at once the second sees
+    /// the first one's upload.
+    pub async fn unfinished_bill_uploads_alone(&mut self) -> Result<UnfinishedUploads, StoreError> {
+        diesel::sql_query(
+            "SELECT pg_advisory_xact_lock(hashtextextended('bill_upload_room/' || $1::text, 0))",
+        )
+        .bind::<SqlUuid, _>(self.tenant_id().uuid())
+        .execute(self.conn()?)
+        .await?;
+        self.unfinished_bill_uploads().await
     }
 
     /// Remembers which job reads an upload, the first or the `asks`-th after it. Whether the upload still waits for
@@ -385,6 +417,14 @@ impl TenantConn {
             .await?;
         Ok(ended > 0)
     }
+}
+
+#[derive(QueryableByName)]
+struct UnfinishedCount {
+    #[diesel(sql_type = BigInt)]
+    uploads: i64,
+    #[diesel(sql_type = BigInt)]
+    bytes: i64,
 }
 
 #[derive(QueryableByName)]

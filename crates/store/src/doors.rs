@@ -18,8 +18,8 @@ use diesel_async::{
 
 use futures_util::StreamExt;
 
-use crate::StoreError;
 use crate::roles::{self, Door};
+use crate::{NewAuditEvent, StoreError, audit};
 
 /// How the store reaches PostgreSQL.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ impl Store {
             discard(conn);
             return Err(error.into());
         }
-        Ok(TenantConn { conn: Some(conn), tenant })
+        Ok(TenantConn { conn: Some(conn), tenant, audited: Vec::new() })
     }
 
     /// The spool's door.
@@ -170,6 +170,8 @@ fn discard(conn: Pooled) {
 pub struct TenantConn {
     conn: Option<Pooled>,
     tenant: TenantId,
+    /// What the transaction does, to be written down last.
+    audited: Vec<NewAuditEvent>,
 }
 
 impl TenantConn {
@@ -181,7 +183,15 @@ impl TenantConn {
 
     /// Keeps what was done. Readers need not call it. After a failed operation nothing is kept, whatever this
     /// says, because PostgreSQL has given the transaction up: hand the error on instead.
+    ///
+    /// What was done is written down here, after everything else: each tenant's audit is a chain, and nobody waits
+    /// for its end longer than one insert and the disk take.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        let audited = std::mem::take(&mut self.audited);
+        if !audited.is_empty() {
+            let tenant = self.tenant;
+            audit::write(self.conn()?, tenant, &audited).await?;
+        }
         let Some(mut conn) = self.conn.take() else { return Ok(()) };
         let done = AnsiTransactionManager::commit_transaction(&mut *conn).await;
         if done.is_err() {
@@ -194,6 +204,10 @@ impl TenantConn {
     /// Product tables are read and written through this crate's own methods.
     pub fn transaction(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
         self.conn()
+    }
+
+    pub(crate) const fn audited(&mut self) -> &mut Vec<NewAuditEvent> {
+        &mut self.audited
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
@@ -211,17 +225,9 @@ impl fmt::Debug for TenantConn {
 }
 
 impl Drop for TenantConn {
-    /// Rolls back in the background, so that an abandoned request costs no connection.
     fn drop(&mut self) {
-        let Some(mut conn) = self.conn.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return discard(conn);
-        };
-        runtime.spawn(async move {
-            if AnsiTransactionManager::rollback_transaction(&mut *conn).await.is_err() {
-                discard(conn);
-            }
-        });
+        let Some(conn) = self.conn.take() else { return };
+        roll_back(conn);
     }
 }
 
@@ -280,6 +286,69 @@ impl fmt::Debug for SystemConn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SystemConn").finish_non_exhaustive()
     }
+}
+
+impl SystemConn {
+    /// Begins a transaction: what is done in it is kept as one with [`SystemTx::commit`], or not at all.
+    pub async fn begin(mut self) -> Result<SystemTx, StoreError> {
+        if let Err(error) = AnsiTransactionManager::begin_transaction(&mut *self.conn).await {
+            discard(self.conn);
+            return Err(error.into());
+        }
+        Ok(SystemTx { system: Some(self) })
+    }
+}
+
+/// A transaction of the door that crosses tenants. Dropped without [`Self::commit`], it is rolled back.
+pub struct SystemTx {
+    system: Option<SystemConn>,
+}
+
+impl SystemTx {
+    /// The door's operations, in this transaction.
+    pub fn system(&mut self) -> Result<&mut SystemConn, StoreError> {
+        self.system.as_mut().ok_or_else(|| StoreError::bug("the transaction is over"))
+    }
+
+    /// The transaction's connection, for a neighbour's rows that belong into the same transaction: the queue's jobs.
+    pub fn transaction(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
+        Ok(&mut *self.system()?.conn)
+    }
+
+    /// Keeps what was done. After a failed operation nothing is kept, whatever this says.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let Some(mut system) = self.system.take() else { return Ok(()) };
+        let done = AnsiTransactionManager::commit_transaction(&mut *system.conn).await;
+        if done.is_err() {
+            discard(system.conn);
+        }
+        Ok(done?)
+    }
+}
+
+impl fmt::Debug for SystemTx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemTx").finish_non_exhaustive()
+    }
+}
+
+impl Drop for SystemTx {
+    fn drop(&mut self) {
+        let Some(system) = self.system.take() else { return };
+        roll_back(system.conn);
+    }
+}
+
+/// Rolls back in the background, so that an abandoned request costs no connection.
+fn roll_back(mut conn: Pooled) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return discard(conn);
+    };
+    runtime.spawn(async move {
+        if AnsiTransactionManager::rollback_transaction(&mut *conn).await.is_err() {
+            discard(conn);
+        }
+    });
 }
 
 /// What changed, as far as a proxy that caches keys must know.

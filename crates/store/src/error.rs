@@ -20,6 +20,9 @@ pub enum StoreError {
         #[source]
         source: DieselError,
     },
+    /// A text holds what PostgreSQL cannot store in one: U+0000, which JSON and a query string may well carry.
+    #[error("a text holds a character that cannot be stored")]
+    Text,
     /// There is no such row for this caller.
     #[error("there is no such row")]
     NotFound,
@@ -64,6 +67,10 @@ const PASSING_MESSAGES: [&str; 6] = [
     "connection slots are reserved",
 ];
 
+/// What it says of a text with U+0000 in it (SQLSTATE 22021, and 22P05 inside of JSON).
+const UNSTORABLE_MESSAGES: [&str; 2] =
+    ["invalid byte sequence for encoding", "unsupported Unicode escape sequence"];
+
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         match error {
@@ -85,6 +92,7 @@ impl From<DieselError> for StoreError {
                 _ if PASSING_MESSAGES.iter().any(|passing| info.message().contains(passing)) => {
                     Self::Unavailable(Box::new(error))
                 }
+                _ if UNSTORABLE_MESSAGES.iter().any(|said| info.message().starts_with(said)) => Self::Text,
                 _ => Self::Bug(Box::new(error)),
             },
             DieselError::BrokenTransactionManager | DieselError::RollbackErrorOnCommit { .. } => {

@@ -74,6 +74,13 @@ impl TenantConn {
         }
     }
 
+    /// Whether a call with this key was answered before.
+    pub async fn knows_idempotency_key(&mut self, operation: &str, key: &str) -> Result<bool, StoreError> {
+        let row = idempotency_key::table.find((self.tenant_id().uuid(), operation, key));
+        let known = row.filter(idempotency_key::status.is_not_null());
+        Ok(known.count().get_result::<i64>(self.conn()?).await? > 0)
+    }
+
     /// Keeps the answer beside its effect.
     pub async fn finish_idempotent(
         &mut self,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
 use diesel::prelude::*;
@@ -39,6 +40,33 @@ pub struct ApiKey {
     pub last_used_at: Option<DateTime<Utc>>,
     /// Zero Data Retention: nothing of its prompts and answers is ever kept.
     pub zero_retention: bool,
+    /// What it may be used for.
+    pub scopes: KeyScopes,
+    /// From when on it is refused; never where there is none.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it last got a new secret.
+    pub rolled_at: Option<DateTime<Utc>>,
+    /// Until when the secret before that one works.
+    pub previous_until: Option<DateTime<Utc>>,
+}
+
+/// A key that was found by one of its secrets.
+#[derive(Clone, Debug)]
+pub struct FoundKey {
+    /// The key, which may be revoked.
+    pub key: ApiKey,
+    /// From when on it is refused with this secret: its own end, or that of the secret from before it was rolled.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// Whether its account is being closed.
+    pub closing: bool,
+}
+
+impl FoundKey {
+    /// Whether it is past its end.
+    #[must_use]
+    pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
+        self.valid_until.is_some_and(|end| end <= now)
+    }
 }
 
 /// What a new key is made of.
@@ -62,6 +90,45 @@ pub struct NewApiKey {
     pub created_at: DateTime<Utc>,
     /// Zero Data Retention.
     pub zero_retention: bool,
+    /// What it may be used for; not nothing.
+    pub scopes: KeyScopes,
+    /// From when on it is refused; never where there is none.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What a key is to be from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyChanges<'a> {
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// What it may be used for; not nothing.
+    pub scopes: KeyScopes,
+    /// From when on it is refused; never where there is none.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Zero Data Retention.
+    pub zero_retention: bool,
+}
+
+impl<'a> KeyChanges<'a> {
+    /// What a key is already.
+    #[must_use]
+    pub fn of(key: &'a ApiKey) -> Self {
+        let ApiKey { name, scopes, expires_at, zero_retention, .. } = key;
+        Self { name, scopes: *scopes, expires_at: *expires_at, zero_retention: *zero_retention }
+    }
+}
+
+/// A key's next secret, and how long the one before it goes on working.
+#[derive(Clone, Debug)]
+pub struct Roll<'a> {
+    /// SHA-256 of the new secret.
+    pub hash: &'a [u8; 32],
+    /// Its last characters.
+    pub hint: &'a str,
+    /// When it is rolled.
+    pub at: DateTime<Utc>,
+    /// Until when the secret of now works.
+    pub previous_until: DateTime<Utc>,
 }
 
 impl TenantConn {
@@ -78,6 +145,8 @@ impl TenantConn {
             durability: key.durability.as_str(),
             created_at: key.created_at,
             zero_retention: key.zero_retention,
+            scopes: key.scopes.names(),
+            expires_at: key.expires_at,
         };
         let insert = diesel::insert_into(api_key::table).values(&row).returning(ApiKeyRow::as_returning());
         insert.get_result(self.conn()?).await?.try_into()
@@ -108,18 +177,43 @@ impl TenantConn {
         key.select(ApiKeyRow::as_select()).first(self.conn()?).await?.try_into()
     }
 
-    /// Sets whether a key has Zero Data Retention, and tells every listening proxy on commit. Says whether that is new.
-    pub async fn set_zero_retention(&mut self, id: ApiKeyId, wanted: bool) -> Result<bool, StoreError> {
+    /// One key, which stays as it is until the transaction ends. [`StoreError::NotFound`] if the tenant has no such key.
+    pub async fn lock_key(&mut self, id: ApiKeyId) -> Result<ApiKey, StoreError> {
+        let key = api_key::table.find((self.tenant_id().uuid(), id.uuid()));
+        key.select(ApiKeyRow::as_select()).for_update().first(self.conn()?).await?.try_into()
+    }
+
+    /// Changes a key, and tells every listening proxy on commit.
+    pub async fn update_key(&mut self, id: ApiKeyId, changes: &KeyChanges<'_>) -> Result<ApiKey, StoreError> {
         let tenant_id = self.tenant_id();
-        let key = api_key::table.find((tenant_id.uuid(), id.uuid()));
-        let changed = diesel::update(key.filter(api_key::zero_retention.ne(wanted)))
-            .set(api_key::zero_retention.eq(wanted))
-            .execute(self.conn()?)
-            .await?;
-        if changed > 0 {
-            notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;
-        }
-        Ok(changed > 0)
+        let changed = (
+            api_key::name.eq(changes.name),
+            api_key::scopes.eq(changes.scopes.names()),
+            api_key::expires_at.eq(changes.expires_at),
+            api_key::zero_retention.eq(changes.zero_retention),
+        );
+        let key = diesel::update(api_key::table.find((tenant_id.uuid(), id.uuid()))).set(changed);
+        let row = key.returning(ApiKeyRow::as_returning()).get_result(self.conn()?).await?;
+        notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;
+        row.try_into()
+    }
+
+    /// Gives a key a new secret, and tells every listening proxy on commit. Of earlier secrets the last one alone goes
+    /// on, for a while. [`StoreError::NotFound`] where the key is revoked or there is none.
+    pub async fn roll_key(&mut self, id: ApiKeyId, roll: &Roll<'_>) -> Result<ApiKey, StoreError> {
+        let tenant_id = self.tenant_id();
+        let key = api_key::table.find((tenant_id.uuid(), id.uuid())).filter(api_key::revoked_at.is_null());
+        let changed = (
+            api_key::previous_hash.eq(api_key::hash.nullable()),
+            api_key::previous_until.eq(roll.previous_until),
+            api_key::hash.eq(roll.hash.as_slice()),
+            api_key::hint.eq(roll.hint),
+            api_key::rolled_at.eq(roll.at),
+        );
+        let rolled = diesel::update(key).set(changed).returning(ApiKeyRow::as_returning());
+        let row = rolled.get_result(self.conn()?).await?;
+        notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;
+        row.try_into()
     }
 
     /// Revokes a key and tells every listening proxy on commit. Revoking again changes nothing.
@@ -138,16 +232,27 @@ impl TenantConn {
 }
 
 impl SystemConn {
-    /// The key whose secret has this SHA-256, revoked or not, and whether its account is closing; `None` if there is
-    /// none.
-    pub async fn key_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<(ApiKey, bool)>, StoreError> {
-        let key = api_key::table.inner_join(tenant::table).filter(api_key::hash.eq(hash.as_slice()));
-        let row: Option<(ApiKeyRow, Option<DateTime<Utc>>)> = key
-            .select((ApiKeyRow::as_select(), tenant::closing_at))
+    /// The key whose secret has this SHA-256, or had it before it was rolled; revoked and expired ones, too. `None` if
+    /// there is none.
+    pub async fn key_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<FoundKey>, StoreError> {
+        let is_current = api_key::hash.eq(hash.as_slice());
+        let key = api_key::table
+            .inner_join(tenant::table)
+            .filter(is_current.or(api_key::previous_hash.assume_not_null().eq(hash.as_slice())));
+        let row: Option<(ApiKeyRow, Vec<u8>, Option<DateTime<Utc>>)> = key
+            .select((ApiKeyRow::as_select(), api_key::hash, tenant::closing_at))
             .first(&mut self.conn)
             .await
             .optional()?;
-        row.map(|(row, closing)| Ok((row.try_into()?, closing.is_some()))).transpose()
+        let Some((row, current, closing)) = row else { return Ok(None) };
+        let key = ApiKey::try_from(row)?;
+        let valid_until = match (current == hash, key.previous_until) {
+            (true, _) => key.expires_at,
+            (false, Some(end)) => Some(key.expires_at.map_or(end, |expires_at| expires_at.min(end))),
+            // A secret that is not the key's and has no end is none.
+            (false, None) => return Ok(None),
+        };
+        Ok(Some(FoundKey { key, valid_until, closing: closing.is_some() }))
     }
 
     /// Records when keys were last used. An older time never replaces a newer one; unknown keys are skipped.
@@ -194,6 +299,10 @@ struct ApiKeyRow {
     revoked_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
     zero_retention: bool,
+    scopes: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+    rolled_at: Option<DateTime<Utc>>,
+    previous_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Insertable)]
@@ -209,6 +318,8 @@ struct NewApiKeyRow<'a> {
     durability: &'a str,
     created_at: DateTime<Utc>,
     zero_retention: bool,
+    scopes: Vec<&'a str>,
+    expires_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<ApiKeyRow> for ApiKey {
@@ -227,6 +338,14 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,
             zero_retention: row.zero_retention,
+            scopes: row
+                .scopes
+                .iter()
+                .map(|scope| named("api_key.scopes", scope, KeyScope::from_name))
+                .collect::<Result<_, _>>()?,
+            expires_at: row.expires_at,
+            rolled_at: row.rolled_at,
+            previous_until: row.previous_until,
         })
     }
 }

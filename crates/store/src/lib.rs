@@ -7,16 +7,20 @@
 
 mod alerts;
 mod audit;
+mod audit_anchors;
 mod bill_uploads;
 mod bills;
 mod bodies;
+mod bounds;
 mod closures;
 mod connections;
 mod db;
 mod doors;
 mod error;
+mod exports;
 mod idempotency;
 mod keys;
+mod members;
 mod messages;
 mod migrate;
 mod privacy;
@@ -36,6 +40,8 @@ mod tenant_keys;
 mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod uptime;
+mod users;
 mod webhooks;
 mod writer;
 
@@ -43,31 +49,39 @@ mod writer;
 mod tests;
 
 pub use alerts::{Anomaly, Budget};
-pub use audit::{AuditEvent, NewAuditEvent};
+pub use audit::{AuditEvent, AuditHead, ChainedEvent, KeptEvent, NewAuditEvent};
+pub use audit_anchors::KeptAnchor;
 pub use bill_uploads::{
-    BillUpload, NewBillUpload, Published, UnfinishedUpload, UploadProblem, UploadProgress, UploadState,
+    BillUpload, NewBillUpload, Published, UnfinishedUpload, UnfinishedUploads, UploadProblem, UploadProgress,
+    UploadState,
 };
 pub use bills::{Bill, BillFilter, BillPoint, NewBill};
 pub use bodies::{BodyCount, BodyDay, SealedBody, StoredBody};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};
-pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, TenantConn, WriterConn};
+pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, SystemTx, TenantConn, WriterConn};
 pub use error::StoreError;
+pub use exports::{Export, ExportCount, ExportFile, ExportProblem, ExportState, NewExport, SweptExport};
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
-pub use keys::{ApiKey, NewApiKey};
+pub use keys::{ApiKey, FoundKey, NewApiKey, Roll};
+pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
 pub use recipients::{Recipient, SlackChannel, StopReason};
 pub use requests::{RequestFilter, RequestPage};
-pub use retention::Retention;
+pub use retention::{Retention, RetentionRule};
 pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};
 pub use sealed::{SEALED_COLUMNS, SUBJECT_SEALED_COLUMNS, SealedColumn, SealedText};
-pub use sessions::{NewSession, NewSignInLink, Session};
+pub use sessions::{Continued, NewRefresh, NewSession, NewSignInLink, NewUserSession, Session};
 pub use settings::TenantSettings;
-pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPoint, SpendSlice, SpendTotals};
+pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPlace, SpendPoint, SpendSlice, SpendTotals};
 pub use subject_keys::SubjectKey;
 pub use support_grants::{NewSupportGrant, SupportGrant};
 pub use tenant_keys::{DataKey, Destroy, KeyAge};
 pub use tenants::Tenant;
+pub use uptime::{StatusDay, StatusIncident, StatusMinute};
+pub use users::{
+    Membership, NewUser, User, UserIdentity, UserLink, UserLinkPurpose, UserMail, UserMailState,
+};
 pub use webhooks::{Delivery, DeliveryAttempt, DeliveryState, Event, WebhookEndpoint};
 pub use writer::Shipped;

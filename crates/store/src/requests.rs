@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use costlens_domain::privacy::BodyState;
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
-use costlens_domain::{ApiKeyId, RequestId, Usage, Usd};
+use costlens_domain::{ApiKeyId, ConnectionId, RequestId, TenantId, Usage, Usd};
+use diesel::helper_types::IntoBoxed;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::db::{Db, from_bigint, named, tokens};
@@ -13,10 +16,13 @@ use crate::schema::request;
 use crate::{StoreError, TenantConn};
 
 /// Which calls are wanted. An absent member narrows nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RequestFilter {
     /// Made with this key.
     pub api_key_id: Option<ApiKeyId>,
+    /// Sent through this connection.
+    pub connection_id: Option<ConnectionId>,
     /// Sent to this provider.
     pub provider: Option<String>,
     /// Asked for this model, or served by it.
@@ -46,35 +52,12 @@ impl TenantConn {
         cursor: Option<RequestId>,
         limit: u32,
     ) -> Result<RequestPage, StoreError> {
-        let mut query = request::table
-            .filter(request::tenant_id.eq(self.tenant_id().uuid()))
+        let mut query = filter
+            .rows(self.tenant_id())
             // A UUIDv7 sorts by its time, so this is newest first and follows the primary key.
             .order((request::day.desc(), request::id.desc()))
             .limit(i64::from(limit).saturating_add(1))
-            .select(RequestRow::as_select())
-            .into_boxed();
-        if let Some(key) = filter.api_key_id {
-            query = query.filter(request::api_key_id.eq(key.uuid()));
-        }
-        if let Some(provider) = &filter.provider {
-            query = query.filter(request::provider.eq(provider));
-        }
-        if let Some(model) = &filter.model {
-            let served = request::model_served.eq(model).assume_not_null();
-            query = query.filter(
-                request::model_requested.eq(model).or(request::model_served.is_not_null().and(served)),
-            );
-        }
-        if let Some(outcome) = filter.outcome {
-            query = query.filter(request::outcome.eq(outcome.as_str()));
-        }
-        // The day, which is the partition, is the id's own and so the start's.
-        if let Some(from) = filter.from {
-            query = query.filter(request::day.ge(from.date_naive())).filter(request::started_at.ge(from));
-        }
-        if let Some(to) = filter.to {
-            query = query.filter(request::day.le(to.date_naive())).filter(request::started_at.lt(to));
-        }
+            .select(RequestRow::as_select());
         if let Some(cursor) = cursor {
             let day = cursor.day().ok_or(StoreError::NotFound)?;
             query = query.filter(request::day.le(day)).filter(request::id.lt(cursor.uuid()));
@@ -88,11 +71,65 @@ impl TenantConn {
         Ok(RequestPage { items, next_cursor })
     }
 
+    /// The next calls, oldest first, at most so many. `after` is the last one of those before.
+    pub async fn requests_after(
+        &mut self,
+        filter: &RequestFilter,
+        after: Option<RequestId>,
+        most: u32,
+    ) -> Result<Vec<RequestFact>, StoreError> {
+        let mut query = filter
+            .rows(self.tenant_id())
+            .order((request::day, request::id))
+            .limit(i64::from(most))
+            .select(RequestRow::as_select());
+        if let Some(after) = after {
+            let day = after.day().ok_or(StoreError::NotFound)?;
+            query = query.filter(request::day.ge(day)).filter(request::id.gt(after.uuid()));
+        }
+        let rows: Vec<RequestRow> = query.load(self.conn()?).await?;
+        rows.into_iter().map(RequestFact::try_from).collect()
+    }
+
     /// One call. [`StoreError::NotFound`] if the tenant has no such call.
     pub async fn request(&mut self, id: RequestId) -> Result<RequestFact, StoreError> {
         let day = id.day().ok_or(StoreError::NotFound)?;
         let row = request::table.find((self.tenant_id().uuid(), day, id.uuid()));
         row.select(RequestRow::as_select()).first(self.conn()?).await?.try_into()
+    }
+}
+
+impl RequestFilter {
+    /// The tenant's calls that it lets through.
+    fn rows(&self, tenant: TenantId) -> IntoBoxed<'_, request::table, Pg> {
+        let mut query = request::table.filter(request::tenant_id.eq(tenant.uuid())).into_boxed();
+        if let Some(key) = self.api_key_id {
+            query = query.filter(request::api_key_id.eq(key.uuid()));
+        }
+        if let Some(connection) = self.connection_id {
+            let same = request::connection_id.eq(connection.uuid()).assume_not_null();
+            query = query.filter(request::connection_id.is_not_null().and(same));
+        }
+        if let Some(provider) = &self.provider {
+            query = query.filter(request::provider.eq(provider));
+        }
+        if let Some(model) = &self.model {
+            let served = request::model_served.eq(model).assume_not_null();
+            query = query.filter(
+                request::model_requested.eq(model).or(request::model_served.is_not_null().and(served)),
+            );
+        }
+        if let Some(outcome) = self.outcome {
+            query = query.filter(request::outcome.eq(outcome.as_str()));
+        }
+        // The day, which is the partition, is the id's own and so the start's.
+        if let Some(from) = self.from {
+            query = query.filter(request::day.ge(from.date_naive())).filter(request::started_at.ge(from));
+        }
+        if let Some(to) = self.to {
+            query = query.filter(request::day.le(to.date_naive())).filter(request::started_at.lt(to));
+        }
+        query
     }
 }
 

@@ -6,6 +6,7 @@ diesel::table! {
         name -> Text,
         created_at -> Timestamptz,
         closing_at -> Nullable<Timestamptz>,
+        one_hour_sign_in -> Bool,
     }
 }
 
@@ -23,6 +24,11 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         last_used_at -> Nullable<Timestamptz>,
         zero_retention -> Bool,
+        scopes -> Array<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        previous_hash -> Nullable<Binary>,
+        previous_until -> Nullable<Timestamptz>,
+        rolled_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -44,6 +50,15 @@ diesel::table! {
     tenant_key (tenant_id, version) {
         tenant_id -> Uuid,
         version -> Int4,
+        wrapped -> Binary,
+        created_at -> Timestamptz,
+        seals -> Int8,
+    }
+}
+
+diesel::table! {
+    service_key (name) {
+        name -> Text,
         wrapped -> Binary,
         created_at -> Timestamptz,
     }
@@ -179,6 +194,101 @@ diesel::table! {
         expires_at -> Timestamptz,
         ended_at -> Nullable<Timestamptz>,
         operator -> Bool,
+        user_id -> Nullable<Uuid>,
+        method -> Text,
+        proven_at -> Nullable<Timestamptz>,
+        two_factors -> Bool,
+        sign_in_id -> Nullable<Uuid>,
+        refresh_hash -> Nullable<Binary>,
+        refresh_used_at -> Nullable<Timestamptz>,
+        refresh_expires_at -> Nullable<Timestamptz>,
+        outer_session -> Nullable<Text>,
+        read_only -> Bool,
+        browser -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    user_account (id) {
+        id -> Uuid,
+        name -> Text,
+        email -> Text,
+        password_hash -> Nullable<Text>,
+        password_changed_at -> Nullable<Timestamptz>,
+        wrapped_key -> Binary,
+        totp_secret -> Nullable<Binary>,
+        totp_confirmed_at -> Nullable<Timestamptz>,
+        totp_last_step -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    user_identity (issuer, subject) {
+        issuer -> Text,
+        subject -> Text,
+        user_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    recovery_code (user_id, hash) {
+        user_id -> Uuid,
+        hash -> Binary,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    user_link (id) {
+        id -> Uuid,
+        purpose -> Text,
+        email -> Text,
+        user_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+        mail_state -> Text,
+        mail_doubts -> Int4,
+    }
+}
+
+diesel::table! {
+    exchange_code (hash) {
+        hash -> Binary,
+        browser_hash -> Binary,
+        user_id -> Uuid,
+        method -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    member (tenant_id, user_id) {
+        tenant_id -> Uuid,
+        user_id -> Uuid,
+        role -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invitation (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        email -> Text,
+        role -> Text,
+        invited_by -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        accepted_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        mail_state -> Text,
+        mail_doubts -> Int4,
     }
 }
 
@@ -295,6 +405,10 @@ diesel::table! {
         target -> Nullable<Text>,
         change -> Jsonb,
         request_id -> Nullable<Uuid>,
+        seq -> Int8,
+        prev_hash -> Binary,
+        hash -> Binary,
+        address -> Nullable<Text>,
     }
 }
 
@@ -306,6 +420,46 @@ diesel::table! {
         action -> Text,
         target -> Nullable<Text>,
         change -> Jsonb,
+        request_id -> Nullable<Uuid>,
+        seq -> Int8,
+        prev_hash -> Binary,
+        hash -> Binary,
+        address -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    audit_head (tenant_id) {
+        tenant_id -> Uuid,
+        seq -> Int8,
+        hash -> Binary,
+        pruned_seq -> Int8,
+        pruned_hash -> Binary,
+    }
+}
+
+diesel::table! {
+    operator_event_head (one) {
+        one -> Bool,
+        seq -> Int8,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    watch (name) {
+        name -> Text,
+        upto -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit_anchor (n) {
+        n -> Int8,
+        day -> Date,
+        at -> Timestamptz,
+        sha256 -> Binary,
+        chains -> Int8,
     }
 }
 
@@ -454,6 +608,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    export (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        what -> Text,
+        format -> Text,
+        filter -> Jsonb,
+        state -> Text,
+        rows -> Int8,
+        permille -> Int4,
+        object_key -> Nullable<Text>,
+        bytes -> Nullable<Int8>,
+        sha256 -> Nullable<Binary>,
+        problem_code -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        job_id -> Nullable<Uuid>,
+        asks -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     closure (tenant_id) {
         tenant_id -> Uuid,
         erasure_id -> Uuid,
@@ -478,11 +656,48 @@ diesel::table! {
 }
 
 diesel::table! {
+    status_minute (component, minute) {
+        component -> Text,
+        minute -> Timestamptz,
+        outcome -> Text,
+        latency_ms -> Nullable<Int4>,
+    }
+}
+
+diesel::table! {
+    status_day (component, day) {
+        component -> Text,
+        day -> Date,
+        ok -> Int4,
+        degraded -> Int4,
+        down -> Int4,
+    }
+}
+
+diesel::table! {
+    status_incident (id) {
+        id -> Uuid,
+        component -> Text,
+        started_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    status_beat (one) {
+        one -> Bool,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     kept_audit_event (erasure_id, n) {
         erasure_id -> Uuid,
         n -> Int8,
         at -> Timestamptz,
         action -> Text,
+        prev_hash -> Binary,
+        hash -> Binary,
     }
 }
 
@@ -491,6 +706,9 @@ diesel::joinable!(message -> tenant (tenant_id));
 diesel::joinable!(budget -> tenant (tenant_id));
 diesel::joinable!(spend_hourly -> tenant (tenant_id));
 diesel::joinable!(session -> tenant (tenant_id));
+diesel::joinable!(member -> tenant (tenant_id));
+diesel::joinable!(member -> user_account (user_id));
+diesel::joinable!(invitation -> tenant (tenant_id));
 diesel::joinable!(api_key -> tenant (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(
     tenant,
@@ -502,5 +720,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_key,
     closure,
     erasure,
+    member,
+    invitation,
+    user_account,
 );
 diesel::allow_tables_to_appear_in_same_query!(bill, bill_upload);

@@ -55,6 +55,18 @@ impl TenantConn {
         row.map(TenantSettings::try_from).transpose()
     }
 
+    /// The tenant's calendar to be changed, begun now if there is none: nobody moves its deadline meanwhile.
+    pub async fn lock_settings(&mut self, now: DateTime<Utc>) -> Result<TenantSettings, StoreError> {
+        self.settings_or_initial(now).await?;
+        let row: Row = tenant_settings::table
+            .find(self.tenant_id().uuid())
+            .select(Row::as_select())
+            .for_update()
+            .first(self.conn()?)
+            .await?;
+        row.try_into()
+    }
+
     /// The tenant's calendar, begun now if there is none.
     pub async fn settings_or_initial(&mut self, now: DateTime<Utc>) -> Result<TenantSettings, StoreError> {
         let initial = TenantSettings::initial(now);

@@ -1,14 +1,16 @@
 //! Spend, summed in SQL from the hourly rollup, never from raw requests.
 
 use chrono::{DateTime, Utc};
+use costlens_domain::export::HourlySpend;
+use costlens_domain::request::{CostBasis, Outcome};
 use costlens_domain::{ApiKeyId, Usage, Usd};
 use diesel::QueryableByName;
 use diesel::sql_types::{self, BigInt, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::db::{Db, from_bigint, tokens};
-use crate::{StoreError, TenantConn};
+use crate::db::{Db, from_bigint, named, tokens};
+use crate::{RequestFilter, StoreError, TenantConn};
 
 /// How long each point of a series lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +122,126 @@ impl TenantConn {
     pub async fn spend_totals(&mut self, filter: &SpendFilter) -> Result<SpendTotals, StoreError> {
         let rows = self.spend_rows(filter, None, None, None).await?;
         Ok(rows.into_iter().next().map(SpendRow::into_totals).unwrap_or_default())
+    }
+}
+
+/// Where in the rollup a row stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendPlace {
+    hour: DateTime<Utc>,
+    api_key_id: ApiKeyId,
+    provider: String,
+    model: String,
+    outcome: Outcome,
+    cost_basis: CostBasis,
+}
+
+impl From<&HourlySpend> for SpendPlace {
+    fn from(row: &HourlySpend) -> Self {
+        Self {
+            hour: row.hour,
+            api_key_id: row.api_key_id,
+            provider: row.provider.clone(),
+            model: row.model.clone(),
+            outcome: row.outcome,
+            cost_basis: row.cost_basis,
+        }
+    }
+}
+
+impl TenantConn {
+    /// The next rows of the hourly rollup, oldest first, at most so many. `after` is where the last one of those before
+    /// stands. Of the filter's connection the rollup knows nothing.
+    pub async fn hourly_spend_after(
+        &mut self,
+        filter: &RequestFilter,
+        after: Option<&SpendPlace>,
+        most: u32,
+    ) -> Result<Vec<HourlySpend>, StoreError> {
+        let rows: Vec<HourlyRow> = diesel::sql_query(include_str!("sql/hourly_spend.sql"))
+            .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
+            .bind::<Nullable<Timestamptz>, _>(filter.from)
+            .bind::<Nullable<Timestamptz>, _>(filter.to)
+            .bind::<Nullable<sql_types::Uuid>, _>(filter.api_key_id.map(ApiKeyId::uuid))
+            .bind::<Nullable<Text>, _>(filter.provider.as_deref())
+            .bind::<Nullable<Text>, _>(filter.model.as_deref())
+            .bind::<Nullable<Text>, _>(filter.outcome.map(Outcome::as_str))
+            .bind::<Nullable<Timestamptz>, _>(after.map(|place| place.hour))
+            .bind::<Nullable<sql_types::Uuid>, _>(after.map(|place| place.api_key_id.uuid()))
+            .bind::<Nullable<Text>, _>(after.map(|place| place.provider.as_str()))
+            .bind::<Nullable<Text>, _>(after.map(|place| place.model.as_str()))
+            .bind::<Nullable<Text>, _>(after.map(|place| place.outcome.as_str()))
+            .bind::<Nullable<Text>, _>(after.map(|place| place.cost_basis.as_str()))
+            .bind::<BigInt, _>(i64::from(most))
+            .load(self.conn()?)
+            .await?;
+        rows.into_iter().map(HourlySpend::try_from).collect()
+    }
+}
+
+#[derive(QueryableByName)]
+struct HourlyRow {
+    #[diesel(sql_type = Timestamptz)]
+    hour: DateTime<Utc>,
+    #[diesel(sql_type = sql_types::Uuid)]
+    api_key_id: Uuid,
+    #[diesel(sql_type = Text)]
+    provider: String,
+    #[diesel(sql_type = Text)]
+    model: String,
+    #[diesel(sql_type = Text)]
+    outcome: String,
+    #[diesel(sql_type = Text)]
+    cost_basis: String,
+    #[diesel(sql_type = BigInt)]
+    requests: i64,
+    #[diesel(sql_type = BigInt)]
+    fresh_input: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_read: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_write_5m: i64,
+    #[diesel(sql_type = BigInt)]
+    cache_write_1h: i64,
+    #[diesel(sql_type = BigInt)]
+    output: i64,
+    #[diesel(sql_type = BigInt)]
+    reasoning: i64,
+    #[diesel(sql_type = BigInt)]
+    audio_input: i64,
+    #[diesel(sql_type = BigInt)]
+    audio_output: i64,
+    #[diesel(sql_type = BigInt)]
+    web_searches: i64,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    cost: Option<Db<Usd>>,
+}
+
+impl TryFrom<HourlyRow> for HourlySpend {
+    type Error = StoreError;
+
+    fn try_from(row: HourlyRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            hour: row.hour,
+            api_key_id: row.api_key_id.into(),
+            provider: row.provider,
+            model: row.model,
+            outcome: named("spend_hourly.outcome", &row.outcome, Outcome::from_name)?,
+            cost_basis: named("spend_hourly.cost_basis", &row.cost_basis, CostBasis::from_name)?,
+            requests: from_bigint(row.requests),
+            usage: Usage {
+                fresh_input: tokens(row.fresh_input),
+                cache_read: tokens(row.cache_read),
+                cache_write_5m: tokens(row.cache_write_5m),
+                cache_write_1h: tokens(row.cache_write_1h),
+                output: tokens(row.output),
+                reasoning: tokens(row.reasoning),
+                audio_input: tokens(row.audio_input),
+                audio_output: tokens(row.audio_output),
+                web_searches: from_bigint(row.web_searches),
+            },
+            cost: row.cost.map(|cost| cost.0),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use diesel::sql_types::{self, BigInt, Binary, Bool, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::schema::{subject_key, tenant_key};
+use crate::schema::{service_key, subject_key, tenant_key};
 use crate::sealed::{has_older_texts, header};
 use crate::{SEALED_COLUMNS, StoreError, SystemConn, TenantConn};
 
@@ -61,6 +61,8 @@ pub struct KeyAge {
     pub has_older: bool,
     /// Whether every key was wrapped under the present master key; true where there is none.
     pub all_current: bool,
+    /// How many texts the newest key sealed, as far as the processes have told: see `count_seals`.
+    pub seals: u64,
     /// Whether a text was sealed under none of the tenant's keys, or under an older one than the newest.
     pub has_older_texts: bool,
 }
@@ -184,6 +186,63 @@ impl SystemConn {
         Ok(rows.into_iter().map(DataKey::from).collect())
     }
 
+    /// Adds to how many texts data keys sealed: tenant, version and number. A key that is gone is passed by.
+    pub async fn count_seals(&mut self, counts: &[(TenantId, u32, u64)]) -> Result<(), StoreError> {
+        // Always in the same order: two processes that count at once do not wait for each other.
+        let mut counts = counts.to_vec();
+        counts.sort_unstable();
+        let tenants: Vec<Uuid> = counts.iter().map(|(tenant, ..)| tenant.uuid()).collect();
+        let versions: Result<Vec<i32>, _> = counts.iter().map(|(_, version, _)| number(*version)).collect();
+        let seals: Vec<i64> =
+            counts.iter().map(|(.., seals)| i64::try_from(*seals).unwrap_or(i64::MAX)).collect();
+        diesel::sql_query(include_str!("sql/count_seals.sql"))
+            .bind::<sql_types::Array<sql_types::Uuid>, _>(tenants)
+            .bind::<sql_types::Array<sql_types::Integer>, _>(versions?)
+            .bind::<sql_types::Array<BigInt>, _>(seals)
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// A key of the installation itself, as the key service wrapped it.
+    pub async fn service_key(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = service_key::table.find(name).select(service_key::wrapped).first(&mut self.conn).await;
+        Ok(found.optional()?)
+    }
+
+    /// Keeps such a key, unless there is one: the first writer wins.
+    pub async fn add_service_key(
+        &mut self,
+        name: &str,
+        wrapped: &[u8],
+        created_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        diesel::insert_into(service_key::table)
+            .values((
+                service_key::name.eq(name),
+                service_key::wrapped.eq(wrapped),
+                service_key::created_at.eq(created_at),
+            ))
+            .on_conflict_do_nothing()
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts the same key, wrapped anew, in the old one's place, if that still stands there.
+    pub async fn replace_service_key(
+        &mut self,
+        name: &str,
+        old: &[u8],
+        wrapped: &[u8],
+    ) -> Result<(), StoreError> {
+        diesel::update(service_key::table.find(name).filter(service_key::wrapped.eq(old)))
+            .set(service_key::wrapped.eq(wrapped))
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
     /// How old every tenant's newest data key is, by tenant; `after` is the last one of the page before. A key counts
     /// as wrapped under the present master key if it begins with `current`.
     pub async fn key_ages(
@@ -242,6 +301,8 @@ struct AgeRow {
     all_current: bool,
     #[diesel(sql_type = Bool)]
     has_older_texts: bool,
+    #[diesel(sql_type = BigInt)]
+    seals: i64,
 }
 
 impl From<AgeRow> for KeyAge {
@@ -253,6 +314,7 @@ impl From<AgeRow> for KeyAge {
             has_older: row.has_older,
             all_current: row.all_current,
             has_older_texts: row.has_older_texts,
+            seals: row.seals.unsigned_abs(),
         }
     }
 }

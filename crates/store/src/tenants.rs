@@ -20,6 +20,16 @@ pub struct Tenant {
     pub created_at: DateTime<Utc>,
     /// Since when it is being closed: frozen, and to be erased.
     pub closing_at: Option<DateTime<Utc>>,
+    /// Whether everybody of it signs in anew after an hour.
+    pub one_hour_sign_in: bool,
+}
+
+impl Tenant {
+    /// A tenant as it begins.
+    #[must_use]
+    pub fn new(id: TenantId, name: impl Into<String>, at: DateTime<Utc>) -> Self {
+        Self { id, name: name.into(), created_at: at, closing_at: None, one_hour_sign_in: false }
+    }
 }
 
 impl SystemConn {
@@ -36,6 +46,12 @@ impl SystemConn {
         Ok(())
     }
 
+    /// One tenant.
+    pub async fn tenant_by_id(&mut self, id: TenantId) -> Result<Tenant, StoreError> {
+        let row: TenantRow = tenant::table.find(id.uuid()).first(&mut self.conn).await?;
+        Ok(row.into())
+    }
+
     /// Every tenant, oldest first.
     pub async fn list_tenants(&mut self) -> Result<Vec<Tenant>, StoreError> {
         let rows: Vec<TenantRow> = tenant::table.order(tenant::id).load(&mut self.conn).await?;
@@ -50,12 +66,20 @@ impl TenantConn {
         let row: TenantRow = tenant::table.find(id).first(self.conn()?).await?;
         Ok(row.into())
     }
+
+    /// Changes what the tenant is called, and whether its people sign in anew after an hour.
+    pub async fn change_tenant(&mut self, name: &str, one_hour_sign_in: bool) -> Result<(), StoreError> {
+        let row = tenant::table.find(self.tenant_id().uuid());
+        let set = (tenant::name.eq(name), tenant::one_hour_sign_in.eq(one_hour_sign_in));
+        diesel::update(row).set(set).execute(self.conn()?).await?;
+        Ok(())
+    }
 }
 
-type TenantRow = (Uuid, String, DateTime<Utc>, Option<DateTime<Utc>>);
+pub(crate) type TenantRow = (Uuid, String, DateTime<Utc>, Option<DateTime<Utc>>, bool);
 
 impl From<TenantRow> for Tenant {
-    fn from((id, name, created_at, closing_at): TenantRow) -> Self {
-        Self { id: id.into(), name, created_at, closing_at }
+    fn from((id, name, created_at, closing_at, one_hour_sign_in): TenantRow) -> Self {
+        Self { id: id.into(), name, created_at, closing_at, one_hour_sign_in }
     }
 }

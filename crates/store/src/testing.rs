@@ -10,8 +10,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::keys::KeyScopes;
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, TenantId};
 use diesel::migration::MigrationSource;
@@ -123,7 +125,10 @@ impl TestDb {
         conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {}", server.template)).await?;
         let owner_url = database_url(&server.url, &name)?;
         let runtime_url = runtime_url(&owner_url, RUNTIME_PASSWORD)?;
-        let store = Store::connect(&StoreConfig::new(&runtime_url))?;
+        // A machine that builds and tests at once may take its time to open a connection.
+        let config =
+            StoreConfig { acquire_timeout: Duration::from_secs(20), ..StoreConfig::new(&runtime_url) };
+        let store = Store::connect(&config)?;
         Ok(Self { store, name, server_url: server.url.clone(), owner_url, runtime_url })
     }
 
@@ -158,7 +163,7 @@ impl TestDb {
     /// Where the database refuses it.
     pub async fn create_tenant(&self, name: &str) -> TenantId {
         let id = TenantId::new(test_time(), unlike_bytes());
-        let tenant = Tenant { id, name: name.to_owned(), created_at: test_time(), closing_at: None };
+        let tenant = Tenant::new(id, name, test_time());
         let mut system = self.store.system().await.expect("the system door");
         system.create_tenant(&tenant).await.expect("a tenant");
         id
@@ -179,6 +184,8 @@ impl TestDb {
             durability: Durability::Spool,
             created_at: test_time(),
             zero_retention: false,
+            scopes: KeyScopes::ALL,
+            expires_at: None,
         };
         let mut conn = self.store.tenant(tenant).await.expect("the tenant's door");
         let made = conn.create_key(&key).await.expect("a key");

@@ -17,9 +17,14 @@ pub(crate) fn encode(label: &str, parts: &[&[u8]]) -> Vec<u8> {
 
 /// HMAC-SHA256 of a label and parts: a key for a purpose, or a tag.
 pub(crate) fn mac(key: &[u8; 32], label: &str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    hmac_sha256(key, &encode(label, parts))
+}
+
+/// HMAC-SHA256 (RFC 2104, FIPS 180-4).
+pub(crate) fn hmac_sha256(key: &[u8], data: &[u8]) -> Zeroizing<[u8; 32]> {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of 32 bytes");
-    mac.update(&encode(label, parts));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of some length");
+    mac.update(data);
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 

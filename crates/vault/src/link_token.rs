@@ -19,6 +19,8 @@ pub enum LinkPurpose {
     Unsubscribe,
     /// Keeps an account that is being closed.
     KeepAccount,
+    /// Makes its addressee a member.
+    Invitation,
 }
 
 impl LinkPurpose {
@@ -27,6 +29,7 @@ impl LinkPurpose {
             Self::Confirm => "costlens/link/confirm/1",
             Self::Unsubscribe => "costlens/link/unsubscribe/1",
             Self::KeepAccount => "costlens/link/keep-account/1",
+            Self::Invitation => "costlens/link/invitation/1",
         }
     }
 }
@@ -52,6 +55,42 @@ pub fn read_link_token(keyring: &Keyring, purpose: LinkPurpose, token: &str) -> 
     valid.then(|| (TenantId::from(Uuid::from_bytes(*tenant)), Uuid::from_bytes(*row)))
 }
 
+/// What a link of a person does, which is no tenant's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PersonalPurpose {
+    /// Makes its addressee a user.
+    Registration,
+    /// Sets a new password.
+    PasswordReset,
+    /// Knows a browser again in which somebody signed in.
+    KnownBrowser,
+}
+
+impl PersonalPurpose {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Registration => "costlens/link/registration/1",
+            Self::PasswordReset => "costlens/link/password-reset/1",
+            Self::KnownBrowser => "costlens/known-browser/1",
+        }
+    }
+}
+
+/// The token of a link that does this, by this row.
+#[must_use]
+pub fn personal_token(keyring: &Keyring, purpose: PersonalPurpose, row: Uuid) -> String {
+    let tag = keyring.tag(purpose.label(), &[row.as_bytes()]);
+    URL_SAFE_NO_PAD.encode([row.as_bytes().as_slice(), &tag].concat())
+}
+
+/// Which row a token is about; `None` for one that we did not make for this purpose.
+#[must_use]
+pub fn read_personal_token(keyring: &Keyring, purpose: PersonalPurpose, token: &str) -> Option<Uuid> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (row, tag) = bytes.split_first_chunk::<16>()?;
+    keyring.verify_tag(purpose.label(), &[row], tag).then(|| Uuid::from_bytes(*row))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +98,23 @@ mod tests {
 
     fn ring(byte: &str) -> Keyring {
         Keyring::new(MasterKey::parse(&format!("01{}", byte.repeat(31))).unwrap())
+    }
+
+    #[test]
+    fn a_personal_token_does_one_thing_by_one_row_and_cannot_be_made_up() {
+        let row = Uuid::from_u128(7);
+        let token = personal_token(&ring("aa"), PersonalPurpose::PasswordReset, row);
+        let read = |ring: &Keyring, purpose, token: &str| read_personal_token(ring, purpose, token);
+        assert_eq!(read(&ring("aa"), PersonalPurpose::PasswordReset, &token), Some(row));
+        assert_eq!(read(&ring("aa"), PersonalPurpose::Registration, &token), None);
+        assert_eq!(read(&ring("bb"), PersonalPurpose::PasswordReset, &token), None);
+        let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let changed = URL_SAFE_NO_PAD.encode(changed);
+            assert_eq!(read(&ring("aa"), PersonalPurpose::PasswordReset, &changed), None, "bit {bit}");
+        }
     }
 
     #[test]

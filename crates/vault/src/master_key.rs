@@ -87,17 +87,34 @@ impl MasterKey {
                 Ok((Self(key), KeySource::NewFile(path.to_owned())))
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let mut file = std::fs::File::open(path).map_err(failed)?;
-                let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-                if mode & 0o077 != 0 {
-                    return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
-                }
-                let mut text = Zeroizing::new(String::new());
-                file.read_to_string(&mut text).map_err(failed)?;
-                Ok((Self::parse(&text)?, KeySource::File(path.to_owned())))
+                Ok((Self::parse(&Self::read_file(path)?)?, KeySource::File(path.to_owned())))
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// What a key file holds. One that others may read is refused.
+    pub fn read_file(path: &Path) -> Result<Zeroizing<String>, MasterKeyError> {
+        let failed = |source| MasterKeyError::File { path: path.to_owned(), source };
+        let mut file = std::fs::File::open(path).map_err(failed)?;
+        let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.read_to_string(&mut text).map_err(failed)?;
+        Ok(text)
+    }
+
+    /// Whether this is a passphrase or a pattern rather than 32 random bytes: all of it can be typed, or few bytes make
+    /// it up, or each follows from the one before. One random key in 10^12 is taken for one.
+    #[must_use]
+    pub fn looks_made_up(&self) -> bool {
+        let bytes = self.0.as_slice();
+        let different = bytes.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let step = |pair: &[u8]| matches!(pair, [a, b] if b.wrapping_sub(*a) == 1 || a.wrapping_sub(*b) == 1);
+        let steps = bytes.windows(2).filter(|pair| step(pair)).count();
+        different <= 12 || steps > 16 || bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
     }
 
     /// Four bytes by which a sealed text names the key that opens it. Tells nothing of the key.
@@ -106,6 +123,10 @@ impl MasterKey {
         let mut id = [0; 4];
         id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
         id
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -130,6 +151,21 @@ mod tests {
         assert!(matches!(MasterKey::parse(&"00".repeat(32)), Err(MasterKeyError::Weak)));
         for text in ["", "secret", "AAEC", &"g".repeat(64), &"ab".repeat(31)] {
             assert!(matches!(MasterKey::parse(text), Err(MasterKeyError::Shape)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_typed_is_told_from_what_chance_made() {
+        let counted = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        for made_up in
+            [counted, &"0123456789abcdef".repeat(4), &hex::encode("correct horse battery staple !!!")]
+        {
+            assert!(MasterKey::parse(made_up).unwrap().looks_made_up(), "{made_up}");
+        }
+        for _ in 0..10_000 {
+            let mut bytes = [0; 32];
+            OsEntropy.fill(&mut bytes);
+            assert!(!MasterKey::parse(&hex::encode(bytes)).unwrap().looks_made_up(), "{bytes:?}");
         }
     }
 

@@ -4,15 +4,14 @@
 //! (NIST SP 800-38D, 8.3). What is here is what all formats share, and the first format, sealed under the master key
 //! itself: `0x01 ‖ key id (4) ‖ nonce (12) ‖ ciphertext ‖ tag (16)`. The second one is in [`crate::tenant_keys`].
 
-use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
+use aes_gcm::{Aes256Gcm, KeyInit as _};
 use costlens_domain::TenantId;
 use costlens_domain::ports::Entropy;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::MasterKey;
 use crate::derive::encode;
+use crate::{MasterKey, cipher};
 
 const FORMAT: u8 = 1;
 const HEADER_BYTES: usize = 1 + 4 + 12;
@@ -29,9 +28,26 @@ pub enum SealError {
     /// Sealed under a master key or a version of the tenant's data key that is not at hand.
     #[error("sealed under another key")]
     OtherKey,
+    /// The key service that wraps the tenant's keys cannot be reached, and the key is not in memory.
+    #[error("the key service is away")]
+    Away,
+    /// The key service refuses: its key is disabled, or we may not use it.
+    #[error("the key service refuses")]
+    Refused,
+    /// So many texts were sealed under the key since the store last heard how many that it is not used further.
+    #[error("too many uncounted texts under one key")]
+    Uncounted,
     /// Changed, truncated, or moved from another row.
     #[error("the sealed text is damaged or belongs to another row")]
     Rejected,
+}
+
+impl SealError {
+    /// Whether it may open at another time without anything about the text changing.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Away | Self::Refused | Self::Uncounted)
+    }
 }
 
 /// The one place a sealed text belongs to.
@@ -102,9 +118,7 @@ impl Sealer {
     pub fn seal(&self, place: &SealedFor<'_>, secret: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
-        let payload = Payload { msg: secret, aad: &place.associated_data() };
-        #[expect(clippy::expect_used, reason = "AES-GCM refuses only texts of 64 GiB and more")]
-        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).expect("the secret is small");
+        let sealed = cipher::seal(&self.cipher, nonce, &place.associated_data(), secret);
         let mut out = Vec::with_capacity(HEADER_BYTES + sealed.len());
         out.push(FORMAT);
         out.extend(self.key_id);
@@ -125,8 +139,7 @@ impl Sealer {
             return Err(SealError::OtherKey);
         }
         let nonce: [u8; 12] = nonce.try_into().map_err(|_| SealError::Format)?;
-        let payload = Payload { msg: body, aad: &place.associated_data() };
-        self.cipher.decrypt(&Nonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| SealError::Rejected)
+        cipher::open(&self.cipher, nonce, &place.associated_data(), body)
     }
 }
 

@@ -16,6 +16,13 @@ pub const SESSION_PREFIX: &str = "acs_";
 /// What a sign-in link's token begins with.
 pub const SIGN_IN_PREFIX: &str = "acw_";
 
+/// What a token begins with that continues a sign-in.
+pub const REFRESH_PREFIX: &str = "acr_";
+/// What a code begins with that stands in for a second factor once.
+pub const RECOVERY_PREFIX: &str = "acb_";
+/// What a code begins with that a browser trades for a session.
+pub const EXCHANGE_PREFIX: &str = "acx_";
+
 /// The SHA-256 of a secret's full text, prefix included.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TokenHash(pub [u8; 32]);
@@ -26,6 +33,12 @@ impl TokenHash {
     pub fn of(presented: &str) -> Self {
         Self(Sha256::digest(presented.as_bytes()).into())
     }
+}
+
+/// SHA-256 of any bytes, for what is no secret.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// A fresh secret in the clear. Printed by nothing: it has no `Debug` that tells it.

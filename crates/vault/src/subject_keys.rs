@@ -9,8 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aes_gcm::aead::{Aead as _, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
+use aes_gcm::Aes256Gcm;
 use costlens_domain::TenantId;
 use costlens_domain::ports::Entropy;
 use uuid::Uuid;
@@ -18,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::derive::encode;
 use crate::keyring::DataKey;
-use crate::{SealError, SealedFor};
+use crate::{SealError, SealedFor, cipher};
 
 const FORMAT: u8 = 3;
 const HEADER_BYTES: usize = 1 + 4 + 12;
@@ -74,10 +73,7 @@ impl SubjectKeys {
         let key = key.as_ref().map_err(|reason| *reason)?;
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
-        let payload = Payload { msg: text, aad: &self.associated_data(place, *version) };
-        #[expect(clippy::expect_used, reason = "AES-GCM refuses only texts of 64 GiB and more")]
-        let sealed =
-            cipher(key, place).encrypt(&Nonce::from(nonce), payload).expect("the text is bounded by memory");
+        let sealed = cipher::seal(&of_text(key, place), nonce, &self.associated_data(place, *version), text);
         let mut out = Vec::with_capacity(HEADER_BYTES + sealed.len());
         out.push(FORMAT);
         out.extend(version.to_be_bytes());
@@ -100,9 +96,7 @@ impl SubjectKeys {
         }
         let version = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
         let key = self.keys.get(&version).ok_or(SealError::OtherKey)?.as_ref().map_err(|reason| *reason)?;
-        let payload = Payload { msg: body, aad: &self.associated_data(place, version) };
-        let opened = cipher(key, place).decrypt(&Nonce::from(*nonce), payload);
-        opened.map(Zeroizing::new).map_err(|_| SealError::Rejected)
+        cipher::open(&of_text(key, place), *nonce, &self.associated_data(place, version), body)
     }
 
     fn check_tenant(&self, place: &SealedFor<'_>) -> Result<(), SealError> {
@@ -123,7 +117,7 @@ impl SubjectKeys {
     }
 }
 
-fn cipher(key: &DataKey, place: &SealedFor<'_>) -> Aes256Gcm {
+fn of_text(key: &DataKey, place: &SealedFor<'_>) -> Aes256Gcm {
     key.cipher_of_text(&[place.table.as_bytes(), place.column.as_bytes(), place.row.as_bytes()])
 }
 

@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aes_gcm::Nonce;
-use aes_gcm::aead::{Aead as _, Payload};
 use costlens_domain::TenantId;
 use costlens_domain::ports::Entropy;
 use zeroize::Zeroizing;
 
 use crate::keyring::DataKey;
-use crate::{Keyring, SealError, SealedFor};
+use crate::{Keyring, SealError, SealedFor, cipher};
 
 const FIRST_FORMAT: u8 = 1;
 const FORMAT: u8 = 2;
@@ -49,7 +47,8 @@ impl<'a> TenantKeys<'a> {
     }
 
     /// Seals a secret for its place under the newest version. [`SealError::NoKey`] without one, what keeps the newest
-    /// from being unwrapped where something does, and [`SealError::Rejected`] for another tenant's place.
+    /// from being unwrapped where something does, [`SealError::Rejected`] for another tenant's place, and
+    /// [`SealError::Uncounted`] where the store has not heard of the key's last million texts.
     ///
     /// # Panics
     /// On a secret of 64 GiB and more.
@@ -62,11 +61,12 @@ impl<'a> TenantKeys<'a> {
         self.check_tenant(place)?;
         let (version, key) = self.keys.last_key_value().ok_or(SealError::NoKey)?;
         let key = key.as_ref().map_err(|reason| *reason)?;
+        if !self.ring.counts().one_more(self.tenant, *version) {
+            return Err(SealError::Uncounted);
+        }
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
-        let payload = Payload { msg: secret, aad: &place.associated_data_of(*version) };
-        #[expect(clippy::expect_used, reason = "AES-GCM refuses only texts of 64 GiB and more")]
-        let sealed = key.cipher().encrypt(&Nonce::from(nonce), payload).expect("the secret is small");
+        let sealed = cipher::seal(&key.cipher(), nonce, &place.associated_data_of(*version), secret);
         let mut out = Vec::with_capacity(HEADER_BYTES + sealed.len());
         out.push(FORMAT);
         out.extend(version.to_be_bytes());
@@ -91,9 +91,7 @@ impl<'a> TenantKeys<'a> {
         }
         let version = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
         let key = self.keys.get(&version).ok_or(SealError::OtherKey)?.as_ref().map_err(|reason| *reason)?;
-        let payload = Payload { msg: body, aad: &place.associated_data_of(version) };
-        let opened = key.cipher().decrypt(&Nonce::from(*nonce), payload);
-        opened.map(Zeroizing::new).map_err(|_| SealError::Rejected)
+        cipher::open(&key.cipher(), *nonce, &place.associated_data_of(version), body)
     }
 
     fn check_tenant(&self, place: &SealedFor<'_>) -> Result<(), SealError> {

@@ -26,10 +26,22 @@ const NAMED: u32 = 5;
 /// An alert that is older than this says what everybody knows.
 const USEFUL: TimeDelta = TimeDelta::hours(12);
 
-/// The last two whole hours, the earlier one first.
-pub(super) fn hours_over(now: DateTime<Utc>) -> [DateTime<Utc>; 2] {
-    let this = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
-    [this - TimeDelta::hours(2), this - TimeDelta::hours(1)]
+/// How far back an outage is made up for.
+const CATCH_UP: TimeDelta = TimeDelta::hours(48);
+
+/// The whole hours to be judged, the earliest first: the last one that was, because calls of its last minutes may have
+/// reached the ledger since, and those after it; the last two where none was judged before.
+pub(super) fn hours_over(now: DateTime<Utc>, judged: Option<DateTime<Utc>>) -> Vec<DateTime<Utc>> {
+    let hour = TimeDelta::hours(1);
+    let this = now.duration_trunc(hour).unwrap_or(now);
+    let usual = this - hour * 2;
+    let mut at = judged.map_or(usual, |judged| judged.min(usual).max(this - CATCH_UP));
+    let mut hours = Vec::new();
+    while at < this {
+        hours.push(at);
+        at += hour;
+    }
+    hours
 }
 
 pub(super) async fn find(
@@ -63,17 +75,18 @@ pub(super) async fn find(
 }
 
 /// Holds the hour against the hours of the same time of day before it. Hours without calls cost nothing, from the
-/// series' first call on: what is new has no past.
+/// series' first call on: what is new has no past. Of hours whose calls all have no price nobody knows the cost: they
+/// are no part of the past.
 fn judge(points: &[SpendPoint], hour: DateTime<Utc>) -> Option<Surprise> {
-    let costs: HashMap<DateTime<Utc>, Usd> =
-        points.iter().filter_map(|point| Some((point.at, point.totals.cost?))).collect();
-    let actual = *costs.get(&hour)?;
+    let costs: HashMap<DateTime<Utc>, Option<Usd>> =
+        points.iter().map(|point| (point.at, point.totals.cost)).collect();
+    let actual = costs.get(&hour).copied().flatten()?;
     let first = points.iter().map(|point| point.at).min()?;
     let mut past = Vec::new();
     let mut at = first;
     while at < hour {
         if is_near(at.hour(), hour.hour()) {
-            past.push(costs.get(&at).copied().unwrap_or(Usd::ZERO));
+            past.extend(costs.get(&at).copied().unwrap_or(Some(Usd::ZERO)));
         }
         at += TimeDelta::hours(1);
     }
@@ -114,6 +127,10 @@ async fn note(
     };
     let told_lately = tx.anomalies_between(hour - QUIET, hour, 10_000).await?;
     if !tx.create_anomaly(&anomaly).await? || told_lately.iter().any(|other| other.series == series) {
+        return Ok(());
+    }
+    // What an outage kept from being found stands in the list; as an alert it says what everybody knows.
+    if now - end > USEFUL {
         return Ok(());
     }
     let settings = tx.settings().await?.unwrap_or_else(|| TenantSettings::initial(now));

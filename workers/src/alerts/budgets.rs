@@ -50,9 +50,10 @@ async fn hold(
     let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, end)).await?;
     // What has no price is in no sum: the alert says how many calls that are.
     let spent = totals.cost.unwrap_or(Usd::ZERO);
+    let first_day = settings.zone.local(start).date();
     let mut news = None;
     for threshold in budget.rule.reached(spent) {
-        if tx.create_budget_alert(budget.id, start, threshold, spent, now).await? {
+        if tx.create_budget_alert(budget.id, first_day, threshold, spent, now).await? {
             news = Some(threshold);
         }
     }

@@ -52,15 +52,20 @@ pub(crate) async fn check_budgets(
     turns.end()
 }
 
-/// Goes through the tenants with calls in the last two whole hours: the earlier one again, because calls of its last
-/// minutes may have reached the ledger after the hour's own check.
+/// How the hours that were judged are noted.
+const JUDGED: &str = "anomalies";
+
+/// Goes through the tenants with calls in each whole hour since the last that was judged, and in that one again,
+/// because calls of its last minutes may have reached the ledger after the hour's own check. Of an outage the last two
+/// days are made up for. A tenant whose hour cannot be judged keeps the mark where it is.
 pub(crate) async fn find_anomalies(
     _job: FindAnomalies,
     context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
     let mut turns = Turns::default();
-    for hour in anomalies::hours_over(parts.clock.now()) {
+    let judged = parts.store.system().await.map_err(store_failure)?.watched_upto(JUDGED).await;
+    for hour in anomalies::hours_over(parts.clock.now(), judged.map_err(store_failure)?) {
         let mut system = parts.store.system().await.map_err(store_failure)?;
         let tenants = system.tenants_with_calls(hour).await.map_err(store_failure)?;
         drop(system);
@@ -69,6 +74,10 @@ pub(crate) async fn find_anomalies(
                 return Err(JobError::cancelled());
             }
             turns.note(tenant, anomalies::find(&parts, tenant, hour).await);
+        }
+        if turns.failed.is_none() {
+            let mut system = parts.store.system().await.map_err(store_failure)?;
+            system.note_watched(JUDGED, hour).await.map_err(store_failure)?;
         }
     }
     turns.end()

@@ -132,11 +132,15 @@ async fn budgets(
     for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()) {
         let start = settings.zone.start_of(budget.rule.period, last);
         let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, end)).await?;
-        let spent = totals.cost.unwrap_or(Usd::ZERO);
-        lines.push(BudgetLine { name: budget.name, spent, limit: budget.rule.amount });
+        lines.push(BudgetLine {
+            name: budget.name,
+            spent: known(&totals),
+            unpriced: totals.unpriced_requests,
+            limit: budget.rule.amount,
+        });
     }
     lines.sort_by_key(|line| {
-        let share = line.spent.decimal().checked_div(line.limit.decimal()).unwrap_or_default();
+        let share = line.spent.and_then(|spent| spent.decimal().checked_div(line.limit.decimal()));
         std::cmp::Reverse(share)
     });
     lines.truncate(LINES);

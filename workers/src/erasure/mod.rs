@@ -10,7 +10,7 @@ mod farewell;
 mod steps;
 
 use chrono::TimeDelta;
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{AuditEventId, ErasureId};
 use costlens_jobs::closures::{ALARM_DAYS, EraseAccount};
 use costlens_queue::{ErrorClass, Job, JobContext, JobError, NewJob};
@@ -66,10 +66,11 @@ pub(crate) async fn find_erasures(
                 id: AuditEventId::new(now, parts.entropy.for_id()),
                 at: now,
                 actor: Actor::Schedule,
-                action: "erasure.late",
+                action: Action::ErasureLate,
                 target: Some(erasure.id.to_string()),
                 change: json!({ "day": day, "state": erasure.state.as_str(), "deadline_at": erasure.deadline_at }),
                 request_id: None,
+                address: None,
             };
             system.note_operator_event(&event).await.map_err(store_failure)?;
         }

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{WorkerParts, store_failure};
 
+/// What goes with the account itself, when it is certified.
+const LAST: [&str; 2] = ["closure", "audit_head"];
+
 /// How many rows or files one statement takes.
 const STEP: u32 = 5_000;
 
@@ -59,8 +62,11 @@ impl Erasing<'_> {
     pub(super) async fn keep_audit(&self) -> Result<(), JobError> {
         let mut system = self.parts.store.system().await.map_err(store_failure)?;
         let kept = system.keep_audit(self.id).await.map_err(store_failure)?;
+        let last = system.kept_audit_head(self.id).await.map_err(store_failure)?;
         drop(system);
-        self.note("audit_events_kept", &json!(kept)).await
+        self.note("audit_events_kept", &json!(kept)).await?;
+        // Under the certificate's tag: what is kept can be held against it as long as it is kept.
+        self.note("audit_chain", &json!({ "seq": last.seq, "hash": last.hash.to_string() })).await
     }
 
     /// The rows of one group of tables, in steps that nobody waits for.
@@ -97,14 +103,14 @@ impl Erasing<'_> {
     }
 
     /// The tables in which anything of the tenant is left, by the database's own catalogue; the link to this erasure
-    /// goes with the certificate.
+    /// and the audit's head go with the certificate.
     pub(super) async fn left(&self) -> Result<Vec<(String, u64)>, JobError> {
         let mut system = self.parts.store.system().await.map_err(store_failure)?;
         let found = system.count_tenant_rows(self.id).await.map_err(store_failure)?;
         drop(system);
         let looked: Vec<&str> = found.iter().map(|(table, _)| table.as_str()).collect();
         self.note("looked_into", &json!(looked)).await?;
-        Ok(found.into_iter().filter(|(table, rows)| *rows > 0 && table != "closure").collect())
+        Ok(found.into_iter().filter(|(table, rows)| *rows > 0 && !LAST.contains(&table.as_str())).collect())
     }
 
     fn check(&self) -> Result<(), JobError> {

@@ -1,5 +1,6 @@
-//! Data keys grow old: every month those of more than 90 days get a successor, what they sealed is sealed anew, and
-//! they are destroyed once nothing has needed them for 30 days. Keys that an older master key wrapped are wrapped anew.
+//! Data keys grow old: those of more than 90 days, and those that sealed a billion texts, get a successor; what they
+//! sealed is sealed anew, and they are destroyed once nothing has needed them for 30 days. Keys that an older master key
+//! or another key service wrapped are wrapped anew. Looked at every day, because a billion can come quickly.
 //!
 //! The keys of those whose prompts and answers are kept get successors, too, and are wrapped anew; what they sealed is
 //! never written again, so an old one stays until the last of that has gone.
@@ -11,9 +12,11 @@ mod subjects;
 mod tenant;
 
 use chrono::{DateTime, Days, Utc};
+use costlens_domain::TenantId;
 use costlens_jobs::{RotateSubjectKeys, RotateTenantKey};
 use costlens_queue::{Job, JobContext, JobError};
 use costlens_store::KeyAge;
+use costlens_vault::seal_counts::ROTATE_AT;
 use serde::{Deserialize, Serialize};
 
 use crate::{WorkerParts, store_failure};
@@ -27,6 +30,8 @@ const ROTATE_AFTER: Days = Days::new(90);
 const KEEP_UNUSED: Days = Days::new(30);
 /// How many tenants are looked at with one query.
 const PAGE: u32 = 1_000;
+/// How many people's keys are looked at with one query.
+const PEOPLE: i64 = 500;
 
 /// Asks for the rotation of every tenant whose keys want one. Nothing to say: the tenants follow from the clock.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,8 +66,10 @@ pub(crate) async fn rotate_keys(
             asked += 1;
         }
     }
+    drop(system);
     asked += ask_for_subjects(&context, &parts, now).await?;
-    context.progress(&serde_json::json!({"tenants": asked})).await?;
+    let people = rewrap_people(&parts, &current).await?;
+    context.progress(&serde_json::json!({"tenants": asked, "people": people})).await?;
     Ok(())
 }
 
@@ -92,16 +99,49 @@ async fn ask_for_subjects(
     }
 }
 
+/// People's keys that an older master key wrapped are wrapped anew, some at a time. One that no key of the ring opens
+/// stays as it is, and ends the round: it would be found again and again.
+async fn rewrap_people(parts: &WorkerParts, current: &[u8; 5]) -> Result<u64, JobError> {
+    let mut done = 0;
+    loop {
+        let mut wrapped_anew = 0;
+        let mut system = parts.store.system().await.map_err(store_failure)?;
+        let people = system.users_wrapped_otherwise(current, PEOPLE).await.map_err(store_failure)?;
+        // No connection is held while a key service thinks.
+        drop(system);
+        for (user, old) in people {
+            let scope = TenantId::from(user.uuid());
+            match parts.keyring.rewrap(scope, 1, &old, &*parts.entropy).await {
+                Ok(new) => {
+                    let mut system = parts.store.system().await.map_err(store_failure)?;
+                    system.rewrap_user(user, &old, &new.0).await.map_err(store_failure)?;
+                    wrapped_anew += 1;
+                }
+                Err(error) if error.is_passing() => return Err(JobError::retry(error)),
+                Err(error) => {
+                    tracing::error!(%user, %error, "a person's key is wrapped by no known master key");
+                }
+            }
+        }
+        done += wrapped_anew;
+        if wrapped_anew == 0 {
+            return Ok(done);
+        }
+    }
+}
+
 /// The version that a tenant's keys should reach; `None` where there is nothing to do.
 fn wanted(age: &KeyAge, now: DateTime<Utc>) -> Option<u32> {
     let (Some(newest), Some(made)) = (age.newest, age.created_at) else {
         // What an earlier release sealed under the master key itself gets a key of the tenant's, too.
         return age.has_older_texts.then_some(1);
     };
-    if is_past(made, ROTATE_AFTER, now) {
+    if is_past(made, ROTATE_AFTER, now) || age.seals >= ROTATE_AT {
         return newest.checked_add(1);
     }
-    let unfinished = !age.all_current || age.has_older || age.has_older_texts;
+    // A superseded key goes with the newest one's thirtieth day; before it there is nothing to do for it.
+    let has_doomed = age.has_older && is_past(made, KEEP_UNUSED, now);
+    let unfinished = !age.all_current || has_doomed || age.has_older_texts;
     unfinished.then_some(newest)
 }
 
@@ -115,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_due_at_ninety_days_and_unfinished_work_at_once() {
+    fn a_key_is_due_at_ninety_days_or_a_billion_texts_and_unfinished_work_at_once() {
         let now = DateTime::from_timestamp(1_763_800_000, 0).unwrap();
         let aged = |days| KeyAge {
             tenant_id: uuid::Uuid::nil().into(),
@@ -124,10 +164,13 @@ mod tests {
             has_older: false,
             all_current: true,
             has_older_texts: false,
+            seals: ROTATE_AT - 1,
         };
         assert_eq!(wanted(&aged(89), now), None);
         assert_eq!(wanted(&aged(90), now), Some(5));
-        assert_eq!(wanted(&KeyAge { has_older: true, ..aged(0) }, now), Some(4));
+        assert_eq!(wanted(&KeyAge { seals: ROTATE_AT, ..aged(0) }, now), Some(5));
+        assert_eq!(wanted(&KeyAge { has_older: true, ..aged(29) }, now), None);
+        assert_eq!(wanted(&KeyAge { has_older: true, ..aged(30) }, now), Some(4));
         assert_eq!(wanted(&KeyAge { all_current: false, ..aged(0) }, now), Some(4));
         assert_eq!(wanted(&KeyAge { has_older_texts: true, ..aged(0) }, now), Some(4));
         let none = KeyAge { newest: None, created_at: None, ..aged(0) };

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::tenant::key_does_not_open;
 use super::{KEEP_UNUSED, ROTATE_AFTER, is_past};
-use crate::{WorkerParts, store_failure};
+use crate::{WorkerParts, sealing, store_failure};
 
 /// How many subjects are looked for with one query.
 const PAGE: u32 = 200;
@@ -58,30 +58,43 @@ async fn rotate(
     done: &mut Progress,
 ) -> Result<(), JobError> {
     let tenant = job.tenant_id();
+    let whose = (tenant, subject.uuid());
     let mut tx = parts.store.tenant(tenant).await.map_err(store_failure)?;
-    let mut keys = tx.subject_keys(subject).await.map_err(store_failure)?;
-    for SubjectKey { version, wrapped, .. } in &keys {
-        let Some(wrapped) = wrapped.as_ref().filter(|wrapped| !parts.keyring.is_current(wrapped)) else {
-            continue;
-        };
-        let anew = parts.keyring.rewrap_subject((tenant, subject.uuid()), *version, wrapped, &*parts.entropy);
-        let anew = anew.map_err(|error| key_does_not_open(*version, error))?;
-        let replaced = tx.replace_wrapped_subject(subject, *version, wrapped, &anew.0).await;
-        done.keys_rewrapped += u64::from(replaced.map_err(store_failure)?);
-    }
+    let keys = tx.subject_keys(subject).await.map_err(store_failure)?;
     let in_use = match tx.key(subject).await {
         Ok(key) => key.revoked_at.is_none(),
         Err(StoreError::NotFound) => false,
         Err(error) => return Err(store_failure(error)),
     };
-    let newest = keys.last().filter(|newest| newest.wrapped.is_some());
-    if let Some(newest) = newest.filter(|newest| in_use && is_past(newest.created_at, ROTATE_AFTER, now)) {
-        let version = newest.version.saturating_add(1);
-        let key = parts.keyring.new_subject_key(tenant, subject.uuid(), version, &*parts.entropy);
-        let made = tx.add_subject_key(subject, version, &key.0, now).await.map_err(store_failure)?;
-        done.keys_made += u64::from(made);
-        keys = tx.subject_keys(subject).await.map_err(store_failure)?;
+    // No transaction is held while a key service thinks.
+    drop(tx);
+    let mut rewrapped = Vec::new();
+    for SubjectKey { version, wrapped, .. } in &keys {
+        let Some(wrapped) = wrapped.as_ref().filter(|wrapped| !parts.keyring.is_current(wrapped)) else {
+            continue;
+        };
+        let anew = parts.keyring.rewrap_subject(whose, *version, wrapped, &*parts.entropy).await;
+        rewrapped.push((*version, wrapped, anew.map_err(|error| key_does_not_open(*version, error))?));
     }
+    let newest = keys.last().filter(|newest| newest.wrapped.is_some());
+    let old = newest.filter(|newest| in_use && is_past(newest.created_at, ROTATE_AFTER, now));
+    let successor = match old.map(|old| old.version.saturating_add(1)) {
+        Some(version) => {
+            let key = parts.keyring.make_subject_key(whose, version, &*parts.entropy).await;
+            Some((version, key.map_err(sealing::not_opened)?))
+        }
+        None => None,
+    };
+    let mut tx = parts.store.tenant(tenant).await.map_err(store_failure)?;
+    for (version, old, anew) in &rewrapped {
+        let replaced = tx.replace_wrapped_subject(subject, *version, old, &anew.0).await;
+        done.keys_rewrapped += u64::from(replaced.map_err(store_failure)?);
+    }
+    if let Some((version, key)) = &successor {
+        let made = tx.add_subject_key(subject, *version, &key.0, now).await.map_err(store_failure)?;
+        done.keys_made += u64::from(made);
+    }
+    let keys = tx.subject_keys(subject).await.map_err(store_failure)?;
     // What nobody seals under any more, and what is still on its way to the ledger sealed under it has arrived.
     let below = match keys.last() {
         Some(newest) if is_past(newest.created_at, KEEP_UNUSED, now) => {

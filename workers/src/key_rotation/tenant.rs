@@ -8,7 +8,7 @@ use costlens_vault::{SealError, SealedFor, TenantKeys};
 use serde::Serialize;
 
 use super::{KEEP_UNUSED, is_past};
-use crate::{WorkerParts, store_failure};
+use crate::{WorkerParts, sealing, store_failure};
 
 /// How many texts are sealed anew in one transaction.
 const CHUNK: u32 = 100;
@@ -81,20 +81,28 @@ impl Rotation<'_> {
         let (tenant, wanted, parts) = (self.job.tenant_id(), self.job.version, self.parts);
         let mut tx = self.begin().await?;
         let keys = tx.data_keys().await.map_err(store_failure)?;
-        let newest = keys.last().map_or(0, |key| key.version);
-        let needed = match newest {
-            // Keys that were destroyed do not come back; a first one is made for what the master key sealed.
-            0 => wanted == 1 && tx.is_sealed_before(1).await.map_err(store_failure)?,
-            newest => newest.checked_add(1) == Some(wanted),
-        };
+        let needed = self.needs_a_key(&mut tx, &keys).await?;
+        // No key is held while a key service thinks; what changed meanwhile is looked at again.
+        drop(tx);
+        let mut made = None;
         if needed {
-            let key = parts.keyring.new_data_key(tenant, wanted, &*parts.entropy);
-            let made = tx.add_data_key(wanted, &key.0, parts.clock.now()).await.map_err(store_failure)?;
-            self.done.keys_made += u32::from(made);
+            let key = parts.keyring.make_data_key(tenant, wanted, &*parts.entropy).await;
+            made = Some(key.map_err(|error| key_does_not_open(wanted, error))?);
         }
+        let mut anew = Vec::new();
         for key in keys.iter().filter(|key| !parts.keyring.is_current(&key.wrapped)) {
-            let anew = parts.keyring.rewrap(tenant, key.version, &key.wrapped, &*parts.entropy);
-            let anew = anew.map_err(|error| key_does_not_open(key.version, error))?;
+            let rewrapped = parts.keyring.rewrap(tenant, key.version, &key.wrapped, &*parts.entropy).await;
+            anew.push((key, rewrapped.map_err(|error| key_does_not_open(key.version, error))?));
+        }
+        let mut tx = self.begin().await?;
+        if let Some(key) = made {
+            let keys = tx.data_keys().await.map_err(store_failure)?;
+            if self.needs_a_key(&mut tx, &keys).await? {
+                let made = tx.add_data_key(wanted, &key.0, parts.clock.now()).await.map_err(store_failure)?;
+                self.done.keys_made += u32::from(made);
+            }
+        }
+        for (key, anew) in &anew {
             let replaced = tx.replace_wrapped(key.version, &key.wrapped, &anew.0).await;
             self.done.keys_rewrapped += u32::from(replaced.map_err(store_failure)?);
         }
@@ -103,10 +111,20 @@ impl Rotation<'_> {
         Ok(newest)
     }
 
+    /// Whether the wanted version is the next one.
+    async fn needs_a_key(&self, tx: &mut TenantConn, keys: &[DataKey]) -> Result<bool, JobError> {
+        match keys.last() {
+            // Keys that were destroyed do not come back; a first one is made for what the master key sealed.
+            None => Ok(self.job.version == 1 && tx.is_sealed_before(1).await.map_err(store_failure)?),
+            Some(newest) => Ok(newest.version.checked_add(1) == Some(self.job.version)),
+        }
+    }
+
     /// Seals a column's texts of older keys anew, some at a time. A text that somebody replaced meanwhile is theirs.
     async fn seal_anew(&mut self, column: &SealedColumn, version: u32) -> Result<(), JobError> {
         let mut after = None;
         loop {
+            sealing::ready(self.parts, self.job.tenant_id()).await?;
             let mut tx = self.begin().await?;
             let texts = tx.sealed_before(column, version, after, CHUNK).await.map_err(store_failure)?;
             let Some(last) = texts.last() else { return Ok(()) };
@@ -120,6 +138,7 @@ impl Rotation<'_> {
                 for text in texts {
                     match self.successor(&keys, column, &text) {
                         Ok(sealed) => replacements.push((text, sealed)),
+                        Err(error) if error.is_passing() => return Err(sealing::not_opened(error)),
                         Err(error) => {
                             self.done.texts_not_opened += 1;
                             tracing::error!(
@@ -170,6 +189,9 @@ impl Rotation<'_> {
 
 /// The operator can mend it, by giving the master key that wrapped it.
 pub(super) fn key_does_not_open(version: u32, error: SealError) -> JobError {
+    if error.is_passing() {
+        return sealing::not_opened(error);
+    }
     tracing::error!(
         key.version = version,
         error = &error as &dyn std::error::Error,

@@ -2,7 +2,7 @@
 //! time than it once said goes some at a time. What went stands in each tenant's audit, in the transaction that took it.
 
 use chrono::{DateTime, Days, Utc};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::privacy::BodyClass;
 use costlens_domain::{AuditEventId, TenantId};
 use costlens_queue::{JobContext, JobError};
@@ -89,10 +89,11 @@ async fn shorten_one(
                 id: AuditEventId::new(now, parts.entropy.for_id()),
                 at: now,
                 actor: Actor::Schedule,
-                action: "bodies.purged",
+                action: Action::BodiesPurged,
                 target: None,
                 change: json!({ "class": wanted.as_str(), "before": before, "bodies": removed, "partition_dropped": false }),
                 request_id: None,
+                address: None,
             };
             tx.audit(&event).await.map_err(store_failure)?;
             tx.commit().await.map_err(store_failure)?;

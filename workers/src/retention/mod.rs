@@ -13,6 +13,9 @@ use crate::{WorkerParts, store_failure};
 /// How many rows one statement removes.
 const STEP: u32 = 5_000;
 
+/// How long what a mail's link did can be looked up.
+const KEEP_LINKS: Days = Days::new(30);
+
 /// Purges every table that has an end, see the table `retention`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PurgeExpired {}
@@ -48,6 +51,10 @@ pub(crate) async fn purge_expired(
                 break;
             }
         }
+    }
+    // Links and codes of people are no tenant's, and of no use a month after they ended.
+    if let Some(before) = now.checked_sub_days(KEEP_LINKS) {
+        while system.purge_user_links(before, i64::from(STEP)).await.map_err(store_failure)? > 0 {}
     }
     drop(system);
     let gone = bodies::purge(&context, &parts, now).await?;

@@ -89,6 +89,8 @@ pub(crate) async fn deliver_webhook(
     _context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
+    // Where it does not work, opening says so, if it comes to that.
+    let _said_by_whoever_opens = sealing::ready(&parts, job.tenant).await;
     let mut tx = parts.store.tenant(job.tenant).await.map_err(store_failure)?;
     let delivery = match tx.delivery(job.event, job.endpoint).await {
         Ok(delivery) => delivery,

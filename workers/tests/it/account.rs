@@ -5,23 +5,27 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
-use costlens_domain::audit::Actor;
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::calendar::{Period, Zone};
 use costlens_domain::events::EventKind;
+use costlens_domain::export::{ExportFormat, ExportWhat};
 use costlens_domain::privacy::{BodyClass, BodyState, PrivacySettings};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{
-    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, RecipientId, RequestId,
-    SessionId, SlackChannelId, SupportGrantId, TenantId, Tokens, Usage, Usd, WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, ExportId, InvitationId,
+    RecipientId, RequestId, Role, SessionId, SlackChannelId, SupportGrantId, TenantId, Tokens, Usage, Usd,
+    UserId, UserLinkId, WebhookEndpointId,
 };
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_jobs::events::happened;
+use costlens_jobs::exports::{WriteExport, ask_to_write};
 use costlens_notify::webhooks::WebhookSecret;
 use costlens_objects::ObjectKey;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
-    Anomaly, Budget, IdempotencyKey, Idempotent, NewAuditEvent, NewBillUpload, NewConnection, NewSession,
-    NewSignInLink, NewSupportGrant, SealedBody, StoredAnswer, TenantConn, TenantSettings, WebhookEndpoint,
+    Anomaly, Budget, IdempotencyKey, Idempotent, Invitation, NewAuditEvent, NewBillUpload, NewConnection,
+    NewExport, NewSession, NewSignInLink, NewSupportGrant, NewUser, RequestFilter, SealedBody, StoredAnswer,
+    TenantConn, TenantSettings, UserLink, UserLinkPurpose, UserMail, UserMailState, WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
 use costlens_workers::WorkerParts;
@@ -126,7 +130,8 @@ impl Account {
     pub(crate) async fn keep(&self, office: &Office, at: DateTime<Utc>, class: BodyClass) -> RequestId {
         let parts = &office.parts;
         let mut system = parts.store.system().await.unwrap();
-        let new = parts.keyring.new_subject_key(self.tenant, self.key.uuid(), 1, &*parts.entropy);
+        let whose = (self.tenant, self.key.uuid());
+        let new = parts.keyring.make_subject_key(whose, 1, &*parts.entropy).await.unwrap();
         let now = parts.clock.now();
         system.add_subject_key(self.tenant, self.key, 1, &new.0, now).await.unwrap();
         let keys = system.subject_keys_of(self.tenant, self.key).await.unwrap();
@@ -195,6 +200,7 @@ impl Account {
             system.redeem_sign_in_link(&hash, &session, now).await.unwrap().unwrap();
         }
         drop(system);
+        self.people(parts).await;
         let mut tx = parts.store.tenant(self.tenant).await.unwrap();
         let connection = ConnectionId::new(now, unlike_bytes());
         let place = ("connection", "sealed_secret", connection.uuid());
@@ -230,10 +236,11 @@ impl Account {
             id: AuditEventId::new(now, unlike_bytes()),
             at: now,
             actor: Actor::CommandLine,
-            action: "key.created",
+            action: Action::KeyCreated,
             target: Some(format!("{CANARY} target")),
             change: json!({ "name": CANARY }),
             request_id: None,
+            address: Some([192, 0, 2, 7].into()),
         })
         .await
         .unwrap();
@@ -264,6 +271,7 @@ impl Account {
         happened(&mut tx, EventKind::KeyCreated, payload, now, &*parts.entropy).await.unwrap();
         tx.commit().await.unwrap();
         self.upload(office, &format!("{CANARY}.csv"), "bill 2026-10 3").await;
+        self.export(office).await;
         office.quiet().await;
         // The reader of these tests finds lines and no facts.
         let facts = format!(
@@ -276,6 +284,74 @@ impl Account {
             tenant = self.tenant.uuid()
         );
         office.sql(&facts).await;
+    }
+
+    /// A member with everything that a person can have, and somebody who is asked to become one.
+    async fn people(&self, parts: &WorkerParts) {
+        let now = parts.clock.now();
+        let user = UserId::new(now, unlike_bytes());
+        let email = format!("{CANARY}-{user}@people.example");
+        let wrapped = parts.keyring.new_data_key(TenantId::from(user.uuid()), 1, &*parts.entropy);
+        let mut system = parts.store.system().await.unwrap();
+        let new = NewUser {
+            id: user,
+            name: format!("{CANARY} person"),
+            email: email.clone(),
+            password_hash: Some("$2b$12$not-a-hash".to_owned()),
+            wrapped_key: wrapped.0,
+            created_at: now,
+        };
+        system.create_user(&new).await.unwrap();
+        system.join(self.tenant, user, Role::Analyst, now).await.unwrap();
+        system
+            .link_identity(user, "https://accounts.example", &format!("{CANARY}-{user}"), now)
+            .await
+            .unwrap();
+        system.confirm_totp(user, &[[7; 32]], now).await.unwrap();
+        let link = UserLink {
+            id: UserLinkId::new(now, unlike_bytes()),
+            purpose: UserLinkPurpose::PasswordReset,
+            email: email.clone(),
+            user_id: Some(user),
+            created_at: now,
+            expires_at: now + TimeDelta::hours(2),
+            mail: UserMail { state: UserMailState::Queued, doubts: 0 },
+        };
+        system.create_user_link(&link).await.unwrap();
+        let mut hash = [8; 32];
+        hash[..10].copy_from_slice(&unlike_bytes());
+        let end = now + TimeDelta::minutes(1);
+        system.create_exchange_code((&hash, &[9; 32]), (user, "google"), now, end).await.unwrap();
+        drop(system);
+        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
+        tx.create_invitation(&Invitation {
+            id: InvitationId::new(now, unlike_bytes()),
+            email: format!("{CANARY}-asked@people.example"),
+            role: Role::Viewer,
+            invited_by: "a test".to_owned(),
+            created_at: now,
+            expires_at: now + TimeDelta::days(7),
+            accepted_at: None,
+            revoked_at: None,
+            mail: UserMail { state: UserMailState::Queued, doubts: 0 },
+        })
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Asks for an export of all calls, and has it written.
+    pub(crate) async fn export(&self, office: &Office) -> ExportId {
+        let parts = &office.parts;
+        let now = parts.clock.now();
+        let filter = RequestFilter { to: Some(now), ..RequestFilter::default() };
+        let id = ExportId::new(now, unlike_bytes());
+        let (what, format) = (ExportWhat::Requests, ExportFormat::Csv);
+        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
+        tx.create_export(&NewExport { id, what, format, filter, created_at: now }).await.unwrap();
+        ask_to_write(&mut tx, WriteExport { export: id, ask: 0 }, now).await.unwrap();
+        tx.commit().await.unwrap();
+        id
     }
 
     /// Uploads a bill, and has it read.

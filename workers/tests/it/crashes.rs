@@ -12,15 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::ErasureId;
 use costlens_domain::privacy::BodyClass;
-use costlens_objects::Objects;
+use costlens_domain::{ErasureId, ExportId};
+use costlens_objects::{Listed, Objects};
 use costlens_queue::NewJob;
 use costlens_queue::testing::{Side, WireTap, may_change};
 use costlens_store::testing::unlike_bytes;
-use costlens_store::{ErasureState, Message, MessageState, MessageTarget, Store, StoreConfig};
+use costlens_store::{ErasureState, ExportState, Message, MessageState, MessageTarget, Store, StoreConfig};
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::{Links, WorkerParts};
+use costlens_workers::{Links, StatusTargets, WorkerParts};
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use futures_util::StreamExt as _;
@@ -76,11 +76,13 @@ async fn worker() {
         keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
         entropy: Arc::new(OsEntropy),
         objects: Objects::local(&told.files).unwrap(),
+        max_export_bytes: 1 << 20,
         bills: Arc::<bills::TinyReader>::default(),
         egress: egress(&[format!("127.0.0.1:{}", told.http_port)]),
         mailer: Some(mailer(&told.smtp)),
         svix: None,
         links: Links::below("https://costlens.example"),
+        status: StatusTargets::default(),
         forever_body_days: None,
     };
     let queue = costlens_workers::queue(&told.url).unwrap();
@@ -135,21 +137,25 @@ struct World {
     stays: Account,
     leaves: Account,
     erasure: ErasureId,
+    export: ExportId,
     /// What Slack had heard before the workers began.
     posts_before: usize,
 }
 
 /// The jobs that begin it all.
-const BEGINNINGS: [&str; 11] = [
+const BEGINNINGS: [&str; 14] = [
+    "audit-anchors.v1",
     "digest.v1",
     "budgets.v1",
     "anomalies.v1",
     "erasure-sweep.v1",
     "message-sweep.v1",
     "bill-uploads.v1",
+    "exports.v1",
     "key-rotation.v1",
     "partitions.v1",
     "retention.v1",
+    "status.v1",
     "queue-rows.v1",
     "event-of-the-test",
 ];
@@ -195,6 +201,7 @@ impl World {
         );
         office.sql(&month).await;
         office.sql("UPDATE subject_key SET created_at = '2026-01-01'").await;
+        let export = stays.export(&office).await;
         for queue in BEGINNINGS {
             match queue {
                 "event-of-the-test" => drop(super::notifications::tell(&office, &stays).await),
@@ -202,7 +209,21 @@ impl World {
             }
         }
         let posts_before = outside.posts("/services").len();
-        Self { office, outside, stays, leaves, erasure, posts_before }
+        Self { office, outside, stays, leaves, erasure, export, posts_before }
+    }
+
+    /// The export's file is there, whole, and once a sweeper came by after all was done, alone.
+    async fn check_export(&self, story: &str) {
+        let (store, objects) = (&self.office.parts.store, &self.office.parts.objects);
+        let export = store.tenant(self.stays.tenant).await.unwrap().export(self.export).await.unwrap();
+        assert_eq!((export.state, export.rows), (ExportState::Done, 99), "{story}");
+        let files = objects.list_prefix(Some(self.stays.tenant), 10).await.unwrap();
+        let is_this = |file: &Listed| Some(file.key.to_string()) == export.object_key;
+        let this = files.iter().find(|file| is_this(file)).unwrap_or_else(|| panic!("{story}: {files:?}"));
+        assert_eq!(Some(this.bytes), export.bytes, "{story}");
+        // What a killed attempt left is a sweeper's to remove, and each of them is one of this export's.
+        let of_it = |file: &Listed| file.key.name().starts_with(&self.export.to_string());
+        assert!(files.iter().all(of_it) && files.len() <= 3, "{story}: {files:?}");
     }
 
     /// What must be so at the end, whatever died meanwhile.
@@ -244,9 +265,13 @@ impl World {
             ids.dedup();
         }
         // Before the account that leaves was frozen it had told of its own.
-        for (kind, ids) in
-            [("anomaly.found", 1), ("budget.reached", 1), ("key.created", 2), ("bill.published", 2)]
-        {
+        for (kind, ids) in [
+            ("anomaly.found", 1),
+            ("budget.reached", 1),
+            ("key.created", 2),
+            ("bill.published", 2),
+            ("export.done", 2),
+        ] {
             assert_eq!(told.get(kind).map(Vec::len), Some(ids), "{story}: {told:?}");
         }
 
@@ -263,12 +288,14 @@ impl World {
         let mut system = store.system().await.unwrap();
         let (erasure, tenant) = system.erasure(self.erasure).await.unwrap();
         assert_eq!((erasure.state, tenant), (ErasureState::Certified, None), "{story}");
+        // One anchor, of the day, whose file is the one that is noted.
+        super::audit::is_anchored(&self.office, 1, story).await;
         let gone = self.leaves.tenant.uuid();
         let mut owner = AsyncPgConnection::establish(self.office.db.owner_url()).await.unwrap();
         let sql = format!("SELECT count(*) AS rows FROM queue.job WHERE tenant = '{gone}'");
         let left: Count = diesel::sql_query(sql).get_result(&mut owner).await.unwrap();
         assert_eq!(left.rows, 0, "{story}");
-        assert_eq!(self.office.parts.objects.count_prefix(self.stays.tenant).await.unwrap(), 0, "{story}");
+        self.check_export(story).await;
         assert_eq!(self.office.parts.objects.count_prefix(self.leaves.tenant).await.unwrap(), 0, "{story}");
         self.office.nothing_is_left(story).await;
     }

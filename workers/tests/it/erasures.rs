@@ -138,6 +138,15 @@ async fn an_account_is_erased_to_the_last_byte_after_its_days_of_grace_and_no_ot
     let acme = filled(&office, &outside, &format!("{CANARY} Rockets")).await;
     let other = filled(&office, &outside, "Other").await;
     office.sql("UPDATE connection SET name = 'other' WHERE tenant_id <> (SELECT id FROM tenant WHERE name LIKE 'Canary%')").await;
+    // People are no tenant's: those of the other account are called something else.
+    let others = format!("IN (SELECT user_id FROM member WHERE tenant_id = '{}')", other.tenant.uuid());
+    office
+        .sql(&format!(
+            "UPDATE user_account SET name = 'other', email = 'other@people.example' WHERE id {others}; \
+             UPDATE user_identity SET subject = 'other' WHERE user_id {others}; \
+             UPDATE user_link SET email = 'other@people.example' WHERE user_id {others}"
+        ))
+        .await;
     let kept_before: Vec<i64> = {
         let mut counts = Vec::new();
         for table in lasting() {

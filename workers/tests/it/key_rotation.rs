@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use costlens_aws::testing::{FakeKms, KEY_ARN};
+use costlens_domain::ports::Clock;
 use costlens_domain::{ConnectionId, TenantId};
 use costlens_jobs::RotateTenantKey;
 use costlens_queue::ErrorClass;
 use costlens_queue::ops::{JobDetails, State};
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{DataKey, Destroy, NewConnection, Store};
+use costlens_vault::seal_counts::ROTATE_AT;
 use costlens_vault::{Keyring, MasterKey, OsEntropy, SealError, SealedFor, Sealer};
 use costlens_workers::WorkerParts;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
@@ -289,6 +292,106 @@ async fn keys_of_an_older_master_key_are_wrapped_anew_and_then_open_without_it()
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(read_all(&office.parts.store, &newer(), acme).await, [(2, 1, 2)]);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_key_that_sealed_a_billion_texts_gets_a_successor_and_one_text_less_does_not() {
+    let office = Office::open(now()).await;
+    let (busy, calm) = (tenant(&office, 1).await, tenant(&office, 1).await);
+    connect(&office.parts, busy, 2).await;
+    let sealed = office.parts.keyring.seals_to_count();
+    assert_eq!(sealed.iter().map(|count| (count.tenant, count.seals)).collect::<Vec<_>>(), [(busy, 2)]);
+    let mut system = office.parts.store.system().await.unwrap();
+    system.count_seals(&[(busy, 1, ROTATE_AT - 2), (calm, 1, ROTATE_AT - 1)]).await.unwrap();
+    office.run("key-rotation.v1").await;
+    office.quiet().await;
+    assert_eq!(versions(&office, busy).await, [1]);
+    system.count_seals(&[(busy, 1, sealed[0].seals)]).await.unwrap();
+    office.parts.keyring.seals_were_counted(&sealed);
+    for _ in 0..2 {
+        office.run("key-rotation.v1").await;
+        until_sealed_anew(&office, busy, 2, 2).await;
+    }
+    // The successor begins at nothing.
+    assert_eq!(versions(&office, busy).await, [1, 2]);
+    assert_eq!(versions(&office, calm).await, [1]);
+    office.close().await;
+}
+
+/// A ring whose data keys the key service wraps, and the master keys before it.
+async fn kms_ring(office: &Office, kms: &FakeKms, older: Vec<MasterKey>) -> Keyring {
+    let clock: Arc<dyn Clock> = office.clock.clone();
+    let ring = Keyring::new(MasterKey::parse(NEWER_MASTER_KEY).unwrap()).with_older(older);
+    ring.with_services(vec![Arc::new(kms.client(KEY_ARN).await)], true, &clock)
+}
+
+#[tokio::test]
+async fn keys_move_from_a_master_key_to_kms_and_rotate_there_and_then_nothing_opens_without_it() {
+    let mut office = Office::closed(now()).await;
+    let kms = FakeKms::start();
+    let acme = tenant(&office, 1).await;
+    connect(&office.parts, acme, 3).await;
+    let older = MasterKey::parse(MASTER_KEY).unwrap();
+    office.parts.keyring = Arc::new(kms_ring(&office, &kms, vec![older]).await);
+    office.work().await;
+    assert_eq!(office.run("key-rotation.v1").await.job.state, State::Done);
+    office.quiet().await;
+    let mut system = office.parts.store.system().await.unwrap();
+    let keys = pairs(system.data_keys_of(acme).await.unwrap());
+    assert!(keys.iter().all(|(_, wrapped)| office.parts.keyring.is_current(wrapped)), "not wrapped by KMS");
+
+    // The master key is not needed any more, and does not open them either.
+    let alone = kms_ring(&office, &kms, Vec::new()).await;
+    alone.ready(acme, &keys).await.unwrap();
+    assert_eq!(read_all(&office.parts.store, &alone, acme).await, [(2, 1, 3)]);
+    let before = Keyring::new(MasterKey::parse(MASTER_KEY).unwrap());
+    let mut conn = office.parts.store.tenant(acme).await.unwrap();
+    let one = conn.list_connections(None, 1).await.unwrap().remove(0);
+    let opened = before.tenant(acme, &keys).open(&place(acme, one.id.uuid()), &one.sealed_secret.unwrap());
+    assert_eq!(opened, Err(SealError::OtherKey));
+    drop(conn);
+
+    // A rotation by age makes the successor there, too.
+    office.sql("UPDATE tenant_key SET created_at = created_at - interval '90 days'").await;
+    assert_eq!(rotate(&office, acme, 2).await.job.state, State::Done);
+    let keys = pairs(system.data_keys_of(acme).await.unwrap());
+    assert_eq!(keys.len(), 2);
+    let fresh = kms_ring(&office, &kms, Vec::new()).await;
+    fresh.ready(acme, &keys).await.unwrap();
+    assert_eq!(read_all(&office.parts.store, &fresh, acme).await, [(2, 2, 3)]);
+    let context = |version: u32| {
+        let pairs =
+            [("tenant", acme.to_string()), ("purpose", "data".to_owned()), ("version", version.to_string())];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    };
+    let calls = kms.calls();
+    assert!(calls.contains(&("Encrypt".to_owned(), context(1))), "{calls:?}");
+    assert!(calls.contains(&("GenerateDataKey".to_owned(), context(2))), "{calls:?}");
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_rotation_waits_for_kms_and_loses_nothing() {
+    let mut office = Office::closed(now()).await;
+    let kms = FakeKms::start();
+    let acme = tenant(&office, 1).await;
+    connect(&office.parts, acme, 2).await;
+    let older = MasterKey::parse(MASTER_KEY).unwrap();
+    office.parts.keyring = Arc::new(kms_ring(&office, &kms, vec![older]).await);
+    kms.disable(KEY_ARN, true);
+    office.work().await;
+    let id = office.ask(job(acme, 1)).await;
+    let waiting = |jobs: &[costlens_queue::ops::JobRow]| jobs.iter().all(|job| job.state == State::Retrying);
+    office.until("rotate_tenant_key.v1", waiting).await;
+    assert_eq!(read_all(&office.parts.store, &office.parts.keyring, acme).await, [(2, 1, 2)]);
+    kms.disable(KEY_ARN, false);
+    office.set_clock(now() + TimeDelta::minutes(1));
+    office.wake("rotate_tenant_key.v1").await;
+    assert_eq!(office.ended("rotate_tenant_key.v1", id).await.job.state, State::Done);
+    let mut system = office.parts.store.system().await.unwrap();
+    let keys = pairs(system.data_keys_of(acme).await.unwrap());
+    assert!(keys.iter().all(|(_, wrapped)| office.parts.keyring.is_current(wrapped)));
     office.close().await;
 }
 

@@ -3,14 +3,17 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod account;
+mod audit;
 mod bills;
 mod bodies;
 mod crashes;
 mod doors;
 mod erasures;
+mod exports;
 mod key_rotation;
 mod notifications;
 mod outside;
+mod status;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};
@@ -25,7 +28,7 @@ use costlens_queue::ops::{self, Filter, JobDetails, JobRow, State};
 use costlens_queue::{Enqueued, NewJob, Queue};
 use costlens_store::testing::TestDb;
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::{Links, WorkerParts};
+use costlens_workers::{Links, StatusTargets, WorkerParts};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -200,11 +203,13 @@ impl Office {
             keyring,
             entropy: Arc::new(OsEntropy),
             objects: Objects::local(files.path()).unwrap(),
+            max_export_bytes: 1 << 20,
             bills: Arc::clone(&reader) as _,
             egress: egress(&[]),
             mailer: None,
             svix: None,
             links: Links::below("https://costlens.example"),
+            status: StatusTargets::default(),
             forever_body_days: None,
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope};
-use costlens_domain::calendar::Period;
+use costlens_domain::calendar::{Period, Zone};
 use costlens_domain::events::EventKind;
+use costlens_domain::request::{CostBasis, RequestFact};
 use costlens_domain::{BudgetId, TenantId};
 use costlens_jobs::events::happened;
 use costlens_queue::ops::State;
 use costlens_store::testing::unlike_bytes;
-use costlens_store::{Budget, DeliveryState, Message, MessageState};
+use costlens_store::{Budget, DeliveryState, Message, MessageState, TenantSettings};
 use serde_json::{Value, json};
 
 use super::Office;
@@ -298,6 +299,87 @@ async fn an_hour_that_its_past_does_not_explain_is_told_once_with_what_made_it()
     assert_eq!(tx.list_anomalies(None, 10).await.unwrap().len(), 2);
     drop(tx);
     assert_eq!(outside.letters().len(), 1);
+    office.end().await;
+}
+
+/// Calls of no known price.
+fn unpriced(call: RequestFact) -> RequestFact {
+    RequestFact { cost_basis: CostBasis::Unpriced, cost: None, ..call }
+}
+
+#[tokio::test]
+async fn hours_without_any_price_are_no_part_of_a_past_and_an_outage_is_made_up_for() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday() + TimeDelta::minutes(20)).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    let mut calls = Vec::new();
+    for day in 1..=14 {
+        for hour in -4..=3 {
+            let at = monday() - TimeDelta::days(day) + TimeDelta::hours(hour);
+            // In most hours of the past nobody knows what was spent; counted as nothing they would be its median.
+            let call = acme.call(at, "gpt-4o-mini", "40.00");
+            calls.push(if day % 3 == 0 || hour == 0 { call } else { unpriced(call) });
+        }
+    }
+    calls.push(acme.call(monday() - TimeDelta::minutes(50), "gpt-4o-mini", "41.00"));
+    acme.spend(&office, &calls).await;
+    office.run("anomalies.v1").await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    assert_eq!(tx.list_anomalies(None, 10).await.unwrap(), [], "an hour like those whose price is known");
+    drop(tx);
+
+    // Nobody looks for thirty hours and then for five days; each time dear hours lie in between.
+    for (away, dear, told) in [(30, 20, 0), (120, 47, 0), (121, 1, 1)] {
+        let now = monday() + TimeDelta::hours(away) + TimeDelta::minutes(20);
+        office.set_clock(now);
+        let hour = now - TimeDelta::minutes(20) - TimeDelta::hours(dear);
+        acme.spend(&office, &[acme.call(hour + TimeDelta::minutes(5), "o3", "900.00")]).await;
+        let letters = outside.letters().len();
+        for _ in 0..2 {
+            office.run("anomalies.v1").await;
+        }
+        office.quiet().await;
+        let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+        let found = tx.list_anomalies(None, 50).await.unwrap();
+        assert_eq!(found.iter().filter(|anomaly| anomaly.hour == hour).count(), 1, "{away}: {found:?}");
+        // What happened half a day ago or longer is written down and wakes nobody.
+        assert_eq!(outside.letters().len() - letters, told, "{away}");
+    }
+    office.end().await;
+}
+
+#[tokio::test]
+async fn another_time_zone_tells_no_threshold_again_and_a_digest_says_what_has_no_price() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday() - TimeDelta::minutes(30)).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    budget(&office, acme.tenant, "10.00").await;
+    let before = office.parts.clock.now();
+    acme.spend(&office, &[acme.call(before - TimeDelta::minutes(5), "gpt-4o", "8.00")]).await;
+    office.run("budgets.v1").await;
+    office.quiet().await;
+    let told = outside.letters().len();
+    assert_eq!(told, 1);
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    let zone = Zone::parse("America/Los_Angeles").unwrap();
+    let settings = tx.settings().await.unwrap().unwrap();
+    tx.put_settings(&TenantSettings { zone, ..settings }).await.unwrap();
+    tx.commit().await.unwrap();
+    office.run("budgets.v1").await;
+    office.quiet().await;
+    assert_eq!(outside.letters().len(), told, "the same day by another zone is another day");
+
+    // Half of what last Sunday cost is not known; the digest does not call that nothing.
+    let sunday = monday() - TimeDelta::hours(20);
+    let half = [acme.call(sunday, "gpt-4o", "3.00"), unpriced(acme.call(sunday, "o9", "0"))];
+    acme.spend(&office, &half).await;
+    office.set_clock(monday() + TimeDelta::hours(4));
+    office.run("digest.v1").await;
+    office.quiet().await;
+    let letters = outside.letters();
+    let digest = letters.last().unwrap();
+    assert!(digest.contains("$3.00 and 1 request without a known price"), "{digest}");
     office.end().await;
 }
 

@@ -53,7 +53,7 @@ async fn what_is_past_its_time_goes_and_nothing_else() {
     }
     let first = office.run("retention.v1").await;
     assert_eq!(first.job.state, State::Done, "{first:?}");
-    let removed = json!({"bill_upload": 0, "event": 0, "idempotency_key": 0, "message": 0, "request_body": 0, "session": 2, "sign_in_link": 2});
+    let removed = json!({"bill_upload": 0, "event": 0, "export": 0, "idempotency_key": 0, "invitation": 0, "message": 0, "request_body": 0, "session": 2, "sign_in_link": 2, "status_minute": 0});
     assert_eq!(first.job.progress, Some(removed));
     assert_eq!((count(&office, "session").await, count(&office, "sign_in_link").await), (2, 2));
 
@@ -61,7 +61,7 @@ async fn what_is_past_its_time_goes_and_nothing_else() {
     assert_eq!(
         again.job.progress,
         Some(
-            json!({"bill_upload": 0, "event": 0, "idempotency_key": 0, "message": 0, "request_body": 0, "session": 0, "sign_in_link": 0})
+            json!({"bill_upload": 0, "event": 0, "export": 0, "idempotency_key": 0, "invitation": 0, "message": 0, "request_body": 0, "session": 0, "sign_in_link": 0, "status_minute": 0})
         )
     );
     assert_eq!(count(&office, "session").await, 2);
@@ -140,15 +140,18 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
     let told: Vec<_> = schedules.iter().map(|each| (each.queue.as_str(), each.paused)).collect();
     let expected = [
         ("anomalies.v1", false),
+        ("audit-anchors.v1", false),
         ("bill-uploads.v1", false),
         ("budgets.v1", false),
         ("digest.v1", false),
         ("erasure-sweep.v1", false),
+        ("exports.v1", false),
         ("key-rotation.v1", false),
         ("message-sweep.v1", false),
         ("partitions.v1", false),
         ("queue-rows.v1", false),
         ("retention.v1", true),
+        ("status.v1", false),
     ];
     assert_eq!(told, expected);
     let stats = ops::stats(&mut conn).await.unwrap();

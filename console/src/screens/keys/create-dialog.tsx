@@ -5,13 +5,14 @@ import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
 import { asApiError, fieldProblem } from "@/api/problem";
 import { keysQuery } from "@/api/queries";
-import type { CreatedKey, NewKey } from "@/api/types";
+import type { CreatedKey, KeyScope, NewKey } from "@/api/types";
 import { DURABILITY_WORDS, HANGUP_WORDS, STREAM_USAGE_WORDS } from "@/lib/words";
 import { Button } from "@/ui/button";
 import { Choose } from "@/ui/choose";
 import { Dialog } from "@/ui/dialog";
 import { Labelled, TextField } from "@/ui/field";
 import { Problem } from "@/ui/states";
+import { endOf, KeyLifeFields, type Life, SCOPES } from "./key-life";
 import { SecretView } from "./secret-view";
 
 export type Policies = Required<Pick<NewKey, "hangup_policy" | "stream_usage" | "durability">>;
@@ -81,6 +82,8 @@ export function CreateKeyDialog({ open, onOpenChange }: { open: boolean; onOpenC
 function CreateForm({ onCreated }: { onCreated: (created: CreatedKey) => void }) {
   const [name, setName] = useState("");
   const [policies, setPolicies] = useState(DEFAULTS);
+  const [scopes, setScopes] = useState<KeyScope[]>(SCOPES);
+  const [life, setLife] = useState<Life>("never");
   const create = api.useMutation("post", "/api/v1/keys", {
     onSuccess: (created) => {
       void queryClient.invalidateQueries({ queryKey: keysQuery().queryKey });
@@ -91,7 +94,8 @@ function CreateForm({ onCreated }: { onCreated: (created: CreatedKey) => void })
   const nameProblem = fieldProblem(problem, "name");
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    create.mutate({ body: { name: name.trim(), ...policies } });
+    const expires_at = endOf(life, Date.now());
+    create.mutate({ body: { name: name.trim(), ...policies, scopes, ...(expires_at ? { expires_at } : {}) } });
   };
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
@@ -110,6 +114,15 @@ function CreateForm({ onCreated }: { onCreated: (created: CreatedKey) => void })
       <details className="group rounded-lg border px-3 py-2.5">
         <summary className="flex cursor-pointer list-none items-center gap-1.5 rounded text-sm font-medium">
           <ChevronRight className="size-4 text-muted transition-transform group-open:rotate-90" aria-hidden />
+          What it may do, and for how long
+        </summary>
+        <div className="flex flex-col gap-3 pt-3">
+          <KeyLifeFields scopes={scopes} onScopes={setScopes} life={life} onLife={setLife} />
+        </div>
+      </details>
+      <details className="group rounded-lg border px-3 py-2.5">
+        <summary className="flex cursor-pointer list-none items-center gap-1.5 rounded text-sm font-medium">
+          <ChevronRight className="size-4 text-muted transition-transform group-open:rotate-90" aria-hidden />
           How calls are recorded
         </summary>
         <div className="pt-3">
@@ -118,7 +131,7 @@ function CreateForm({ onCreated }: { onCreated: (created: CreatedKey) => void })
       </details>
       {problem && !nameProblem ? <Problem error={problem} /> : null}
       <div className="flex justify-end">
-        <Button type="submit" weight="primary" busy={create.isPending} disabled={name.trim() === ""}>
+        <Button type="submit" weight="primary" busy={create.isPending} disabled={name.trim() === "" || scopes.length === 0}>
           Create the key
         </Button>
       </div>

@@ -1,13 +1,13 @@
 // The keys of the tenant: who may send calls, and what each was last used for.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useLocation, useNavigate } from "@tanstack/react-router";
-import { Ban, KeyRound, Plus } from "lucide-react";
+import { Ban, KeyRound, Plus, RefreshCw } from "lucide-react";
 import { useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
 import { keysQuery } from "@/api/queries";
 import type { Key } from "@/api/types";
-import { ago, fullDay } from "@/lib/time";
+import { ago, fullDay, until } from "@/lib/time";
 import { DURABILITY_WORDS, HANGUP_WORDS } from "@/lib/words";
 import { useNow } from "@/shell/hooks";
 import { PageHead } from "@/shell/page";
@@ -21,6 +21,7 @@ import { Empty, Problem, SkeletonRows } from "@/ui/states";
 import { Table, Td, Th } from "@/ui/table";
 import { hintOf } from "./hint";
 import { CreateKeyDialog } from "./create-dialog";
+import { RollDialog } from "./roll-dialog";
 
 export function KeysScreen() {
   const keys = useQuery({ ...keysQuery(), refetchInterval: 10_000 });
@@ -29,6 +30,7 @@ export function KeysScreen() {
   const creating = hash === "new";
   const setCreating = (open: boolean) => void navigate({ to: "/keys", hash: open ? "new" : "", replace: true });
   const [revoking, setRevoking] = useState<Key | null>(null);
+  const [rolling, setRolling] = useState<Key | null>(null);
 
   const items = keys.data?.items ?? [];
   return (
@@ -54,15 +56,22 @@ export function KeysScreen() {
             A key lets an application send its calls through Costlens. Its secret is shown once.
           </Empty>
         ) : null}
-        {items.length > 0 ? <KeyTable items={items} onRevoke={setRevoking} /> : null}
+        {items.length > 0 ? <KeyTable items={items} onRevoke={setRevoking} onRoll={setRolling} /> : null}
       </Card>
       <CreateKeyDialog open={creating} onOpenChange={setCreating} />
+      <RollDialog rolling={rolling} onClose={() => setRolling(null)} />
       <RevokeDialog revoking={revoking} onClose={() => setRevoking(null)} />
     </>
   );
 }
 
-function KeyTable({ items, onRevoke }: { items: Key[]; onRevoke: (key: Key) => void }) {
+interface KeyTableProps {
+  items: Key[];
+  onRevoke: (key: Key) => void;
+  onRoll: (key: Key) => void;
+}
+
+function KeyTable({ items, onRevoke, onRoll }: KeyTableProps) {
   const { zone } = usePreferences();
   const now = useNow(10_000);
   return (
@@ -96,10 +105,13 @@ function KeyTable({ items, onRevoke }: { items: Key[]; onRevoke: (key: Key) => v
             <Td className="whitespace-nowrap">
               {key.revoked_at ? (
                 <Badge tone="worse">Revoked</Badge>
-              ) : key.last_used_at ? (
-                ago(key.last_used_at, now, zone)
+              ) : key.expires_at && Date.parse(key.expires_at) <= now ? (
+                <Badge tone="worse">Expired</Badge>
               ) : (
-                <span className="text-muted">never</span>
+                <>
+                  {key.last_used_at ? ago(key.last_used_at, now, zone) : <span className="text-muted">never</span>}
+                  <KeyNotes item={key} now={now} zone={zone} />
+                </>
               )}
             </Td>
             <Td className="hidden lg:table-cell" title={HANGUP_WORDS[key.hangup_policy].meaning}>
@@ -112,6 +124,9 @@ function KeyTable({ items, onRevoke }: { items: Key[]; onRevoke: (key: Key) => v
             <Td end>
               {key.revoked_at ? null : (
                 <span className="inline-flex sm:gap-1">
+                  <Button weight="quiet" size="small" onClick={() => onRoll(key)} aria-label={`Roll ${key.name}`} icon={<RefreshCw className="size-4 sm:hidden" aria-hidden />}>
+                    <span className="hidden sm:inline">Roll</span>
+                  </Button>
                   <Button
                     weight="quiet"
                     size="small"
@@ -129,6 +144,17 @@ function KeyTable({ items, onRevoke }: { items: Key[]; onRevoke: (key: Key) => v
         ))}
       </tbody>
     </Table>
+  );
+}
+
+/** What is about to end of a key that works. */
+function KeyNotes({ item, now, zone }: { item: Key; now: number; zone: string }) {
+  const overlaps = item.previous_until && Date.parse(item.previous_until) > now;
+  return (
+    <>
+      {item.expires_at ? <span className="block text-xs text-muted">expires {until(item.expires_at, now, zone)}</span> : null}
+      {overlaps ? <span className="block text-xs text-muted">earlier secret ends {until(item.previous_until ?? "", now, zone)}</span> : null}
+    </>
   );
 }
 

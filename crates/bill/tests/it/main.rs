@@ -6,6 +6,7 @@ mod broken;
 mod folders;
 mod formats;
 mod generator;
+mod hostile;
 mod labelled;
 mod rules;
 mod shared_data;

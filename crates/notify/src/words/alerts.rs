@@ -48,7 +48,9 @@ impl BudgetAlert {
         } else {
             format!("“{budget}” has reached {}% of its limit", self.threshold_percent)
         };
-        let line = BudgetLine { name: self.budget.clone(), spent: self.spent, limit: self.limit };
+        // How much has no price is said in a note of its own.
+        let line =
+            BudgetLine { name: self.budget.clone(), spent: Some(self.spent), unpriced: 0, limit: self.limit };
         let meter = meter(&line);
         let left = match self.limit.checked_sub(self.spent) {
             Some(left) if !over => format!("{} is left", figures::usd(left)),

@@ -13,6 +13,7 @@ mod figures;
 mod letter;
 mod names;
 mod page;
+mod people;
 mod samples;
 mod styles;
 mod weekly_digest;
@@ -26,6 +27,7 @@ pub use costlens_domain::calendar::{UnknownZone, Zone};
 pub use deletion::{DeletionCancelled, DeletionDone, DeletionRequested, Erased};
 pub use letter::{Letter, Unfilled};
 pub use names::{BadLink, Link};
+pub use people::{AccountExists, InvitationLink, PasswordChanged, PasswordResetLink, RegistrationLink};
 pub use samples::sample;
 pub use weekly_digest::{AnomalyLine, BillPart, BillTotal, BudgetLine, DaySpend, Ranked, WeeklyDigest};
 
@@ -114,6 +116,16 @@ kinds! {
     DeletionDone = "deletion_done", slack: false;
     /// An address is to say yes.
     ConfirmRecipient = "confirm_recipient", slack: false;
+    /// Whoever reads the address may become a user.
+    RegistrationLink = "registration_link", slack: false;
+    /// Somebody wanted to register who is registered.
+    AccountExists = "account_exists", slack: false;
+    /// A new password may be set.
+    PasswordResetLink = "password_reset_link", slack: false;
+    /// A password was changed.
+    PasswordChanged = "password_changed", slack: false;
+    /// Somebody is asked to become a member.
+    InvitationLink = "invitation_link", slack: false;
 }
 
 impl std::fmt::Display for Kind {

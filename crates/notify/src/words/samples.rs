@@ -5,9 +5,10 @@ use costlens_domain::{Currency, Usd};
 use rust_decimal::Decimal;
 
 use crate::words::{
-    AnomalyAlert, AnomalyLine, BillFailed, BillPart, BillPublished, BillTotal, BudgetAlert, BudgetLine,
-    ChannelDisabled, ConfirmRecipient, Contributor, DaySpend, DeletionCancelled, DeletionDone,
-    DeletionRequested, Erased, Kind, Link, Medium, Message, Ranked, WeeklyDigest, Zone,
+    AccountExists, AnomalyAlert, AnomalyLine, BillFailed, BillPart, BillPublished, BillTotal, BudgetAlert,
+    BudgetLine, ChannelDisabled, ConfirmRecipient, Contributor, DaySpend, DeletionCancelled, DeletionDone,
+    DeletionRequested, Erased, InvitationLink, Kind, Link, Medium, Message, PasswordChanged,
+    PasswordResetLink, Ranked, RegistrationLink, WeeklyDigest, Zone,
 };
 
 const TENANT: &str = "Northwind Robotics";
@@ -56,6 +57,22 @@ pub fn sample(kind: Kind) -> Message {
         Kind::DeletionCancelled => deletion_cancelled().into(),
         Kind::DeletionDone => deletion_done().into(),
         Kind::ConfirmRecipient => confirm_recipient().into(),
+        Kind::RegistrationLink => {
+            RegistrationLink { link: link("register"), expires: at(11, 20, 17, 5) }.into()
+        }
+        Kind::AccountExists => AccountExists { sign_in: link("sign-in") }.into(),
+        Kind::PasswordResetLink => {
+            PasswordResetLink { link: link("new-password"), expires: at(11, 20, 17, 5) }.into()
+        }
+        Kind::PasswordChanged => PasswordChanged { at: at(11, 20, 15, 5), sign_in: link("sign-in") }.into(),
+        Kind::InvitationLink => InvitationLink {
+            tenant: TENANT.to_owned(),
+            role: "analyst".to_owned(),
+            link: link("invitation"),
+            expires: at(11, 27, 15, 5),
+            zone: zone(),
+        }
+        .into(),
     }
 }
 
@@ -106,13 +123,24 @@ fn weekly_digest() -> WeeklyDigest {
             }],
         }),
         budgets: vec![
-            BudgetLine { name: "CI and tooling".to_owned(), spent: usd(10_412_000), limit: usd(10_000_000) },
+            BudgetLine {
+                name: "CI and tooling".to_owned(),
+                spent: Some(usd(10_412_000)),
+                unpriced: 0,
+                limit: usd(10_000_000),
+            },
             BudgetLine {
                 name: "Customer support".to_owned(),
-                spent: usd(21_650_300),
+                spent: Some(usd(21_650_300)),
+                unpriced: 0,
                 limit: usd(25_000_000),
             },
-            BudgetLine { name: "Everything".to_owned(), spent: usd(48_190_250), limit: usd(90_000_000) },
+            BudgetLine {
+                name: "Everything".to_owned(),
+                spent: Some(usd(48_190_250)),
+                unpriced: 0,
+                limit: usd(90_000_000),
+            },
         ],
         anomalies: vec![AnomalyLine {
             what: "key ci-code-review".to_owned(),

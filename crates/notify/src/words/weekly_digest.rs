@@ -111,8 +111,11 @@ impl BillTotal {
 pub struct BudgetLine {
     /// The budget's name.
     pub name: String,
-    /// What was spent in its running period.
-    pub spent: Usd,
+    /// What was spent in its running period; `None` where no call of it has a known price.
+    pub spent: Option<Usd>,
+    /// How many calls of it have no known price, and are in no sum.
+    #[serde(default)]
+    pub unpriced: u64,
     /// Its limit.
     pub limit: Usd,
 }
@@ -278,16 +281,27 @@ fn more(sections: &mut Vec<Section>, all: usize, one: &str, many: &str) {
 }
 
 pub(crate) fn meter(budget: &BudgetLine) -> Meter {
-    let fill = figures::fill(budget.spent.decimal(), budget.limit.decimal());
+    let fill = budget.spent.map_or(0, |spent| figures::fill(spent.decimal(), budget.limit.decimal()));
     let tone = match fill {
         100 => Tone::Bad,
         80.. => Tone::Warn,
         _ => Tone::Calm,
     };
+    let spent = match (budget.spent, budget.unpriced) {
+        (Some(spent), 0) => figures::usd(spent),
+        (Some(spent), unpriced) => format!(
+            "{} and {} without a known price",
+            figures::usd(spent),
+            figures::counted(unpriced, "request", "requests")
+        ),
+        (None, unpriced) => {
+            format!("Not known ({} without a price)", figures::counted(unpriced, "request", "requests"))
+        }
+    };
     Meter {
         name: name(&budget.name),
-        figure: format!("{} of {}", figures::usd(budget.spent), figures::usd(budget.limit)),
-        reached: figures::reached(budget.spent, budget.limit),
+        figure: format!("{spent} of {}", figures::usd(budget.limit)),
+        reached: budget.spent.map_or_else(|| "–".to_owned(), |spent| figures::reached(spent, budget.limit)),
         fill,
         rest: 100_u8.saturating_sub(fill),
         tone,

@@ -9,6 +9,7 @@ use costlens_domain::ports::Clock;
 use costlens_domain::privacy::{BodyClass, BodyState};
 use costlens_domain::{ApiKeyId, RequestId, TenantId};
 use costlens_vault::{Keyring, MasterKey, OsEntropy, SealedFor, SubjectKeys};
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 
 use super::capture::OVERLAP;
@@ -37,7 +38,8 @@ fn tenant() -> TenantId {
 
 fn keys() -> SubjectKeys {
     let (ring, key) = (Keyring::new(MasterKey::parse(KEY).unwrap()), ApiKeyId::new(now(), [2; 10]));
-    let wrapped = ring.new_subject_key(tenant(), key.uuid(), 3, &OsEntropy);
+    let wrapped =
+        ring.make_subject_key((tenant(), key.uuid()), 3, &OsEntropy).now_or_never().unwrap().unwrap();
     ring.subject(tenant(), key.uuid(), &[(3, wrapped.0)])
 }
 

@@ -324,11 +324,11 @@ async fn every_tick_has_one_effect_though_replicas_disagree_freeze_and_die() {
                 "(SELECT extract(epoch FROM last_tick) FROM queue.schedule WHERE name = '{}')",
                 kind.name
             );
-            db.wait_for(&format!("{ticked} = {last}"), secs(20)).await;
+            db.wait_for(&format!("{ticked} = {last}"), secs(90)).await;
         }
-        db.wait_for("NOT EXISTS (SELECT FROM queue.job WHERE status IN ('pending', 'running'))", secs(20))
+        db.wait_for("NOT EXISTS (SELECT FROM queue.job WHERE status IN ('pending', 'running'))", secs(90))
             .await;
-        db.wait_for(&format!("(SELECT count(*) FROM queue.session) <= {REPLICAS}"), secs(10)).await;
+        db.wait_for(&format!("(SELECT count(*) FROM queue.session) <= {REPLICAS}"), secs(60)).await;
     }
     for seat in seats {
         let process = seat.process.unwrap();

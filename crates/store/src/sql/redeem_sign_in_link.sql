@@ -6,7 +6,6 @@ WITH used AS (
     WHERE hash = $1 AND used_at IS NULL AND expires_at > $2
     RETURNING tenant_id, operator
 )
-INSERT INTO session (tenant_id, id, hash, created_at, expires_at, operator)
-SELECT tenant_id, $3, $4, $2, $5, operator
+INSERT INTO session (tenant_id, id, hash, created_at, expires_at, operator, proven_at, sign_in_id)
+SELECT tenant_id, $3, $4, $2, $5, operator, $2, $3
 FROM used
-RETURNING id, tenant_id, created_at, expires_at, ended_at, operator

@@ -308,12 +308,7 @@ async fn an_outage_answers_quickly_and_ends_by_itself() {
     let login = RuntimeLogin::Password(pg.runtime_password().to_owned());
     migrate(&pg.url(), &login, Vec::new()).await.unwrap();
     let store = Store::connect(&StoreConfig::new(pg.runtime_url().unwrap())).unwrap();
-    let tenant = Tenant {
-        id: costlens_domain::TenantId::new(at(0), [1; 10]),
-        name: "acme".to_owned(),
-        created_at: at(0),
-        closing_at: None,
-    };
+    let tenant = Tenant::new(costlens_domain::TenantId::new(at(0), [1; 10]), "acme", at(0));
     store.system().await.unwrap().create_tenant(&tenant).await.unwrap();
     let mut open = store.tenant(tenant.id).await.unwrap();
     let mut changes = store.key_changes().await.unwrap();

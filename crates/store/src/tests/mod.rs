@@ -1,5 +1,6 @@
 //! The store against a real PostgreSQL: what the schema, the doors and the shipper promise.
 
+mod audit;
 mod bill_uploads;
 mod bills;
 mod bodies;
@@ -12,3 +13,4 @@ mod sessions;
 mod spend;
 mod support;
 mod tenant_keys;
+mod uptime;

@@ -53,6 +53,52 @@ fn text(version: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn seals_are_added_up_for_each_key_whoever_counts_and_in_whatever_order() {
+    let db = TestDb::new().await;
+    let (acme, globex) = (db.create_tenant("acme").await, db.create_tenant("globex").await);
+    for (tenant, version) in [(acme, 1), (acme, 2), (globex, 1)] {
+        add(db.store(), tenant, version, b"x").await;
+    }
+    let counting: Vec<_> = (0..8)
+        .map(|turn| {
+            let store = db.store().clone();
+            let mut counts = vec![(acme, 1, 3), (globex, 1, 5), (acme, 2, 7), (acme, 9, 1)];
+            counts.rotate_left(turn % 4);
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    store.system().await.unwrap().count_seals(&counts).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in counting {
+        task.await.unwrap();
+    }
+    let ages = db.store().system().await.unwrap().key_ages(b"x", None, 10).await.unwrap();
+    let seals = |tenant| ages.iter().find(|age| age.tenant_id == tenant).unwrap().seals;
+    assert_eq!((seals(acme), seals(globex)), (8 * 10 * 7, 8 * 10 * 5), "of the newest key");
+}
+
+#[tokio::test]
+async fn a_key_of_the_installation_is_the_first_writers_and_is_replaced_if_it_is_still_there() {
+    let db = TestDb::new().await;
+    let mut system = db.store().system().await.unwrap();
+    assert_eq!(system.service_key("tags").await.unwrap(), None);
+    system.add_service_key("tags", b"first", at(0)).await.unwrap();
+    system.add_service_key("tags", b"second", at(1)).await.unwrap();
+    assert_eq!(system.service_key("tags").await.unwrap().as_deref(), Some(&b"first"[..]));
+    system.replace_service_key("tags", b"second", b"third").await.unwrap();
+    assert_eq!(system.service_key("tags").await.unwrap().as_deref(), Some(&b"first"[..]));
+    system.replace_service_key("tags", b"first", b"third").await.unwrap();
+    assert_eq!(system.service_key("tags").await.unwrap().as_deref(), Some(&b"third"[..]));
+    // No door of a tenant leads there.
+    let acme = db.create_tenant("acme").await;
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let read = diesel::sql_query("SELECT FROM service_key").execute(conn.transaction().unwrap()).await;
+    assert!(read.is_err(), "a tenant's door reads the installation's keys");
+}
+
+#[tokio::test]
 async fn a_tenants_data_keys_are_its_own_and_the_first_writer_of_a_version_wins() {
     let db = TestDb::new().await;
     let (acme, globex) = (db.create_tenant("acme").await, db.create_tenant("globex").await);

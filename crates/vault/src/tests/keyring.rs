@@ -1,6 +1,6 @@
 use super::*;
 use crate::OsEntropy;
-use crate::tests::{Fixed, KEY, NEWER, master, place, ring, tenant};
+use crate::tests::{Fixed, KEY, NEWER, master, now, place, ring, tenant};
 
 fn of_tenant(tenant_number: u128, version: u32) -> Owner {
     Owner { tenant: tenant(tenant_number), subject: None, version }
@@ -76,15 +76,15 @@ fn after_a_change_of_the_master_key_the_old_one_opens_until_all_is_wrapped_anew(
     );
     assert!(!both.is_current(&old.0));
 
-    let new = both.rewrap(tenant(1), 1, &old.0, &OsEntropy).unwrap();
+    let new = now(both.rewrap(tenant(1), 1, &old.0, &OsEntropy)).unwrap();
     assert!(both.is_current(&new.0) && new.0.starts_with(&both.wrapped_header()));
     assert_eq!(
         alone.tenant(tenant(1), &[(1, &new.0)]).open(&place(2), &sealed).unwrap().as_slice(),
         b"sk-live"
     );
     assert_eq!(before.tenant(tenant(1), &[(1, &new.0)]).open(&place(2), &sealed), Err(SealError::OtherKey));
-    assert_eq!(alone.rewrap(tenant(1), 1, &old.0, &OsEntropy), Err(SealError::OtherKey));
-    assert_eq!(both.rewrap(tenant(2), 1, &old.0, &OsEntropy), Err(SealError::Rejected));
+    assert_eq!(now(alone.rewrap(tenant(1), 1, &old.0, &OsEntropy)), Err(SealError::OtherKey));
+    assert_eq!(now(both.rewrap(tenant(2), 1, &old.0, &OsEntropy)), Err(SealError::Rejected));
 }
 
 #[test]

@@ -31,6 +31,11 @@ pub(crate) fn tenant(n: u128) -> TenantId {
     TenantId::from(Uuid::from_u128(n))
 }
 
+/// What asks no service outside is done at once.
+pub(crate) fn now<T>(done: impl Future<Output = T>) -> T {
+    futures_util::FutureExt::now_or_never(done).unwrap()
+}
+
 /// A place of the first tenant.
 pub(crate) fn place(row: u128) -> SealedFor<'static> {
     SealedFor { tenant: tenant(1), table: "connection", column: "sealed_secret", row: Uuid::from_u128(row) }

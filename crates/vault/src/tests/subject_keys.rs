@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::tests::{Fixed, KEY, NEWER, master, ring, tenant};
+use crate::tests::{Fixed, KEY, NEWER, master, now, ring, tenant};
 use crate::{Keyring, OsEntropy, WrappedKey};
 
 const ANNA: Uuid = Uuid::from_u128(0xa);
@@ -18,7 +18,7 @@ fn place(row: u128) -> SealedFor<'static> {
 }
 
 fn wrapped(ring: &Keyring, subject: Uuid, version: u32) -> (u32, Vec<u8>) {
-    (version, ring.new_subject_key(tenant(1), subject, version, &OsEntropy).0)
+    (version, now(ring.make_subject_key((tenant(1), subject), version, &OsEntropy)).unwrap().0)
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn another_master_key_takes_over_what_the_older_one_wrapped() {
         old_ring.subject(tenant(1), ANNA, &[(version, &key)]).seal(&place(2), b"x", &OsEntropy).unwrap();
     let both = Keyring::new(master(NEWER)).with_older(vec![master(KEY)]);
     assert!(!both.is_current(&key));
-    let WrappedKey(anew) = both.rewrap_subject((tenant(1), ANNA), version, &key, &OsEntropy).unwrap();
+    let WrappedKey(anew) = now(both.rewrap_subject((tenant(1), ANNA), version, &key, &OsEntropy)).unwrap();
     assert!(both.is_current(&anew));
     let alone = ring(NEWER);
     assert_eq!(alone.subject(tenant(1), ANNA, &[(version, &key)]).newest(), Err(SealError::OtherKey));
@@ -97,7 +97,7 @@ fn another_master_key_takes_over_what_the_older_one_wrapped() {
 #[test]
 fn a_sealed_text_is_what_an_independent_implementation_makes() {
     let ring = ring(KEY);
-    let WrappedKey(key) = ring.new_subject_key(tenant(1), ANNA, 7, &Fixed);
+    let WrappedKey(key) = now(ring.make_subject_key((tenant(1), ANNA), 7, &Fixed)).unwrap();
     let sealed = ring.subject(tenant(1), ANNA, &[(7, &key)]).seal(&place(2), b"a prompt", &Fixed).unwrap();
     assert_eq!((hex::encode(key), hex::encode(sealed)), (WRAPPED.to_owned(), SEALED.to_owned()));
 }

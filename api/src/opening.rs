@@ -1,0 +1,158 @@
+//! The one way in which a person's session is opened, whoever vouched for the person: checked, kept, written down in the
+//! audit in the same transaction, and put into cookies.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::audit::{Action, Actor};
+use costlens_domain::{ProblemCode, Role, SessionId, TenantId};
+use costlens_store::{Membership, NewRefresh, NewSession, NewUserSession, SystemTx, User};
+use costlens_vault::SecretToken;
+use costlens_vault::secret_token::{REFRESH_PREFIX, SESSION_PREFIX};
+use poem::Request;
+use poem::http::header;
+use serde_json::json;
+
+use crate::ApiParts;
+use crate::audit::By;
+use crate::cookies::{Binding, Outgoing};
+use crate::error::ApiError;
+
+/// No session outlives an hour.
+pub(crate) const SESSION_LIFE: TimeDelta = TimeDelta::hours(1);
+/// No sign-in is continued for longer than a week.
+pub(crate) const SIGN_IN_LIFE: TimeDelta = TimeDelta::days(7);
+/// How much of a browser's description is kept.
+const LONGEST_BROWSER: usize = 200;
+
+/// How a person proved who it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof {
+    /// `password`, `google`, `github`, `clerk`, `oidc`, or whichever link proved it: `registration`, `invitation`.
+    pub(crate) method: String,
+    /// Whether by two factors.
+    pub(crate) two_factors: bool,
+    /// The session at whoever vouched, and until when that lasts.
+    pub(crate) outer: Option<(String, DateTime<Utc>)>,
+    /// Whether somebody else acts in the person's name.
+    pub(crate) read_only: bool,
+}
+
+impl Proof {
+    /// A proof that lasts as long as a session does.
+    pub(crate) fn by(method: &str, two_factors: bool) -> Self {
+        Self { method: method.to_owned(), two_factors, outer: None, read_only: false }
+    }
+}
+
+/// A session that was there before and goes on in this one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Continues {
+    pub(crate) sign_in_id: SessionId,
+    pub(crate) proven_at: DateTime<Utc>,
+    pub(crate) refresh_expires_at: Option<DateTime<Utc>>,
+}
+
+/// A session that was opened, and what its browser gets.
+pub(crate) struct Opened {
+    pub(crate) id: SessionId,
+    token: SecretToken,
+    expires_at: DateTime<Utc>,
+    refresh: Option<(SecretToken, DateTime<Utc>)>,
+}
+
+impl Opened {
+    /// Puts the session into the answer's cookies. After the commit, never before.
+    pub(crate) fn give(&self, parts: &ApiParts, request: &Request) {
+        let now = parts.clock.now();
+        let (out, binding) = (Outgoing::of(request), Binding { https: parts.https });
+        binding.session(&out, self.token.reveal(), (self.expires_at - now).num_seconds());
+        match &self.refresh {
+            Some((token, until)) => binding.refresh(&out, token.reveal(), (*until - now).num_seconds()),
+            None => binding.no_refresh(&out),
+        }
+    }
+}
+
+/// Which of a person's tenants a sign-in is for: the wanted one, else the oldest that is not being closed.
+pub(crate) fn membership(
+    memberships: Vec<Membership>,
+    wanted: Option<TenantId>,
+) -> Result<Membership, ApiError> {
+    let mut memberships = memberships;
+    if let Some(wanted) = wanted {
+        memberships.retain(|membership| membership.tenant.id == wanted);
+    } else {
+        memberships.sort_by_key(|membership| membership.tenant.closing_at.is_some());
+    }
+    memberships.into_iter().next().ok_or_else(|| {
+        let detail = "you belong to no organisation here; ask somebody there to invite you";
+        ApiError::new(ProblemCode::Forbidden, detail)
+    })
+}
+
+/// Whether a sign-in may be continued past its session. Who runs an account, whoever is vouched for elsewhere, and
+/// everybody of a tenant that wants it so signs in anew after an hour.
+const fn may_continue(role: Role, one_hour: bool, proof: &Proof) -> bool {
+    !role.administers() && !one_hour && proof.outer.is_none() && !proof.read_only
+}
+
+/// Opens a session in this transaction.
+pub(crate) async fn open(
+    parts: &ApiParts,
+    tx: &mut SystemTx,
+    request: &Request,
+    (user, membership): (&User, &Membership),
+    proof: &Proof,
+    continues: Option<Continues>,
+) -> Result<Opened, ApiError> {
+    if user.disabled_at.is_some() {
+        return Err(ApiError::new(ProblemCode::SignInRefused, "this sign-in is not possible"));
+    }
+    let now = parts.clock.now();
+    let tenant = &membership.tenant;
+    let id = SessionId::new(now, parts.entropy.for_id());
+    let token = SecretToken::generate(SESSION_PREFIX, &*parts.entropy);
+    let mut expires_at = now + SESSION_LIFE;
+    if let Some((_, outer_end)) = &proof.outer {
+        expires_at = expires_at.min(*outer_end);
+    }
+    let ends_at = match continues {
+        Some(continues) => continues.refresh_expires_at,
+        None => Some(now + SIGN_IN_LIFE),
+    };
+    let refresh = ends_at
+        .filter(|ends_at| *ends_at > expires_at)
+        .filter(|_| may_continue(membership.role, tenant.one_hour_sign_in, proof))
+        .map(|ends_at| (SecretToken::generate(REFRESH_PREFIX, &*parts.entropy), ends_at));
+    let new = NewUserSession {
+        session: NewSession { id, hash: token.hash().0, expires_at },
+        tenant_id: tenant.id,
+        user_id: user.id,
+        method: proof.method.clone(),
+        created_at: now,
+        proven_at: continues.map_or(now, |continues| continues.proven_at),
+        two_factors: proof.two_factors,
+        sign_in_id: continues.map_or(id, |continues| continues.sign_in_id),
+        refresh: refresh
+            .as_ref()
+            .map(|(token, expires_at)| NewRefresh { hash: token.hash().0, expires_at: *expires_at }),
+        outer_session: proof.outer.as_ref().map(|(outer, _)| outer.clone()),
+        read_only: proof.read_only,
+        browser: browser(request),
+    };
+    tx.system()?.open_session(&new).await?;
+    if continues.is_none() {
+        let by = By::of(request, Actor::User(user.id));
+        let change =
+            json!({ "method": proof.method, "two_factors": proof.two_factors, "read_only": proof.read_only });
+        let event = by.event(parts, Action::SessionOpened, Some(id.to_string()), change);
+        tx.system()?.audit_of(tenant.id, &event).await?;
+    }
+    Ok(Opened { id, token, expires_at, refresh })
+}
+
+/// The browser, in its own words: visible ASCII, cut.
+fn browser(request: &Request) -> Option<String> {
+    let words = request.header(header::USER_AGENT)?;
+    let words: String = words.chars().filter(|c| (' '..='~').contains(c)).take(LONGEST_BROWSER).collect();
+    (!words.trim().is_empty()).then_some(words)
+}

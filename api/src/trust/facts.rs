@@ -1,0 +1,78 @@
+//! What holds in this process, by its own constants and settings, and whom it is set up to call.
+
+use costlens_domain::providers::PROVIDERS;
+use costlens_jobs::closures::{DEADLINE_DAYS, GRACE_DAYS};
+use costlens_vault::secret_token::API_KEY_PREFIX;
+
+use super::{Subprocessor, TrustFact};
+use crate::ApiParts;
+use crate::opening::{SESSION_LIFE, SIGN_IN_LIFE};
+
+pub(super) fn facts(parts: &ApiParts) -> Vec<TrustFact> {
+    let fact = |area: &str, name: &str, value: String| TrustFact {
+        area: area.to_owned(),
+        name: name.to_owned(),
+        value,
+    };
+    let private = match parts.egress_policy.allow_private.len() {
+        0 => "none".to_owned(),
+        1 => "1, named by the operator".to_owned(),
+        more => format!("{more}, named by the operator"),
+    };
+    let wrapping = if parts.keyring.wraps_by_service() {
+        costlens_vault::WRAPPING_BY_SERVICE
+    } else {
+        costlens_vault::WRAPPING
+    };
+    let https = if parts.https { "https alone (HSTS)" } else { "plain http, for this machine alone" };
+    vec![
+        fact("Encryption", "Secrets are sealed with", costlens_vault::CIPHER.to_owned()),
+        fact("Encryption", "Data keys are wrapped under", wrapping.to_owned()),
+        fact("Encryption", "Browsers come by", https.to_owned()),
+        fact("Signing in", "API keys", format!("{API_KEY_PREFIX} and 32 random bytes; kept as SHA-256")),
+        fact("Signing in", "A session lives at most", format!("{} minutes", SESSION_LIFE.num_minutes())),
+        fact("Signing in", "A sign-in is continued for at most", format!("{} days", SIGN_IN_LIFE.num_days())),
+        fact("Outbound requests", "Addresses that are called", costlens_egress::POLICY.to_owned()),
+        fact("Outbound requests", "Private hosts that are let through", private),
+        fact("Limits", "The largest bill that is taken", format!("{} bytes", parts.max_bill_bytes)),
+        fact("Privacy", "Prompts and answers that are stored", "none".to_owned()),
+        fact(
+            "Privacy",
+            "A closed account",
+            format!(
+                "is erased after {GRACE_DAYS} days, and at the latest {DEADLINE_DAYS} days after it was closed"
+            ),
+        ),
+    ]
+}
+
+/// Whom this process may call: what the operator set up, then what is called only because a tenant asked for it.
+pub(super) fn subprocessors(parts: &ApiParts) -> Vec<Subprocessor> {
+    let mut all = parts.outside.clone();
+    let text = str::to_owned;
+    all.push(Subprocessor {
+        name: text("Slack"),
+        host: Some(text("hooks.slack.com")),
+        purpose: text("Posts digests and alerts to the channels that you add."),
+        data: text("The figures and names that the message shows."),
+        your_choice: true,
+    });
+    all.push(Subprocessor {
+        name: text("Your webhook endpoints"),
+        host: None,
+        purpose: text("Tells your programs of events that they asked for."),
+        data: text("The event's ids and figures."),
+        your_choice: true,
+    });
+    for provider in PROVIDERS.iter().filter(|provider| provider.connectable()) {
+        let host = provider.base_url.and_then(|url| url.split('/').nth(2));
+        all.push(Subprocessor {
+            name: text(provider.display_name),
+            host: host.map(str::to_owned),
+            purpose: text("Answers the calls that you send to it, under your own contract with it."),
+            data: text("Your call as you wrote it, and the credential that you connected."),
+            your_choice: true,
+        });
+    }
+    all
+}

@@ -1,0 +1,86 @@
+// Signing in: by password, or by somebody who vouches. The second factor is asked for once the password is right.
+import { useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { api } from "@/api/client";
+import { asApiError } from "@/api/problem";
+import { signInOptionsQuery } from "@/api/queries";
+import { comebackInWords } from "@/lib/people-words";
+import { LinkFrame } from "@/screens/links/frame";
+import { Button, buttonLook } from "@/ui/button";
+import { TextField } from "@/ui/field";
+import { Note } from "@/ui/note";
+import { Problem } from "@/ui/states";
+import { useEntered } from "./entered";
+
+const PROVIDERS: Record<string, string> = { google: "Google", github: "GitHub" };
+const LINK = "font-medium text-accent-ink underline-offset-2 hover:underline";
+
+export function SignInScreen() {
+  const { next, problem } = useSearch({ from: "/sign-in" });
+  const options = useQuery(signInOptionsQuery());
+  const entered = useEntered();
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const signIn = api.useMutation("post", "/api/v1/sessions/password", { onSuccess: (session) => entered(session, next) });
+  const error = signIn.error ? asApiError(signIn.error) : null;
+  const wantsCode = error?.code === "second_factor_required" || code !== "";
+  const comeback = comebackInWords(problem);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    signIn.mutate({ body: { email: email.trim(), password, ...(code.trim() ? { code: code.trim() } : {}) } });
+  };
+  return (
+    <LinkFrame title="Sign in">
+      {comeback ? (
+        <Note tone="caution" title="You are not signed in" className="mt-4">
+          {comeback}
+        </Note>
+      ) : null}
+      <form onSubmit={submit} className="mt-4 flex flex-col gap-3">
+        <TextField label="E-mail address" type="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.target.value)} />
+        <TextField label="Password" type="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.target.value)} />
+        {wantsCode ? (
+          <TextField
+            label="Code"
+            inputMode="numeric"
+            autoComplete="one-time-code"
+            value={code}
+            onChange={(event) => setCode(event.target.value)}
+            help="Of your authenticator, or one of your recovery codes."
+            problem={error?.code === "second_factor_required" && signIn.variables?.body.code ? error.detail : undefined}
+            // oxlint-disable-next-line jsx-a11y/no-autofocus -- it appears because this is asked for now
+            autoFocus
+          />
+        ) : null}
+        {error && error.code !== "second_factor_required" ? <Problem error={error} /> : null}
+        <Button type="submit" weight="primary" busy={signIn.isPending}>
+          Sign in
+        </Button>
+      </form>
+      {options.data && options.data.providers.length > 0 ? (
+        <div className="mt-4 flex flex-col gap-2 border-t pt-4">
+          {options.data.providers.map((provider) => (
+            <a key={provider} href={`/api/v1/oauth/${provider}/start`} className={buttonLook("plain")}>
+              Continue with {PROVIDERS[provider] ?? provider}
+            </a>
+          ))}
+        </div>
+      ) : null}
+      <div className="mt-4 flex flex-wrap gap-x-4 gap-y-1 border-t pt-4 text-sm text-muted">
+        <Link to="/new-password" className={LINK}>
+          Forgot the password?
+        </Link>
+        {options.data?.registration ? (
+          <Link to="/register" className={LINK}>
+            Register
+          </Link>
+        ) : null}
+        <Link to="/welcome" search={next ? { next } : {}} className={LINK}>
+          Use a sign-in link
+        </Link>
+      </div>
+    </LinkFrame>
+  );
+}

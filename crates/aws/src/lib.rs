@@ -1,0 +1,12 @@
+//! What Costlens asks of AWS. No other crate names its SDK.
+//!
+//! * [`kms`]: the key service, behind the vault's port.
+//!
+//! Connections are the workspace's TLS (rustls on ring), credentials come as the SDK finds them: from the environment,
+//! the container's or instance's role, or a web identity. Nothing here is stored.
+
+pub mod kms;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use kms::{AwsKms, KmsSettings};

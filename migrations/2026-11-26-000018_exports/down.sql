@@ -1,0 +1,2 @@
+DELETE FROM retention WHERE table_name = 'export';
+DROP TABLE export;

@@ -1,0 +1,437 @@
+//! The audit from outside: every operation that changes something writes exactly one event, in the transaction of what
+//! it does; and what was written proves itself to whoever has an export.
+
+use std::collections::BTreeSet;
+
+use costlens_tests::actors::{Owner, redeem};
+use costlens_tests::app::{TestApp, shared};
+use costlens_tests::http::{self, Answer};
+use costlens_tests::run;
+use serde_json::{Value, json};
+
+use crate::victim::{Operation, hook_url, operations, send, slack_url};
+
+/// What an operation that changes something writes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    /// This event, in the transaction of its effect.
+    Event(&'static str),
+    /// This event; its effect is a row that is gone, or one that a worker takes on at once.
+    EventOfWhatGoes(&'static str),
+    /// This event for the operators, before it acts: the queue's transactions are others.
+    Operators(&'static str),
+    /// None that this test can see, and why.
+    Nothing(&'static str),
+}
+
+use Writes::{Event, EventOfWhatGoes, Nothing, Operators};
+
+/// The token is in a mail: `api/tests/links.rs` follows it and reads the event.
+const BY_MAIL: Writes = Nothing("a link in a mail does it, which another test follows");
+
+/// Only somebody who signed in as itself does it: `people` follows it.
+const BY_A_PERSON: Writes = Nothing("a person does it to itself, which the tests of people follow");
+/// It belongs to no account yet.
+const BY_NOBODY: Writes = Nothing("nobody is known yet, and no account");
+
+const CHANGING: &[(&str, Writes)] = &[
+    ("create_session", Event("session.opened")),
+    ("create_password_session", BY_A_PERSON),
+    ("create_exchanged_session", BY_A_PERSON),
+    ("refresh_session", Nothing("a sign-in goes on; that it began is written down")),
+    ("prove_session", Nothing("what is proven is written down with what it is proven for")),
+    ("switch_tenant", BY_A_PERSON),
+    ("create_registration", BY_NOBODY),
+    ("complete_registration", BY_MAIL),
+    ("create_password_reset", BY_NOBODY),
+    ("complete_password_reset", BY_MAIL),
+    ("accept_invitation", BY_MAIL),
+    ("update_user", BY_A_PERSON),
+    ("change_password", BY_A_PERSON),
+    ("end_sign_in", BY_A_PERSON),
+    ("unlink_identity", BY_A_PERSON),
+    ("begin_second_factor", Nothing("it is asked for only once it is confirmed")),
+    ("confirm_second_factor", BY_A_PERSON),
+    ("replace_recovery_codes", BY_A_PERSON),
+    ("remove_second_factor", BY_A_PERSON),
+    ("update_member", BY_A_PERSON),
+    ("remove_member", BY_A_PERSON),
+    ("create_invitation", EventOfWhatGoes("invitation.created")),
+    ("revoke_invitation", EventOfWhatGoes("invitation.revoked")),
+    ("update_tenant", Event("tenant.changed")),
+    ("delete_session", Event("session.ended")),
+    ("create_key", Event("key.created")),
+    ("update_key", Event("key.updated")),
+    ("roll_key", Event("key.rolled")),
+    ("revoke_key", Event("key.revoked")),
+    ("create_connection", Event("connection.created")),
+    ("disable_connection", Event("connection.disabled")),
+    ("create_bill", EventOfWhatGoes("bill.uploaded")),
+    ("update_settings", Event("settings.updated")),
+    ("create_recipient", Event("recipient.created")),
+    ("update_recipient", Event("recipient.updated")),
+    ("delete_recipient", EventOfWhatGoes("recipient.deleted")),
+    ("resend_confirmation", EventOfWhatGoes("recipient.asked")),
+    ("confirm_recipient", BY_MAIL),
+    ("unsubscribe", BY_MAIL),
+    ("create_slack_channel", Event("slack_channel.created")),
+    ("update_slack_channel", Event("slack_channel.updated")),
+    ("delete_slack_channel", EventOfWhatGoes("slack_channel.deleted")),
+    ("test_slack_channel", EventOfWhatGoes("slack_channel.tested")),
+    ("create_webhook_endpoint", Event("webhook_endpoint.created")),
+    ("update_webhook_endpoint", Event("webhook_endpoint.updated")),
+    ("roll_webhook_secret", Event("webhook_secret.rolled")),
+    ("delete_webhook_endpoint", EventOfWhatGoes("webhook_endpoint.deleted")),
+    ("test_webhook_endpoint", Event("webhook_endpoint.tested")),
+    ("retry_webhook_delivery", EventOfWhatGoes("webhook_delivery.retried")),
+    ("create_export", EventOfWhatGoes("export.created")),
+    ("delete_export", EventOfWhatGoes("export.removed")),
+    ("create_budget", Event("budget.created")),
+    ("delete_budget", Event("budget.ended")),
+    ("request_closure", Event("closure.requested")),
+    ("cancel_closure", Event("closure.cancelled")),
+    ("keep_account", BY_MAIL),
+    ("preview_redrive", Nothing("it counts and changes nothing")),
+    ("retry_operator_job", Operators("workflow.retried")),
+    ("cancel_operator_job", Operators("workflow.cancelled")),
+    ("discard_operator_job", Operators("workflow.discarded")),
+    ("redrive_dead_letters", Operators("workflows.redriven")),
+    ("discard_dead_letters", Operators("workflows.discarded")),
+    ("pause_schedule", Operators("schedule.paused")),
+    ("resume_schedule", Operators("schedule.resumed")),
+];
+
+/// The tables in which an effect can stand: all but the audit's own and what remembers answers.
+const NOT_AN_EFFECT: &str =
+    "'audit_event', 'audit_head', 'operator_event', 'operator_event_head', 'idempotency_key'";
+
+/// The database's id of the request that an answer is to.
+fn request_of(answer: &Answer) -> String {
+    let id = answer.header("x-request-id").strip_prefix("req_").unwrap().to_owned();
+    [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-")
+}
+
+/// Looks at what a call wrote down.
+fn look(app: &TestApp, operation: &str, answer: &Answer) {
+    assert!((200..300).contains(&answer.status), "{operation}: {} {}", answer.status, answer.text());
+    let writes = CHANGING.iter().find(|(id, _)| *id == operation).unwrap().1;
+    let request = request_of(answer);
+    let events = |table: &str| {
+        app.query(&format!("SELECT action || ' ' || xmin::text FROM {table} WHERE request_id = '{request}'"))
+    };
+    let (table, action) = match writes {
+        Event(action) | EventOfWhatGoes(action) => ("audit_event", action),
+        Operators(action) => ("operator_event", action),
+        Nothing(_) => panic!("{operation} is in the list of those that write nothing"),
+    };
+    let events = events(table);
+    let [event] = events.lines().collect::<Vec<_>>()[..] else { panic!("{operation} wrote {events:?}") };
+    let (wrote, transaction) = event.split_once(' ').unwrap();
+    assert_eq!(wrote, action, "{operation}");
+    if !matches!(writes, Event(_)) {
+        return;
+    }
+    // A row of the same transaction, in any table of any schema.
+    let tables = app.query(&format!(
+        "SELECT format('SELECT count(*) FROM %I.%I WHERE xmin::text = ''{transaction}''', n.nspname, c.relname) \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname IN ('public', 'queue') AND c.relkind = 'r' AND c.relname NOT IN ({NOT_AN_EFFECT})"
+    ));
+    let counts = tables.lines().collect::<Vec<_>>().join(" UNION ALL ");
+    let rows = app.query(&format!("SELECT sum(count) FROM ({counts}) AS all_of_them"));
+    assert!(
+        rows.trim().parse::<u64>().unwrap() > 0,
+        "{operation}: the event stands alone in its transaction"
+    );
+}
+
+#[test]
+fn every_operation_that_changes_something_says_what_it_writes_down() {
+    run(async {
+        let changing = operations(shared()).await.into_iter().filter(|operation| operation.method != "GET");
+        let contract: BTreeSet<String> = changing.map(|operation| operation.id).collect();
+        let listed: BTreeSet<String> = CHANGING.iter().map(|(id, _)| (*id).to_owned()).collect();
+        assert_eq!(CHANGING.len(), listed.len());
+        let missing: Vec<_> = contract.difference(&listed).collect();
+        assert!(missing.is_empty(), "say what these operations write down: {missing:?}");
+        let gone: Vec<_> = listed.difference(&contract).collect();
+        assert!(gone.is_empty(), "these operations are no longer in the contract: {gone:?}");
+    });
+}
+
+/// Calls every operation that writes something, and looks after each.
+struct Walk<'a> {
+    app: &'a TestApp,
+    owner: &'a Owner,
+    all: &'a [Operation],
+    walked: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    async fn does(&mut self, id: &str, path: &str) -> Answer {
+        let operation = self.all.iter().find(|operation| operation.id == id).unwrap();
+        let answer = send(self.app, operation, path, &[("cookie", self.owner.cookie())]).await;
+        self.looked(id, answer)
+    }
+
+    async fn does_with(&mut self, id: &str, (method, path): (&str, &str), body: &Value) -> Answer {
+        let answer = self.owner.call(method, path, Some(body)).await;
+        self.looked(id, answer)
+    }
+
+    fn looked(&mut self, id: &str, answer: Answer) -> Answer {
+        look(self.app, id, &answer);
+        self.walked.insert(id.to_owned());
+        answer
+    }
+}
+
+fn id_of(answer: &Answer) -> String {
+    let json = answer.json();
+    let id = json.get("id").or_else(|| json.pointer("/key/id")).or_else(|| json.pointer("/endpoint/id"));
+    id.unwrap().as_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
+    run(async {
+        let app = shared();
+        let all = operations(app).await;
+        let tenant = app.command(&["tenants", "create", "Aurora"]);
+        let link = app.sign_in_link(&tenant);
+        let opened = redeem(&app.base_url(), &link).await;
+        look(app, "create_session", &opened);
+        let owner = Owner::sign_in(&app.base_url(), &app.sign_in_link(&tenant)).await;
+        let mut walk = Walk { app, owner: &owner, all: &all, walked: BTreeSet::new() };
+        walk.walked.insert("create_session".to_owned());
+
+        let key = id_of(&walk.does("create_key", "/api/v1/keys").await);
+        let path = format!("/api/v1/keys/{key}");
+        walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
+        walk.does("roll_key", &format!("{path}/roll")).await;
+        walk.does("revoke_key", &path).await;
+        let connection = id_of(&walk.does("create_connection", "/api/v1/connections").await);
+        walk.does("disable_connection", &format!("/api/v1/connections/{connection}")).await;
+        walk.does("create_bill", "/api/v1/bills").await;
+        walk.does_with(
+            "update_settings",
+            ("PATCH", "/api/v1/settings"),
+            &json!({"time_zone": "Europe/Berlin"}),
+        )
+        .await;
+        let recipient = id_of(&walk.does("create_recipient", "/api/v1/recipients").await);
+        let path = format!("/api/v1/recipients/{recipient}");
+        walk.does_with("update_recipient", ("PATCH", &path), &json!({"digest": false})).await;
+        // The question of the recipient's beginning is older than ten minutes.
+        app.sql(&format!(
+            "UPDATE message SET created_at = created_at - interval '11 minutes', key = key || ':older' WHERE tenant_id = '{}'",
+            tenant.trim_start_matches("ten_")
+        ));
+        walk.does("resend_confirmation", &format!("{path}/confirmation")).await;
+        walk.does("delete_recipient", &path).await;
+        let channel = json!({"name": "audited", "url": slack_url(app)});
+        let channel =
+            walk.does_with("create_slack_channel", ("POST", "/api/v1/slack-channels"), &channel).await;
+        let path = format!("/api/v1/slack-channels/{}", id_of(&channel));
+        walk.does("update_slack_channel", &path).await;
+        walk.does("test_slack_channel", &format!("{path}/test")).await;
+        walk.does("delete_slack_channel", &path).await;
+        let endpoint = json!({"name": "audited", "url": hook_url(app)});
+        let endpoint =
+            walk.does_with("create_webhook_endpoint", ("POST", "/api/v1/webhook-endpoints"), &endpoint).await;
+        let path = format!("/api/v1/webhook-endpoints/{}", id_of(&endpoint));
+        walk.does("update_webhook_endpoint", &path).await;
+        walk.does("roll_webhook_secret", &format!("{path}/secret")).await;
+        let test = walk.does("test_webhook_endpoint", &format!("{path}/test")).await;
+        let event = test.json()["event_id"].as_str().unwrap().to_owned();
+        costlens_tests::eventually(std::time::Duration::from_secs(30), "a delivery", async || {
+            let deliveries = owner.get(&format!("{path}/deliveries")).await;
+            deliveries["items"].as_array().unwrap().first().cloned()
+        })
+        .await;
+        walk.does("retry_webhook_delivery", &format!("{path}/deliveries/{event}/retry")).await;
+        // What may be done every few seconds is refused before that, and writes nothing down.
+        let again = owner.call("POST", &format!("{path}/test"), None).await;
+        again.expect_problem(429, "too_many_requests");
+        walk.does("delete_webhook_endpoint", &path).await;
+        let budget = id_of(&walk.does("create_budget", "/api/v1/budgets").await);
+        walk.does("delete_budget", &format!("/api/v1/budgets/{budget}")).await;
+        let export = id_of(&walk.does("create_export", "/api/v1/exports").await);
+        // Called off where it is not yet written, and taken away where it is.
+        let path = format!("/api/v1/exports/{export}");
+        costlens_tests::eventually(std::time::Duration::from_secs(30), "an export", async || {
+            (owner.get(&path).await["state"] == "done").then_some(())
+        })
+        .await;
+        walk.does("delete_export", &path).await;
+        let invitation = id_of(&walk.does("create_invitation", "/api/v1/invitations").await);
+        walk.does("revoke_invitation", &format!("/api/v1/invitations/{invitation}")).await;
+        walk.does_with("update_tenant", ("PATCH", "/api/v1/tenant"), &json!({"one_hour_sign_in": true}))
+            .await;
+        walk.does("request_closure", "/api/v1/account/closure").await;
+        walk.does("cancel_closure", "/api/v1/account/closure").await;
+        for _ in 1..5 {
+            let closing = json!({"confirm": "Aurora"});
+            owner.call("POST", "/api/v1/account/closure", Some(&closing)).await.expect(201);
+            owner.call("DELETE", "/api/v1/account/closure", None).await.expect(204);
+        }
+        let closing = json!({"confirm": "Aurora"});
+        let sixth = owner.call("POST", "/api/v1/account/closure", Some(&closing)).await;
+        sixth.expect_problem(429, "too_many_requests");
+
+        let base = app.base_url();
+        let link = app.command(&["sign-in", "--tenant", &tenant, "--operator", "--public-url", &base]);
+        let operator = Owner::sign_in(&base, &link).await;
+        let job = |number: u32| {
+            let id = format!("01a21452-bbf1-7199-ac38-{number:012}");
+            app.sql(&format!(
+                "INSERT INTO queue.job (id, queue, args, metadata, max_attempts, run_at, status, done_at, error_class, \
+                     error_code, error) VALUES ('{id}', 'nobodys-audit.v1', '{{}}', '{{}}', 3, now(), 'dead', now(), \
+                     'bug', 'broken', 'raw words of a program')"
+            ));
+            format!("/api/v1/operator/jobs/{id}")
+        };
+        let (one, other) = (job(1), job(2));
+        let reason = json!({"reason": "a test"});
+        let which = json!({"which": {"queue": "nobodys-audit.v1"}, "reason": "a test"});
+        for (id, path, body) in [
+            ("discard_operator_job", format!("{one}/discard"), &reason),
+            ("retry_operator_job", format!("{other}/retry"), &reason),
+            ("cancel_operator_job", format!("{other}/cancel"), &reason),
+            ("redrive_dead_letters", "/api/v1/operator/redrive".to_owned(), &which),
+            ("discard_dead_letters", "/api/v1/operator/discard".to_owned(), &which),
+            ("pause_schedule", "/api/v1/operator/schedules/partitions/pause".to_owned(), &reason),
+            ("resume_schedule", "/api/v1/operator/schedules/partitions/resume".to_owned(), &reason),
+        ] {
+            let answer = operator.call("POST", &path, Some(body)).await;
+            walk.looked(id, answer);
+        }
+        walk.does("delete_session", "/api/v1/session").await;
+        let writing = CHANGING.iter().filter(|(_, writes)| !matches!(writes, Nothing(_)));
+        let unwalked: Vec<_> = writing.filter(|(id, _)| !walk.walked.contains(*id)).collect();
+        assert!(unwalked.is_empty(), "these were not called: {unwalked:?}");
+    });
+}
+
+#[test]
+fn who_signs_in_and_who_is_not_let_in_is_written_down_with_the_reason() {
+    run(async {
+        let app = shared();
+        let tenant = app.command(&["tenants", "create", "Knocked at"]);
+        let link = app.sign_in_link(&tenant);
+        let owner = Owner::sign_in(&app.base_url(), &link).await;
+        redeem(&app.base_url(), &link).await.expect_problem(401, "sign_in_link_invalid");
+        let expired = app.sign_in_link(&tenant);
+        app.sql(&format!(
+            "UPDATE sign_in_link SET expires_at = created_at WHERE used_at IS NULL AND tenant_id = '{}'",
+            tenant.trim_start_matches("ten_")
+        ));
+        redeem(&app.base_url(), &expired).await.expect_problem(401, "sign_in_link_invalid");
+        let told = owner.get("/api/v1/audit-events").await;
+        let told = told["items"].as_array().unwrap();
+        let acts: Vec<_> = told.iter().map(|each| each["action"].as_str().unwrap()).collect();
+        let expected = [
+            "session.refused",
+            "sign_in_link.created",
+            "session.refused",
+            "session.opened",
+            "sign_in_link.created",
+            "tenant.created",
+        ];
+        assert_eq!(acts, expected);
+        assert_eq!(
+            (&told[0]["change"]["reason"], &told[2]["change"]["reason"]),
+            (&json!("expired"), &json!("used"))
+        );
+        assert_eq!((&told[0]["actor"], &told[0]["address"]), (&json!("nobody"), &json!("127.0.0.1")));
+
+        // Of a link that nobody made the operator is told.
+        let unknown = redeem(&app.base_url(), "http://x/welcome#t=acs_nobody-made-this").await;
+        unknown.expect_problem(401, "sign_in_link_invalid");
+        let request = request_of(&unknown);
+        let noted = app.query(&format!("SELECT change FROM operator_event WHERE request_id = '{request}'"));
+        assert_eq!(noted.trim(), r#"{"method": "link", "reason": "unknown"}"#);
+        // An operator's link is made and used; whose console it opens is not said.
+        let before = app.query("SELECT max(seq) FROM operator_event");
+        let base = app.base_url();
+        let link = app.command(&["sign-in", "--tenant", &tenant, "--operator", "--public-url", &base]);
+        Owner::sign_in(&base, &link).await;
+        let since = app.query(&format!(
+            "SELECT action || ' ' || split_part(actor, '_', 1) || ' ' || change::text FROM operator_event \
+             WHERE seq > {} AND action IN ('sign_in_link.created', 'session.opened') ORDER BY seq",
+            before.trim()
+        ));
+        assert!(since.contains("sign_in_link.created operator:command-line {}"), "{since}");
+        assert!(since.contains("session.opened operator:ses {}"), "{since}");
+    });
+}
+
+#[test]
+fn an_export_is_verified_offline_in_parts_and_packed_and_a_forged_one_is_not() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Exported").await;
+        for n in 0..5 {
+            owner.create_key(&format!("key {n}")).await;
+        }
+        let head = owner.get("/api/v1/audit/head").await;
+        assert_eq!(head["seq"], 8, "{head}");
+        let verified = owner.get("/api/v1/audit/verification").await;
+        assert_eq!((&verified["verified"], &verified["events"]), (&json!(true), &json!(8)), "{verified}");
+        assert_eq!(verified["to_hash"], head["hash"]);
+
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("{}/api/v1/audit/export", app.base_url());
+        let cookie = ("cookie", owner.cookie());
+        let export = http::send("GET", &url, &[cookie], "").await.expect(200).text();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let plain = file("audit.jsonl", export.as_bytes());
+        let known = format!("{}:{}", head["seq"], head["hash"].as_str().unwrap());
+        let said = app.command(&["verify-audit", &plain, "--head", &known]);
+        assert!(
+            said.contains("verified: 8 events") && said.contains("1 heads that were kept elsewhere"),
+            "{said}"
+        );
+        assert!(said.contains(&format!("head: {known}")), "{said}");
+
+        let packed = http::send("GET", &url, &[cookie, ("accept-encoding", "gzip")], "").await.expect(200);
+        assert_eq!(packed.header("content-encoding"), "gzip");
+        let packed = file("audit.jsonl.gz", &packed.body);
+        assert!(app.command(&["verify-audit", &packed]).contains("verified: 8 events"));
+
+        let lines: Vec<&str> = export.lines().collect();
+        let first = file("first", format!("{}\n", lines[..4].join("\n")).as_bytes());
+        let broken_off = app.failing_command(&["verify-audit", &first]);
+        assert!(broken_off.contains("breaks off after event 3"), "{broken_off}");
+        let rest = http::send("GET", &format!("{url}?after=3"), &[cookie], "").await.expect(200).text();
+        let rest = file("rest", rest.as_bytes());
+        assert!(app.command(&["verify-audit", &first, &rest]).contains("verified: 8 events"));
+        let beyond = http::send("GET", &format!("{url}?after=99"), &[cookie], "").await;
+        beyond.expect_problem(400, "invalid_request");
+
+        let forged = export.replacen("\"name\": \"key 2\"", "\"name\": \"key 7\"", 1);
+        assert_ne!(forged, export);
+        let said = app.failing_command(&["verify-audit", &file("forged", forged.as_bytes())]);
+        assert!(said.contains("line 7: event 6 was changed"), "{said}");
+        let mut cut: Vec<&str> = lines.clone();
+        cut.remove(5);
+        let said = app.failing_command(&["verify-audit", &file("cut", cut.join("\n").as_bytes())]);
+        assert!(said.contains("event 5 is missing"), "{said}");
+
+        // The owner of the database changes a row: the server itself says which.
+        let tenant = owner.tenant_id.trim_start_matches("ten_");
+        app.sql(&format!(
+            "BEGIN; ALTER TABLE audit_event DISABLE TRIGGER stays; \
+             UPDATE audit_event SET actor = 'somebody' WHERE tenant_id = '{tenant}' AND seq = 5; \
+             ALTER TABLE audit_event ENABLE TRIGGER stays; COMMIT"
+        ));
+        let broken = owner.get("/api/v1/audit/verification").await;
+        assert_eq!((&broken["verified"], &broken["fault"]["seq"]), (&json!(false), &json!(5)), "{broken}");
+        let words = broken["fault"]["what"].as_str().unwrap();
+        assert!(words.contains("event 5 was changed"), "{words}");
+    });
+}

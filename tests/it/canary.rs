@@ -1,0 +1,237 @@
+//! Secrets are planted wherever something is sealed, and then looked for in everything that outlives the moment: a
+//! backup, the database's very files and its log of writes, the spool, our own log at its most talkative, Redis' dump.
+//! Neither they nor a key may stand there, in any common spelling.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use costlens_aws::testing::{ACCESS_KEY, FakeKms, KEY_ARN};
+use costlens_cache::testing::PrivateRedis;
+use costlens_tests::actors::{CHAT, Owner, call_id};
+use costlens_tests::app::TestApp;
+use costlens_tests::reply::Tokens;
+use costlens_tests::run;
+use serde_json::json;
+
+const MASTER_KEY: &str = "8f1d0c6b7a5e4932f0e1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5e4f3a2b";
+/// Stands in clear in the ledger: if it is not found, nothing was looked at.
+const IN_CLEAR: &str = "in-clear-7f3a9c51d2";
+
+/// The ways in which bytes might have been written down.
+fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+    let hex = hex::encode(secret);
+    let mut all = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+    // Base64 of a longer text that holds the secret somewhere: one of three, without the ends that neighbours change.
+    for offset in 0..3 {
+        let text = [&vec![0; offset][..], secret].concat();
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let text = engine.encode(&text).into_bytes();
+            let inside = text.get(4..text.len() - 3).unwrap_or_default().to_vec();
+            assert!(inside.len() >= 12, "too short to be looked for");
+            all.push(inside);
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Every file below a directory.
+fn files(below: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![below.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// All that outlives the moment, by name.
+struct Remains(Vec<(String, Vec<u8>)>);
+
+impl Remains {
+    fn of(app: &TestApp, redis: Option<&PrivateRedis>) -> Self {
+        app.sql("CHECKPOINT");
+        let mut all = vec![("a backup".to_owned(), app.dump()), ("the log".to_owned(), app.log())];
+        let mut folders = vec![app.data_dir()];
+        if let Some(redis) = redis {
+            assert_eq!(redis.ask(&["SAVE"]), "OK");
+            folders.push(redis.dir().to_owned());
+        }
+        for file in folders.iter().flat_map(|folder| files(folder)) {
+            // Some come and go.
+            if let Ok(bytes) = std::fs::read(&file) {
+                all.push((file.display().to_string(), bytes));
+            }
+        }
+        let remains = Self(all);
+        let seen = remains.holding(IN_CLEAR.as_bytes());
+        for place in ["a backup", "/base/", "/pg_wal/"] {
+            assert!(seen.iter().any(|name| name.contains(place)), "{place} was not looked into: {seen:?}");
+        }
+        assert!(remains.0.iter().any(|(name, bytes)| name.contains("spool") && !bytes.is_empty()));
+        remains
+    }
+
+    fn holding(&self, word: &[u8]) -> Vec<&str> {
+        let finder = memchr::memmem::Finder::new(word);
+        let holding = self.0.iter().filter(|(_, bytes)| finder.find(bytes).is_some());
+        holding.map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[track_caller]
+    fn tell_nothing_of(&self, what: &str, secret: &[u8]) {
+        for spelling in spellings(secret) {
+            let holding = self.holding(&spelling);
+            assert!(holding.is_empty(), "{what} stands in {holding:?}");
+        }
+    }
+}
+
+/// Plants a secret in every sealed column by the API; what was planted, and what the API made itself.
+async fn plant(app: &TestApp, owner: &Owner) -> Vec<(&'static str, String)> {
+    let make = async |path: &str, body| {
+        owner.call("POST", &format!("/api/v1/{path}"), Some(&body)).await.expect(201).json()
+    };
+    let credential = "sk-canary-5b0e6d1f93c84a27";
+    owner.connect(json!({"provider": "openai", "name": IN_CLEAR, "secret": credential})).await;
+    let (slack, hook) = ("slackCanary9d41f7ab30c65e82", "hookCanary62c8e15d70b3f94a");
+    let url = format!("http://{}/services/T0/B0/{slack}", app.nothing_there);
+    let channel = make("slack-channels", json!({"name": "canary", "url": url})).await;
+    let url = format!("http://{}/{hook}", app.nothing_there);
+    let endpoint = make("webhook-endpoints", json!({"name": "canary", "url": url})).await;
+    let made = endpoint["secret"].as_str().unwrap().to_owned();
+    // And used: the call fails at the vendor, the tests at nobody.
+    let program = owner.create_key("canary").await;
+    let body = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]});
+    let id = call_id();
+    program.post(CHAT, &id, body.to_string()).await;
+    program.row(&id).await;
+    let id = |made: &serde_json::Value| made["id"].as_str().unwrap_or_default().to_owned();
+    owner.call("POST", &format!("/api/v1/slack-channels/{}/test", id(&channel)), None).await;
+    owner.call("POST", &format!("/api/v1/webhook-endpoints/{}/test", id(&endpoint["endpoint"])), None).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    vec![
+        ("a vendor's credential", credential.to_owned()),
+        ("a Slack URL", slack.to_owned()),
+        ("a webhook's URL", hook.to_owned()),
+        ("a webhook's secret", made.trim_start_matches("whsec_").to_owned()),
+        ("an API key", program.secret),
+    ]
+}
+
+#[test]
+fn no_secret_and_no_key_stands_in_what_outlives_the_moment() {
+    run(async {
+        let redis = PrivateRedis::start();
+        let app = TestApp::own(&[
+            ("COSTLENS_LOG", "debug"),
+            ("REDIS_URL", &redis.url_text()),
+            ("COSTLENS_MASTER_KEYS", &format!("v1:{MASTER_KEY}")),
+        ]);
+        let owner = app.owner("Canary").await;
+        let planted = plant(&app, &owner).await;
+        let remains = Remains::of(&app, Some(&redis));
+        for (what, secret) in &planted {
+            remains.tell_nothing_of(what, secret.as_bytes());
+        }
+        remains.tell_nothing_of("the master key", &hex::decode(MASTER_KEY).unwrap());
+    });
+}
+
+#[test]
+fn with_kms_no_key_stands_anywhere_and_calls_go_on_while_it_is_away_and_secrets_wait() {
+    run(async {
+        let kms = FakeKms::start();
+        let app = TestApp::own(&[
+            ("COSTLENS_LOG", "debug"),
+            ("COSTLENS_MASTER_KEYS", &format!("v1:{KEY_ARN}")),
+            ("COSTLENS_KMS_URL", &kms.url()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", "aws-canary-3e9b7f26d1a05c48"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]);
+        let owner = app.owner("Canary").await;
+        let planted = plant(&app, &owner).await;
+        let line = app.llm.line_of(Tokens::plain(11, 7));
+        owner.connect(json!({"provider": "anthropic", "name": "carried", "secret": line.secret()})).await;
+        let program = owner.create_key("carried").await;
+        let ask = async || {
+            let body = json!({"model": "carried/claude-sonnet-4-5", "max_tokens": 9,
+                "messages": [{"role": "user", "content": "hello"}]});
+            program.post("/v1/messages", &call_id(), body.to_string()).await.status
+        };
+        assert_eq!(ask().await, 200);
+        assert!(kms.calls().iter().any(|(operation, context)| {
+            operation == "GenerateDataKey" && context.get("tenant") == Some(&owner.tenant_id)
+        }));
+
+        let keys = kms.keys();
+        assert!(keys.len() >= 2, "the tenant's data key and the one for tags");
+        let remains = Remains::of(&app, None);
+        for key in &keys {
+            remains.tell_nothing_of("a key", key);
+        }
+        for (what, secret) in &planted {
+            remains.tell_nothing_of(what, secret.as_bytes());
+        }
+        remains.tell_nothing_of("the credential of AWS", b"aws-canary-3e9b7f26d1a05c48");
+
+        // Away: whoever's key is in memory goes on, a tenant without one is told so by name, and nothing is made.
+        kms.disable(KEY_ARN, true);
+        let stranger = app.owner("Stranger").await;
+        let body = json!({"provider": "openai", "name": "waits", "secret": "sk-waits"});
+        let refused = stranger.call("POST", "/api/v1/connections", Some(&body)).await;
+        let problem = refused.expect_problem(503, "keys_unavailable");
+        assert!(problem["detail"].as_str().unwrap().contains("refuses"), "{problem}");
+        assert_eq!(stranger.get("/api/v1/connections").await["items"], json!([]));
+        assert_eq!(ask().await, 200);
+        let ready = app.get("/readyz").await;
+        assert_eq!((ready.status, &ready.json()["key_service"]), (200, &json!("refused")));
+        kms.disable(KEY_ARN, false);
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        stranger.connect(body).await;
+    });
+}
+
+#[test]
+fn after_a_restart_a_credential_waits_for_kms_by_name_and_opens_when_it_answers() {
+    run(async {
+        let kms = FakeKms::start();
+        let mut app = TestApp::own(&[
+            ("COSTLENS_MASTER_KEYS", &format!("v1:{KEY_ARN}")),
+            ("COSTLENS_KMS_URL", &kms.url()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]);
+        let owner = app.owner("Restart").await;
+        let line = app.llm.line_of(Tokens::plain(11, 7));
+        owner.connect(json!({"provider": "anthropic", "name": "carried", "secret": line.secret()})).await;
+        let program = owner.create_key("carried").await;
+        app.stop();
+        app.start();
+        let program = program.at(&app.base_url());
+        let body = json!({"model": "carried/claude-sonnet-4-5", "max_tokens": 9,
+            "messages": [{"role": "user", "content": "hello"}]});
+        // Locked: the key has to be fetched, and is refused.
+        kms.disable(KEY_ARN, true);
+        let answer = program.post("/v1/messages", &call_id(), body.to_string()).await;
+        let problem = answer.expect_problem(503, "keys_unavailable");
+        assert!(problem["detail"].as_str().unwrap().contains("carried"), "{problem}");
+        assert_eq!(program.chat("demo/echo", "needs no key").await.status, 200);
+        kms.disable(KEY_ARN, false);
+        costlens_tests::eventually(std::time::Duration::from_secs(30), "answer", async || {
+            let answer = program.post("/v1/messages", &call_id(), body.to_string()).await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    });
+}

@@ -1,0 +1,160 @@
+//! What a key may be used for and until when, and how it gets a new secret while its programs go on.
+
+use std::time::{Duration, Instant};
+
+use chrono::{TimeDelta, Utc};
+use costlens_tests::actors::{Owner, Program};
+use costlens_tests::app::shared;
+use costlens_tests::{http, run};
+use serde_json::{Value, json};
+
+fn program(owner_base: &str, made: &Value) -> Program {
+    let mut program = Program::new(owner_base, made["secret"].as_str().unwrap());
+    program.key_id = made["key"]["id"].as_str().unwrap().to_owned();
+    program
+}
+
+/// Asks again and again until a call is refused by this code, which takes a second at most.
+async fn refused_within_a_second(program: &Program, status: u16, code: &str) {
+    let begun = Instant::now();
+    loop {
+        let answer = program.chat("demo/echo", "x").await;
+        if answer.status != 200 {
+            answer.expect_problem(status, code);
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1), "the key still works after a second");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn change(owner: &Owner, key: &str, change: Value) -> http::Answer {
+    owner.call("PATCH", &format!("/api/v1/keys/{key}"), Some(&change)).await
+}
+
+#[test]
+fn a_key_does_what_its_scopes_say_and_nothing_else() {
+    run(async {
+        let owner = shared().owner("Scopes").await;
+        let reads = [
+            ("requests.read", "/api/v1/requests"),
+            ("spend.read", "/api/v1/spend?from=2026-11-01&to=2026-11-02&bucket=day"),
+            ("bills.read", "/api/v1/bills"),
+        ];
+        for scope in ["proxy", "requests.read", "spend.read", "bills.read"] {
+            let key = owner.create_key_with(json!({"name": scope, "scopes": [scope]})).await;
+            let call = key.chat("demo/echo", "x").await;
+            if scope == "proxy" {
+                assert_eq!(call.status, 200, "{}", call.text());
+            } else {
+                call.expect_problem(403, "forbidden");
+            }
+            for (wanted, path) in reads {
+                let answer = key.get(path).await;
+                if wanted == scope {
+                    assert_eq!(answer.status, 200, "{scope} {path}: {}", answer.text());
+                } else {
+                    let problem = answer.expect_problem(403, "forbidden");
+                    assert!(problem["detail"].as_str().unwrap().contains(wanted), "{problem}");
+                }
+            }
+        }
+        for bad in [json!([]), json!(["proxy", "proxy"]), json!(["everything"]), json!("proxy")] {
+            let made = owner.call("POST", "/api/v1/keys", Some(&json!({"name": "bad", "scopes": bad}))).await;
+            made.expect_problem(400, "invalid_request");
+        }
+        // A key without a word on scopes is as keys always were.
+        let key = owner.create_key("all").await;
+        assert_eq!(key.chat("demo/echo", "x").await.status, 200);
+        assert_eq!(key.get("/api/v1/bills").await.status, 200);
+        change(&owner, &key.key_id, json!({"scopes": ["bills.read"]})).await.expect(200);
+        refused_within_a_second(&key, 403, "forbidden").await;
+        assert_eq!(key.get("/api/v1/bills").await.status, 200);
+    });
+}
+
+#[test]
+fn a_key_is_refused_from_its_end_on_though_it_was_warm() {
+    run(async {
+        let owner = shared().owner("Ends").await;
+        for wrong in [Utc::now() - TimeDelta::seconds(1), Utc::now() + TimeDelta::days(3_700)] {
+            let body = json!({"name": "late", "expires_at": wrong.to_rfc3339()});
+            owner.call("POST", "/api/v1/keys", Some(&body)).await.expect_problem(400, "invalid_request");
+        }
+        let end = Utc::now() + TimeDelta::milliseconds(1_500);
+        let key = owner.create_key_with(json!({"name": "short", "expires_at": end.to_rfc3339()})).await;
+        assert_eq!(key.chat("demo/echo", "x").await.status, 200);
+        assert_eq!(key.get("/api/v1/bills").await.status, 200);
+        while Utc::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        key.chat("demo/echo", "x").await.expect_problem(401, "key_expired");
+        key.get("/api/v1/bills").await.expect_problem(401, "key_expired");
+        // A later end, or none, and it works again.
+        change(&owner, &key.key_id, json!({"expires_at": null})).await.expect(200);
+        let begun = Instant::now();
+        while key.chat("demo/echo", "x").await.status != 200 {
+            assert!(begun.elapsed() < Duration::from_secs(1), "it is refused for more than a second");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+}
+
+#[test]
+fn a_rolled_key_works_by_both_secrets_for_a_while_and_then_by_the_new_one() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Rolls").await;
+        let first = owner.create_key("ci").await;
+        let path = format!("/api/v1/keys/{}/roll", first.key_id);
+        let roll = async |overlap: u32| {
+            let made = owner.call("POST", &path, Some(&json!({"overlap_seconds": overlap}))).await;
+            program(&app.base_url(), &made.expect(200).json())
+        };
+        let second = roll(3_600).await;
+        assert_eq!(second.key_id, first.key_id);
+        for each in [&first, &second] {
+            assert_eq!(each.chat("demo/echo", "x").await.status, 200);
+            assert_eq!(each.get("/api/v1/bills").await.status, 200);
+        }
+        // Of the secrets before, the last alone goes on.
+        let third = roll(2).await;
+        refused_within_a_second(&first, 401, "key_unknown").await;
+        assert_eq!(second.chat("demo/echo", "x").await.status, 200);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        second.chat("demo/echo", "x").await.expect_problem(401, "key_expired");
+        second.get("/api/v1/bills").await.expect_problem(401, "key_expired");
+        // At once.
+        let fourth = roll(0).await;
+        refused_within_a_second(&third, 401, "key_expired").await;
+        assert_eq!(fourth.chat("demo/echo", "x").await.status, 200);
+        // They are one key: its calls stand together, and revoking it ends every secret.
+        let calls = owner.get(&format!("/api/v1/requests?api_key_id={}", first.key_id)).await.json();
+        assert!(calls["items"].as_array().unwrap().len() >= 4, "{calls}");
+        let fifth = roll(3_600).await;
+        owner.call("DELETE", &format!("/api/v1/keys/{}", first.key_id), None).await.expect(204);
+        for each in [&fourth, &fifth] {
+            refused_within_a_second(each, 401, "key_revoked").await;
+        }
+        owner.call("POST", &path, Some(&json!({}))).await.expect_problem(409, "conflict");
+    });
+}
+
+#[test]
+fn of_many_who_roll_a_key_at_once_each_has_a_secret_and_the_last_two_work() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Races").await;
+        let key = owner.create_key("ci").await;
+        let path = format!("/api/v1/keys/{}/roll", key.key_id);
+        let body = json!({"overlap_seconds": 3_600});
+        let rolls = (0..8).map(|_| owner.call("POST", &path, Some(&body)));
+        let mut works = 0;
+        for made in futures_util::future::join_all(rolls).await {
+            let made = program(&app.base_url(), &made.expect(200).json());
+            works += u32::from(made.get("/api/v1/bills").await.status == 200);
+        }
+        assert_eq!(works, 2);
+        key.get("/api/v1/bills").await.expect_problem(401, "key_unknown");
+    });
+}

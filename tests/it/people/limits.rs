@@ -1,0 +1,121 @@
+//! How often what lets people in may be tried.
+
+use costlens_tests::run;
+use serde_json::json;
+
+use super::{PASSWORD, Person, open};
+
+#[test]
+fn the_eleventh_sign_in_of_a_minute_from_one_address_is_refused_whatever_the_account() {
+    run(async {
+        let open = open();
+        let ann = Person::registered(open, "ann").await;
+        let mut one = Person::new(open, "flood");
+        for n in 0..10 {
+            one.email = format!("nobody-{n}@people.example");
+            one.sign_in().await.expect_problem(401, "sign_in_refused");
+        }
+        one.email.clone_from(&ann.email);
+        let refused = one.sign_in().await;
+        refused.expect_problem(429, "too_many_requests");
+        let wait: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        ann.elsewhere(open).sign_in().await.expect(201);
+    });
+}
+
+#[test]
+fn strangers_who_use_up_an_accounts_tries_do_not_shut_its_person_out() {
+    run(async {
+        let open = open();
+        let ann = Person::registered(open, "ann").await;
+        let mut at_home = ann.elsewhere(open);
+        at_home.sign_in().await.expect(201);
+        // Thirty tries, from many addresses.
+        for _ in 0..30 {
+            let refused = ann.elsewhere(open).sign_in_with("wrong horse battery", None).await;
+            refused.expect_problem(401, "sign_in_refused");
+        }
+        ann.elsewhere(open).sign_in().await.expect_problem(429, "too_many_requests");
+        at_home.sign_in().await.expect(201);
+        // And a mail lets her in from anywhere.
+        let mut elsewhere = ann.elsewhere(open);
+        elsewhere.post("/api/v1/password-resets", json!({"email": ann.email})).await.expect(202);
+    });
+}
+
+#[test]
+fn the_sixth_registration_and_reset_of_an_hour_from_one_address_are_refused() {
+    run(async {
+        let open = open();
+        for path in ["/api/v1/registrations", "/api/v1/password-resets"] {
+            let mut one = Person::new(open, "many");
+            for n in 0..5 {
+                one.post(path, json!({"email": format!("{n}-{}", one.email)})).await.expect(202);
+            }
+            let body = json!({"email": format!("6-{}", one.email)});
+            one.post(path, body).await.expect_problem(429, "too_many_requests");
+        }
+    });
+}
+
+#[test]
+fn letters_to_one_address_are_bounded_from_wherever_they_are_asked_for() {
+    run(async {
+        let open = open();
+        let target = Person::new(open, "target").email;
+        for _ in 0..5 {
+            Person::new(open, "a").post("/api/v1/registrations", json!({"email": target})).await.expect(202);
+        }
+        let refused = Person::new(open, "a").post("/api/v1/registrations", json!({"email": target})).await;
+        refused.expect_problem(429, "too_many_requests");
+    });
+}
+
+/// Every operation that lets people in without a session is counted: found in the contract, not in a list of ours.
+#[test]
+fn no_door_is_without_a_limit() {
+    run(async {
+        let open = open();
+        let contract = open.app.get("/openapi.json").await.expect(200).json();
+        let doors = [
+            ("create_session", json!({"token": "x"})),
+            ("create_password_session", json!({"email": "a@b.example", "password": PASSWORD})),
+            ("refresh_session", json!(null)),
+            ("create_registration", json!({"email": "a@b.example"})),
+            (
+                "complete_registration",
+                json!({"token": "x", "name": "x", "tenant_name": "x", "password": PASSWORD}),
+            ),
+            ("create_password_reset", json!({"email": "a@b.example"})),
+            ("complete_password_reset", json!({"token": "x", "password": PASSWORD})),
+            ("accept_invitation", json!({"token": "x"})),
+            ("create_exchanged_session", json!({"code": "x"})),
+        ];
+        // Without a credential of ours, and able to change something. What a recipient's link does has its own rules.
+        let others = ["confirm_recipient", "unsubscribe", "keep_account"];
+        for (path, methods) in contract["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                let unguarded =
+                    operation.get("security").is_none_or(|of| of.as_array().is_none_or(Vec::is_empty));
+                if method == "get" || !unguarded || others.contains(&id) {
+                    continue;
+                }
+                let Some((_, body)) = doors.iter().find(|(door, _)| *door == id) else {
+                    panic!("{id} lets anybody call it: give it a limit, and a row here")
+                };
+                let mut one = Person::new(open, "door");
+                let body = (!body.is_null()).then(|| body.clone());
+                let mut refused = false;
+                for _ in 0..700 {
+                    if one.call(&method.to_uppercase(), path, body.clone()).await.status == 429 {
+                        refused = true;
+                        break;
+                    }
+                }
+                assert!(refused, "{id} is never refused");
+            }
+        }
+    });
+}

@@ -1,0 +1,156 @@
+//! How long somebody stays signed in, what continues it, and what ends it.
+
+use costlens_tests::run;
+use serde_json::json;
+
+use super::{PASSWORD, Person, open};
+
+#[test]
+fn a_member_continues_past_the_hour_and_who_runs_the_account_does_not() {
+    run(async {
+        let open = open();
+        let mut owner = Person::registered(open, "owner").await;
+        let mut member = Person::invited(open, &mut owner, "member").await;
+        let mut admin = Person::invited(open, &mut owner, "admin").await;
+        assert!(!admin.cookies.contains_key("costlens_refresh"));
+        admin.call("POST", "/api/v1/session/refresh", None).await.expect_problem(401, "session_invalid");
+        member.outlive_session(open).await;
+        assert_eq!(member.call("GET", "/api/v1/session", None).await.status, 401);
+        let next = member.call("POST", "/api/v1/session/refresh", None).await.expect(201).json();
+        assert_eq!(next["role"], "member");
+        assert_eq!(member.get("/api/v1/session").await["id"], next["id"]);
+        // A sign-in that became an admin's ends with its hour.
+        let id = member.id().await;
+        owner
+            .call("PATCH", &format!("/api/v1/members/{id}"), Some(json!({"role": "admin"})))
+            .await
+            .expect(200);
+        member.call("POST", "/api/v1/session/refresh", None).await.expect_problem(401, "session_invalid");
+    });
+}
+
+#[test]
+fn a_refresh_that_is_used_twice_ends_the_sign_in_for_everybody() {
+    run(async {
+        let open = open();
+        let mut owner = Person::registered(open, "owner").await;
+        let mut member = Person::invited(open, &mut owner, "member").await;
+        let mut thief = member.clone();
+        thief.address = Person::new(open, "thief").address;
+        member.call("POST", "/api/v1/session/refresh", None).await.expect(201);
+        member.get("/api/v1/session").await;
+        thief.call("POST", "/api/v1/session/refresh", None).await.expect_problem(401, "session_invalid");
+        assert_eq!(member.call("GET", "/api/v1/session", None).await.status, 401, "both are out");
+        member.call("POST", "/api/v1/session/refresh", None).await.expect_problem(401, "session_invalid");
+        let events = owner.get("/api/v1/audit-events").await;
+        assert!(
+            events["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|event| event["action"] == "session.refresh_reused")
+        );
+    });
+}
+
+#[test]
+fn of_many_refreshes_at_once_one_goes_on_and_a_page_of_another_origin_none() {
+    run(async {
+        let open = open();
+        let mut owner = Person::registered(open, "owner").await;
+        let member = Person::invited(open, &mut owner, "viewer").await;
+        let cookie = format!("costlens_refresh={}", member.cookies["costlens_refresh"]);
+        let url = format!("{}/api/v1/session/refresh", member.base);
+        let foreign = [("cookie", cookie.as_str()), ("origin", "https://evil.example")];
+        assert_eq!(costlens_tests::http::send("POST", &url, &foreign, "").await.status, 403);
+        let tries: Vec<_> = (0..8)
+            .map(|_| {
+                let mut one = member.clone();
+                one.address = Person::new(open, "tab").address;
+                tokio::spawn(async move { one.call("POST", "/api/v1/session/refresh", None).await.status })
+            })
+            .collect();
+        let mut won = 0;
+        for one in tries {
+            won += usize::from(one.await.unwrap() == 201);
+        }
+        assert_eq!(won, 1);
+    });
+}
+
+#[test]
+fn a_tenant_that_wants_it_signs_everybody_in_anew_after_an_hour() {
+    run(async {
+        let open = open();
+        let mut owner = Person::registered(open, "owner").await;
+        let mut member = Person::invited(open, &mut owner, "member").await;
+        owner.call("PATCH", "/api/v1/tenant", Some(json!({"one_hour_sign_in": true}))).await.expect(200);
+        member.call("POST", "/api/v1/session/refresh", None).await.expect_problem(401, "session_invalid");
+        member.sign_in().await.expect(201);
+        assert!(!member.cookies.contains_key("costlens_refresh"));
+        assert_eq!(member.get("/api/v1/session").await["continues_until"], json!(null));
+    });
+}
+
+#[test]
+fn sign_ins_are_listed_and_one_that_is_ended_lets_nobody_in() {
+    run(async {
+        let open = open();
+        let mut ann = Person::registered(open, "ann").await;
+        let mut phone = ann.elsewhere(open);
+        phone.sign_in().await.expect(201);
+        let list = ann.get("/api/v1/user/sign-ins").await;
+        let items = list["items"].as_array().unwrap().clone();
+        assert_eq!(items.len(), 2, "{list}");
+        assert!(items.iter().all(|one| one["browser"] == "Testfox/1.0"));
+        let other = items.iter().find(|one| one["current"] == false).unwrap();
+        let path = format!("/api/v1/user/sign-ins/{}", other["id"].as_str().unwrap());
+        // Nobody ends another person's.
+        let mut bob = Person::registered(open, "bob").await;
+        assert_eq!(bob.call("DELETE", &path, None).await.status, 404);
+        phone.get("/api/v1/session").await;
+        ann.call("DELETE", &path, None).await.expect(204);
+        assert_eq!(phone.call("GET", "/api/v1/session", None).await.status, 401);
+        ann.get("/api/v1/session").await;
+    });
+}
+
+#[test]
+fn dangerous_changes_want_a_fresh_proof() {
+    run(async {
+        let open = open();
+        let mut ann = Person::registered(open, "ann").await;
+        ann.grow_stale(open).await;
+        let close = json!({"confirm": "ann's"});
+        let refused = ann.post("/api/v1/account/closure", close.clone()).await;
+        refused.expect_problem(403, "step_up_required");
+        ann.call("POST", "/api/v1/user/second-factor", None).await.expect_problem(403, "step_up_required");
+        ann.call("PATCH", "/api/v1/tenant", Some(json!({"name": "x"})))
+            .await
+            .expect_problem(403, "step_up_required");
+        let wrong = ann.post("/api/v1/session/proof", json!({"password": "wrong horse battery"})).await;
+        wrong.expect_problem(401, "sign_in_refused");
+        ann.post("/api/v1/account/closure", close.clone()).await.expect_problem(403, "step_up_required");
+        ann.post("/api/v1/session/proof", json!({"password": PASSWORD})).await.expect(200);
+        ann.post("/api/v1/account/closure", close).await.expect(201);
+    });
+}
+
+#[test]
+fn a_changed_password_ends_every_other_sign_in() {
+    run(async {
+        let open = open();
+        let mut ann = Person::registered(open, "ann").await;
+        let mut phone = ann.elsewhere(open);
+        phone.sign_in().await.expect(201);
+        let change = |current: &str| json!({"current": current, "new": "another horse battery"});
+        let wrong = ann.call("PUT", "/api/v1/user/password", Some(change("wrong horse battery"))).await;
+        wrong.expect_problem(401, "sign_in_refused");
+        phone.get("/api/v1/session").await;
+        ann.call("PUT", "/api/v1/user/password", Some(change(PASSWORD))).await.expect(204);
+        ann.get("/api/v1/session").await;
+        assert_eq!(phone.call("GET", "/api/v1/session", None).await.status, 401);
+        phone.sign_in().await.expect_problem(401, "sign_in_refused");
+        phone.sign_in_with("another horse battery", None).await.expect(201);
+    });
+}

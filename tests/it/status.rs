@@ -1,0 +1,35 @@
+//! The public status from outside: the server looks at itself, and anybody may see what it found.
+
+use std::time::Duration;
+
+use costlens_tests::app::shared;
+use costlens_tests::{eventually, run};
+use serde_json::Value;
+
+#[test]
+fn a_server_that_serves_says_so_to_anybody() {
+    run(async {
+        let app = shared();
+        let parts = eventually(Duration::from_mins(2), "a look at the service", async || {
+            let status = app.get("/api/v1/status").await.expect(200).json();
+            let parts = status["components"].as_array().unwrap().clone();
+            (parts.len() == 4).then_some(parts)
+        })
+        .await;
+        let names: Vec<&str> = parts.iter().map(|part| part["component"].as_str().unwrap()).collect();
+        assert_eq!(names, ["api", "database", "jobs", "proxy"]);
+        for part in &parts {
+            let today = part["days"].as_array().unwrap().last().unwrap();
+            let known: u64 =
+                ["ok_minutes", "degraded_minutes"].iter().filter_map(|name| today[*name].as_u64()).sum();
+            assert!(known > 0 && today["down_minutes"] == 0, "{part}");
+            assert_ne!(part["state"], Value::Null);
+        }
+        let text = app.get("/api/v1/status").await.text();
+        assert!(!text.contains("127.0.0.1") && !text.contains("localhost"), "{text}");
+        assert_eq!(
+            app.get("/status").await.expect(200).header("content-type").split(';').next(),
+            Some("text/html")
+        );
+    });
+}
