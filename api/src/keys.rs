@@ -61,7 +61,7 @@ pub enum DurabilityView {
 }
 
 /// What a key may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
 #[oai(rename = "KeyScope", remote = "KeyScope")]
 pub enum KeyScopeView {
     /// Calling models through the proxy.
@@ -136,7 +136,7 @@ pub struct UpdateKey {
     #[oai(default, skip_serializing_if_is_none, validator(min_items = 1, max_items = 4, unique_items))]
     pub scopes: Option<Vec<KeyScopeView>>,
     /// From when on it is refused; null: never.
-    #[oai(default, skip_serializing_if_is_undefined)]
+    #[oai(nullable, skip_serializing_if_is_none)]
     pub expires_at: MaybeUndefined<DateTime<Utc>>,
     /// Zero Data Retention: nothing of its prompts and answers is kept, whatever the account says.
     #[oai(default, skip_serializing_if_is_none)]

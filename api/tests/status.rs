@@ -50,6 +50,11 @@ async fn everybody_sees_how_the_service_is_and_was_and_nothing_of_anybody() {
         last_status: costlens_api::status::LastStatus::default(),
         mail_configured: false,
         public_url: "https://inner-host.test".to_owned(),
+        limits: Arc::new(costlens_cache::Limits::local([7; 32], Arc::clone(&clock) as _)),
+        outside: Vec::new(),
+        passwords: costlens_identity::Passwords::new(),
+        sign_up: costlens_api::SignUp::Invited,
+        vouchers: costlens_identity::vouching::Vouchers::default(),
         https: true,
     });
     let look = async || {

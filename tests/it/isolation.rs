@@ -32,8 +32,6 @@ enum About {
     Own,
     /// What a mail's link does: its token is the only credential, and this one is made up.
     Link,
-    /// What is the same for everybody, also without a credential.
-    Public,
     /// Running the service: not there for anybody else.
     Operator,
     /// The door itself.
@@ -42,7 +40,7 @@ enum About {
     Anybody,
     /// What is a person's own, who signed in as itself: nobody here is one.
     Person,
-    /// What anybody may read, and what is nobody's.
+    /// What is the same for everybody, also without a credential.
     Public,
 }
 

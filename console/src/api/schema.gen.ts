@@ -575,6 +575,31 @@ export interface paths {
         delete: operations["revoke_key"];
         options?: never;
         head?: never;
+        /**
+         * Change an API key
+         * @description Holds on every proxy within a second. A key that is past its end works again with a later one.
+         */
+        patch: operations["update_key"];
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/roll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an API key a new secret
+         * @description The new secret is in this answer and nowhere else, ever. The one from before goes on working for a while, so that
+         *     programs can be moved one after the other; one from before that ends at once.
+         */
+        post: operations["roll_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -1537,6 +1562,28 @@ export interface paths {
          * @description What the proxied calls cost by their own usage and the price list: an estimate of the bill, exact per call.
          */
         get: operations["get_spend_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the service is and was
+         * @description For everybody, without a credential. Probes look at its parts each minute; a minute that nobody looked at is
+         *     unknown. An incident begins with the first of three minutes in a row that failed, and ends with the first of three
+         *     that worked.
+         */
+        get: operations["get_status"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2747,12 +2794,28 @@ export interface components {
              */
             durability?: components["schemas"]["Durability"];
             /**
+             * Format: date-time
+             * @description From when on it is refused; never, unless said.
+             * @default null
+             */
+            expires_at?: string;
+            /**
              * @description What to do when the client hangs up.
              * @default drain
              */
             hangup_policy?: components["schemas"]["HangupPolicy"];
             /** @description What its owner calls it. */
             name: string;
+            /**
+             * @description What it may be used for; everything, unless said.
+             * @default [
+             *       "proxy",
+             *       "requests.read",
+             *       "spend.read",
+             *       "bills.read"
+             *     ]
+             */
+            scopes?: components["schemas"]["KeyScope"][];
             /**
              * @description What to do where a stream tells its usage only on request.
              * @default inject
@@ -3223,6 +3286,11 @@ export interface components {
             created_at: string;
             /** @description What an answer's last byte waits for. */
             durability: components["schemas"]["Durability"];
+            /**
+             * Format: date-time
+             * @description From when on it is refused; null: never.
+             */
+            expires_at?: string | null;
             /** @description What happens when the client hangs up. */
             hangup_policy: components["schemas"]["HangupPolicy"];
             /** @description The secret's last four characters. */
@@ -3242,12 +3310,29 @@ export interface components {
             name: string;
             /**
              * Format: date-time
+             * @description Until when the secret from before that works; null where there is none.
+             */
+            previous_until?: string | null;
+            /**
+             * Format: date-time
              * @description Since when it is refused; null while it works.
              */
             revoked_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it last got a new secret; null if never.
+             */
+            rolled_at?: string | null;
+            /** @description What it may be used for. */
+            scopes: components["schemas"]["KeyScope"][];
             /** @description What happens where a stream tells its usage only on request. */
             stream_usage: components["schemas"]["StreamUsagePolicy"];
         };
+        /**
+         * @description What a key may be used for.
+         * @enum {string}
+         */
+        KeyScope: "proxy" | "requests.read" | "spend.read" | "bills.read";
         /**
          * LinkToken
          * @description A link's token.
@@ -4016,6 +4101,18 @@ export interface components {
          */
         Role: "viewer" | "member" | "analyst" | "admin" | "owner";
         /**
+         * RollKey
+         * @description How a key is to be rolled.
+         */
+        RollKey: {
+            /**
+             * Format: uint32
+             * @description For how many seconds the secret of before goes on working: a day, unless said; a week at most; 0 ends it at once.
+             * @default 86400
+             */
+            overlap_seconds?: number;
+        };
+        /**
          * RolledWebhookSecret
          * @description A signing secret that was just made.
          */
@@ -4393,6 +4490,107 @@ export interface components {
             usage: components["schemas"]["Usage"];
         };
         /**
+         * Status
+         * @description How the service is and was.
+         */
+        Status: {
+            /**
+             * Format: date-time
+             * @description Of which moment this is told.
+             */
+            at: string;
+            /** @description Its parts, by name. */
+            components: components["schemas"]["StatusComponent"][];
+            /** @description What did not work in the last 90 days, newest first. */
+            incidents: components["schemas"]["StatusIncident"][];
+            /** @description The worst of its parts. */
+            state: components["schemas"]["StatusState"];
+        };
+        /**
+         * StatusComponent
+         * @description A part of the service.
+         */
+        StatusComponent: {
+            /**
+             * Format: date-time
+             * @description When that was found; null where nothing was lately.
+             */
+            checked_at?: string | null;
+            /** @description Its stable name: `api`, `proxy`, `database` or `jobs`, with `/` and a name behind it where there are several. */
+            component: string;
+            /** @description The last 90 days, oldest first. */
+            days: components["schemas"]["StatusDay"][];
+            /** @description How it is now. */
+            state: components["schemas"]["StatusState"];
+            /**
+             * Format: decimal
+             * @description The minutes that were well among those that are known, in percent, rounded down; null where none is known.
+             * @example 12.5
+             */
+            uptime_percent?: string | null;
+        };
+        /**
+         * StatusDay
+         * @description The minutes of a UTC day by what was found in them.
+         */
+        StatusDay: {
+            /**
+             * Format: date
+             * @description The day.
+             * @example 2026-11-01
+             */
+            day: string;
+            /**
+             * Format: uint32
+             * @description Minutes in which it was slow or partly failed.
+             */
+            degraded_minutes: number;
+            /**
+             * Format: uint32
+             * @description Minutes in which it did not work.
+             */
+            down_minutes: number;
+            /**
+             * Format: uint32
+             * @description Minutes in which all was well.
+             */
+            ok_minutes: number;
+            /**
+             * Format: uint32
+             * @description Minutes of which nothing is known; of today, only those that are over.
+             */
+            unknown_minutes: number;
+        };
+        /**
+         * StatusIncident
+         * @description A stretch of time in which a part of the service did not work.
+         */
+        StatusIncident: {
+            /** @description The part of the service. */
+            component: string;
+            /**
+             * Format: date-time
+             * @description The first minute that worked again; null while it lasts.
+             */
+            ended_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The incident.
+             * @example 019ab3c4-d5e6-7f80-91a2-b3c4d5e6f708
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description The first minute that failed.
+             */
+            started_at: string;
+        };
+        /**
+         * @description How a part of the service is.
+         * @enum {string}
+         */
+        StatusState: "ok" | "unknown" | "degraded" | "down";
+        /**
          * @description What to do where an OpenAI stream tells its usage only on request.
          * @enum {string}
          */
@@ -4481,6 +4679,27 @@ export interface components {
             name: string;
             /** @description Its value, with its unit. */
             value: string;
+        };
+        /**
+         * UpdateKey
+         * @description What is to change of a key. What is absent stays.
+         */
+        UpdateKey: {
+            /**
+             * Format: date-time
+             * @description From when on it is refused; null: never.
+             */
+            expires_at?: string | null;
+            /**
+             * @description What its owner calls it.
+             * @default null
+             */
+            name?: string;
+            /**
+             * @description What it may be used for.
+             * @default null
+             */
+            scopes?: components["schemas"]["KeyScope"][];
         };
         /**
          * UpdateMember
@@ -9540,6 +9759,259 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateKey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollKey"];
+            };
+        };
+        responses: {
+            /** @description The key and its new secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedKey"];
+                };
             };
             /** @description The request is not what the operation wants. */
             400: {
@@ -16628,6 +17100,129 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SpendSeries"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the service is and was. */
+            200: {
+                headers: {
+                    /** @description Anybody on the way may keep it for a moment. */
+                    "Cache-Control": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
                 };
             };
             /** @description The request is not what the operation wants. */

@@ -66,7 +66,7 @@ export function barsInWords(days: readonly Day[]): string {
     [count("down"), "partly down"],
     [count("unknown"), "unknown"],
   ] as const;
-  return `The last ${days.length} days: ${told.filter(([days]) => days > 0).map(([days, what]) => `${days} ${what}`).join(", ")}`;
+  return `The last ${days.length} days: ${told.filter(([on]) => on > 0).map(([on, what]) => `${on} ${what}`).join(", ")}`;
 }
 
 /** How long an incident lasted or lasts. */

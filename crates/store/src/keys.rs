@@ -51,7 +51,7 @@ pub struct ApiKey {
 }
 
 /// A key that was found by one of its secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundKey {
     /// The key, which may be revoked.
     pub key: ApiKey,

@@ -74,8 +74,8 @@ async fn a_closing_account_is_frozen_at_once_and_a_kept_one_is_as_before() {
 
     let asked = request(db.store(), &acme).await;
     assert_eq!(asked.state, ErasureState::Grace);
-    assert!(system.key_by_hash(&hash(&acme)).await.unwrap().unwrap().1);
-    assert!(!system.key_by_hash(&hash(&other)).await.unwrap().unwrap().1);
+    assert!(system.key_by_hash(&hash(&acme)).await.unwrap().unwrap().closing);
+    assert!(!system.key_by_hash(&hash(&other)).await.unwrap().unwrap().closing);
     let (ended, closing) = system.session_by_hash(&[1; 32]).await.unwrap().unwrap();
     assert!(closing && ended.ended_at == Some(at(0)));
     assert_eq!(system.redeem_sign_in_link(&[8; 32], &session, at(2)).await.unwrap(), None);
@@ -89,7 +89,7 @@ async fn a_closing_account_is_frozen_at_once_and_a_kept_one_is_as_before() {
     let mut tx = db.store().tenant(acme.tenant).await.unwrap();
     assert_eq!(tx.cancel_closure(at(60)).await.unwrap().state, ErasureState::Cancelled);
     tx.commit().await.unwrap();
-    assert!(!system.key_by_hash(&hash(&acme)).await.unwrap().unwrap().1);
+    assert!(!system.key_by_hash(&hash(&acme)).await.unwrap().unwrap().closing);
     assert_eq!(system.open_erasures(10).await.unwrap(), []);
     assert!(!system.begin_erasure(asked.id, &[0; 32], at(0) + Duration::days(8)).await.unwrap());
 }

@@ -11,7 +11,7 @@ use crate::private::{PrivatePg, PrivatePgConfig};
 use crate::roles::{Door, door_url};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
-    IdempotencyKey, Idempotent, KeyChange, NewConnection, RequestFilter, RoleFault, RuntimeLogin,
+    FoundKey, IdempotencyKey, Idempotent, KeyChange, NewConnection, RequestFilter, RoleFault, RuntimeLogin,
     SpendFilter, Store, StoreConfig, StoreError, StoredAnswer, Tenant, migrate,
 };
 
@@ -234,7 +234,8 @@ async fn a_revoked_key_stays_known_and_every_listener_hears_of_it() {
     let mut hash = [0; 32];
     hash[..4].copy_from_slice(b"acme");
     let mut system = db.store().system().await.unwrap();
-    assert_eq!(system.key_by_hash(&hash).await.unwrap(), Some((revoked, false)));
+    let found = FoundKey { key: revoked, valid_until: None, closing: false };
+    assert_eq!(system.key_by_hash(&hash).await.unwrap(), Some(found));
     assert_eq!(system.key_by_hash(&[0xff; 32]).await.unwrap(), None);
 }
 
