@@ -9,7 +9,7 @@ use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, ProblemCode};
 use costlens_jobs::events::happened;
-use costlens_store::{ApiKey, NewApiKey, Roll};
+use costlens_store::{ApiKey, KeySettings, NewApiKey, Roll};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::API_KEY_PREFIX;
 use poem_openapi::param::{Header, Path, Query};
@@ -354,8 +354,8 @@ impl KeysApi {
             MaybeUndefined::Null => None,
             MaybeUndefined::Value(wanted) => end(Some(wanted), now)?,
         };
-        let wanted = KeyChanges { name, scopes, expires_at, zero_retention };
-        if wanted == KeyChanges::of(&key) {
+        let wanted = KeySettings { name, scopes, expires_at, zero_retention };
+        if wanted == KeySettings::of(&key) {
             return Ok(Json(key.into()));
         }
         let updated = conn.update_key(id, &wanted).await?;

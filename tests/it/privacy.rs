@@ -13,6 +13,8 @@ use costlens_tests::reply::Reply;
 use costlens_tests::{eventually, run};
 use serde_json::{Value, json};
 
+use crate::people::{Person, open};
+
 /// How soon a change of what may be kept holds.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -362,4 +364,66 @@ fn the_settings_say_what_holds_and_what_a_shorter_retention_takes() {
 fn prompt_of_messages() -> String {
     json!({"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]})
         .to_string()
+}
+
+/// A server where people have roles, and an account of which everything is kept.
+async fn people_who_keep(name: &str) -> (Person, Program) {
+    let mut owner = Person::registered(open(), name).await;
+    owner.call("PATCH", "/api/v1/privacy", Some(json!({"capture_bodies": true}))).await.expect(200);
+    let made = owner.post("/api/v1/keys", json!({"name": "ci"})).await.expect(201).json();
+    let mut program = Program::new(&owner.base, made["secret"].as_str().unwrap());
+    program.key_id = made["key"]["id"].as_str().unwrap().to_owned();
+    (owner, program)
+}
+
+fn demo_prompt() -> String {
+    json!({"model": "demo/echo", "messages": [{"role": "user", "content": "x"}]}).to_string()
+}
+
+#[test]
+fn administrators_and_owners_alone_read_destroy_and_let_read() {
+    run(async {
+        let (mut owner, program) = people_who_keep("reader").await;
+        let (id, _) = call_until(&program, CHAT, &demo_prompt(), "sealed").await;
+        let read = format!("/api/v1/requests/{id}/body");
+        let destroy = format!("/api/v1/keys/{}/bodies", program.key_id);
+        let leave = json!({"hours": 1, "reason": "x"});
+        for role in ["viewer", "member", "analyst"] {
+            let mut person = Person::invited(open(), &mut owner, role).await;
+            person.call("GET", &read, None).await.expect_problem(403, "forbidden");
+            person.call("DELETE", &destroy, None).await.expect_problem(403, "forbidden");
+            person.post("/api/v1/support-grants", leave.clone()).await.expect_problem(403, "forbidden");
+            let keep_none = json!({"capture_bodies": false});
+            let change = person.call("PATCH", "/api/v1/privacy", Some(keep_none)).await;
+            change.expect_problem(403, "forbidden");
+        }
+        let mut admin = Person::invited(open(), &mut owner, "admin").await;
+        assert_eq!(admin.get(&read).await["presence"], "present");
+        // What cannot be undone, or lets others in, wants a fresh proof.
+        admin.grow_stale(open()).await;
+        admin.post("/api/v1/support-grants", leave.clone()).await.expect_problem(403, "step_up_required");
+        admin.call("DELETE", &destroy, None).await.expect_problem(403, "step_up_required");
+        assert_eq!(owner.get(&read).await["presence"], "present");
+        owner.post("/api/v1/support-grants", leave).await.expect(201);
+        owner.call("DELETE", &destroy, None).await.expect(200);
+        assert_eq!(owner.get(&read).await["presence"], "destroyed");
+    });
+}
+
+#[test]
+fn who_may_not_say_what_is_kept_lifts_no_keys_zero_retention() {
+    run(async {
+        let (mut owner, program) = people_who_keep("keeper").await;
+        let mut member = Person::invited(open(), &mut owner, "member").await;
+        let path = format!("/api/v1/keys/{}", program.key_id);
+        let zero = |wanted: bool| Some(json!({"zero_retention": wanted}));
+        // Who makes keys may have nothing kept of one, and does not take that back.
+        member.call("PATCH", &path, zero(true)).await.expect(200);
+        member.call("PATCH", &path, Some(json!({"name": "other"}))).await.expect(200);
+        member.call("PATCH", &path, zero(false)).await.expect_problem(403, "forbidden");
+        tokio::time::sleep(SOON).await;
+        assert_eq!(call(&program, CHAT, demo_prompt()).await.1["body"], "dropped_zdr");
+        owner.call("PATCH", &path, zero(false)).await.expect(200);
+        call_until(&program, CHAT, &demo_prompt(), "sealed").await;
+    });
 }

@@ -98,7 +98,7 @@ pub struct NewApiKey {
 
 /// What a key is to be from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyChanges<'a> {
+pub struct KeySettings<'a> {
     /// What its owner calls it.
     pub name: &'a str,
     /// What it may be used for; not nothing.
@@ -109,7 +109,7 @@ pub struct KeyChanges<'a> {
     pub zero_retention: bool,
 }
 
-impl<'a> KeyChanges<'a> {
+impl<'a> KeySettings<'a> {
     /// What a key is already.
     #[must_use]
     pub fn of(key: &'a ApiKey) -> Self {
@@ -184,13 +184,17 @@ impl TenantConn {
     }
 
     /// Changes a key, and tells every listening proxy on commit.
-    pub async fn update_key(&mut self, id: ApiKeyId, changes: &KeyChanges<'_>) -> Result<ApiKey, StoreError> {
+    pub async fn update_key(
+        &mut self,
+        id: ApiKeyId,
+        settings: &KeySettings<'_>,
+    ) -> Result<ApiKey, StoreError> {
         let tenant_id = self.tenant_id();
         let changed = (
-            api_key::name.eq(changes.name),
-            api_key::scopes.eq(changes.scopes.names()),
-            api_key::expires_at.eq(changes.expires_at),
-            api_key::zero_retention.eq(changes.zero_retention),
+            api_key::name.eq(settings.name),
+            api_key::scopes.eq(settings.scopes.names()),
+            api_key::expires_at.eq(settings.expires_at),
+            api_key::zero_retention.eq(settings.zero_retention),
         );
         let key = diesel::update(api_key::table.find((tenant_id.uuid(), id.uuid()))).set(changed);
         let row = key.returning(ApiKeyRow::as_returning()).get_result(self.conn()?).await?;

@@ -63,7 +63,7 @@ pub use doors::{KeyChange, KeyChanges, Store, StoreConfig, SystemConn, SystemTx,
 pub use error::StoreError;
 pub use exports::{Export, ExportCount, ExportFile, ExportProblem, ExportState, NewExport, SweptExport};
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
-pub use keys::{ApiKey, FoundKey, NewApiKey, Roll};
+pub use keys::{ApiKey, FoundKey, KeySettings, NewApiKey, Roll};
 pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
