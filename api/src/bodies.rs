@@ -263,7 +263,7 @@ async fn wrapped_key(conn: &mut TenantConn, sealed: &SealedBody) -> Result<Optio
 
 fn unreadable(id: RequestId, error: SealError) -> ApiError {
     if error.is_passing() {
-        return ApiError::new(ProblemCode::KeysUnavailable, &format!("{error}, so nothing can be read now"));
+        return ApiError::new(ProblemCode::KeysUnavailable, format!("{error}, so nothing can be read now"));
     }
     tracing::error!(
         request.id = %id, error = &error as &dyn std::error::Error,

@@ -196,6 +196,16 @@ fn id_of(answer: &Answer) -> String {
     id.unwrap().as_str().unwrap().to_owned()
 }
 
+/// As if prompts of this key were kept.
+fn keeps_prompts(app: &TestApp, tenant: &str, key: &str) {
+    let id = |prefixed: &str| prefixed.split_once('_').unwrap().1.to_owned();
+    let (tenant, key) = (id(tenant), id(key));
+    app.sql(&format!(
+        "INSERT INTO subject_key (tenant_id, subject_id, version, wrapped, created_at) \
+         VALUES ('{tenant}', '{key}', 1, '\\x01', now())"
+    ));
+}
+
 #[test]
 fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
     run(async {
@@ -213,14 +223,7 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let path = format!("/api/v1/keys/{key}");
         walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
         walk.does("roll_key", &format!("{path}/roll")).await;
-        // As if its prompts were kept.
-        let id = |prefixed: &str| prefixed.split_once('_').unwrap().1.to_owned();
-        app.sql(&format!(
-            "INSERT INTO subject_key (tenant_id, subject_id, version, wrapped, created_at) \
-             VALUES ('{}', '{}', 1, '\\x01', now())",
-            id(&tenant),
-            id(&key)
-        ));
+        keeps_prompts(app, &tenant, &key);
         walk.does("destroy_key_bodies", &format!("{path}/bodies")).await;
         walk.does("revoke_key", &path).await;
         let connection = id_of(&walk.does("create_connection", "/api/v1/connections").await);

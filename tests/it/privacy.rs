@@ -13,7 +13,9 @@ use costlens_tests::reply::Reply;
 use costlens_tests::{eventually, run};
 use serde_json::{Value, json};
 
+use crate::exports;
 use crate::people::{Person, open};
+use crate::victim::hook_url;
 
 /// How soon a change of what may be kept holds.
 const SOON: Duration = Duration::from_secs(1);
@@ -95,11 +97,22 @@ fn a_prompt_is_nowhere_but_sealed_and_under_zero_retention_nowhere_at_all() {
         assert!(body["response"].as_str().unwrap().contains(canaries[1]), "{body}");
 
         let none = json!({"capture_bodies": true, "zero_retention": true});
-        let (_, program, line) = account(&app, "Nothing", none, answer(canaries[3])).await;
+        let (other, program, line) = account(&app, "Nothing", none, answer(canaries[3])).await;
         let answered = program.post(CHAT, "Marker-Kiebitz", prompt(canaries[2])).await.expect(200);
         assert!(answered.text().contains(canaries[3]));
         assert!(String::from_utf8_lossy(&line.only().body).contains(canaries[2]));
         assert_eq!(program.row("Marker-Kiebitz").await["body"], "dropped_zdr");
+
+        // What is told to others: an export, and the webhook of it, whose event is stored and stays, as nobody answers.
+        for owner in [&owner, &other] {
+            let hook = json!({"name": "hook", "url": hook_url(&app), "kinds": ["export.done"]});
+            owner.call("POST", "/api/v1/webhook-endpoints", Some(&hook)).await.expect(201);
+            let id = exports::ask(owner, json!({"what": "requests", "format": "jsonl"})).await;
+            assert!(exports::ended(owner, &id).await["rows"].as_u64() > Some(0));
+            let text = exports::text(owner, &id).await;
+            assert!(!canaries.iter().any(|canary| text.contains(canary)), "{text}");
+            assert_eq!(text.contains(r#""body":"dropped_zdr""#), text.contains("Marker-Kiebitz"), "{text}");
+        }
 
         // While it runs, and when everything was written out: heap, write-ahead log, spool, sealed files, server's log.
         let dir = app.data_dir().parent().unwrap().to_owned();
@@ -372,7 +385,7 @@ async fn people_who_keep(name: &str) -> (Person, Program) {
     owner.call("PATCH", "/api/v1/privacy", Some(json!({"capture_bodies": true}))).await.expect(200);
     let made = owner.post("/api/v1/keys", json!({"name": "ci"})).await.expect(201).json();
     let mut program = Program::new(&owner.base, made["secret"].as_str().unwrap());
-    program.key_id = made["key"]["id"].as_str().unwrap().to_owned();
+    made["key"]["id"].as_str().unwrap().clone_into(&mut program.key_id);
     (owner, program)
 }
 

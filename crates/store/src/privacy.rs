@@ -48,7 +48,7 @@ impl TenantConn {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let tenant_id = self.tenant_id();
-        let row = NewRow::of(tenant_id.uuid(), settings, now);
+        let row = NewRow::of(tenant_id.uuid(), *settings, now);
         diesel::insert_into(tenant_privacy::table)
             .values(&row)
             .on_conflict(tenant_privacy::tenant_id)
@@ -107,7 +107,7 @@ struct NewRow {
 }
 
 impl NewRow {
-    const fn of(tenant_id: Uuid, settings: &PrivacySettings, updated_at: DateTime<Utc>) -> Self {
+    const fn of(tenant_id: Uuid, settings: PrivacySettings, updated_at: DateTime<Utc>) -> Self {
         Self {
             tenant_id,
             capture_bodies: settings.capture_bodies,

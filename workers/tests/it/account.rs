@@ -154,8 +154,14 @@ impl Account {
             sealed_response: seal("sealed_response"),
         };
         let bodies = BTreeMap::from([(call.id, body)]);
-        let shipped =
-            parts.store.writer().await.unwrap().insert_calls(&[call.clone()], &bodies).await.unwrap();
+        let shipped = parts
+            .store
+            .writer()
+            .await
+            .unwrap()
+            .insert_calls(std::slice::from_ref(&call), &bodies)
+            .await
+            .unwrap();
         assert_eq!(shipped.inserted, 1, "{shipped:?}");
         call.id
     }

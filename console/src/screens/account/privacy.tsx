@@ -49,7 +49,7 @@ function Wishes({ privacy }: { privacy: Privacy }) {
     <div className="flex flex-col gap-4 px-4 pb-4">
       <Tick
         label="Keep prompts and answers"
-        note="Sealed under a key of each API key's own before they reach a disk. People who are signed in can read them in a request's details; each time is written down. Programs cannot."
+        note="Sealed under a key of each API key's own before they reach a disk. Administrators and owners can read them in a request's details; each time is written down. Programs cannot."
         checked={privacy.capture_bodies}
         disabled={save.isPending}
         onChange={(event) => change({ capture_bodies: event.target.checked })}

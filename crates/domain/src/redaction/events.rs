@@ -172,7 +172,7 @@ impl Document<'_> {
             }
             for leaf in self.leaves.iter_mut().skip(before) {
                 if is_string {
-                    leaf.name = name.to_owned();
+                    name.clone_into(&mut leaf.name);
                     name.clone_into(&mut leaf.context);
                 }
                 leaf.in_delta |= name == "delta";

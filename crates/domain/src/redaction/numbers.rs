@@ -123,7 +123,8 @@ impl Text<'_> {
     /// Whether nothing that belongs to the number stands behind it.
     fn ends(&self, to: usize) -> bool {
         let next = self.at(to);
-        !joins(next) && !(matches!(next, '.' | ',' | ':') && self.is_digit(to + 1)) && next != '%'
+        let goes_on = matches!(next, '.' | ',' | ':') && self.is_digit(to + 1);
+        !(goes_on || joins(next) || next == '%')
     }
 
     /// The digits of a run that begins here, at most so many.
@@ -294,11 +295,14 @@ impl Text<'_> {
             groups.end()
         };
         let digits = self.digits(from, to);
-        let [a, b, c, d, e, serial @ ..] = digits.as_slice() else { return None };
-        let area = a * 100 + b * 10 + c;
+        let (area, rest) = digits.split_at_checked(3)?;
+        let (group, serial) = rest.split_at_checked(2)?;
+        let area = area.iter().fold(0, |area, digit| area * 10 + digit);
         // Never issued: https://www.ssa.gov/employer/randomization.html
-        let issued =
-            area != 0 && area != 666 && area < 900 && (*d, *e) != (0, 0) && serial.iter().any(|d| *d != 0);
+        let issued = area != 0
+            && area != 666
+            && area < 900
+            && [group, serial].iter().all(|part| part.iter().any(|d| *d != 0));
         let alone = self.ends(to) && !(self.at(to) == '-' && joins(self.at(to + 1)));
         (issued && alone).then_some(Span { from, to, kind: Kind::Ssn })
     }
@@ -443,14 +447,14 @@ impl Text<'_> {
 /// Whether some network issues numbers that begin so, of this length (ISO/IEC 7812).
 fn is_issued(digits: &[u32]) -> bool {
     let beginning = digits.iter().take(4).fold(0, |number, digit| number * 10 + digit);
-    match (beginning, digits.len()) {
-        (2221..=2720 | 5000..=5999, 14..=19) => true,
-        (3400..=3499 | 3700..=3799, 15) | (1000..=1999, 15) => true,
-        (3000..=3099 | 3600..=3699 | 3800..=3999, 14..=19) | (3500..=3599, 16..=19) => true,
-        (4000..=4999, 13 | 16 | 19) => true,
-        (6000..=6999, 13..=19) => true,
-        _ => false,
-    }
+    matches!(
+        (beginning, digits.len()),
+        (2221..=2720 | 5000..=5999 | 3000..=3099 | 3600..=3699 | 3800..=3999, 14..=19)
+            | (3400..=3499 | 3700..=3799 | 1000..=1999, 15)
+            | (3500..=3599, 16..=19)
+            | (4000..=4999, 13 | 16 | 19)
+            | (6000..=6999, 13..=19)
+    )
 }
 
 /// The check digit of ISO/IEC 7812.

@@ -47,7 +47,7 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<(RequestId, u64)>> {
         let Some(name) = name.to_str() else { continue };
         if let Some(id) = name.strip_suffix(".body").and_then(|id| uuid::Uuid::try_parse(id).ok()) {
             found.push((id.into(), entry.metadata()?.len()));
-        } else if name.ends_with(".new") {
+        } else if name.strip_suffix(".new").is_some() {
             std::fs::remove_file(entry.path())?;
         }
     }

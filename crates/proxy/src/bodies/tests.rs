@@ -56,6 +56,7 @@ fn call(number: u8) -> RequestId {
     RequestId::new(now(), [number; 10])
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "as a call holds it")]
 fn capture(bodies: &Bodies, keeping: &Arc<Keeping>, request: &[u8], answer: &[&[u8]]) -> Box<Capture> {
     let request = Bytes::copy_from_slice(request);
     let mut capture = Box::new(Capture::new(bodies, Arc::clone(keeping), &request));

@@ -95,6 +95,7 @@ const fn no_body() -> BodyState {
     BodyState::None
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn is_no_body(body: &BodyState) -> bool {
     *body == no_body()
 }
