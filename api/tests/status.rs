@@ -26,6 +26,8 @@ impl Clock for Hand {
     }
 }
 
+const MASTER_KEY: &str = "8f1d0c6b5a4e3f2d1c0b9a8f7e6d5c4b3a291807f6e5d4c3b2a190817263544f";
+
 fn noon() -> DateTime<Utc> {
     "2026-11-20T12:00:00Z".parse().unwrap()
 }
@@ -42,7 +44,7 @@ async fn everybody_sees_how_the_service_is_and_was_and_nothing_of_anybody() {
         queue: Queue::new(&QueueConfig::new(worker_url)).unwrap(),
         clock: Arc::clone(&clock) as _,
         entropy: Arc::new(OsEntropy),
-        keyring: Arc::new(Keyring::new(MasterKey::parse(&"00".repeat(32)).unwrap())),
+        keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
         egress_policy: costlens_egress::Policy::default(),
         objects: Objects::local(files.path()).unwrap(),
         max_bill_bytes: 1,

@@ -93,10 +93,10 @@ mod tests {
         let own = Some("http://127.0.0.1:8080");
         let pair = |name: &str, url: &str| (name.to_owned(), url.to_owned());
         assert_eq!(told(&[], None).unwrap(), []);
-        assert_eq!(told(&[], own).unwrap(), [pair("", "http://127.0.0.1:8080")]);
+        assert_eq!(told(&[], own).unwrap(), [pair("", "http://127.0.0.1:8080/")]);
         let two = told(&["https://costlens.example", "eu-1=http://10.0.0.7:8080"], own).unwrap();
-        assert_eq!(two, [pair("", "https://costlens.example"), pair("eu-1", "http://10.0.0.7:8080")]);
-        assert_eq!(told(&["http://[::1]:8080"], None).unwrap(), [pair("", "http://[::1]:8080")]);
+        assert_eq!(two, [pair("", "https://costlens.example/"), pair("eu-1", "http://10.0.0.7:8080/")]);
+        assert_eq!(told(&["http://[::1]:8080"], None).unwrap(), [pair("", "http://[::1]:8080/")]);
     }
 
     #[test]
