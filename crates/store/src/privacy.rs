@@ -28,7 +28,7 @@ impl TenantConn {
     pub async fn privacy_to_change(&mut self, now: DateTime<Utc>) -> Result<PrivacySettings, StoreError> {
         let tenant_id = self.tenant_id().uuid();
         diesel::insert_into(tenant_privacy::table)
-            .values(NewRow::of(tenant_id, &PrivacySettings::INITIAL, now))
+            .values(NewRow::of(tenant_id, PrivacySettings::INITIAL, now))
             .on_conflict_do_nothing()
             .execute(self.conn()?)
             .await?;

@@ -165,6 +165,8 @@ async fn memory_and_disk_have_limits_and_a_body_past_them_is_not_kept() {
     assert_eq!(capture(&bodies, &keeping, b"{}", &[&[b'x'; 60]]).keep(call(1)), BodyState::Unavailable);
     drop(held);
     assert_eq!(capture(&bodies, &keeping, &[b'x'; 60], &[]).keep(call(2)), BodyState::Sealed);
+    bodies.settled(&[call(2)]).await;
+    bodies.forget(vec![call(2)]).await;
     // On the disk: the file of the fourth is one too many.
     let mut kept = 0;
     for number in 2..6 {
