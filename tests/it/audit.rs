@@ -222,7 +222,7 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let key = id_of(&walk.does("create_key", "/api/v1/keys").await);
         let path = format!("/api/v1/keys/{key}");
         walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
-        walk.does("roll_key", &format!("{path}/roll")).await;
+        walk.does_with("roll_key", ("POST", &format!("{path}/roll")), &json!({})).await;
         keeps_prompts(app, &tenant, &key);
         walk.does("destroy_key_bodies", &format!("{path}/bodies")).await;
         walk.does("revoke_key", &path).await;

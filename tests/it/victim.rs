@@ -218,9 +218,9 @@ pub(crate) async fn send(
         | "update_recipient"
         | "update_slack_channel"
         | "update_webhook_endpoint"
-        | "update_key"
         | "update_privacy"
-        | "preview_redrive" => json(json!({})),
+        | "preview_redrive"
+        | "roll_key" => json(json!({})),
         "accept_invitation" | "confirm_recipient" | "unsubscribe" | "keep_account" => {
             json(json!({"token": "bWFkZSB1cA"}))
         }
@@ -232,7 +232,7 @@ pub(crate) async fn send(
         | "discard_operator_job"
         | "pause_schedule"
         | "resume_schedule" => json(json!({"reason": "x"})),
-        "create_key" => ("application/json", json!({"name": name}).to_string()),
+        "create_key" | "update_key" => json(json!({"name": name})),
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
         }
