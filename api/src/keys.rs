@@ -9,7 +9,7 @@ use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
 use costlens_domain::{ApiKeyId, ProblemCode};
 use costlens_jobs::events::happened;
-use costlens_store::{ApiKey, NewApiKey, Roll};
+use costlens_store::{ApiKey, KeySettings, NewApiKey, Roll};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::API_KEY_PREFIX;
 use poem_openapi::param::{Header, Path, Query};
@@ -121,6 +121,9 @@ pub struct CreateKey {
     /// From when on it is refused; never, unless said.
     #[oai(default, skip_serializing_if_is_none)]
     pub expires_at: Option<DateTime<Utc>>,
+    /// Zero Data Retention: nothing of its prompts and answers is ever kept, whatever the account says.
+    #[oai(default)]
+    pub zero_retention: bool,
 }
 
 /// What is to change of a key. What is absent stays.
@@ -135,6 +138,9 @@ pub struct UpdateKey {
     /// From when on it is refused; null: never.
     #[oai(nullable, skip_serializing_if_is_none)]
     pub expires_at: MaybeUndefined<DateTime<Utc>>,
+    /// Zero Data Retention: nothing of its prompts and answers is kept, whatever the account says.
+    #[oai(default, skip_serializing_if_is_none)]
+    pub zero_retention: Option<bool>,
 }
 
 /// How a key is to be rolled.
@@ -184,6 +190,8 @@ pub struct KeyView {
     /// Until when the secret from before that works; null where there is none.
     #[oai(nullable)]
     pub previous_until: Option<DateTime<Utc>>,
+    /// Zero Data Retention: nothing of its prompts and answers is kept.
+    pub zero_retention: bool,
 }
 
 impl From<ApiKey> for KeyView {
@@ -202,6 +210,7 @@ impl From<ApiKey> for KeyView {
             expires_at: key.expires_at,
             rolled_at: key.rolled_at,
             previous_until: key.previous_until,
+            zero_retention: key.zero_retention,
         }
     }
 }
@@ -299,6 +308,7 @@ impl KeysApi {
             created_at: now,
             scopes: scopes(&body.0.scopes),
             expires_at: end(body.0.expires_at, now)?,
+            zero_retention: body.0.zero_retention,
         };
         let key = KeyView::from(conn.create_key(&new).await?);
         let told = json!({ "key_id": new.id, "name": new.name });
@@ -332,6 +342,11 @@ impl KeysApi {
         let (id, now) = (id.0.0, self.0.clock.now());
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = conn.lock_key(id).await?;
+        let zero_retention = body.0.zero_retention.unwrap_or(key.zero_retention);
+        if key.zero_retention && !zero_retention {
+            // Whoever may say what the account keeps may say that of its keys.
+            caller.require(Permission::SettingsWrite)?;
+        }
         let name = body.0.name.as_deref().map(crate::named).transpose()?.unwrap_or(&key.name);
         let scopes = body.0.scopes.as_deref().map_or(key.scopes, scopes);
         let expires_at = match body.0.expires_at {
@@ -339,11 +354,17 @@ impl KeysApi {
             MaybeUndefined::Null => None,
             MaybeUndefined::Value(wanted) => end(Some(wanted), now)?,
         };
-        if (name, scopes, expires_at) == (key.name.as_str(), key.scopes, key.expires_at) {
+        let wanted = KeySettings { name, scopes, expires_at, zero_retention };
+        if wanted == KeySettings::of(&key) {
             return Ok(Json(key.into()));
         }
-        let updated = conn.update_key(id, name, scopes, expires_at).await?;
-        let change = json!({ "name": name, "scopes": scopes.names(), "expires_at": expires_at });
+        let updated = conn.update_key(id, &wanted).await?;
+        let change = json!({
+            "name": name,
+            "scopes": scopes.names(),
+            "expires_at": expires_at,
+            "zero_retention": zero_retention,
+        });
         let target = (Action::KeyUpdated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
         conn.commit().await?;

@@ -7,6 +7,7 @@
 pub mod anomalies;
 pub mod audit;
 pub mod bills;
+pub mod bodies;
 mod bounds;
 pub mod budgets;
 pub mod clerk;
@@ -30,6 +31,7 @@ pub mod page;
 mod permissions;
 pub mod prices;
 pub mod principal;
+pub mod privacy;
 pub mod recipients;
 pub mod registrations;
 pub mod repricings;
@@ -41,6 +43,7 @@ pub mod settings;
 pub mod slack_channels;
 pub mod spend;
 pub mod status;
+pub mod support_grants;
 pub mod tenant;
 pub mod trust;
 pub mod users;
@@ -102,6 +105,8 @@ pub struct ApiParts {
     pub arriving: bills::uploads::Arriving,
     /// What was last said of the service itself.
     pub last_status: status::LastStatus,
+    /// After how many days what tenants keep for ever is let go of; `None` if never.
+    pub forever_body_days: Option<u32>,
     /// Whether there is a mail server.
     pub mail_configured: bool,
     /// Where browsers reach the console, for links in messages.
@@ -148,6 +153,8 @@ pub(crate) enum Tag {
     Links,
     /// Budgets and surprising hours.
     Budgets,
+    /// What is kept of prompts and answers, and who may read it.
+    Privacy,
     /// The account's end.
     Account,
     /// What happens later.
@@ -206,6 +213,7 @@ type Prices = (prices::PricesApi, repricings::RepricingsApi, operator::OperatorP
 /// What keeps an account in order, until its end.
 type Upkeep = (
     links::LinksApi,
+    Privacy,
     closure::ClosureApi,
     workflows::WorkflowsApi,
     audit::AuditApi,
@@ -214,6 +222,9 @@ type Upkeep = (
     trust::TrustApi,
     status::StatusApi,
 );
+
+/// What is kept of prompts and answers.
+type Privacy = (privacy::PrivacyApi, bodies::BodiesApi, support_grants::SupportGrantsApi);
 
 fn operations(parts: &Arc<ApiParts>) -> Operations {
     (
@@ -246,6 +257,11 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         ),
         (
             links::LinksApi(Arc::clone(parts)),
+            (
+                privacy::PrivacyApi(Arc::clone(parts)),
+                bodies::BodiesApi(Arc::clone(parts)),
+                support_grants::SupportGrantsApi(Arc::clone(parts)),
+            ),
             closure::ClosureApi(Arc::clone(parts)),
             workflows::WorkflowsApi(Arc::clone(parts)),
             audit::AuditApi(Arc::clone(parts)),

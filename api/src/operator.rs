@@ -4,7 +4,7 @@
 
 pub mod actions;
 pub mod prices;
-mod record;
+pub(crate) mod record;
 
 use std::sync::Arc;
 

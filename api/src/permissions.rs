@@ -62,6 +62,13 @@ permissions! {
     NotificationsWrite: Admin, writes;
     MembersWrite: Admin, writes;
     AuditRead: Admin, reads;
+    /// Reading prompts and answers, which no key may. Each time is written down, and who acts in another's name reads
+    /// none.
+    BodiesRead: Admin, writes;
+    /// Making what is kept of a key's prompts and answers unreadable.
+    BodiesDestroy: Admin, writes;
+    /// Letting whoever runs the service read prompts and answers.
+    SupportAccess: Admin, writes;
     /// Asking for the account's end, seeing how far it is, and keeping the account after all.
     AccountClose: Owner, writes;
     /// Running the service: every tenant's workflows. No role has it: see `Principal::operator`.
@@ -89,6 +96,7 @@ mod tests {
         assert!(!Permission::AccountClose.is_of(Role::Admin));
         assert!(!Permission::MembersWrite.is_of(Role::Analyst));
         assert!(!Permission::AuditRead.is_of(Role::Analyst));
+        assert!(!Permission::BodiesRead.is_of(Role::Analyst) && !Permission::BodiesRead.only_reads());
         assert!(Permission::KeysWrite.is_of(Role::Member) && !Permission::KeysWrite.is_of(Role::Viewer));
     }
 }

@@ -13,6 +13,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
+use crate::bodies::BodyStateView;
 use crate::error::ApiError;
 use crate::page::{DEFAULT_LIMIT, Page};
 use crate::principal::{Caller, Permission};
@@ -182,6 +183,8 @@ pub struct RequestView {
     /// The provider's id of the call.
     #[oai(nullable)]
     pub provider_request_id: Option<String>,
+    /// What became of prompt and answer.
+    pub body: BodyStateView,
 }
 
 impl From<RequestFact> for RequestView {
@@ -217,6 +220,7 @@ impl From<RequestFact> for RequestView {
             price,
             caller_request_id: fact.caller_request_id,
             provider_request_id: fact.provider_request_id,
+            body: fact.body.into(),
         }
     }
 }

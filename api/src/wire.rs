@@ -10,7 +10,7 @@ use std::str::FromStr;
 use costlens_domain::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, Currency, ErasureId,
     EventId, ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId,
-    RequestId, SessionId, SlackChannelId, TenantId, Usd, UserId, WebhookEndpointId,
+    RequestId, SessionId, SlackChannelId, SupportGrantId, TenantId, Usd, UserId, WebhookEndpointId,
 };
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
@@ -59,6 +59,7 @@ spelled! {
     EventId = "EventId", "event-id", "^evt_[0-9a-f]{32}$", "evt_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BudgetId = "BudgetId", "budget-id", "^bud_[0-9a-f]{32}$", "bud_019ab3c4d5e67f8091a2b3c4d5e6f708";
     AnomalyId = "AnomalyId", "anomaly-id", "^ano_[0-9a-f]{32}$", "ano_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    SupportGrantId = "SupportGrantId", "support-grant-id", "^sup_[0-9a-f]{32}$", "sup_019ab3c4d5e67f8091a2b3c4d5e6f708";
     ErasureId = "ErasureId", "erasure-id", "^era_[0-9a-f]{32}$", "era_019ab3c4d5e67f8091a2b3c4d5e6f708";
     AuditEventId = "AuditEventId", "audit-event-id", "^aud_[0-9a-f]{32}$", "aud_019ab3c4d5e67f8091a2b3c4d5e6f708";
     UserId = "UserId", "user-id", "^usr_[0-9a-f]{32}$", "usr_019ab3c4d5e67f8091a2b3c4d5e6f708";

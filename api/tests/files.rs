@@ -90,6 +90,7 @@ impl Service {
             mail_configured: false,
             public_url: "https://costlens.test".to_owned(),
             limits: Arc::new(costlens_cache::Limits::local([7; 32], Arc::clone(&clock) as _)),
+            forever_body_days: None,
             outside: Vec::new(),
             passwords: costlens_identity::Passwords::new(),
             sign_up: costlens_api::SignUp::Invited,

@@ -55,6 +55,7 @@ impl Service {
             egress_policy: costlens_egress::Policy::default(),
             objects: Objects::local(files.path()).unwrap(),
             max_bill_bytes: 1,
+            forever_body_days: None,
             outside: Vec::new(),
             arriving: costlens_api::bills::uploads::Arriving::default(),
             last_status: costlens_api::status::LastStatus::default(),

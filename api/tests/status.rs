@@ -54,6 +54,7 @@ async fn everybody_sees_how_the_service_is_and_was_and_nothing_of_anybody() {
         mail_configured: false,
         public_url: "https://inner-host.test".to_owned(),
         limits: Arc::new(costlens_cache::Limits::local([7; 32], Arc::clone(&clock) as _)),
+        forever_body_days: None,
         outside: Vec::new(),
         passwords: costlens_identity::Passwords::new(),
         sign_up: costlens_api::SignUp::Invited,

@@ -85,6 +85,10 @@ const CHANGING: &[(&str, Writes)] = &[
     ("delete_webhook_endpoint", EventOfWhatGoes("webhook_endpoint.deleted")),
     ("test_webhook_endpoint", Event("webhook_endpoint.tested")),
     ("retry_webhook_delivery", EventOfWhatGoes("webhook_delivery.retried")),
+    ("update_privacy", Event("privacy.changed")),
+    ("destroy_key_bodies", Event("bodies.destroyed")),
+    ("create_support_grant", Event("support_grant.created")),
+    ("revoke_support_grant", Event("support_grant.revoked")),
     ("create_export", EventOfWhatGoes("export.created")),
     ("delete_export", EventOfWhatGoes("export.removed")),
     ("create_budget", Event("budget.created")),
@@ -198,6 +202,16 @@ fn id_of(answer: &Answer) -> String {
     id.unwrap().as_str().unwrap().to_owned()
 }
 
+/// As if prompts of this key were kept.
+fn keeps_prompts(app: &TestApp, tenant: &str, key: &str) {
+    let id = |prefixed: &str| prefixed.split_once('_').unwrap().1.to_owned();
+    let (tenant, key) = (id(tenant), id(key));
+    app.sql(&format!(
+        "INSERT INTO subject_key (tenant_id, subject_id, version, wrapped, created_at) \
+         VALUES ('{tenant}', '{key}', 1, '\\x01', now())"
+    ));
+}
+
 #[test]
 fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
     run(async {
@@ -215,6 +229,8 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let path = format!("/api/v1/keys/{key}");
         walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
         walk.does_with("roll_key", ("POST", &format!("{path}/roll")), &json!({})).await;
+        keeps_prompts(app, &tenant, &key);
+        walk.does("destroy_key_bodies", &format!("{path}/bodies")).await;
         walk.does("revoke_key", &path).await;
         let connection = id_of(&walk.does("create_connection", "/api/v1/connections").await);
         walk.does("disable_connection", &format!("/api/v1/connections/{connection}")).await;
@@ -225,6 +241,10 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
             &json!({"time_zone": "Europe/Berlin"}),
         )
         .await;
+        let capture = json!({"capture_bodies": true});
+        walk.does_with("update_privacy", ("PATCH", "/api/v1/privacy"), &capture).await;
+        let leave = id_of(&walk.does("create_support_grant", "/api/v1/support-grants").await);
+        walk.does("revoke_support_grant", &format!("/api/v1/support-grants/{leave}")).await;
         let recipient = id_of(&walk.does("create_recipient", "/api/v1/recipients").await);
         let path = format!("/api/v1/recipients/{recipient}");
         walk.does_with("update_recipient", ("PATCH", &path), &json!({"digest": false})).await;

@@ -9,7 +9,7 @@ use costlens_tests::{eventually, run};
 use serde_json::{Value, json};
 
 /// An export once it has ended.
-async fn ended(owner: &Owner, id: &str) -> Value {
+pub(crate) async fn ended(owner: &Owner, id: &str) -> Value {
     eventually(Duration::from_mins(1), "end of the export", async || {
         let export = owner.get(&format!("/api/v1/exports/{id}")).await;
         (!matches!(export["state"].as_str(), Some("queued" | "running"))).then_some(export)
@@ -17,12 +17,12 @@ async fn ended(owner: &Owner, id: &str) -> Value {
     .await
 }
 
-async fn ask(owner: &Owner, body: Value) -> String {
+pub(crate) async fn ask(owner: &Owner, body: Value) -> String {
     let asked = owner.call("POST", "/api/v1/exports", Some(&body)).await.expect(202).json();
     asked["id"].as_str().unwrap().to_owned()
 }
 
-async fn text(owner: &Owner, id: &str) -> String {
+pub(crate) async fn text(owner: &Owner, id: &str) -> String {
     let file = owner.call("GET", &format!("/api/v1/exports/{id}/file"), None).await.expect(200);
     assert_eq!(file.header("content-type"), "application/gzip");
     assert!(file.header("content-disposition").starts_with("attachment; filename=\"costlens-"));

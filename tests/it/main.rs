@@ -32,6 +32,7 @@ mod outbound;
 mod pages;
 mod people;
 mod prices;
+mod privacy;
 mod production;
 mod promises;
 mod refusals;

@@ -41,6 +41,7 @@ struct Told {
     workflow: String,
     audit: String,
     repricing: String,
+    grant: String,
 }
 
 const ACCOUNT: &str = "424242424242";
@@ -108,6 +109,7 @@ impl Victim {
             [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.export, &told.repricing]
                 .map(Clone::clone),
         );
+        words.push(told.grant.clone());
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
     }
@@ -128,6 +130,7 @@ impl Victim {
             "invitations" => self.invitation.clone(),
             "sign-ins" => "ses_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "exports" => self.told.export.clone(),
+            "support-grants" => self.told.grant.clone(),
             "workflows" | "jobs" => self.told.workflow.clone(),
             "price-reviews" => "prv_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "price-corrections" => "pcr_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
@@ -149,6 +152,8 @@ impl Victim {
             .replace("{workflow}", &self.told.workflow)
             .replace("{audit}", &self.told.audit)
             .replace("{repricing}", &self.told.repricing)
+            .replace("{grant}", &self.told.grant)
+            .replace("{tenant_id}", &self.owner.tenant_id)
             .replace("{key}", &self.program.key_id)
             .replace("{connection}", &self.connection)
             .replace("{request}", &self.request)
@@ -190,6 +195,7 @@ pub(crate) async fn send(
         "create_recipient" => json(json!({"email": format!("{name}@mail.example")})),
         "create_slack_channel" => json(json!({"name": name, "url": slack_url(app)})),
         "create_webhook_endpoint" => json(json!({"name": name, "url": hook_url(app)})),
+        "create_support_grant" => json(json!({"hours": 1, "reason": name})),
         "create_export" => json(json!({"what": "requests", "format": "csv"})),
         "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
         "create_invitation" => json(json!({"email": format!("{name}@mail.example"), "role": "viewer"})),
@@ -218,6 +224,7 @@ pub(crate) async fn send(
         | "update_recipient"
         | "update_slack_channel"
         | "update_webhook_endpoint"
+        | "update_privacy"
         | "preview_redrive"
         | "roll_key" => json(json!({})),
         "accept_invitation" | "confirm_recipient" | "unsubscribe" | "keep_account" => {
@@ -254,6 +261,7 @@ pub(crate) async fn send(
     let query = match operation.id.as_str() {
         "create_bill" => "?filename=bill.csv",
         "get_price" => "?provider=openai&model=gpt-4o",
+        "preview_body_purge" => "?body_retention=7d",
         "unlink_identity" => "?issuer=https://accounts.google.com",
         _ => "",
     };
@@ -312,6 +320,7 @@ impl Told {
              VALUES ('{0}', '{0}', 'unpriced', 'a test', 1, 1, 4242.42, now(), now())",
             owner.tenant_id.trim_start_matches("ten_")
         ));
+        let grant = make("support-grants", json!({"hours": 1, "reason": "aurora"})).await;
         let newest = async |list: &str| text(&owner.get(list).await["items"][0]["id"]);
         Self {
             recipient: text(&recipient["id"]),
@@ -325,6 +334,7 @@ impl Told {
             message: newest("/api/v1/messages").await,
             workflow: newest("/api/v1/workflows").await,
             audit: newest("/api/v1/audit-events").await,
+            grant: text(&grant["id"]),
         }
     }
 }

@@ -72,6 +72,8 @@ pub struct WorkerParts {
     pub status: StatusTargets,
     /// Where price documents are fetched from, if the operator named a place.
     pub prices_url: Option<PricesUrl>,
+    /// After how many days what tenants keep for ever is let go of; `None` if never.
+    pub forever_body_days: Option<u32>,
 }
 
 /// The queue's schema, to be migrated beside the store's own. The queue knows tenants as a column; that a tenant's
@@ -134,6 +136,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, retention::purge_expired);
     let workers = add(workers, parts, key_rotation::rotate_keys);
     let workers = add(workers, parts, key_rotation::rotate_tenant_key);
+    let workers = add(workers, parts, key_rotation::rotate_subject_keys);
     let workers = add(workers, parts, audit_anchors::anchor_audit);
     let workers = add(workers, parts, alerts::check_budgets);
     let workers = add(workers, parts, alerts::find_anomalies);

@@ -26,7 +26,7 @@ pub(super) struct Deed {
 }
 
 /// Whoever runs the service.
-pub(super) fn operator(caller: &Caller) -> Result<By, ApiError> {
+pub(crate) fn operator(caller: &Caller) -> Result<By, ApiError> {
     caller.require(Permission::Operate)?;
     let by = caller.principal().by();
     match caller.principal().who {

@@ -31,6 +31,8 @@ export const invitationsQuery = () => api.queryOptions("get", "/api/v1/invitatio
 export const tenantQuery = () => api.queryOptions("get", "/api/v1/tenant");
 export const signInOptionsQuery = () => api.queryOptions("get", "/api/v1/sign-in-options", {}, { staleTime: 600_000 });
 export const settingsQuery = () => api.queryOptions("get", "/api/v1/settings");
+export const privacyQuery = () => api.queryOptions("get", "/api/v1/privacy");
+export const supportGrantsQuery = () => api.queryOptions("get", "/api/v1/support-grants", { params: { query: { limit: 20 } } });
 export const recipientsQuery = () => api.queryOptions("get", "/api/v1/recipients");
 export const slackChannelsQuery = () => api.queryOptions("get", "/api/v1/slack-channels");
 export const webhookEndpointsQuery = () => api.queryOptions("get", "/api/v1/webhook-endpoints");

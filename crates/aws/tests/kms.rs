@@ -54,7 +54,7 @@ fn ring(kms: AwsKms, clock: &Arc<Moved>) -> Keyring {
 }
 
 fn context(n: u128, version: u32) -> KeyContext {
-    KeyContext { tenant: Some(tenant(n)), purpose: "data", version }
+    KeyContext { tenant: Some(tenant(n)), subject: None, purpose: "data", version }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::keys::KeyArgs;
 use crate::outward::OutwardArgs;
-use crate::settings::ServerArgs;
+use crate::settings::{RetentionArgs, ServerArgs};
 use crate::{analyze, certificate, import, jobs, preview, prices, verify_audit};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
@@ -79,6 +79,9 @@ pub(crate) struct WorkArgs {
     /// The most bytes of an export's file, compressed.
     #[arg(long, env = "COSTLENS_MAX_EXPORT_BYTES", default_value_t = 1 << 30)]
     pub(crate) max_export_bytes: u64,
+    /// For how long things are kept: as of the servers beside it.
+    #[command(flatten)]
+    pub(crate) retention: RetentionArgs,
     /// What is logged to standard error, in the syntax of `tracing`'s filters.
     #[arg(long, env = "COSTLENS_LOG", default_value = "info")]
     pub(crate) log: String,

@@ -14,7 +14,9 @@ use costlens_edge::{BodyRule, EdgeConfig};
 use costlens_identity::Passwords;
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
-use costlens_proxy::{KeyRing, Proxy, ProxyParts, StoreSink, follow_prices, take_newest};
+use costlens_proxy::{
+    Bodies, BodiesConfig, KeyRing, Proxy, ProxyParts, StoreSink, follow_prices, take_newest,
+};
 use costlens_vault::{Keyring, OsEntropy};
 use costlens_workers::{Links, WorkerParts};
 use poem::Route;
@@ -69,14 +71,20 @@ async fn serve(
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let keyring = Arc::new(plan.open(Some(&ledger.store), &clock).await?);
     let prices = PricesInForce::embedded()?;
-    let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock)?;
+    let bodies = Bodies::open(BodiesConfig::new(data_dir.join("bodies")), &*clock, Arc::clone(&entropy))?;
+    let (spool, shipper) = start_spool(args, &data_dir, ledger, &clock, bodies.clone())?;
 
     let bound = listener.local_addr()?;
     let base = args.public_url(bound);
     let config = args.proxy();
     let egress = args.outward.egress()?;
-    let kept_keys =
-        Arc::new(KeyRing::new(ledger.store.clone(), Arc::clone(&keyring), args.policy(), &config));
+    let kept_keys = Arc::new(KeyRing::new(
+        ledger.store.clone(),
+        Arc::clone(&keyring),
+        args.policy(),
+        &config,
+        (Arc::clone(&clock), Arc::clone(&entropy)),
+    ));
     let following = tokio::spawn({
         let keys = Arc::clone(&kept_keys);
         async move { keys.follow_changes().await }
@@ -105,6 +113,7 @@ async fn serve(
         clerk: args.outward.clerk(&clock)?,
         status: args.outward.status(Some(&own_address(bound)))?,
         prices_url: args.outward.prices_url()?,
+        forever_body_days: args.retention.forever_body_days,
     };
     let mail_configured = parts.mailer.is_some();
     let clerk = match parts.clerk.clone() {
@@ -115,7 +124,14 @@ async fn serve(
     let working = work::start(ledger, parts)?;
     let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
     let health = Health { store: ledger.store.clone(), spool: spool.clone(), keyring: Arc::clone(&keyring) };
-    let proxy = Proxy::new(ProxyParts { config, prices: prices.clone(), keys: kept_keys, spool, egress });
+    let proxy = Proxy::new(ProxyParts {
+        config,
+        prices: prices.clone(),
+        keys: kept_keys,
+        spool,
+        egress,
+        bodies: Some(bodies),
+    });
     let api_parts = Arc::new(ApiParts {
         prices,
         store: ledger.store.clone(),
@@ -130,6 +146,7 @@ async fn serve(
         clerk,
         egress_policy: args.policy(),
         outside: [args.outward.outside(), args.vouching.outside()].concat(),
+        forever_body_days: args.retention.forever_body_days,
         mail_configured,
         public_url: base.clone(),
         https: args.https(),
@@ -232,6 +249,7 @@ fn start_spool(
     data_dir: &std::path::Path,
     ledger: &Ledger,
     clock: &Arc<dyn Clock>,
+    bodies: Bodies,
 ) -> Result<(Spool, Shipper), Failure> {
     let config = SpoolConfig {
         limit_bytes: args.spool_limit_bytes,
@@ -239,7 +257,7 @@ fn start_spool(
         ..SpoolConfig::new(data_dir.join("spool"))
     };
     let (spool, recovered) = Spool::open(config, Arc::clone(clock))?;
-    let sink = Arc::new(StoreSink(ledger.store.clone()));
+    let sink = Arc::new(StoreSink { store: ledger.store.clone(), bodies: Some(bodies) });
     let shipper = spool.start_shipper(recovered, sink, ShipperConfig::default());
     Ok((spool, shipper))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use costlens_cache::{RedisUrl, RedisUrlError};
+use costlens_domain::privacy::FOREVER_FLOOR_DAYS;
 use costlens_domain::providers::PROVIDERS;
 use costlens_edge::{Network, TrustedProxies};
 use costlens_egress::{EndpointUrl, Policy};
@@ -43,6 +44,18 @@ pub(crate) enum Environment {
     Production,
 }
 
+/// For how long things are kept, where the operator has a say in it: the same for every process over one database.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct RetentionArgs {
+    /// After how many days prompts and answers that tenants keep for ever are let go of, 30 at least; never by default.
+    #[arg(
+        long,
+        env = "COSTLENS_FOREVER_BODY_DAYS",
+        value_parser = clap::value_parser!(u32).range(i64::from(FOREVER_FLOOR_DAYS)..=36_500)
+    )]
+    pub(crate) forever_body_days: Option<u32>,
+}
+
 /// Flags and environment variables of a server.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct ServerArgs {
@@ -74,6 +87,9 @@ pub(crate) struct ServerArgs {
     /// The keys that seal.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    /// For how long things are kept.
+    #[command(flatten)]
+    pub(crate) retention: RetentionArgs,
     /// Where uploads are kept until they are read; `objects` below the data directory by default. Every process that
     /// serves or works over one database needs the same.
     #[arg(long, env = "COSTLENS_OBJECT_DIR")]

@@ -104,6 +104,7 @@ async fn quick_start_key(store: &Store, tenant: TenantId, clock: &dyn Clock) -> 
         created_at: now,
         scopes: KeyScopes::ALL,
         expires_at: None,
+        zero_retention: false,
     })
     .await?;
     let change = json!({ "name": QUICK_START });

@@ -57,6 +57,7 @@ pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
         links: Links::below(public_url),
         status: args.outward.status(args.outward.public_url.as_deref())?,
         prices_url: args.outward.prices_url()?,
+        forever_body_days: args.retention.forever_body_days,
     };
     // A process that is there to work and cannot says so at once.
     costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;

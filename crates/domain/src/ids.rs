@@ -157,6 +157,8 @@ typed_ids! {
     ErasureId = "era";
     /// What was done, by whom and when.
     AuditEventId = "aud";
+    /// A tenant's leave for the operator to read prompts and answers.
+    SupportGrantId = "sup";
     /// A person.
     UserId = "usr";
     /// Somebody asked to become a member.

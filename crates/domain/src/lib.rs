@@ -17,8 +17,10 @@ pub mod money;
 pub mod outer;
 pub mod ports;
 pub mod pricing;
+pub mod privacy;
 pub mod problem;
 pub mod providers;
+pub mod redaction;
 pub mod request;
 pub mod status;
 pub mod usage;
@@ -26,7 +28,7 @@ pub mod usage;
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
     ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId, RequestId,
-    SessionId, SlackChannelId, TenantId, UserId, UserLinkId, WebhookEndpointId,
+    SessionId, SlackChannelId, SupportGrantId, TenantId, UserId, UserLinkId, WebhookEndpointId,
 };
 pub use members::Role;
 pub use money::{Currency, Money, Usd};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApiKeyId, ConnectionId, RequestId, TenantId};
 use crate::money::Usd;
+use crate::privacy::BodyState;
 use crate::usage::Usage;
 
 macro_rules! text_enum {
@@ -146,6 +147,14 @@ pub struct RequestFact {
     pub caller_request_id: Option<String>,
     /// The provider's request id, as it answered.
     pub provider_request_id: Option<String>,
+    /// What became of prompt and answer.
+    #[serde(default = "nothing_kept")]
+    pub body: BodyState,
+}
+
+/// What an earlier release's facts say by saying nothing.
+const fn nothing_kept() -> BodyState {
+    BodyState::None
 }
 
 /// Where a row's price came from.

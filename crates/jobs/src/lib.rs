@@ -17,7 +17,7 @@ mod rotation;
 use costlens_queue::{Enqueued, Job, NewJob, QueueError};
 use costlens_store::{StoreError, SystemTx, TenantConn};
 
-pub use rotation::RotateTenantKey;
+pub use rotation::{RotateSubjectKeys, RotateTenantKey};
 
 /// A job that is done for a tenant.
 pub trait TenantJob: Job {

@@ -36,3 +36,31 @@ impl TenantJob for RotateTenantKey {
         Some(format!("{}:{}:{}", self.tenant_id(), self.version, self.asked_on))
     }
 }
+
+/// Brings the data keys of a tenant's subjects to the present master key, gives old ones a successor, and destroys those
+/// that nothing needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotateSubjectKeys {
+    /// Whose subjects: the tenant's id.
+    pub tenant: Uuid,
+    /// The day on which it was asked for (UTC).
+    pub asked_on: NaiveDate,
+}
+
+impl RotateSubjectKeys {
+    /// The tenant.
+    #[must_use]
+    pub fn tenant_id(&self) -> TenantId {
+        self.tenant.into()
+    }
+}
+
+impl Job for RotateSubjectKeys {
+    const QUEUE: &'static str = "rotate_subject_keys.v1";
+}
+
+impl TenantJob for RotateSubjectKeys {
+    fn key(&self) -> Option<String> {
+        Some(format!("{}:{}", self.tenant_id(), self.asked_on))
+    }
+}

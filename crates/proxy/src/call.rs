@@ -10,6 +10,7 @@ use costlens_domain::pricing::{Estimate, PriceVersion, price_fact};
 use costlens_domain::request::{CostBasis, Durability, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{Usage, Usd};
 
+use crate::bodies::Capture;
 use crate::spool::{Receipt, Spool, SpoolError, Ticket};
 use crate::usage::{Meter, estimate_tokens};
 
@@ -69,7 +70,8 @@ impl Call {
     }
 
     /// Writes the completion: after this the row is certain. The receipt waits for what the key's durability asks.
-    pub(crate) fn record(self, ending: Ending, meter: &Meter) -> Recorded {
+    /// What was captured is handed on, and waited for by nobody.
+    pub(crate) fn record(self, ending: Ending, meter: &Meter, captured: Option<Box<Capture>>) -> Recorded {
         let Self { ticket, mut fact, prices, accepted, durability, database_wait } = self;
         let reading = meter.reading();
         fact.duration_ms = millis(accepted.elapsed());
@@ -105,6 +107,9 @@ impl Call {
             }
         }
         let id = fact.id;
+        if let Some(captured) = captured {
+            fact.body = captured.keep(id);
+        }
         match ticket.complete(fact, durability) {
             Ok(receipt) => Recorded { receipt: Some(receipt), durability, database_wait },
             Err(error) => {

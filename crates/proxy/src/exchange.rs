@@ -19,6 +19,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
+use crate::bodies::Capture;
 use crate::call::{Call, Ending};
 use crate::usage::sse::EventSplitter;
 use crate::usage::{EventKind, Meter};
@@ -101,6 +102,8 @@ pub(crate) struct Exchange {
     /// Ready to go to the client.
     ready: VecDeque<Bytes>,
     status: u16,
+    /// What passes, where it is to be kept.
+    capture: Option<Box<Capture>>,
     /// The client has hung up, and the rest is read for the row alone.
     abandoned: bool,
     hangup: HangupPolicy,
@@ -114,6 +117,7 @@ impl Exchange {
         meter: Meter,
         hangup: HangupPolicy,
         limits: Limits,
+        capture: Option<Box<Capture>>,
     ) -> Self {
         Self {
             call: Some(call),
@@ -126,6 +130,7 @@ impl Exchange {
             strip_usage: false,
             ready: VecDeque::new(),
             status: 0,
+            capture,
             abandoned: false,
             hangup,
             limits,
@@ -140,6 +145,9 @@ impl Exchange {
                 self.stage = Stage::Answering(source);
                 self.status = parts.status.as_u16();
                 self.streams = parts.status.is_success() && is_event_stream(&parts.headers);
+                if let Some(capture) = &mut self.capture {
+                    capture.answer_begins(self.streams, &parts.headers);
+                }
                 if let Some(call) = &mut self.call {
                     call.answered(self.status, request_id_of(&parts.headers));
                 }
@@ -248,6 +256,9 @@ impl Exchange {
                 if let Some(call) = &mut self.call {
                     call.first_byte();
                 }
+                if let Some(capture) = &mut self.capture {
+                    capture.answer(&frame);
+                }
                 Some(Ok(frame))
             }
             Ok(None) => {
@@ -278,7 +289,7 @@ impl Exchange {
     /// Records once; later calls change nothing.
     async fn record(&mut self, ending: Ending) {
         if let Some(call) = self.call.take() {
-            call.record(ending, &self.meter).settled().await;
+            call.record(ending, &self.meter, self.capture.take()).settled().await;
         }
     }
 
@@ -311,7 +322,7 @@ impl Drop for Exchange {
         };
         let (Some(permit), Ok(runtime)) = (permit, tokio::runtime::Handle::try_current()) else {
             // Dropping the answer's source closes the connection to the provider.
-            drop(call.record(Ending::ClientGone, &self.meter));
+            drop(call.record(Ending::ClientGone, &self.meter, self.capture.take()));
             return;
         };
         let rest = Self {
@@ -325,6 +336,7 @@ impl Drop for Exchange {
             strip_usage: false,
             ready: VecDeque::new(),
             status: self.status,
+            capture: self.capture.take(),
             abandoned: true,
             // A task that dies with the runtime must not spawn another.
             hangup: HangupPolicy::Abort,

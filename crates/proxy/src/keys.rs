@@ -5,14 +5,17 @@
 //! authentication fails closed. A change of any key or connection empties the memory at once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use costlens_domain::keys::KeyScope;
-use costlens_store::{ApiKey, Connection, FoundKey, Store, StoreError};
-use costlens_vault::{Keyring, SealedFor, TenantKeys, TokenHash};
+use costlens_domain::ports::{Clock, Entropy};
+use costlens_domain::privacy::{BodyClass, BodyDecision};
+use costlens_domain::{ApiKeyId, TenantId};
+use costlens_store::{ApiKey, Connection, FoundKey, Store, StoreError, SubjectKey, SystemConn};
+use costlens_vault::{Keyring, SealError, SealedFor, SubjectKeys, TenantKeys, TokenHash};
 use zeroize::Zeroizing;
 
 use crate::config::ProxyConfig;
@@ -27,6 +30,38 @@ pub struct Caller {
     pub valid_until: Option<DateTime<Utc>>,
     /// The tenant's enabled connections, oldest first.
     pub targets: Vec<Target>,
+    /// What becomes of its prompts and answers.
+    pub bodies: BodyRule,
+    /// When the database said all this.
+    pub loaded: Instant,
+}
+
+/// What becomes of a caller's prompts and answers.
+#[derive(Debug)]
+pub enum BodyRule {
+    /// Nobody asked for them.
+    Ignore,
+    /// Zero Data Retention: they may not be kept.
+    Drop,
+    /// They are to be kept, and sealed for this caller.
+    Keep(Arc<Keeping>),
+    /// They are to be kept, and nothing can seal them.
+    Unavailable,
+}
+
+/// How a caller's prompts and answers are kept.
+#[derive(Debug)]
+pub struct Keeping {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Whose key seals them.
+    pub subject: ApiKeyId,
+    /// Without personal data.
+    pub redact: bool,
+    /// For how long.
+    pub class: BodyClass,
+    /// The subject's keys.
+    pub keys: SubjectKeys,
 }
 
 impl Caller {
@@ -59,21 +94,41 @@ pub enum KeyRefusal {
     Unavailable(#[source] StoreError),
 }
 
+/// What the store says of a key's prompts and answers, and the key's own data keys where there is something to keep.
+type BodyWish = (BodyDecision, Vec<SubjectKey>);
+
+async fn body_wish(conn: &mut SystemConn, key: &ApiKey) -> Result<BodyWish, StoreError> {
+    let decision = conn.privacy_of(key.tenant_id).await?.decide(key.zero_retention);
+    let keys = match decision {
+        BodyDecision::Keep { .. } => conn.subject_keys_of(key.tenant_id, key.id).await?,
+        BodyDecision::Ignore | BodyDecision::Drop => Vec::new(),
+    };
+    Ok((decision, keys))
+}
+
+/// Why prompts and answers that are to be kept are not.
+#[derive(Debug, thiserror::Error)]
+enum NotKept {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
 struct Kept {
     caller: Arc<Caller>,
-    loaded: Instant,
-    /// When the database was last asked again, in milliseconds after `loaded`.
+    /// When the database was last asked again, in milliseconds after the caller was loaded.
     asked: AtomicU64,
 }
 
 impl Kept {
     fn new(caller: Arc<Caller>) -> Self {
-        Self { caller, loaded: Instant::now(), asked: AtomicU64::new(0) }
+        Self { caller, asked: AtomicU64::new(0) }
     }
 
     /// True for one caller a second.
     fn may_ask(&self) -> bool {
-        let now = u64::try_from(self.loaded.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.caller.loaded.elapsed().as_millis()).unwrap_or(u64::MAX);
         let last = self.asked.load(Ordering::Relaxed);
         now.saturating_sub(last) >= ASK_EVERY_MS
             && self.asked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -101,6 +156,12 @@ pub struct KeyRing {
     overrides: HashMap<String, costlens_egress::EndpointUrl>,
     policy: costlens_egress::Policy,
     kept: RwLock<HashMap<TokenHash, Arc<Kept>>>,
+    /// How often everything was forgotten.
+    forgotten: AtomicU64,
+    /// Whether changes are heard of as they happen.
+    hears: AtomicBool,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -117,6 +178,7 @@ impl KeyRing {
         keyring: Arc<Keyring>,
         policy: costlens_egress::Policy,
         config: &ProxyConfig,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
         Self {
             store,
@@ -126,6 +188,10 @@ impl KeyRing {
             overrides: config.provider_base_urls.clone(),
             policy,
             kept: RwLock::default(),
+            forgotten: AtomicU64::new(0),
+            hears: AtomicBool::new(false),
+            clock,
+            entropy,
         }
     }
 
@@ -145,7 +211,7 @@ impl KeyRing {
             kept.get(&hash).cloned()
         };
         let Some(kept) = kept else { return self.look_up(hash).await };
-        let age = kept.loaded.elapsed();
+        let age = kept.caller.loaded.elapsed();
         if age < self.fresh {
             return Ok(Arc::clone(&kept.caller));
         }
@@ -165,6 +231,7 @@ impl KeyRing {
 
     /// Asks the database, and remembers.
     async fn look_up(&self, hash: TokenHash) -> Result<Arc<Caller>, KeyRefusal> {
+        let forgotten = self.forgotten.load(Ordering::Acquire);
         match self.load(&hash).await {
             Ok(caller) => {
                 let caller = Arc::new(caller);
@@ -172,7 +239,7 @@ impl KeyRing {
                 // What memory still vouches for is better than what cannot be opened now.
                 if caller.is_locked()
                     && let Some(kept) = all.get(&hash)
-                    && kept.loaded.elapsed() < self.stale
+                    && kept.caller.loaded.elapsed() < self.stale
                     && !kept.caller.is_locked()
                 {
                     return Ok(Arc::clone(&kept.caller));
@@ -180,7 +247,10 @@ impl KeyRing {
                 if all.len() >= KEPT_KEYS {
                     all.clear();
                 }
-                all.insert(hash, Arc::new(Kept::new(Arc::clone(&caller))));
+                // What changed while the database was being asked may be missing in its answer.
+                if forgotten == self.forgotten.load(Ordering::Acquire) {
+                    all.insert(hash, Arc::new(Kept::new(Arc::clone(&caller))));
+                }
                 Ok(caller)
             }
             Err(refusal) => {
@@ -194,7 +264,15 @@ impl KeyRing {
 
     /// Forgets everything: some key or connection changed.
     pub fn forget(&self) {
-        self.kept.write().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        all.clear();
+    }
+
+    /// Whether a caller's wish that prompts and answers be kept is surely still its wish: changes are heard of as they
+    /// happen, and the wish is no older than a key that counts as fresh. While it may have changed unheard, none are.
+    pub fn may_keep(&self, caller: &Caller) -> bool {
+        self.hears.load(Ordering::Acquire) && caller.loaded.elapsed() <= self.fresh + ASK_WITHIN
     }
 
     /// Forgets on every change that the database tells of, for as long as this is polled. Whenever the listener
@@ -203,15 +281,18 @@ impl KeyRing {
         loop {
             if let Ok(mut changes) = self.store.key_changes().await {
                 self.forget();
+                self.hears.store(true, Ordering::Release);
                 while changes.next().await.is_ok() {
                     self.forget();
                 }
+                self.hears.store(false, Ordering::Release);
             }
             tokio::time::sleep(LISTEN_AGAIN).await;
         }
     }
 
     async fn load(&self, hash: &TokenHash) -> Result<Caller, KeyRefusal> {
+        let loaded = Instant::now();
         let mut conn = self.store.system().await.map_err(KeyRefusal::Unavailable)?;
         let key = conn.key_by_hash(&hash.0).await.map_err(KeyRefusal::Unavailable)?;
         let FoundKey { key, valid_until, closing } = key.ok_or(KeyRefusal::Unknown)?;
@@ -228,12 +309,62 @@ impl KeyRing {
         // After the connections: the key of a sealed text is there no later than the text.
         let keys = conn.data_keys_of(key.tenant_id).await.map_err(KeyRefusal::Unavailable)?;
         let keys: Vec<_> = keys.into_iter().map(|key| (key.version, key.wrapped)).collect();
+        let wish = body_wish(&mut conn, &key).await;
         // No connection is held while a key service thinks. What it does not open is told by whoever needs it.
         drop(conn);
         let _told_by_whoever_needs_it = self.keyring.ready(key.tenant_id, &keys).await;
         let keys = self.keyring.tenant(key.tenant_id, &keys);
         let targets = connections.into_iter().filter_map(|connection| self.open(&keys, connection)).collect();
-        Ok(Caller { key, valid_until, targets })
+        let bodies = self.body_rule(&key, wish).await;
+        Ok(Caller { key, valid_until, targets, bodies, loaded })
+    }
+
+    /// What becomes of a key's prompts and answers. Where that cannot be said, or nothing can seal them, they are not
+    /// kept, and the calls go on.
+    async fn body_rule(&self, key: &ApiKey, wish: Result<BodyWish, StoreError>) -> BodyRule {
+        let keeping = async {
+            let (decision, found) = wish?;
+            let (redact, class) = match decision {
+                BodyDecision::Ignore => return Ok(BodyRule::Ignore),
+                BodyDecision::Drop => return Ok(BodyRule::Drop),
+                BodyDecision::Keep { redact, class } => (redact, class),
+            };
+            let keys = self.subject_keys(key, found).await?;
+            keys.newest()?;
+            let (tenant, subject) = (key.tenant_id, key.id);
+            Ok(BodyRule::Keep(Arc::new(Keeping { tenant, subject, redact, class, keys })))
+        };
+        match keeping.await {
+            Ok(rule) => rule,
+            // Who watches the key service has been told.
+            Err(NotKept::Seal(error)) if error.is_passing() => BodyRule::Unavailable,
+            Err(error) => {
+                tracing::error!(
+                    tenant.id = %key.tenant_id, key.id = %key.id, error = &error as &dyn std::error::Error,
+                    "prompts and answers of this key cannot be kept now"
+                );
+                BodyRule::Unavailable
+            }
+        }
+    }
+
+    /// A key's own data keys. Its first one is made here, and so is the next one after all were destroyed.
+    async fn subject_keys(&self, key: &ApiKey, mut found: Vec<SubjectKey>) -> Result<SubjectKeys, NotKept> {
+        let (tenant, subject) = (key.tenant_id, key.id);
+        let whose = (tenant, subject.uuid());
+        if found.last().is_none_or(|newest| newest.wrapped.is_none()) {
+            let version = found.last().map_or(1, |newest| newest.version.saturating_add(1));
+            let new = self.keyring.make_subject_key(whose, version, &*self.entropy).await?;
+            let mut conn = self.store.system().await?;
+            conn.add_subject_key(tenant, subject, version, &new.0, self.clock.now()).await?;
+            // Read again: of two who come first at once, one wins.
+            found = conn.subject_keys_of(tenant, subject).await?;
+        }
+        // To seal, the newest is enough.
+        let newest = found.into_iter().next_back();
+        let newest: Vec<_> = newest.and_then(|key| Some((key.version, key.wrapped?))).into_iter().collect();
+        self.keyring.ready_subject(whose, &newest).await?;
+        Ok(self.keyring.subject(tenant, subject.uuid(), &newest))
     }
 
     /// A connection ready to be called. One that cannot be is left out and said so: the others still work.

@@ -8,6 +8,7 @@ use ::http::{Method, Request};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use costlens_domain::pricing::PricesInForce;
+use costlens_domain::privacy::BodyState;
 use costlens_domain::providers::{Credential, DEMO, Dialect};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact, StreamUsagePolicy};
 use costlens_domain::{ProblemCode, RequestId, Usage};
@@ -15,10 +16,11 @@ use costlens_edge::Arrival;
 use costlens_egress::{Egress, EgressError};
 use tokio::sync::Semaphore;
 
+use crate::bodies::{Bodies, Capture};
 use crate::call::Call;
 use crate::exchange::{Exchange, Head, Limits, NoAnswer, Source};
 use crate::headers;
-use crate::keys::{Caller, KeyRefusal};
+use crate::keys::{BodyRule, Caller, KeyRefusal};
 use crate::peek::{Peek, PeekError};
 use crate::refusal::Refusal;
 use crate::route::{self, Route, Target};
@@ -35,6 +37,8 @@ pub struct ProxyParts {
     pub keys: Arc<KeyRing>,
     pub spool: Spool,
     pub egress: Egress,
+    /// Where prompts and answers wait, sealed, for tenants that want them kept; without it none are.
+    pub bodies: Option<Bodies>,
 }
 
 /// The data plane. Cheap to clone.
@@ -136,6 +140,7 @@ impl Proxy {
             Route::Demo { model } => (DEMO, None, model),
             Route::Connection { target, model } => (target.provider.name, Some(target.id), model),
         };
+        let (body_state, capture) = self.decide_on_body(caller, body);
         let fact = RequestFact {
             id,
             tenant_id: caller.key.tenant_id,
@@ -159,6 +164,7 @@ impl Proxy {
             price: PriceReceipt::default(),
             caller_request_id: caller_request_id(headers),
             provider_request_id: None,
+            body: body_state,
         };
         let ask_for_usage =
             dialect == Dialect::OpenAiChat && caller.key.stream_usage == StreamUsagePolicy::Inject;
@@ -177,8 +183,14 @@ impl Proxy {
             parts.config.database_wait,
         )
         .map_err(|error| refuse_spool(&error))?;
-        let mut exchange =
-            Exchange::new(call, sending, Meter::new(dialect), caller.key.hangup, self.limits.clone());
+        let mut exchange = Exchange::new(
+            call,
+            sending,
+            Meter::new(dialect),
+            caller.key.hangup,
+            self.limits.clone(),
+            capture,
+        );
         let head = exchange.head().await.map_err(|error| refuse_upstream(provider, error))?;
         let mut headers = headers::for_client(head.headers);
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
@@ -197,6 +209,21 @@ impl Proxy {
             AnswerBody::Whole(whole)
         };
         Ok(Answer { status: head.status, headers, body })
+    }
+
+    /// What becomes of prompt and answer, decided as the call comes in: what the intent says of it, which stands if
+    /// nothing better follows, and what is to be captured.
+    fn decide_on_body(&self, caller: &Caller, body: &Bytes) -> (BodyState, Option<Box<Capture>>) {
+        match &caller.bodies {
+            BodyRule::Ignore => (BodyState::None, None),
+            BodyRule::Drop => (BodyState::DroppedZdr, None),
+            BodyRule::Unavailable => (BodyState::Unavailable, None),
+            BodyRule::Keep(keeping) => {
+                let bodies = self.parts.bodies.as_ref().filter(|_| self.parts.keys.may_keep(caller));
+                let capture = bodies.map(|bodies| Box::new(Capture::new(bodies, Arc::clone(keeping), body)));
+                (BodyState::Unavailable, capture)
+            }
+        }
     }
 
     fn send(

@@ -1,17 +1,26 @@
 //! Where the spool's shipper delivers: the store's writer door.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use costlens_domain::request::RequestFact;
-use costlens_domain::{ApiKeyId, TenantId};
-use costlens_store::Store;
+use costlens_domain::{ApiKeyId, RequestId, TenantId};
+use costlens_store::{SealedBody, Store};
 
+use crate::bodies::Bodies;
 use crate::spool::{FactSink, SinkError};
 
-/// Ships facts into PostgreSQL.
+/// What the bodies of one transaction come to at most, in bytes; more calls are shipped in several.
+const BODIES_AT_ONCE: u64 = 16 << 20;
+
+/// Ships facts into PostgreSQL, and with each the sealed prompt and answer, where there is one.
 #[derive(Clone, Debug)]
-pub struct StoreSink(pub Store);
+pub struct StoreSink {
+    /// The ledger.
+    pub store: Store,
+    /// Where sealed prompts and answers wait.
+    pub bodies: Option<Bodies>,
+}
 
 impl StoreSink {
     /// Tells the keys when they were last used. It is for people to look at: a failure loses nothing.
@@ -22,7 +31,7 @@ impl StoreSink {
             *at = fact.started_at.max(*at);
         }
         let used: Vec<_> = latest.into_iter().map(|((tenant, key), at)| (tenant, key, at)).collect();
-        let touched = match self.0.system().await {
+        let touched = match self.store.system().await {
             Ok(mut conn) => conn.touch_keys(&used).await,
             Err(error) => Err(error),
         };
@@ -30,25 +39,18 @@ impl StoreSink {
             tracing::debug!(%error, "keys were not told of their use");
         }
     }
-}
 
-#[async_trait::async_trait]
-impl FactSink for StoreSink {
-    async fn insert(&self, facts: &[RequestFact]) -> Result<(), SinkError> {
-        let shipped = match self.0.writer().await {
-            Ok(mut writer) => writer.insert_facts(facts).await,
+    async fn ship(
+        &self,
+        facts: &[RequestFact],
+        bodies: &BTreeMap<RequestId, SealedBody>,
+    ) -> Result<Vec<RequestId>, SinkError> {
+        let shipped = match self.store.writer().await {
+            Ok(mut writer) => writer.insert_calls(facts, bodies).await,
             Err(error) => Err(error),
         };
         match shipped {
-            // The good rows are in by now; told of the bad ones, the shipper parts them by halves, and a row that
-            // comes twice changes nothing.
-            Ok(shipped) if !shipped.refused.is_empty() => {
-                Err(SinkError::Poison(format!("rows that the ledger refuses: {:?}", shipped.refused).into()))
-            }
-            Ok(_) => {
-                self.touch_keys(facts).await;
-                Ok(())
-            }
+            Ok(shipped) => Ok(shipped.refused),
             Err(error) => {
                 // The store answers for single rows by `refused`. An error of the whole is the database's or ours: the
                 // rows wait in the spool until it is mended.
@@ -57,6 +59,52 @@ impl FactSink for StoreSink {
                 }
                 Err(SinkError::Retry(Box::new(error)))
             }
+        }
+    }
+
+    /// Ships calls of which some have bodies, a few MiB at a time. Each part is committed by itself: what comes again
+    /// after a failure in between is known already, and its files are gone because its bodies are in the ledger.
+    async fn ship_with_bodies(
+        &self,
+        facts: &[RequestFact],
+        bodies: &Bodies,
+    ) -> Result<Vec<RequestId>, SinkError> {
+        let promised: Vec<_> = facts.iter().filter(|fact| fact.body.is_kept()).map(|fact| fact.id).collect();
+        bodies.settled(&promised).await;
+        let mut refused = Vec::new();
+        let mut rest = facts;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |fact: &&RequestFact| {
+                bytes += bodies.bytes_of(fact.id);
+                bytes <= BODIES_AT_ONCE
+            };
+            let count = rest.iter().take_while(fits).count().max(1);
+            let (part, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            let ids: Vec<_> = part.iter().map(|fact| fact.id).collect();
+            let found = bodies.read(ids.clone()).await;
+            refused.extend(self.ship(part, &found).await?);
+            bodies.forget(ids).await;
+            rest = after;
+        }
+        Ok(refused)
+    }
+}
+
+#[async_trait::async_trait]
+impl FactSink for StoreSink {
+    async fn insert(&self, facts: &[RequestFact]) -> Result<(), SinkError> {
+        let refused = match self.bodies.as_ref().filter(|bodies| !bodies.is_empty()) {
+            Some(bodies) => self.ship_with_bodies(facts, bodies).await?,
+            None => self.ship(facts, &BTreeMap::new()).await?,
+        };
+        // The good rows are in by now; told of the bad ones, the shipper parts them by halves, and a row that comes
+        // twice changes nothing.
+        if refused.is_empty() {
+            self.touch_keys(facts).await;
+            Ok(())
+        } else {
+            Err(SinkError::Poison(format!("rows that the ledger refuses: {refused:?}").into()))
         }
     }
 }

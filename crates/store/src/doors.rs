@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use costlens_domain::privacy::BodyClass;
 use costlens_domain::{ApiKeyId, TenantId};
 use diesel::sql_types::BigInt;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
@@ -62,6 +63,8 @@ pub struct Store {
     acquire_timeout: Duration,
     /// Days whose partition this process has seen.
     pub(crate) known_days: Arc<Mutex<BTreeSet<NaiveDate>>>,
+    /// The same of bodies, for each class.
+    known_bodies: Arc<Mutex<BTreeSet<(BodyClass, NaiveDate)>>>,
 }
 
 impl fmt::Debug for Store {
@@ -82,6 +85,7 @@ impl Store {
             url: config.url.as_str().into(),
             acquire_timeout: config.acquire_timeout,
             known_days: Arc::default(),
+            known_bodies: Arc::default(),
         })
     }
 
@@ -100,7 +104,11 @@ impl Store {
 
     /// The spool's door.
     pub async fn writer(&self) -> Result<WriterConn, StoreError> {
-        Ok(WriterConn { conn: self.acquire(&self.writer).await?, known_days: Arc::clone(&self.known_days) })
+        Ok(WriterConn {
+            conn: self.acquire(&self.writer).await?,
+            known_days: Arc::clone(&self.known_days),
+            known_bodies: Arc::clone(&self.known_bodies),
+        })
     }
 
     /// The door for the few queries that cross tenants.
@@ -244,9 +252,25 @@ impl Drop for TenantConn {
 pub struct WriterConn {
     pub(crate) conn: Pooled,
     pub(crate) known_days: Arc<Mutex<BTreeSet<NaiveDate>>>,
+    known_bodies: Arc<Mutex<BTreeSet<(BodyClass, NaiveDate)>>>,
 }
 
 impl WriterConn {
+    /// Whether this process has seen the partition of a class and day of bodies.
+    pub(crate) fn has_seen_bodies(&self, class: BodyClass, day: NaiveDate) -> bool {
+        self.known_bodies.lock().unwrap_or_else(PoisonError::into_inner).contains(&(class, day))
+    }
+
+    /// Remembers that a class and day of bodies has its partition.
+    pub(crate) fn saw_bodies(&self, class: BodyClass, day: NaiveDate) {
+        self.known_bodies.lock().unwrap_or_else(PoisonError::into_inner).insert((class, day));
+    }
+
+    /// Forgets them, because one that was there may be gone: the purge drops them.
+    pub(crate) fn forget_body_days(&self) {
+        self.known_bodies.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The days of `wanted` whose partition this process has not seen yet.
     pub(crate) fn unseen_days(&self, wanted: &BTreeSet<NaiveDate>) -> Vec<NaiveDate> {
         let known = self.known_days.lock().unwrap_or_else(PoisonError::into_inner);

@@ -38,6 +38,8 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, as far as the proxies have told.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Zero Data Retention: nothing of its prompts and answers is ever kept.
+    pub zero_retention: bool,
     /// What it may be used for.
     pub scopes: KeyScopes,
     /// From when on it is refused; never where there is none.
@@ -86,10 +88,34 @@ pub struct NewApiKey {
     pub durability: Durability,
     /// When it is made.
     pub created_at: DateTime<Utc>,
+    /// Zero Data Retention.
+    pub zero_retention: bool,
     /// What it may be used for; not nothing.
     pub scopes: KeyScopes,
     /// From when on it is refused; never where there is none.
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What a key is to be from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySettings<'a> {
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// What it may be used for; not nothing.
+    pub scopes: KeyScopes,
+    /// From when on it is refused; never where there is none.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Zero Data Retention.
+    pub zero_retention: bool,
+}
+
+impl<'a> KeySettings<'a> {
+    /// What a key is already.
+    #[must_use]
+    pub fn of(key: &'a ApiKey) -> Self {
+        let ApiKey { name, scopes, expires_at, zero_retention, .. } = key;
+        Self { name, scopes: *scopes, expires_at: *expires_at, zero_retention: *zero_retention }
+    }
 }
 
 /// A key's next secret, and how long the one before it goes on working.
@@ -118,6 +144,7 @@ impl TenantConn {
             stream_usage: key.stream_usage.as_str(),
             durability: key.durability.as_str(),
             created_at: key.created_at,
+            zero_retention: key.zero_retention,
             scopes: key.scopes.names(),
             expires_at: key.expires_at,
         };
@@ -156,17 +183,19 @@ impl TenantConn {
         key.select(ApiKeyRow::as_select()).for_update().first(self.conn()?).await?.try_into()
     }
 
-    /// Changes a key's name, scopes and end, and tells every listening proxy on commit.
+    /// Changes a key, and tells every listening proxy on commit.
     pub async fn update_key(
         &mut self,
         id: ApiKeyId,
-        name: &str,
-        scopes: KeyScopes,
-        expires_at: Option<DateTime<Utc>>,
+        settings: &KeySettings<'_>,
     ) -> Result<ApiKey, StoreError> {
         let tenant_id = self.tenant_id();
-        let changed =
-            (api_key::name.eq(name), api_key::scopes.eq(scopes.names()), api_key::expires_at.eq(expires_at));
+        let changed = (
+            api_key::name.eq(settings.name),
+            api_key::scopes.eq(settings.scopes.names()),
+            api_key::expires_at.eq(settings.expires_at),
+            api_key::zero_retention.eq(settings.zero_retention),
+        );
         let key = diesel::update(api_key::table.find((tenant_id.uuid(), id.uuid()))).set(changed);
         let row = key.returning(ApiKeyRow::as_returning()).get_result(self.conn()?).await?;
         notify(self.conn()?, KeyChange { tenant_id, api_key_id: Some(id) }).await?;
@@ -273,6 +302,7 @@ struct ApiKeyRow {
     created_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
+    zero_retention: bool,
     scopes: Vec<String>,
     expires_at: Option<DateTime<Utc>>,
     rolled_at: Option<DateTime<Utc>>,
@@ -291,6 +321,7 @@ struct NewApiKeyRow<'a> {
     stream_usage: &'a str,
     durability: &'a str,
     created_at: DateTime<Utc>,
+    zero_retention: bool,
     scopes: Vec<&'a str>,
     expires_at: Option<DateTime<Utc>>,
 }
@@ -310,6 +341,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             created_at: row.created_at,
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,
+            zero_retention: row.zero_retention,
             scopes: row
                 .scopes
                 .iter()

@@ -1,6 +1,7 @@
 //! Proxied calls, read back: newest first, by keyset, within one tenant.
 
 use chrono::{DateTime, Utc};
+use costlens_domain::privacy::BodyState;
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{ApiKeyId, ConnectionId, RequestId, TenantId, Usage, Usd};
 use diesel::helper_types::IntoBoxed;
@@ -165,6 +166,7 @@ pub(crate) struct RequestRow {
     price: serde_json::Value,
     caller_request_id: Option<String>,
     provider_request_id: Option<String>,
+    body: String,
 }
 
 impl TryFrom<RequestRow> for RequestFact {
@@ -206,6 +208,7 @@ impl TryFrom<RequestRow> for RequestFact {
             price,
             caller_request_id: row.caller_request_id,
             provider_request_id: row.provider_request_id,
+            body: named("request.body", &row.body, BodyState::from_name)?,
         })
     }
 }

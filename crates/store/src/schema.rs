@@ -23,6 +23,7 @@ diesel::table! {
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
         last_used_at -> Nullable<Timestamptz>,
+        zero_retention -> Bool,
         scopes -> Array<Text>,
         expires_at -> Nullable<Timestamptz>,
         previous_hash -> Nullable<Binary>,
@@ -96,6 +97,57 @@ diesel::table! {
         price -> Jsonb,
         caller_request_id -> Nullable<Text>,
         provider_request_id -> Nullable<Text>,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    tenant_privacy (tenant_id) {
+        tenant_id -> Uuid,
+        capture_bodies -> Bool,
+        zero_retention -> Bool,
+        redact -> Bool,
+        body_class -> Text,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    subject_key (tenant_id, subject_id, version) {
+        tenant_id -> Uuid,
+        subject_id -> Uuid,
+        version -> Int4,
+        wrapped -> Nullable<Binary>,
+        created_at -> Timestamptz,
+        destroyed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    request_body (tenant_id, class, day, id) {
+        tenant_id -> Uuid,
+        class -> Text,
+        day -> Date,
+        id -> Uuid,
+        subject_id -> Uuid,
+        key_version -> Int4,
+        started_at -> Timestamptz,
+        redacted -> Bool,
+        request_bytes -> Int8,
+        response_bytes -> Int8,
+        sealed_request -> Binary,
+        sealed_response -> Binary,
+    }
+}
+
+diesel::table! {
+    support_grant (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        reason -> Text,
+        granted_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -30,6 +30,13 @@ pub const SEALED_COLUMNS: &[SealedColumn] = &[
     SealedColumn { table: "webhook_endpoint", column: "sealed_secret", row: "id" },
 ];
 
+/// The columns with text that the key of one subject sealed, see [`crate::SubjectKey`]. A rotation leaves them: what is
+/// kept of a call is never written again, and the key goes when nothing names it.
+pub const SUBJECT_SEALED_COLUMNS: &[SealedColumn] = &[
+    SealedColumn { table: "request_body", column: "sealed_request", row: "id" },
+    SealedColumn { table: "request_body", column: "sealed_response", row: "id" },
+];
+
 /// A sealed text and where it stands.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedText {

@@ -13,7 +13,7 @@ use diesel::sql_types::{self, BigInt, Binary, Bool, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::schema::{service_key, tenant_key};
+use crate::schema::{service_key, subject_key, tenant_key};
 use crate::sealed::{has_older_texts, header};
 use crate::{SEALED_COLUMNS, StoreError, SystemConn, TenantConn};
 
@@ -43,7 +43,8 @@ impl fmt::Debug for DataKey {
 pub enum Destroy {
     /// Those older than this version, and only if no sealed text needs one of them.
     UnusedBelow(u32),
-    /// All, and with them every secret that is sealed under them: nothing brings it back.
+    /// All, those of the tenant's subjects too, and with them every secret, prompt and answer that is sealed under them:
+    /// nothing brings it back.
     All,
 }
 
@@ -140,7 +141,11 @@ impl TenantConn {
         let rows = tenant_key::table
             .filter(tenant_key::tenant_id.eq(tenant))
             .filter(tenant_key::version.eq_any(doomed));
-        let destroyed = diesel::delete(rows).execute(self.conn()?).await?;
+        let mut destroyed = diesel::delete(rows).execute(self.conn()?).await?;
+        if which == Destroy::All {
+            let of_subjects = subject_key::table.filter(subject_key::tenant_id.eq(tenant));
+            destroyed += diesel::delete(of_subjects).execute(self.conn()?).await?;
+        }
         self.told_of(destroyed).await
     }
 

@@ -266,6 +266,7 @@ impl TestDb {
             stream_usage: StreamUsagePolicy::Inject,
             durability: Durability::Spool,
             created_at: test_time(),
+            zero_retention: false,
             scopes: KeyScopes::ALL,
             expires_at: None,
         };

@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use costlens_domain::privacy::BodyState;
 use costlens_domain::request::{CostBasis, RequestFact};
 use costlens_domain::{ConnectionId, RequestId, TokenClass, Usd};
 use diesel::QueryableByName;
 use diesel::sql_types::{
     Array, BigInt, Bool, Date, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AnsiTransactionManager, RunQueryDsl, TransactionManager};
 use uuid::Uuid;
 
+use crate::bodies::{SealedBody, insert_bodies};
 use crate::db::{Db, mend, mend_json, to_bigint};
 use crate::{StoreError, WriterConn};
 
@@ -43,8 +45,19 @@ impl WriterConn {
     /// Stores facts and adds the new ones to the hourly rollup, in one transaction. Any number of shippers may
     /// send the same facts any number of times, at once: each is stored and counted once.
     pub async fn insert_facts(&mut self, facts: &[RequestFact]) -> Result<Shipped, StoreError> {
+        self.insert_calls(facts, &BTreeMap::new()).await
+    }
+
+    /// The same, with the sealed prompts and answers of some of the calls, in the same transaction. A call that says it
+    /// has a body and comes without one is stored as one whose body could not be kept; so is every call of the batch
+    /// where the database does not take the bodies: the ledger waits for no body.
+    pub async fn insert_calls(
+        &mut self,
+        facts: &[RequestFact],
+        bodies: &BTreeMap<RequestId, SealedBody>,
+    ) -> Result<Shipped, StoreError> {
         let mut shipped = Shipped::default();
-        let mut batch: BTreeMap<(Uuid, NaiveDate, Uuid), &RequestFact> = BTreeMap::new();
+        let mut batch: Batch<'_> = BTreeMap::new();
         for fact in facts {
             match fact.id.day().filter(|_| has_sane_counts(fact)) {
                 Some(day) => {
@@ -55,12 +68,13 @@ impl WriterConn {
         }
         self.refuse_days_without_partition(&mut batch, &mut shipped).await?;
         if !batch.is_empty() {
-            let rows = match self.send(&batch).await {
+            let bodies = self.bodies_with_partition(&batch, bodies).await?;
+            let rows = match self.send_calls(&batch, &bodies).await {
                 // A check without a name: no partition. Somebody dropped it, or the database is another one now.
                 Err(error) if error.constraint() == Some("") => {
                     self.forget_days();
                     self.refuse_days_without_partition(&mut batch, &mut shipped).await?;
-                    self.send(&batch).await?
+                    self.send(&batch, &BTreeMap::new()).await?
                 }
                 sent => sent?,
             };
@@ -86,7 +100,7 @@ impl WriterConn {
     /// have none is outside of the window: its facts are set aside.
     async fn refuse_days_without_partition(
         &mut self,
-        batch: &mut BTreeMap<(Uuid, NaiveDate, Uuid), &RequestFact>,
+        batch: &mut Batch<'_>,
         shipped: &mut Shipped,
     ) -> Result<(), StoreError> {
         let wanted = batch.keys().map(|(_, day, _)| *day).collect();
@@ -110,13 +124,76 @@ impl WriterConn {
         Ok(())
     }
 
-    async fn send(
+    /// Rows and bodies in one transaction; without the bodies where the database does not take them.
+    async fn send_calls(
         &mut self,
-        batch: &BTreeMap<(Uuid, NaiveDate, Uuid), &RequestFact>,
+        batch: &Batch<'_>,
+        bodies: &Bodies<'_>,
     ) -> Result<Vec<SentRow>, StoreError> {
+        if bodies.is_empty() {
+            return self.send(batch, bodies).await;
+        }
+        AnsiTransactionManager::begin_transaction(&mut *self.conn).await?;
+        let sent = async {
+            let rows = self.send(batch, bodies).await?;
+            let new: BTreeSet<Uuid> = rows.iter().filter(|row| row.is_new).map(|row| row.id).collect();
+            let new = batch.values().filter(|fact| new.contains(&fact.id.uuid()));
+            insert_bodies(&mut self.conn, new.filter_map(|fact| Some((*fact, *bodies.get(&fact.id)?))))
+                .await?;
+            Ok::<_, StoreError>(rows)
+        };
+        match sent.await {
+            Ok(rows) => {
+                AnsiTransactionManager::commit_transaction(&mut *self.conn).await?;
+                Ok(rows)
+            }
+            Err(error) => {
+                AnsiTransactionManager::rollback_transaction(&mut *self.conn).await?;
+                if error.is_unavailable() {
+                    return Err(error);
+                }
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    bodies = bodies.len(),
+                    "the database does not take prompts and answers; their calls are stored without"
+                );
+                // Their partition may be gone.
+                self.forget_body_days();
+                self.send(batch, &BTreeMap::new()).await
+            }
+        }
+    }
+
+    /// The bodies of the batch's own calls, but for those whose day can have no partition.
+    async fn bodies_with_partition<'a>(
+        &mut self,
+        batch: &Batch<'_>,
+        bodies: &'a BTreeMap<RequestId, SealedBody>,
+    ) -> Result<Bodies<'a>, StoreError> {
+        let mut wanted: Bodies<'a> = BTreeMap::new();
+        for ((_, day, _), fact) in batch {
+            let Some(body) = bodies.get(&fact.id).filter(|_| fact.body.is_kept()) else { continue };
+            match self.ensure_body_partition(body.class, *day).await {
+                Ok(()) => {
+                    wanted.insert(fact.id, body);
+                }
+                Err(error) if error.is_unavailable() => return Err(error),
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error, class = %body.class, %day,
+                        "there is no partition for prompts and answers; their calls are stored without"
+                    );
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    async fn send(&mut self, batch: &Batch<'_>, bodies: &Bodies<'_>) -> Result<Vec<SentRow>, StoreError> {
         let mut columns = Columns::default();
         for ((_, day, _), fact) in batch {
-            columns.push(*day, fact)?;
+            let missing = fact.body.is_kept() && !bodies.contains_key(&fact.id);
+            columns.push(*day, fact, if missing { BodyState::Unavailable } else { fact.body })?;
         }
         let Columns {
             counts: [fresh, cached, five_minutes, one_hour, output, reasoning, heard, spoken, searches],
@@ -154,11 +231,18 @@ impl WriterConn {
             .bind::<Array<Jsonb>, _>(&columns.price)
             .bind::<Array<Nullable<Text>>, _>(&columns.caller_request_id)
             .bind::<Array<Nullable<Text>>, _>(&columns.provider_request_id)
+            .bind::<Array<Text>, _>(&columns.body)
             .load(&mut self.conn)
             .await?;
         Ok(rows)
     }
 }
+
+/// Facts by tenant, day and id, which is the order in which they are sent.
+type Batch<'a> = BTreeMap<(Uuid, NaiveDate, Uuid), &'a RequestFact>;
+
+/// The bodies that are sent with them.
+type Bodies<'a> = BTreeMap<RequestId, &'a SealedBody>;
 
 #[derive(QueryableByName)]
 struct SentRow {
@@ -195,10 +279,11 @@ struct Columns {
     price: Vec<serde_json::Value>,
     caller_request_id: Vec<Option<String>>,
     provider_request_id: Vec<Option<String>>,
+    body: Vec<&'static str>,
 }
 
 impl Columns {
-    fn push(&mut self, day: NaiveDate, fact: &RequestFact) -> Result<(), StoreError> {
+    fn push(&mut self, day: NaiveDate, fact: &RequestFact, body: BodyState) -> Result<(), StoreError> {
         let (cost_basis, cost) = agreed_cost(fact);
         let mut price = serde_json::to_value(&fact.price).map_err(StoreError::bug)?;
         mend_json(&mut price);
@@ -227,6 +312,7 @@ impl Columns {
         self.price.push(price);
         self.caller_request_id.push(fact.caller_request_id.as_deref().map(|id| mend(id, LONGEST_TEXT)));
         self.provider_request_id.push(fact.provider_request_id.as_deref().map(|id| mend(id, LONGEST_TEXT)));
+        self.body.push(body.as_str());
         Ok(())
     }
 }

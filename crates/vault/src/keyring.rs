@@ -3,6 +3,8 @@
 //! Every tenant's secrets are sealed under a random data key of its own ([`TenantKeys`]), of which only a wrapped copy
 //! is stored. Destroying the copies destroys everything that was sealed under them, in every backup too, and a data key
 //! that leaks opens one tenant's rows alone. The wrapping key is HMAC-SHA256 of the master key over tenant and version.
+//! So are the keys of those whose prompts and answers are kept ([`SubjectKeys`]), one for each, with the subject as a
+//! part of what the wrapping key is derived from.
 //! Layout of a wrapped key: `0x01 ‖ master key id (4) ‖ nonce (12) ‖ ciphertext (32) ‖ tag (16) ‖ commitment (32)`.
 //! Where a key service wraps (see [`crate::service`]), the layout is another, the master key makes tags alone, and data keys
 //! must be fetched before they are used: [`Keyring::ready`].
@@ -15,12 +17,13 @@ use aes_gcm::{Aes256Gcm, KeyInit as _};
 use costlens_domain::TenantId;
 use costlens_domain::ports::{Clock, Entropy};
 use subtle::{Choice, ConstantTimeEq as _};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::derive::{encode, mac};
 use crate::seal_counts::SealCounts;
 use crate::service::{self, KeyService, Service, ServiceState};
-use crate::{MasterKey, SealCount, SealError, Sealer, TenantKeys, cipher};
+use crate::{MasterKey, SealCount, SealError, Sealer, SubjectKeys, TenantKeys, cipher};
 
 const FORMAT: u8 = 1;
 const WRAPPED_BYTES: usize = 1 + 4 + 12 + 32 + 16 + 32;
@@ -57,8 +60,31 @@ impl DataKey {
         Aes256Gcm::new((&*self.0).into())
     }
 
+    /// The cipher of one text alone.
+    pub(crate) fn cipher_of_text(&self, place: &[&[u8]]) -> Aes256Gcm {
+        Aes256Gcm::new((&*mac(&self.0, "costlens/text-key/1", place)).into())
+    }
+
     pub(crate) fn commitment(&self) -> Zeroizing<[u8; 32]> {
         mac(&self.0, "costlens/commit/1", &[])
+    }
+}
+
+/// Whose data key it is: a tenant's, or one subject's of the tenant.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    pub(crate) tenant: TenantId,
+    pub(crate) subject: Option<Uuid>,
+    pub(crate) version: u32,
+}
+
+impl Owner {
+    const fn tenant(tenant: TenantId, version: u32) -> Self {
+        Self { tenant, subject: None, version }
+    }
+
+    const fn subject(tenant: TenantId, subject: Uuid, version: u32) -> Self {
+        Self { tenant, subject: Some(subject), version }
     }
 }
 
@@ -73,9 +99,16 @@ impl Master {
         Self { first_format: Sealer::new(&key), key }
     }
 
-    fn wrapping_cipher(&self, tenant: TenantId, version: u32) -> Aes256Gcm {
-        let (tenant, version) = (tenant.uuid(), version.to_be_bytes());
-        let key = mac(self.key.bytes(), "costlens/kek/1", &[tenant.as_bytes(), &version]);
+    fn wrapping_cipher(&self, owner: &Owner) -> Aes256Gcm {
+        let (tenant, version) = (owner.tenant.uuid(), owner.version.to_be_bytes());
+        let key = match owner.subject {
+            None => mac(self.key.bytes(), "costlens/kek/1", &[tenant.as_bytes(), &version]),
+            Some(subject) => mac(
+                self.key.bytes(),
+                "costlens/subject-kek/1",
+                &[tenant.as_bytes(), subject.as_bytes(), &version],
+            ),
+        };
         Aes256Gcm::new((&*key).into())
     }
 
@@ -144,19 +177,14 @@ impl Keyring {
         version: u32,
         entropy: &dyn Entropy,
     ) -> Result<WrappedKey, SealError> {
-        match self.wrapping_service() {
-            Some(service) => service.generate(tenant, version).await,
-            None => Ok(self.new_data_key(tenant, version, entropy)),
-        }
+        self.make(Owner::tenant(tenant, version), entropy).await
     }
 
     /// A fresh data key of 32 random bytes, wrapped under the current master key for this tenant and version. In a
     /// ring whose keys a service wraps, the next rotation has it wrapped there: see [`Self::make_data_key`].
     #[must_use]
     pub fn new_data_key(&self, tenant: TenantId, version: u32, entropy: &dyn Entropy) -> WrappedKey {
-        let mut key = Zeroizing::new([0_u8; 32]);
-        entropy.fill(key.as_mut_slice());
-        self.wrap(&DataKey(key), tenant, version, entropy)
+        self.new_key(&Owner::tenant(tenant, version), entropy)
     }
 
     /// The same data key, wrapped anew by what wraps now. Fails where nothing of the ring opens it. May ask a key
@@ -168,14 +196,7 @@ impl Keyring {
         wrapped: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<WrappedKey, SealError> {
-        let key = match self.service_of(wrapped) {
-            Some(service) => service.fetch(tenant, version, wrapped).await?,
-            None => self.unwrap(tenant, version, wrapped)?,
-        };
-        match self.wrapping_service() {
-            Some(service) => service.wrap(&key, tenant, version).await,
-            None => Ok(self.wrap(&key, tenant, version, entropy)),
-        }
+        self.rewrap_of(Owner::tenant(tenant, version), wrapped, entropy).await
     }
 
     /// Whether anything of this ring lies with a key service, and [`Self::ready`] may have something to do.
@@ -198,13 +219,16 @@ impl Keyring {
         tenant: TenantId,
         wrapped: &[(u32, W)],
     ) -> Result<(), SealError> {
-        let mut all = Ok(());
-        for (version, wrapped) in wrapped {
-            if let Some(service) = self.service_of(wrapped.as_ref()) {
-                all = all.and(service.fetch(tenant, *version, wrapped.as_ref()).await.map(|_| ()));
-            }
-        }
-        all
+        self.ready_of(|version| Owner::tenant(tenant, version), wrapped).await
+    }
+
+    /// The same for [`Self::subject`].
+    pub async fn ready_subject<W: AsRef<[u8]>>(
+        &self,
+        (tenant, subject): (TenantId, Uuid),
+        wrapped: &[(u32, W)],
+    ) -> Result<(), SealError> {
+        self.ready_of(|version| Owner::subject(tenant, subject, version), wrapped).await
     }
 
     /// How the service fares that wraps, and else the first of those that open; `None` in a ring without services.
@@ -247,12 +271,50 @@ impl Keyring {
         self.wrapping_service().map_or_else(|| self.master_header(), Service::header)
     }
 
+    /// A fresh data key for one subject of a tenant, wrapped by what wraps now. Where that is a key service it is asked,
+    /// so: in no transaction.
+    pub async fn make_subject_key(
+        &self,
+        (tenant, subject): (TenantId, Uuid),
+        version: u32,
+        entropy: &dyn Entropy,
+    ) -> Result<WrappedKey, SealError> {
+        self.make(Owner::subject(tenant, subject, version), entropy).await
+    }
+
+    /// The same key of a subject, wrapped anew by what wraps now; as with [`Self::rewrap`].
+    pub async fn rewrap_subject(
+        &self,
+        (tenant, subject): (TenantId, Uuid),
+        version: u32,
+        wrapped: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<WrappedKey, SealError> {
+        self.rewrap_of(Owner::subject(tenant, subject, version), wrapped, entropy).await
+    }
+
+    /// A subject's keys, unwrapped; as with [`Self::tenant`], one that does not open is kept as the reason why. Those of
+    /// a key service must be [ready](Self::ready_subject).
+    #[must_use]
+    pub fn subject<W: AsRef<[u8]>>(
+        &self,
+        tenant: TenantId,
+        subject: Uuid,
+        wrapped: &[(u32, W)],
+    ) -> SubjectKeys {
+        let open = |(version, wrapped): &(u32, W)| {
+            (*version, self.unwrap(&Owner::subject(tenant, subject, *version), wrapped.as_ref()))
+        };
+        SubjectKeys::new(tenant, subject, wrapped.iter().map(open).collect())
+    }
+
     /// A tenant's keys, unwrapped. A version that does not open is kept as the reason why: the others still work, and
     /// what was sealed under it is told that reason.
     #[must_use]
     pub fn tenant<W: AsRef<[u8]>>(&self, tenant: TenantId, wrapped: &[(u32, W)]) -> TenantKeys<'_> {
-        let open =
-            |(version, wrapped): &(u32, W)| (*version, self.unwrap(tenant, *version, wrapped.as_ref()));
+        let open = |(version, wrapped): &(u32, W)| {
+            (*version, self.unwrap(&Owner::tenant(tenant, *version), wrapped.as_ref()))
+        };
         TenantKeys::new(self, tenant, wrapped.iter().map(open).collect())
     }
 
@@ -308,13 +370,55 @@ impl Keyring {
         [FORMAT, a, b, c, d]
     }
 
-    fn wrap(&self, key: &DataKey, tenant: TenantId, version: u32, entropy: &dyn Entropy) -> WrappedKey {
+    async fn ready_of<W: AsRef<[u8]>>(
+        &self,
+        owner: impl Fn(u32) -> Owner,
+        wrapped: &[(u32, W)],
+    ) -> Result<(), SealError> {
+        let mut all = Ok(());
+        for (version, wrapped) in wrapped {
+            if let Some(service) = self.service_of(wrapped.as_ref()) {
+                all = all.and(service.fetch(&owner(*version), wrapped.as_ref()).await.map(|_| ()));
+            }
+        }
+        all
+    }
+
+    async fn make(&self, owner: Owner, entropy: &dyn Entropy) -> Result<WrappedKey, SealError> {
+        match self.wrapping_service() {
+            Some(service) => service.generate(&owner).await,
+            None => Ok(self.new_key(&owner, entropy)),
+        }
+    }
+
+    fn new_key(&self, owner: &Owner, entropy: &dyn Entropy) -> WrappedKey {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        entropy.fill(key.as_mut_slice());
+        self.wrap(&DataKey(key), owner, entropy)
+    }
+
+    async fn rewrap_of(
+        &self,
+        owner: Owner,
+        wrapped: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<WrappedKey, SealError> {
+        let key = match self.service_of(wrapped) {
+            Some(service) => service.fetch(&owner, wrapped).await?,
+            None => self.unwrap(&owner, wrapped)?,
+        };
+        match self.wrapping_service() {
+            Some(service) => service.wrap(&key, &owner).await,
+            None => Ok(self.wrap(&key, &owner, entropy)),
+        }
+    }
+
+    fn wrap(&self, key: &DataKey, owner: &Owner, entropy: &dyn Entropy) -> WrappedKey {
         let header = self.master_header();
         let mut nonce = [0_u8; 12];
         entropy.fill(&mut nonce);
-        let cipher = self.current.wrapping_cipher(tenant, version);
-        let sealed =
-            cipher::seal(&cipher, nonce, &associated_data(header, tenant, version), key.0.as_slice());
+        let cipher = self.current.wrapping_cipher(owner);
+        let sealed = cipher::seal(&cipher, nonce, &associated_data(header, owner), key.0.as_slice());
         let mut out = Vec::with_capacity(WRAPPED_BYTES);
         out.extend(header);
         out.extend(nonce);
@@ -323,9 +427,9 @@ impl Keyring {
         WrappedKey(out)
     }
 
-    fn unwrap(&self, tenant: TenantId, version: u32, wrapped: &[u8]) -> Result<DataKey, SealError> {
+    fn unwrap(&self, owner: &Owner, wrapped: &[u8]) -> Result<DataKey, SealError> {
         if let Some(service) = self.service_of(wrapped) {
-            return service.at_hand(tenant, version, wrapped);
+            return service.at_hand(owner, wrapped);
         }
         if wrapped.first() == Some(&service::FORMAT) && wrapped.len() > WRAPPED_BYTES {
             return Err(SealError::OtherKey);
@@ -342,8 +446,8 @@ impl Keyring {
         }
         let named = |master: &&Master| master.key.fingerprint() == *fingerprint;
         let master = self.masters().find(named).ok_or(SealError::OtherKey)?;
-        let cipher = master.wrapping_cipher(tenant, version);
-        let opened = cipher::open(&cipher, *nonce, &associated_data(*header, tenant, version), sealed)?;
+        let cipher = master.wrapping_cipher(owner);
+        let opened = cipher::open(&cipher, *nonce, &associated_data(*header, owner), sealed)?;
         let mut key = Zeroizing::new([0_u8; 32]);
         if opened.len() != key.len() {
             return Err(SealError::Format);
@@ -353,10 +457,15 @@ impl Keyring {
     }
 }
 
-/// What a wrapped key is bound to: format, master key, tenant and version.
-fn associated_data(header: [u8; 5], tenant: TenantId, version: u32) -> Vec<u8> {
-    let (tenant, version) = (tenant.uuid(), version.to_be_bytes());
-    encode("costlens/wrap/1", &[&header, tenant.as_bytes(), &version])
+/// What a wrapped key is bound to: format, master key, owner and version.
+fn associated_data(header: [u8; 5], owner: &Owner) -> Vec<u8> {
+    let (tenant, version) = (owner.tenant.uuid(), owner.version.to_be_bytes());
+    match owner.subject {
+        None => encode("costlens/wrap/1", &[&header, tenant.as_bytes(), &version]),
+        Some(subject) => {
+            encode("costlens/subject-wrap/1", &[&header, tenant.as_bytes(), subject.as_bytes(), &version])
+        }
+    }
 }
 
 #[cfg(test)]

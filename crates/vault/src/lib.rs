@@ -8,6 +8,7 @@
 //! * [`tenant_keys`]: a tenant's data keys, unwrapped: seals and opens what is the tenant's.
 //! * [`service`]: a key service outside, which wraps data keys instead of a master key.
 //! * [`seal_counts`]: how often each data key sealed something.
+//! * [`subject_keys`]: the keys of those whose prompts and answers are kept, each opening nobody else's.
 //! * [`entropy`]: the operating system's randomness behind the domain's port.
 
 mod cipher;
@@ -20,6 +21,7 @@ pub mod seal;
 pub mod seal_counts;
 pub mod secret_token;
 pub mod service;
+pub mod subject_keys;
 pub mod tenant_keys;
 
 pub use entropy::OsEntropy;
@@ -32,6 +34,7 @@ pub use seal::{SealError, SealedFor, Sealer};
 pub use seal_counts::SealCount;
 pub use secret_token::{SecretToken, TokenHash, sha256};
 pub use service::{KeyContext, KeyService, ServiceError, ServiceState, TagsKey};
+pub use subject_keys::SubjectKeys;
 pub use tenant_keys::TenantKeys;
 
 /// What secrets are sealed with, for people.

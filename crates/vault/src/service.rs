@@ -18,9 +18,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::TenantId;
 use costlens_domain::ports::Clock;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::keyring::DataKey;
+use crate::keyring::{DataKey, Owner};
 use crate::{MasterKey, SealError, WrappedKey};
 
 pub(crate) const FORMAT: u8 = 2;
@@ -40,6 +41,8 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(30);
 pub struct KeyContext {
     /// Whose key; `None` for the installation's own.
     pub tenant: Option<TenantId>,
+    /// Which subject's of the tenant; `None` for the tenant's own.
+    pub subject: Option<Uuid>,
     /// What it is for.
     pub purpose: &'static str,
     /// Which of the tenant's keys.
@@ -47,19 +50,21 @@ pub struct KeyContext {
 }
 
 impl KeyContext {
-    const fn data(tenant: TenantId, version: u32) -> Self {
-        Self { tenant: Some(tenant), purpose: "data", version }
+    const fn of(owner: &Owner) -> Self {
+        let purpose = if owner.subject.is_some() { "bodies" } else { "data" };
+        Self { tenant: Some(owner.tenant), subject: owner.subject, purpose, version: owner.version }
     }
 
     /// The installation's master key for tags.
-    const TAGS: Self = Self { tenant: None, purpose: "tags", version: 1 };
+    const TAGS: Self = Self { tenant: None, subject: None, purpose: "tags", version: 1 };
 
     /// Names and values, as a service takes them.
     #[must_use]
     pub fn pairs(&self) -> Vec<(&'static str, String)> {
         let tenant = self.tenant.map(|tenant| ("tenant", tenant.to_string()));
         let rest = [("purpose", self.purpose.to_owned()), ("version", self.version.to_string())];
-        tenant.into_iter().chain(rest).collect()
+        let subject = self.subject.map(|subject| ("subject", subject.to_string()));
+        tenant.into_iter().chain(subject).chain(rest).collect()
     }
 }
 
@@ -146,43 +151,28 @@ impl Service {
     }
 
     /// A fresh data key, wrapped, and kept unwrapped.
-    pub(crate) async fn generate(&self, tenant: TenantId, version: u32) -> Result<WrappedKey, SealError> {
-        let context = KeyContext::data(tenant, version);
+    pub(crate) async fn generate(&self, owner: &Owner) -> Result<WrappedKey, SealError> {
+        let context = KeyContext::of(owner);
         let (key, ciphertext) = self.ask(self.service.generate(&context)).await?;
-        Ok(self.keep_wrapped(tenant, version, DataKey::new(key), &ciphertext))
+        Ok(self.keep_wrapped(owner, DataKey::new(key), &ciphertext))
     }
 
     /// A data key that is there already, wrapped.
-    pub(crate) async fn wrap(
-        &self,
-        key: &DataKey,
-        tenant: TenantId,
-        version: u32,
-    ) -> Result<WrappedKey, SealError> {
-        let context = KeyContext::data(tenant, version);
+    pub(crate) async fn wrap(&self, key: &DataKey, owner: &Owner) -> Result<WrappedKey, SealError> {
+        let context = KeyContext::of(owner);
         let ciphertext = self.ask(self.service.encrypt(key.bytes(), &context)).await?;
-        Ok(self.keep_wrapped(tenant, version, key.clone(), &ciphertext))
+        Ok(self.keep_wrapped(owner, key.clone(), &ciphertext))
     }
 
     /// The data key, if it is in memory; why not, if that is known.
-    pub(crate) fn at_hand(
-        &self,
-        tenant: TenantId,
-        version: u32,
-        wrapped: &[u8],
-    ) -> Result<DataKey, SealError> {
-        self.look_up(&name(tenant, version, wrapped))
+    pub(crate) fn at_hand(&self, owner: &Owner, wrapped: &[u8]) -> Result<DataKey, SealError> {
+        self.look_up(&name(owner, wrapped))
             .unwrap_or_else(|| Err(self.paused().err().unwrap_or(SealError::Away)))
     }
 
     /// Brings a data key into memory, if it is not there.
-    pub(crate) async fn fetch(
-        &self,
-        tenant: TenantId,
-        version: u32,
-        wrapped: &[u8],
-    ) -> Result<DataKey, SealError> {
-        let name = name(tenant, version, wrapped);
+    pub(crate) async fn fetch(&self, owner: &Owner, wrapped: &[u8]) -> Result<DataKey, SealError> {
+        let name = name(owner, wrapped);
         if let Some(known) = self.look_up(&name) {
             return known;
         }
@@ -190,22 +180,16 @@ impl Service {
         let held = turn.lock().await;
         let answer = match self.look_up(&name) {
             Some(known) => known,
-            None => self.unwrap(name, tenant, version, wrapped).await,
+            None => self.unwrap(name, owner, wrapped).await,
         };
         drop(held);
         lock(&self.asking).remove(&name);
         answer
     }
 
-    async fn unwrap(
-        &self,
-        name: [u8; 32],
-        tenant: TenantId,
-        version: u32,
-        wrapped: &[u8],
-    ) -> Result<DataKey, SealError> {
+    async fn unwrap(&self, name: [u8; 32], owner: &Owner, wrapped: &[u8]) -> Result<DataKey, SealError> {
         let (ciphertext, commitment) = parts(wrapped)?;
-        let context = KeyContext::data(tenant, version);
+        let context = KeyContext::of(owner);
         let answer = self.ask(self.service.decrypt(ciphertext, &context)).await;
         let key = answer.map(DataKey::new).and_then(|key| key.committed_to(commitment));
         if matches!(key, Ok(_) | Err(SealError::Rejected)) {
@@ -227,9 +211,9 @@ impl Service {
         lock(&self.kept).len()
     }
 
-    fn keep_wrapped(&self, tenant: TenantId, version: u32, key: DataKey, ciphertext: &[u8]) -> WrappedKey {
+    fn keep_wrapped(&self, owner: &Owner, key: DataKey, ciphertext: &[u8]) -> WrappedKey {
         let wrapped = joined(&*self.service, ciphertext, &key.commitment());
-        self.keep(name(tenant, version, &wrapped.0), Ok(key));
+        self.keep(name(owner, &wrapped.0), Ok(key));
         wrapped
     }
 
@@ -319,11 +303,14 @@ const fn seal_error(error: &ServiceError) -> SealError {
 }
 
 /// What a key is kept under: everything that it is bound to.
-fn name(tenant: TenantId, version: u32, wrapped: &[u8]) -> [u8; 32] {
-    let (tenant, version) = (tenant.uuid(), version.to_be_bytes());
+fn name(owner: &Owner, wrapped: &[u8]) -> [u8; 32] {
+    let tenant = owner.tenant.uuid();
+    // A tenant's own key is nobody's of these: no API key has this id.
+    let subject = owner.subject.unwrap_or(Uuid::nil());
     Sha256::new()
         .chain_update(tenant.as_bytes())
-        .chain_update(version)
+        .chain_update(subject.as_bytes())
+        .chain_update(owner.version.to_be_bytes())
         .chain_update(wrapped)
         .finalize()
         .into()

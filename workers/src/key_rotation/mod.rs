@@ -2,14 +2,18 @@
 //! sealed is sealed anew, and they are destroyed once nothing has needed them for 30 days. Keys that an older master key
 //! or another key service wrapped are wrapped anew. Looked at every day, because a billion can come quickly.
 //!
+//! The keys of those whose prompts and answers are kept get successors, too, and are wrapped anew; what they sealed is
+//! never written again, so an old one stays until the last of that has gone.
+//!
 //! It promises that whatever is sealed can be read all the time: a text is replaced by one that opens under a key that
 //! is there already, and a key goes only when the store finds no text that names it.
 
+mod subjects;
 mod tenant;
 
 use chrono::{DateTime, Days, Utc};
 use costlens_domain::TenantId;
-use costlens_jobs::RotateTenantKey;
+use costlens_jobs::{RotateSubjectKeys, RotateTenantKey};
 use costlens_queue::{Job, JobContext, JobError};
 use costlens_store::KeyAge;
 use costlens_vault::seal_counts::ROTATE_AT;
@@ -17,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{WorkerParts, store_failure};
 
+pub(crate) use subjects::rotate_subject_keys;
 pub(crate) use tenant::rotate_tenant_key;
 
 /// The age at which a data key gets a successor.
@@ -62,9 +67,36 @@ pub(crate) async fn rotate_keys(
         }
     }
     drop(system);
+    asked += ask_for_subjects(&context, &parts, now).await?;
     let people = rewrap_people(&parts, &current).await?;
     context.progress(&serde_json::json!({"tenants": asked, "people": people})).await?;
     Ok(())
+}
+
+/// One job for each tenant whose subjects' keys want something.
+async fn ask_for_subjects(
+    context: &JobContext,
+    parts: &WorkerParts,
+    now: DateTime<Utc>,
+) -> Result<u64, JobError> {
+    let current = parts.keyring.wrapped_header();
+    let made_before = now.checked_sub_days(ROTATE_AFTER).unwrap_or(now);
+    let mut system = parts.store.system().await.map_err(store_failure)?;
+    let (mut after, mut asked) = (None, 0);
+    loop {
+        if context.is_cancelled() {
+            return Err(JobError::cancelled());
+        }
+        let page = system.tenants_with_subjects_to_rotate(&current, made_before, after, PAGE).await;
+        let page = page.map_err(store_failure)?;
+        let Some(last) = page.last() else { return Ok(asked) };
+        after = Some(*last);
+        for tenant in page {
+            let job = RotateSubjectKeys { tenant: tenant.uuid(), asked_on: now.date_naive() };
+            context.enqueue(costlens_jobs::job(&job).map_err(store_failure)?.tenant(tenant.uuid()));
+            asked += 1;
+        }
+    }
 }
 
 /// People's keys that an older master key wrapped are wrapped anew, some at a time. One that no key of the ring opens

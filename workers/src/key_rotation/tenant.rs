@@ -188,7 +188,7 @@ impl Rotation<'_> {
 }
 
 /// The operator can mend it, by giving the master key that wrapped it.
-fn key_does_not_open(version: u32, error: SealError) -> JobError {
+pub(super) fn key_does_not_open(version: u32, error: SealError) -> JobError {
     if error.is_passing() {
         return sealing::not_opened(error);
     }

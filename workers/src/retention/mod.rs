@@ -1,5 +1,7 @@
 //! What is past its time is removed every night, in steps small enough that nobody waits for them.
 
+mod bodies;
+
 use std::collections::BTreeMap;
 
 use chrono::Days;
@@ -56,6 +58,10 @@ pub(crate) async fn purge_expired(
         // Nor is what others told of people; a message that old is not sent again.
         while system.purge_outer(before, i64::from(STEP)).await.map_err(store_failure)? > 0 {}
     }
+    drop(system);
+    let gone = bodies::purge(&context, &parts, now).await?;
+    removed.insert("request_body".to_owned(), usize::try_from(gone).unwrap_or(usize::MAX));
+    context.progress(&removed).await?;
     tracing::info!(rows = removed.values().sum::<usize>(), "what was past its time was removed");
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! An account with everything that one can have: a row in every tenant table, and a canary in every place that could
 //! keep one.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
 use costlens_domain::audit::{Action, Actor};
@@ -8,11 +10,12 @@ use costlens_domain::calendar::{Period, Zone};
 use costlens_domain::events::EventKind;
 use costlens_domain::export::{ExportFormat, ExportWhat};
 use costlens_domain::outer::OuterFact;
+use costlens_domain::privacy::{BodyClass, BodyState, PrivacySettings};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{
     AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, ExportId, InvitationId,
-    RecipientId, RequestId, Role, SessionId, SlackChannelId, TenantId, Tokens, Usage, Usd, UserId,
-    UserLinkId, WebhookEndpointId,
+    RecipientId, RequestId, Role, SessionId, SlackChannelId, SupportGrantId, TenantId, Tokens, Usage, Usd,
+    UserId, UserLinkId, WebhookEndpointId,
 };
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_jobs::events::happened;
@@ -23,8 +26,9 @@ use costlens_objects::ObjectKey;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
     Anomaly, Budget, IdempotencyKey, Idempotent, InboxEvent, Invitation, NewAuditEvent, NewBillUpload,
-    NewConnection, NewExport, NewSession, NewSignInLink, NewUser, RequestFilter, StoredAnswer, TenantConn,
-    TenantSettings, UserLink, UserLinkPurpose, UserMail, UserMailState, WebhookEndpoint,
+    NewConnection, NewExport, NewSession, NewSignInLink, NewSupportGrant, NewUser, RequestFilter, SealedBody,
+    StoredAnswer, TenantConn, TenantSettings, UserLink, UserLinkPurpose, UserMail, UserMailState,
+    WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
 use costlens_workers::WorkerParts;
@@ -117,6 +121,7 @@ impl Account {
             price: PriceReceipt { price_id: Some("openai/gpt-4o".to_owned()), ..PriceReceipt::default() },
             caller_request_id: Some(format!("{CANARY} call")),
             provider_request_id: None,
+            body: BodyState::None,
         }
     }
 
@@ -124,6 +129,47 @@ impl Account {
     pub(crate) async fn spend(&self, office: &Office, calls: &[RequestFact]) {
         let shipped = office.parts.store.writer().await.unwrap().insert_facts(calls).await.unwrap();
         assert_eq!(shipped.inserted, calls.len(), "{shipped:?}");
+    }
+
+    /// A call of this moment whose prompt and answer are kept, sealed under the key's own data key, which is made with
+    /// the first.
+    pub(crate) async fn keep(&self, office: &Office, at: DateTime<Utc>, class: BodyClass) -> RequestId {
+        let parts = &office.parts;
+        let mut system = parts.store.system().await.unwrap();
+        let whose = (self.tenant, self.key.uuid());
+        let new = parts.keyring.make_subject_key(whose, 1, &*parts.entropy).await.unwrap();
+        let now = parts.clock.now();
+        system.add_subject_key(self.tenant, self.key, 1, &new.0, now).await.unwrap();
+        let keys = system.subject_keys_of(self.tenant, self.key).await.unwrap();
+        drop(system);
+        let keys: Vec<_> = keys.into_iter().filter_map(|key| Some((key.version, key.wrapped?))).collect();
+        let keys = parts.keyring.subject(self.tenant, self.key.uuid(), &keys);
+        let call = RequestFact { body: BodyState::Sealed, ..self.call(at, "gpt-4o-mini", "1.00") };
+        let seal = |column| {
+            let place = SealedFor { tenant: self.tenant, table: "request_body", column, row: call.id.uuid() };
+            keys.seal(&place, CANARY.as_bytes(), &*parts.entropy).unwrap()
+        };
+        let body = SealedBody {
+            class,
+            subject: self.key,
+            key_version: keys.newest().unwrap(),
+            redacted: false,
+            request_bytes: 1,
+            response_bytes: 1,
+            sealed_request: seal("sealed_request"),
+            sealed_response: seal("sealed_response"),
+        };
+        let bodies = BTreeMap::from([(call.id, body)]);
+        let shipped = parts
+            .store
+            .writer()
+            .await
+            .unwrap()
+            .insert_calls(std::slice::from_ref(&call), &bodies)
+            .await
+            .unwrap();
+        assert_eq!(shipped.inserted, 1, "{shipped:?}");
+        call.id
     }
 
     /// Two weeks of calls, the second dearer than the first.
@@ -145,6 +191,7 @@ impl Account {
         let parts = &office.parts;
         let now = parts.clock.now();
         self.spend(office, &[self.call(now - TimeDelta::hours(5), &format!("{CANARY}-model"), "3.00")]).await;
+        self.keep(office, now - TimeDelta::hours(4), BodyClass::Forever).await;
         let mut system = parts.store.system().await.unwrap();
         for n in [1, 2] {
             let mut hash = [n; 32];
@@ -180,6 +227,15 @@ impl Account {
             created_at: now,
         };
         tx.create_connection(&new).await.unwrap();
+        let privacy = PrivacySettings { body_class: BodyClass::Forever, ..PrivacySettings::INITIAL };
+        tx.put_privacy(&privacy, now).await.unwrap();
+        let leave = NewSupportGrant {
+            id: SupportGrantId::new(now, unlike_bytes()),
+            reason: format!("{CANARY} leave"),
+            granted_at: now,
+            expires_at: now + TimeDelta::hours(72),
+        };
+        tx.create_support_grant(&leave).await.unwrap();
         let claim = IdempotencyKey {
             operation: "create_key".to_owned(),
             key: format!("{CANARY} idempotency"),

@@ -84,6 +84,7 @@ async fn worker() {
         clerk: None,
         status: StatusTargets::default(),
         prices_url: None,
+        forever_body_days: None,
     };
     let queue = costlens_workers::queue(&told.url).unwrap();
     while costlens_workers::prepare(&queue, &parts).await.is_err() {

@@ -210,7 +210,8 @@ async fn an_account_is_erased_to_the_last_byte_after_its_days_of_grace_and_no_ot
     let forged = Certificate { erased_at: certificate.erased_at - TimeDelta::days(1), ..certificate.clone() };
     assert!(!is_genuine(&office.parts.keyring, &forged));
     assert!(certificate.steps["rows:request"].as_u64().unwrap() >= 1, "{}", certificate.steps);
-    assert_eq!(certificate.steps["data_keys"], 1);
+    assert_eq!(certificate.steps["data_keys"], 2, "the account's own, and its API key's");
+    assert_eq!(certificate.steps["rows:request_body"], 1);
     // What Svix held of it is gone, which took one call, and the certificate says so.
     assert_eq!(outside.svix_deleted(), [acme.tenant.to_string()]);
     assert_eq!(outside.svix_calls("DELETE /api/v1/app").len(), 1);

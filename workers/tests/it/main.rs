@@ -5,6 +5,7 @@
 mod account;
 mod audit;
 mod bills;
+mod bodies;
 mod catalogue_server;
 mod children;
 mod crashes;
@@ -247,6 +248,7 @@ impl Office {
             clerk: None,
             status: StatusTargets::default(),
             prices_url: None,
+            forever_body_days: None,
         };
         Self { db, queue, parts, clock, reader, files, stop: None, working: None }
     }

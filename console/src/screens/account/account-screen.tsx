@@ -1,4 +1,4 @@
-// The account: what was done in it, and its end.
+// The account: what was done in it, what is kept of its prompts, and its end.
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
@@ -9,9 +9,10 @@ import { Card } from "@/ui/card";
 import { Tabs } from "@/ui/tabs";
 import { AuditLog } from "./audit-log";
 import { CloseDialog } from "./close-dialog";
+import { PrivacyView } from "./privacy";
 import { ACCOUNT_VIEWS } from "./search";
 
-const LABELS = { audit: "What was done", end: "The account's end" } as const;
+const LABELS = { audit: "What was done", privacy: "Privacy", end: "The account's end" } as const;
 
 export function AccountScreen() {
   const { view = "audit" } = useSearch({ from: "/member/account" });
@@ -26,7 +27,7 @@ export function AccountScreen() {
         tabs={ACCOUNT_VIEWS.map((value) => ({ value, label: LABELS[value] }))}
         onChange={(next) => void navigate({ search: next === "audit" ? {} : { view: next }, replace: true })}
       >
-        <div className="pt-4">{view === "audit" ? <AuditLog /> : <End tenant={session.data?.tenant_name ?? ""} />}</div>
+        <div className="pt-4">{view === "audit" ? <AuditLog /> : view === "privacy" ? <PrivacyView /> : <End tenant={session.data?.tenant_name ?? ""} />}</div>
       </Tabs>
     </>
   );

@@ -14,6 +14,7 @@ import { WordBadge } from "@/ui/badge";
 import { CopyButton } from "@/ui/copy";
 import { Problem, Skeleton } from "@/ui/states";
 import { TokenBar, TokenLegend } from "@/ui/token-bar";
+import { BodySection } from "./body";
 
 /** A row by its id: the one at hand, or asked for when a link leads here. */
 export function useRequest(id: string, known: RequestRow | undefined) {
@@ -88,7 +89,7 @@ function ReceiptOf({ row }: { row: RequestRow }) {
           {row.provider_request_id ? <Id name="Provider's id" id={row.provider_request_id} /> : null}
         </dl>
       </section>
-      <p className="text-xs text-muted">Prompts and answers are not stored.</p>
+      <BodySection row={row} />
     </div>
   );
 }

@@ -82,13 +82,25 @@ actions! {
     RoleChanged = "member.role_changed",
     /// What is kept of calls, or who may see it, changed.
     PrivacyChanged = "privacy.changed",
+    /// Somebody read a prompt and its answer.
+    BodiesViewed = "bodies.viewed",
+    /// Who runs the service wanted to read one, and had no leave.
+    BodiesRefused = "bodies.refused",
+    /// What was kept of a key's prompts and answers was made unreadable.
+    BodiesDestroyed = "bodies.destroyed",
+    /// Prompts and answers past their time were removed.
+    BodiesPurged = "bodies.purged",
+    /// The account let whoever runs the service read prompts and answers.
+    SupportGrantCreated = "support_grant.created",
+    /// It took that back.
+    SupportGrantRevoked = "support_grant.revoked",
     /// What the account pays for changed.
     BillingTierChanged = "billing_tier.changed",
     /// An API key was made.
     KeyCreated = "key.created",
     /// An API key was revoked.
     KeyRevoked = "key.revoked",
-    /// An API key's name, scopes or end changed.
+    /// An API key's name, scopes or end changed, or whether anything of its prompts is kept.
     KeyUpdated = "key.updated",
     /// An API key got a new secret.
     KeyRolled = "key.rolled",

@@ -24,7 +24,7 @@ macro_rules! columns {
 
 columns! {
     /// What is told of a call.
-    REQUEST_COLUMNS[34] {
+    REQUEST_COLUMNS[35] {
         "id" = "the call's id",
         "started_at" = "when the proxy accepted it, RFC 3339 in UTC with milliseconds",
         "duration_ms" = "milliseconds from acceptance to the provider's last byte",
@@ -59,6 +59,7 @@ columns! {
         "note" = "why there is no price, or why the usage is an estimate",
         "caller_request_id" = "the client's own id of the call",
         "provider_request_id" = "the provider's id of the call",
+        "body" = "what became of prompt and answer: `none`, `sealed`, `truncated`, `dropped_zdr` or `unavailable`; never they themselves",
     }
     /// What is told of an hour.
     SPEND_COLUMNS[18] {
@@ -152,6 +153,7 @@ pub fn request_cells(fact: &RequestFact) -> [Cell<'_>; REQUEST_COLUMNS.len()] {
         Cell::text(fact.price.note.as_ref()),
         Cell::text(fact.caller_request_id.as_ref()),
         Cell::text(fact.provider_request_id.as_ref()),
+        Cell::Own(fact.body.to_string()),
     ]
 }
 

@@ -3,6 +3,7 @@
 use chrono::DateTime;
 
 use super::*;
+use crate::privacy::BodyState;
 use crate::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use crate::{ApiKeyId, RequestId, TenantId, Usage};
 
@@ -37,6 +38,7 @@ fn fact(model: &str, cost: Option<&str>) -> RequestFact {
         price: PriceReceipt::default(),
         caller_request_id: None,
         provider_request_id: None,
+        body: BodyState::None,
     }
 }
 

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use costlens_domain::privacy::BodyState;
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{RequestId, Tokens, Usage, Usd};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,18 @@ struct Wire<'a> {
     caller_request_id: Option<Cow<'a, str>>,
     #[serde(rename = "ri", borrow, default, skip_serializing_if = "Option::is_none")]
     provider_request_id: Option<Cow<'a, str>>,
+    #[serde(rename = "by", default = "no_body", skip_serializing_if = "is_no_body")]
+    body: BodyState,
+}
+
+/// What an earlier release's records say by saying nothing.
+const fn no_body() -> BodyState {
+    BodyState::None
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_no_body(body: &BodyState) -> bool {
+    *body == no_body()
 }
 
 fn none<T: Default + PartialEq>(value: &T) -> bool {
@@ -117,6 +130,7 @@ impl<'a> From<&'a RequestFact> for Wire<'a> {
             price,
             caller_request_id,
             provider_request_id,
+            body,
         } = fact;
         let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
         // A call is priced later in the ledger alone.
@@ -155,6 +169,7 @@ impl<'a> From<&'a RequestFact> for Wire<'a> {
             price_note: text(note),
             caller_request_id: text(caller_request_id),
             provider_request_id: text(provider_request_id),
+            body: *body,
         }
     }
 }
@@ -202,6 +217,7 @@ impl Wire<'_> {
             },
             caller_request_id: text(self.caller_request_id),
             provider_request_id: text(self.provider_request_id),
+            body: self.body,
         }
     }
 }

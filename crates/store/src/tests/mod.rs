@@ -3,6 +3,7 @@
 mod audit;
 mod bill_uploads;
 mod bills;
+mod bodies;
 mod closures;
 mod doors;
 mod facts;

@@ -9,8 +9,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use super::support::{at, owner};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
-    DataKey, Destroy, KeyChange, NewConnection, SEALED_COLUMNS, SealedText, Store, StoreError, TenantConn,
-    WebhookEndpoint,
+    DataKey, Destroy, KeyChange, NewConnection, SEALED_COLUMNS, SUBJECT_SEALED_COLUMNS, SealedText, Store,
+    StoreError, TenantConn, WebhookEndpoint,
 };
 
 async fn add(store: &Store, tenant: TenantId, version: u32, wrapped: &[u8]) -> bool {
@@ -299,8 +299,8 @@ async fn sealed_columns(conn: &mut AsyncPgConnection) -> Vec<String> {
 async fn every_sealed_column_of_the_schema_is_in_the_list() {
     let db = TestDb::new().await;
     let mut conn = owner(&db).await;
-    let mut listed: Vec<_> =
-        SEALED_COLUMNS.iter().map(|sealed| format!("{}.{}", sealed.table, sealed.column)).collect();
+    let all = SEALED_COLUMNS.iter().chain(SUBJECT_SEALED_COLUMNS);
+    let mut listed: Vec<_> = all.map(|sealed| format!("{}.{}", sealed.table, sealed.column)).collect();
     listed.sort();
     assert_eq!(sealed_columns(&mut conn).await, listed);
     conn.batch_execute("ALTER TABLE bill ADD sealed_note bytea").await.unwrap();

@@ -2,6 +2,10 @@ use super::*;
 use crate::OsEntropy;
 use crate::tests::{Fixed, KEY, NEWER, master, now, place, ring, tenant};
 
+fn of_tenant(tenant_number: u128, version: u32) -> Owner {
+    Owner { tenant: tenant(tenant_number), subject: None, version }
+}
+
 #[test]
 fn a_wrapped_key_is_what_an_independent_implementation_makes() {
     assert_eq!(hex::encode(ring(KEY).new_data_key(tenant(1), 7, &Fixed).0), WRAPPED);
@@ -21,9 +25,9 @@ const WRAPPED: &str = "010cb8e0234242424242424242424242420e064cc5d43beb7d2156606
 fn a_data_key_opens_for_its_own_tenant_and_version_only() {
     let ring = ring(KEY);
     let WrappedKey(wrapped) = ring.new_data_key(tenant(1), 3, &OsEntropy);
-    assert!(ring.unwrap(tenant(1), 3, &wrapped).is_ok());
-    assert_eq!(ring.unwrap(tenant(2), 3, &wrapped).err(), Some(SealError::Rejected));
-    assert_eq!(ring.unwrap(tenant(1), 4, &wrapped).err(), Some(SealError::Rejected));
+    assert!(ring.unwrap(&of_tenant(1, 3), &wrapped).is_ok());
+    assert_eq!(ring.unwrap(&of_tenant(2, 3), &wrapped).err(), Some(SealError::Rejected));
+    assert_eq!(ring.unwrap(&of_tenant(1, 4), &wrapped).err(), Some(SealError::Rejected));
 }
 
 #[test]
@@ -34,13 +38,17 @@ fn any_changed_byte_and_any_cut_of_a_wrapped_key_is_noticed() {
         for bit in 0..8 {
             let mut changed = wrapped.clone();
             changed[index] ^= 1 << bit;
-            assert!(ring.unwrap(tenant(1), 3, &changed).is_err(), "byte {index}, bit {bit}");
+            assert!(ring.unwrap(&of_tenant(1, 3), &changed).is_err(), "byte {index}, bit {bit}");
         }
     }
     for length in 0..wrapped.len() {
-        assert_eq!(ring.unwrap(tenant(1), 3, &wrapped[..length]).err(), Some(SealError::Format), "{length}");
+        assert_eq!(
+            ring.unwrap(&of_tenant(1, 3), &wrapped[..length]).err(),
+            Some(SealError::Format),
+            "{length}"
+        );
     }
-    assert_eq!(ring.unwrap(tenant(1), 3, &[&wrapped[..], &[0]].concat()).err(), Some(SealError::Format));
+    assert_eq!(ring.unwrap(&of_tenant(1, 3), &[&wrapped[..], &[0]].concat()).err(), Some(SealError::Format));
 }
 
 #[test]
@@ -50,7 +58,7 @@ fn a_commitment_to_another_key_is_refused() {
         (ring.new_data_key(tenant(1), 3, &OsEntropy), ring.new_data_key(tenant(1), 3, &OsEntropy));
     let start = one.0.len() - 32;
     one.0[start..].copy_from_slice(&two.0[start..]);
-    assert_eq!(ring.unwrap(tenant(1), 3, &one.0).err(), Some(SealError::Rejected));
+    assert_eq!(ring.unwrap(&of_tenant(1, 3), &one.0).err(), Some(SealError::Rejected));
 }
 
 #[test]

@@ -222,6 +222,28 @@ fn a_wrapped_key_opens_for_its_own_tenant_and_version_only_and_any_change_is_not
 }
 
 #[test]
+fn a_subjects_key_is_wrapped_by_the_service_for_that_subject_alone() {
+    let service = Remembers::new("kms");
+    let (ring, clock) = ring(&[&service], true);
+    let (anna, bert) = (Uuid::from_u128(0xa), Uuid::from_u128(0xb));
+    let wrapped = now(ring.make_subject_key((tenant(1), anna), 1, &OsEntropy)).unwrap().0;
+    assert!(ring.is_current(&wrapped));
+    let keys = [(1, &wrapped)];
+    let sealed = ring.subject(tenant(1), anna, &keys).seal(&place(2), b"a prompt", &OsEntropy).unwrap();
+    // In memory it is hers and nobody else's, and not the tenant's own.
+    assert_eq!(ring.subject(tenant(1), bert, &keys).newest(), Err(SealError::Away));
+    assert!(ring.tenant(tenant(1), &keys).seal(&place(2), b"x", &OsEntropy).is_err());
+    clock.by(TimeDelta::minutes(15));
+    assert_eq!(ring.subject(tenant(1), anna, &keys).newest(), Err(SealError::Away));
+    assert_eq!(now(ring.ready_subject((tenant(1), bert), &keys)), Err(SealError::Rejected));
+    assert_eq!(now(ring.ready_subject((tenant(2), anna), &keys)), Err(SealError::Rejected));
+    assert_eq!(now(ring.ready(tenant(1), &keys)), Err(SealError::Rejected));
+    assert_eq!(now(ring.ready_subject((tenant(1), anna), &keys)), Ok(()));
+    let opened = ring.subject(tenant(1), anna, &keys).open(&place(2), &sealed);
+    assert_eq!(opened.unwrap().as_slice(), b"a prompt");
+}
+
+#[test]
 fn another_keys_commitment_is_refused() {
     let service = Remembers::new("kms");
     let (ring, clock) = ring(&[&service], true);

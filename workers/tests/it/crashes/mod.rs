@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::privacy::BodyClass;
 use costlens_domain::request::{CostBasis, RequestFact};
 use costlens_domain::{ErasureId, ExportId, RequestId};
 use costlens_objects::Listed;
@@ -121,6 +122,17 @@ impl World {
         stays.spend(&office, &calls).await;
         super::notifications::budget(&office, stays.tenant, "70.00").await;
         stays.upload(&office, "october.csv", "bill 2026-10 3").await;
+        // Prompts and answers past their time, under the class that they came with and under a shorter one.
+        for days in [9, 10] {
+            stays.keep(&office, monday() - TimeDelta::days(days), BodyClass::Week).await;
+            stays.keep(&office, monday() - TimeDelta::days(days + 30), BodyClass::Year).await;
+        }
+        let month = format!(
+            "INSERT INTO tenant_privacy VALUES ('{}', true, false, false, '30d', '2026-01-01')",
+            stays.tenant.uuid()
+        );
+        office.sql(&month).await;
+        office.sql("UPDATE subject_key SET created_at = '2026-01-01'").await;
         let export = stays.export(&office).await;
         stays.kept_member_that_leaves(&office).await;
         for queue in BEGINNINGS {
@@ -232,6 +244,16 @@ impl World {
         ] {
             assert_eq!(told.get(kind).map(Vec::len), Some(ids), "{story}: {told:?}");
         }
+
+        // What went stands in the audit, as often as it went.
+        let mut tx = store.tenant(self.stays.tenant).await.unwrap();
+        let events = tx.list_audit_events(None, 200).await.unwrap();
+        let purged = events.iter().filter(|event| event.action == "bodies.purged");
+        let purged: u64 = purged.map(|event| event.change["bodies"].as_u64().unwrap()).sum();
+        let left = tx.count_bodies_before(BodyClass::ALL, monday().date_naive()).await.unwrap();
+        let keys = tx.subject_keys(self.stays.key).await.unwrap();
+        assert_eq!((purged, left.bodies, keys.len()), (4, 0, 2), "{story}: {events:#?}");
+        drop(tx);
 
         let mut system = store.system().await.unwrap();
         let (erasure, tenant) = system.erasure(self.erasure).await.unwrap();

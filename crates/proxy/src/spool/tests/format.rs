@@ -1,6 +1,7 @@
 //! The payload's format on the disk: nothing is lost in it, and what an older program wrote stays readable.
 
 use chrono::DateTime;
+use costlens_domain::privacy::BodyState;
 use costlens_domain::request::{PriceReceipt, RequestFact};
 use costlens_domain::{ConnectionId, Tokens, Usage};
 
@@ -44,8 +45,18 @@ fn everything() -> RequestFact {
             note: Some("ünïcode".to_owned()),
             repriced: None,
         },
+        body: BodyState::Truncated,
         ..completed(1)
     }
+}
+
+/// Whoever keeps no bodies writes the very records that he wrote before there were any.
+#[test]
+fn a_call_without_a_body_takes_no_more_room_than_before() {
+    let none = completed(1);
+    let some = RequestFact { body: BodyState::Sealed, ..completed(1) };
+    assert!(!payload_of(&none).windows(2).any(|bytes| bytes == b"by"));
+    assert_eq!(payload_of(&some).len(), payload_of(&none).len() + b".by.sealed".len());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use costlens_domain::ports::Clock;
+use costlens_domain::privacy::BodyState;
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{ApiKeyId, RequestId, TenantId, Tokens, Usage};
 
@@ -66,6 +67,7 @@ fn intent(number: u64) -> RequestFact {
         price: PriceReceipt::default(),
         caller_request_id: Some(format!("caller-{number}")),
         provider_request_id: None,
+        body: BodyState::None,
     }
 }
 

@@ -1,0 +1,120 @@
+//! A text as the rules read it: escapes seen through, full-width and typographic characters as their plain kin.
+
+/// One character of a text, and the bytes of the source that it stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unit {
+    pub(super) c: char,
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+/// The characters of a text, each with the units that it was made of.
+///
+/// A text inside of JSON inside of JSON has escapes that are escaped themselves. They are told by their backslashes,
+/// however many, so that one reading does for every depth.
+pub(super) struct View {
+    chars: Vec<char>,
+    /// The first and the last unit of each character.
+    made_of: Vec<(usize, usize)>,
+    /// Whether it stands outside of every string, in a text that is JSON itself.
+    bare: Vec<bool>,
+}
+
+impl View {
+    pub(super) fn of(units: &[Unit]) -> Self {
+        let mut view = Self {
+            chars: Vec::with_capacity(units.len()),
+            made_of: Vec::with_capacity(units.len()),
+            bare: Vec::new(),
+        };
+        let char_at = |place: usize| units.get(place).map_or('\0', |unit| unit.c);
+        let mut place = 0;
+        while place < units.len() {
+            let mut end = place + 1;
+            let mut c = char_at(place);
+            if c == '\\' {
+                while char_at(end) == '\\' {
+                    end += 1;
+                }
+                let (escaped, longer) = match char_at(end) {
+                    'n' | 'r' => ('\n', 1),
+                    't' | 'b' | 'f' => (' ', 1),
+                    quote @ ('"' | '/') => (quote, 1),
+                    'u' => {
+                        let digits = (1..=4).map(|ahead| char_at(end + ahead));
+                        let code = digits.map(|digit| digit.to_digit(16));
+                        let code = code.reduce(|code, digit| Some(code? * 16 + digit?)).flatten();
+                        code.and_then(char::from_u32).map_or(('\\', 0), |c| (c, 5))
+                    }
+                    _ => ('\\', 0),
+                };
+                c = escaped;
+                end += longer;
+            }
+            view.chars.push(plain(c));
+            view.made_of.push((place, end - 1));
+            place = end;
+        }
+        view.find_strings();
+        view
+    }
+
+    /// In a text that is JSON, says of each character whether it is inside of a string.
+    fn find_strings(&mut self) {
+        let first = self.chars.iter().find(|c| !c.is_whitespace());
+        if !matches!(first, Some('{' | '[')) {
+            return;
+        }
+        let mut outside = true;
+        for (c, (from, to)) in self.chars.iter().zip(&self.made_of) {
+            // A quote with backslashes belongs to a string's text.
+            if *c == '"' && from == to {
+                outside = !outside;
+                self.bare.push(false);
+            } else {
+                self.bare.push(outside);
+            }
+        }
+    }
+
+    pub(super) fn chars(&self) -> &[char] {
+        &self.chars
+    }
+
+    /// Whether these characters stand outside of every string; `None` where some do and some do not.
+    pub(super) fn is_bare(&self, from: usize, to: usize) -> Option<bool> {
+        if self.bare.is_empty() {
+            return Some(false);
+        }
+        let here = self.bare.get(from..to)?;
+        let first = *here.first()?;
+        if here.iter().any(|bare| *bare != first) {
+            return None;
+        }
+        // Outside of strings there are only numbers.
+        let digits = || self.chars.get(from..to).is_some_and(|all| all.iter().all(char::is_ascii_digit));
+        (!first || digits()).then_some(first)
+    }
+
+    /// The first and the last unit of these characters.
+    pub(super) fn units(&self, from: usize, to: usize) -> (usize, usize) {
+        let first = self.made_of.get(from).map_or(0, |(first, _)| *first);
+        let last = to.checked_sub(1).and_then(|last| self.made_of.get(last)).map_or(0, |(_, last)| *last);
+        (first, last)
+    }
+}
+
+/// The plain kin of a character.
+pub(super) fn plain(c: char) -> char {
+    match c {
+        '\u{ff10}'..='\u{ff19}' => char::from_digit(u32::from(c) - 0xff10, 10).unwrap_or(c),
+        '\u{ff20}' => '@',
+        '\u{ff0e}' => '.',
+        '\u{ff0b}' => '+',
+        '\u{ff08}' => '(',
+        '\u{ff09}' => ')',
+        '\u{2010}'..='\u{2014}' | '\u{2212}' | '\u{ff0d}' | '\u{fe63}' => '-',
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
+        _ => c,
+    }
+}
