@@ -8,7 +8,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use costlens_domain::{ApiKeyId, TenantId};
 use diesel::prelude::*;
-use diesel::sql_types::{self, Bool, Integer};
+use diesel::sql_types::{self, Integer};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ impl TenantConn {
     }
 
     /// The subjects with a living key that does not begin with `current` (an older master key wrapped it), or that was
-    /// made before this moment; by id, after the last one of the page before.
+    /// made no later than this moment; by id, after the last one of the page before.
     pub async fn subjects_to_rotate(
         &mut self,
         current: &[u8],
@@ -62,7 +62,7 @@ impl TenantConn {
             "SELECT subject_id FROM subject_key WHERE tenant_id = $1 AND ($4 IS NULL OR subject_id > $4) \
              GROUP BY subject_id \
              HAVING bool_or(substring(wrapped FROM 1 FOR length($2)) <> $2) OR count(wrapped) > 1 \
-                 OR max(created_at) FILTER (WHERE wrapped IS NOT NULL) < $3 \
+                 OR max(created_at) FILTER (WHERE wrapped IS NOT NULL) <= $3 \
              ORDER BY subject_id LIMIT $5",
         )
         .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
@@ -174,8 +174,8 @@ impl SystemConn {
         add(&mut self.conn, tenant, (subject, version), wrapped, at).await
     }
 
-    /// Whether any living key of a tenant's subjects was wrapped under another master key than the one whose wrapped
-    /// keys begin so, or is older than this.
+    /// The tenants with a living key of a subject that does not begin with `current`, or that was made no later than
+    /// this moment; by id, after the last one of the page before.
     pub async fn tenants_with_subjects_to_rotate(
         &mut self,
         current: &[u8],
@@ -187,7 +187,7 @@ impl SystemConn {
             "SELECT t.id AS tenant_id FROM tenant t \
              WHERE ($3 IS NULL OR t.id > $3) AND EXISTS (SELECT FROM subject_key k WHERE k.tenant_id = t.id \
                  AND k.wrapped IS NOT NULL \
-                 AND (substring(k.wrapped FROM 1 FOR length($1)) <> $1 OR k.created_at < $2)) \
+                 AND (substring(k.wrapped FROM 1 FOR length($1)) <> $1 OR k.created_at <= $2)) \
              ORDER BY t.id LIMIT $4",
         )
         .bind::<sql_types::Binary, _>(current)
@@ -197,19 +197,6 @@ impl SystemConn {
         .load(&mut self.conn)
         .await?;
         Ok(rows.into_iter().map(|row| row.tenant_id.into()).collect())
-    }
-
-    /// Whether any key of a subject is left that the master key of this header did not wrap: then the older master key
-    /// is still needed.
-    pub async fn has_subject_keys_of_older_masters(&mut self, current: &[u8]) -> Result<bool, StoreError> {
-        let found: Found = diesel::sql_query(
-            "SELECT EXISTS (SELECT FROM subject_key WHERE wrapped IS NOT NULL \
-             AND substring(wrapped FROM 1 FOR length($1)) <> $1) AS found",
-        )
-        .bind::<sql_types::Binary, _>(current)
-        .get_result(&mut self.conn)
-        .await?;
-        Ok(found.found)
     }
 }
 
@@ -285,10 +272,4 @@ struct SubjectRow {
 struct TenantRow {
     #[diesel(sql_type = sql_types::Uuid)]
     tenant_id: Uuid,
-}
-
-#[derive(QueryableByName)]
-struct Found {
-    #[diesel(sql_type = Bool)]
-    found: bool,
 }

@@ -247,12 +247,12 @@ async fn a_superseded_key_goes_only_when_no_body_names_it() {
     assert_eq!(purge(store, at(0) + Days::new(9), None).await.len(), 1);
     let mut conn = store.tenant(acme.tenant).await.unwrap();
     // Two living keys of a subject: it is looked at until the older one is gone.
-    assert_eq!(conn.subjects_to_rotate(b"01234", at(0), None, 9).await.unwrap(), [key]);
+    assert_eq!(conn.subjects_to_rotate(b"01234", at(-1), None, 9).await.unwrap(), [key]);
     assert_eq!(conn.destroy_unused_subject_keys(key, 2, at(1)).await.unwrap(), 1);
-    assert_eq!(conn.subjects_to_rotate(b"01234", at(0), None, 9).await.unwrap(), []);
-    assert_eq!(conn.subjects_to_rotate(b"other", at(0), None, 9).await.unwrap(), [key]);
-    assert_eq!(conn.subjects_to_rotate(b"01234", at(9), None, 9).await.unwrap(), [key]);
-    let tenants = system.tenants_with_subjects_to_rotate(b"other", at(0), None, 9).await.unwrap();
+    assert_eq!(conn.subjects_to_rotate(b"01234", at(-1), None, 9).await.unwrap(), []);
+    assert_eq!(conn.subjects_to_rotate(b"other", at(-1), None, 9).await.unwrap(), [key]);
+    assert_eq!(conn.subjects_to_rotate(b"01234", at(0), None, 9).await.unwrap(), [key]);
+    let tenants = system.tenants_with_subjects_to_rotate(b"other", at(-1), None, 9).await.unwrap();
     assert_eq!(tenants, [acme.tenant]);
 }
 
