@@ -80,7 +80,7 @@ pub struct AuditEventView {
     /// When it was done.
     pub at: DateTime<Utc>,
     /// By whom: `session:ses_…`, `key:key_…`, `operator:ses_…`, `operator:command-line`, `link` (somebody who followed
-    /// a link in a mail), `nobody` (somebody who was not let in) or `schedule`.
+    /// a link in a mail), `nobody` (somebody who was not let in), `clerk` (what Clerk told) or `schedule`.
     pub actor: String,
     /// What kind of act it was, `<thing>.<done>`: `closure.requested`.
     pub action: String,

@@ -22,28 +22,41 @@ const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; s
     img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'";
 
-/// Every path that is no other endpoint's.
-pub fn endpoint() -> impl Endpoint<Output = Response> {
-    make_sync(|request: Request| serve(&request))
+/// Every path that is no other endpoint's. `called` is an origin that pages may call besides their own.
+pub fn endpoint(called: Option<&str>) -> impl Endpoint<Output = Response> + use<> {
+    let policy = match called
+        .map(|origin| POLICY.replace("connect-src 'self'", &format!("connect-src 'self' {origin}")))
+    {
+        // An origin that fits into no header is no origin.
+        Some(policy) => HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(POLICY)),
+        None => HeaderValue::from_static(POLICY),
+    };
+    make_sync(move |request: Request| serve(&request, &policy))
 }
 
-fn serve(request: &Request) -> Response {
+fn serve(request: &Request, policy: &HeaderValue) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return missing(request);
     }
     let path = request.original_uri().path().trim_start_matches('/');
     let asset = path.starts_with("assets/");
     match Files::get(path) {
-        Some(file) if !path.is_empty() => answer(request, path, file, asset),
+        Some(file) if !path.is_empty() => answer(request, path, file, asset, policy),
         _ if asset || !wants_html(request) => missing(request),
         _ => match Files::get("index.html") {
-            Some(page) => answer(request, "index.html", page, false),
+            Some(page) => answer(request, "index.html", page, false, policy),
             None => missing(request),
         },
     }
 }
 
-fn answer(request: &Request, path: &str, file: EmbeddedFile, immutable: bool) -> Response {
+fn answer(
+    request: &Request,
+    path: &str,
+    file: EmbeddedFile,
+    immutable: bool,
+    policy: &HeaderValue,
+) -> Response {
     let tag = format!("\"{}\"", hex::encode(file.metadata.sha256_hash()));
     let cache = if immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     let unchanged = request.header(header::IF_NONE_MATCH).is_some_and(|seen| seen.contains(&tag));
@@ -55,7 +68,7 @@ fn answer(request: &Request, path: &str, file: EmbeddedFile, immutable: bool) ->
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(header::ETAG, tag);
     }

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod bills;
 mod bounds;
 pub mod budgets;
+pub mod clerk;
 pub mod closure;
 pub mod connections;
 pub mod console;
@@ -108,6 +109,8 @@ pub struct ApiParts {
     pub passwords: Passwords,
     pub sign_up: SignUp,
     pub vouchers: Vouchers,
+    /// That Clerk keeps people and organisations, in the place of passwords and whoever else vouches.
+    pub clerk: Option<clerk::ClerkMode>,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
     pub https: bool,
 }
@@ -178,6 +181,7 @@ type People = (
     sessions::SessionsApi,
     registrations::RegistrationsApi,
     oauth::OauthApi,
+    clerk::ClerkApi,
     users::UsersApi,
     second_factor::SecondFactorApi,
     members::MembersApi,
@@ -217,6 +221,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             sessions::SessionsApi(Arc::clone(parts)),
             registrations::RegistrationsApi(Arc::clone(parts)),
             oauth::OauthApi(Arc::clone(parts)),
+            clerk::ClerkApi(Arc::clone(parts)),
             users::UsersApi(Arc::clone(parts)),
             second_factor::SecondFactorApi(Arc::clone(parts)),
             members::MembersApi(Arc::clone(parts)),
@@ -324,11 +329,12 @@ pub fn contract() -> String {
 pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'static {
     let gate = principal::Gate { store: parts.store.clone(), clock: Arc::clone(&parts.clock) };
     let methods = Arc::new(methods::Methods::of::<Operations>());
+    let gated = Arc::clone(parts);
     service(operations(parts))
         .data(gate)
         .catch_all_error(|error| async move { error::framework_error(error) })
         .around(move |endpoint, mut request| {
-            let methods = Arc::clone(&methods);
+            let (methods, parts) = (Arc::clone(&methods), Arc::clone(&gated));
             async move {
                 let path = request.original_uri().path().to_owned();
                 let id = request.data::<Arrival>().map(|arrival| arrival.request_id);
@@ -336,7 +342,10 @@ pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'stat
                 request.extensions_mut().insert(refused.clone());
                 let cookies = cookies::Outgoing::default();
                 request.extensions_mut().insert(cookies.clone());
-                let response = endpoint.call(request).await?.into_response();
+                let response = match clerk::admit(&parts, &mut request).await {
+                    Ok(()) => endpoint.call(request).await?.into_response(),
+                    Err(error) => error.into_response(),
+                };
                 let response = cookies.with(refused.instead_of(response));
                 let mut response = error::told_of_request(response, id).await;
                 // Keys, cookies and figures of one caller: nobody on the way keeps them.

@@ -211,6 +211,7 @@ impl MembersApi {
         user_id: Path<Wire<UserId>>,
         body: Json<UpdateMember>,
     ) -> Result<Json<MemberView>, ApiError> {
+        self.0.local_people()?;
         let tenant = caller.principal().require_fresh(Permission::MembersWrite)?;
         let (user, role) = (user_id.0.0, Role::from(body.0.role));
         let mut conn = self.0.store.tenant(tenant).await?;
@@ -242,6 +243,7 @@ impl MembersApi {
         /// The person.
         user_id: Path<Wire<UserId>>,
     ) -> Result<MemberRemoved, ApiError> {
+        self.0.local_people()?;
         let user = user_id.0.0;
         let itself = caller.principal().user == Some(user);
         let wanted = if itself { Permission::OwnUser } else { Permission::MembersWrite };
@@ -289,6 +291,7 @@ impl MembersApi {
         idempotency_key: Header<Option<String>>,
         body: Json<CreateInvitation>,
     ) -> Result<InvitationCreated, ApiError> {
+        self.0.local_people()?;
         let tenant = caller.principal().require(Permission::MembersWrite)?;
         let role = Role::from(body.0.role);
         may_decide(caller.principal(), role)?;
@@ -372,6 +375,7 @@ impl MembersApi {
         body: Json<AcceptInvitation>,
     ) -> Result<InvitationAccepted, ApiError> {
         limits::take(&self.0, request, Try::Link).await?;
+        self.0.local_people()?;
         let (tenant, row) =
             read_link_token(&self.0.keyring, LinkPurpose::Invitation, &body.0.token).ok_or_else(used_up)?;
         let now = self.0.clock.now();

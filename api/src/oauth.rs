@@ -220,6 +220,7 @@ impl OauthApi {
     #[oai(path = "/sessions/exchange", method = "post", operation_id = "create_exchanged_session")]
     async fn exchange(&self, request: &Request, body: Json<ExchangeCode>) -> Result<SignedIn, ApiError> {
         limits::take(&self.0, request, Try::Link).await?;
+        self.0.local_people()?;
         let refused = || {
             let detail = "the code is unknown, used or too old, or another browser's; sign in again";
             ApiError::new(ProblemCode::SignInRefused, detail)
@@ -274,6 +275,7 @@ impl OauthApi {
 impl OauthApi {
     /// Who is meant, if the operator set that one up.
     fn offered(&self, provider: &str) -> Result<Voucher, ApiError> {
+        self.0.local_people()?;
         let found = Voucher::from_name(provider);
         let found = found.filter(|voucher| self.0.vouchers.offered().any(|offered| offered == *voucher));
         found.ok_or_else(ApiError::not_found)

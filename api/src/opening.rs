@@ -34,12 +34,14 @@ pub(crate) struct Proof {
     pub(crate) outer: Option<(String, DateTime<Utc>)>,
     /// Whether somebody else acts in the person's name.
     pub(crate) read_only: bool,
+    /// When the person proved it, where that is not now.
+    pub(crate) proven_at: Option<DateTime<Utc>>,
 }
 
 impl Proof {
     /// A proof that lasts as long as a session does.
     pub(crate) fn by(method: &str, two_factors: bool) -> Self {
-        Self { method: method.to_owned(), two_factors, outer: None, read_only: false }
+        Self { method: method.to_owned(), two_factors, outer: None, read_only: false, proven_at: None }
     }
 }
 
@@ -129,7 +131,7 @@ pub(crate) async fn open(
         user_id: user.id,
         method: proof.method.clone(),
         created_at: now,
-        proven_at: continues.map_or(now, |continues| continues.proven_at),
+        proven_at: continues.map(|continues| continues.proven_at).or(proof.proven_at).unwrap_or(now),
         two_factors: proof.two_factors,
         sign_in_id: continues.map_or(id, |continues| continues.sign_in_id),
         refresh: refresh

@@ -6,13 +6,13 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::Actor;
 use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::ports::Clock;
 use costlens_domain::{ApiKeyId, Problem, ProblemCode, RequestId, Role, SessionId, TenantId, UserId};
 use costlens_edge::Arrival;
-use costlens_store::{FoundKey, Store, StoreError};
+use costlens_store::{FoundKey, Session, Store, StoreError};
 use costlens_vault::TokenHash;
 use poem::http::{Method, StatusCode, header};
 use poem::{Request, Response};
@@ -64,6 +64,28 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whoever calls by a session that is valid at this moment.
+    pub(crate) fn of_session(
+        session: &Session,
+        closing: bool,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            tenant_id: session.tenant_id,
+            who: Who::Session(session.id),
+            user: session.user_id,
+            role: session.role,
+            scopes: KeyScopes::ALL,
+            fresh: now - session.proven_at < FRESH,
+            read_only: session.read_only,
+            operator: session.operator,
+            closing,
+            request_id: request_id(request),
+            address: address(request),
+        }
+    }
+
     /// The tenant, if the caller may do this there.
     pub fn require(&self, permission: Permission) -> Result<TenantId, ApiError> {
         use Permission::{AccountClose, BillsRead, Operate, RequestsRead, SpendRead};
@@ -251,7 +273,14 @@ fn is_of_another_origin(request: &Request) -> bool {
     origin.split_once("://").is_none_or(|(_, authority)| authority != host)
 }
 
+/// Who calls, where that was found out before the framework looks for a credential.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted(pub(crate) Principal);
+
 async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Principal> {
+    if let Some(Admitted(principal)) = request.data::<Admitted>() {
+        return Ok(*principal);
+    }
     let gate = gate(request)?;
     let invalid = || refuse(request, Problem::new(ProblemCode::SessionInvalid, "sign in again"));
     if is_of_another_origin(request) {
@@ -267,19 +296,7 @@ async fn check_session(request: &Request, cookie: ApiKey) -> poem::Result<Princi
         .map_err(|error| unavailable(request, &error))?;
     let now = gate.clock.now();
     let (session, closing) = session.filter(|(session, _)| session.is_valid_at(now)).ok_or_else(invalid)?;
-    Ok(Principal {
-        tenant_id: session.tenant_id,
-        who: Who::Session(session.id),
-        user: session.user_id,
-        role: session.role,
-        scopes: KeyScopes::ALL,
-        fresh: now - session.proven_at < FRESH,
-        read_only: session.read_only,
-        operator: session.operator,
-        closing,
-        request_id: request_id(request),
-        address: address(request),
-    })
+    Ok(Principal::of_session(&session, closing, request, now))
 }
 
 /// Who is signed in, for operations that browsers come to by a link and that are for others, too.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::members::normal_email;
 use costlens_domain::{ProblemCode, Role, TenantId, UserId, UserLinkId};
+use costlens_identity::vouching::Vouchers;
 use costlens_store::{Membership, NewUser, Tenant, User, UserLinkPurpose};
 use costlens_vault::{PersonalPurpose, read_personal_token};
 use poem::Request;
@@ -15,6 +16,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::json;
 
 use crate::audit::By;
+use crate::clerk::ClerkSignIn;
 use crate::error::ApiError;
 use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
@@ -83,6 +85,9 @@ pub struct SignInOptions {
     pub providers: Vec<String>,
     /// Whether mail is sent at all.
     pub mail_configured: bool,
+    /// Where people sign in instead, if Clerk keeps them; null where they sign in here.
+    #[oai(nullable)]
+    pub clerk: Option<ClerkSignIn>,
 }
 
 pub(crate) struct RegistrationsApi(pub(crate) Arc<ApiParts>);
@@ -93,10 +98,16 @@ impl RegistrationsApi {
     #[oai(path = "/sign-in-options", method = "get", operation_id = "get_sign_in_options")]
     #[expect(clippy::unused_async, reason = "the framework's handlers are async")]
     async fn options(&self) -> Result<Json<SignInOptions>, ApiError> {
+        let offered = self.0.clerk.is_none().then_some(&self.0.vouchers);
         Ok(Json(SignInOptions {
-            registration: self.0.sign_up == SignUp::Open,
-            providers: self.0.vouchers.offered().map(|voucher| voucher.as_str().to_owned()).collect(),
+            registration: self.0.clerk.is_none() && self.0.sign_up == SignUp::Open,
+            providers: offered
+                .into_iter()
+                .flat_map(Vouchers::offered)
+                .map(|voucher| voucher.as_str().to_owned())
+                .collect(),
             mail_configured: self.0.mail_configured,
+            clerk: self.0.clerk_sign_in(),
         }))
     }
 
@@ -106,6 +117,7 @@ impl RegistrationsApi {
     /// answer is the same.
     #[oai(path = "/registrations", method = "post", operation_id = "create_registration")]
     async fn register(&self, request: &Request, body: Json<EmailAddress>) -> Result<MailUnderway, ApiError> {
+        self.0.local_people()?;
         if self.0.sign_up != SignUp::Open {
             let detail = "registration is closed here; ask somebody of your organisation to invite you";
             return Err(ApiError::new(ProblemCode::Forbidden, detail));
@@ -130,6 +142,7 @@ impl RegistrationsApi {
         body: Json<CompleteRegistration>,
     ) -> Result<SignedIn, ApiError> {
         limits::take(&self.0, request, Try::Link).await?;
+        self.0.local_people()?;
         let (name, tenant_name) = (named(&body.0.name)?, named(&body.0.tenant_name)?);
         let link = self.read(PersonalPurpose::Registration, &body.0.token)?;
         let hash = new_password(&self.0, "password", &body.0.password).await?;
@@ -162,6 +175,7 @@ impl RegistrationsApi {
     /// same.
     #[oai(path = "/password-resets", method = "post", operation_id = "create_password_reset")]
     async fn reset(&self, request: &Request, body: Json<EmailAddress>) -> Result<MailUnderway, ApiError> {
+        self.0.local_people()?;
         let email = address(&body.0.email)?;
         limits::take(&self.0, request, Try::PasswordReset { email: &email }).await?;
         let mut tx = self.0.store.system().await?.begin().await?;
@@ -184,6 +198,7 @@ impl RegistrationsApi {
         body: Json<CompletePasswordReset>,
     ) -> Result<PasswordReset, ApiError> {
         limits::take(&self.0, request, Try::Link).await?;
+        self.0.local_people()?;
         let link = self.read(PersonalPurpose::PasswordReset, &body.0.token)?;
         let hash = new_password(&self.0, "password", &body.0.password).await?;
         let now = self.0.clock.now();

@@ -144,6 +144,7 @@ impl SecondFactorApi {
 
 impl SecondFactorApi {
     async fn own(&self, principal: &Principal) -> Result<User, ApiError> {
+        self.0.local_people()?;
         principal.require_fresh(Permission::OwnUser)?;
         principal.may_change()?;
         let (user, _) = principal.own_user()?;

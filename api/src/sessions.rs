@@ -229,6 +229,7 @@ impl SessionsApi {
         request: &Request,
         body: Json<CreatePasswordSession>,
     ) -> Result<SignedIn, ApiError> {
+        self.0.local_people()?;
         let body = body.0;
         let refused = || {
             let detail = "the e-mail address or the password is not right";
@@ -285,6 +286,7 @@ impl SessionsApi {
     #[oai(path = "/session/refresh", method = "post", operation_id = "refresh_session")]
     async fn refresh(&self, request: &Request) -> Result<SignedIn, ApiError> {
         limits::take(&self.0, request, Try::Refresh).await?;
+        self.0.local_people()?;
         crate::principal::refuse_other_origins(request)?;
         let invalid = || ApiError::new(ProblemCode::SessionInvalid, "sign in again");
         let token = cookies::incoming(request, REFRESH_COOKIE).ok_or_else(invalid)?;
@@ -374,6 +376,7 @@ impl SessionsApi {
         auth: SessionAuth,
         body: Json<SwitchTenant>,
     ) -> Result<SignedIn, ApiError> {
+        self.0.local_people()?;
         let (user, session) = auth.0.own_user()?;
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = tx.system()?.user(user).await?;
@@ -464,7 +467,7 @@ impl SessionsApi {
 }
 
 /// Writes down that somebody was not let in, and why: in the account whose link it was, if it was one's.
-async fn note_refusal(
+pub(crate) async fn note_refusal(
     parts: &ApiParts,
     mut tx: SystemTx,
     request: &Request,
@@ -514,6 +517,7 @@ fn going_on(before: &Session) -> (Proof, Continues) {
         two_factors: before.two_factors,
         outer,
         read_only: before.read_only,
+        proven_at: None,
     };
     let continues = Continues {
         sign_in_id: before.sign_in_id,

@@ -150,6 +150,7 @@ impl UsersApi {
     async fn update(&self, auth: SessionAuth, body: Json<UpdateUser>) -> Result<Json<UserView>, ApiError> {
         auth.0.require(Permission::OwnUser)?;
         auth.0.may_change()?;
+        self.0.local_people()?;
         let (user, _) = auth.0.own_user()?;
         if let Some(name) = &body.0.name {
             let name = named(name)?;
@@ -171,6 +172,7 @@ impl UsersApi {
         auth: SessionAuth,
         body: Json<ChangePassword>,
     ) -> Result<PasswordChanged, ApiError> {
+        self.0.local_people()?;
         auth.0.require_fresh(Permission::OwnUser)?;
         auth.0.may_change()?;
         let (user, session) = auth.0.own_user()?;

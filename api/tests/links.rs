@@ -63,6 +63,7 @@ impl Service {
             passwords: costlens_identity::Passwords::new(),
             sign_up: costlens_api::SignUp::Invited,
             vouchers: costlens_identity::vouching::Vouchers::default(),
+            clerk: None,
             https: true,
         };
         let tenant = db.create_tenant("Linked").await;

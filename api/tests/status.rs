@@ -58,6 +58,7 @@ async fn everybody_sees_how_the_service_is_and_was_and_nothing_of_anybody() {
         passwords: costlens_identity::Passwords::new(),
         sign_up: costlens_api::SignUp::Invited,
         vouchers: costlens_identity::vouching::Vouchers::default(),
+        clerk: None,
         https: true,
     });
     let look = async || {

@@ -82,6 +82,11 @@ try {
   insist(!(await third.context.cookies()).some(({ name }) => name.endsWith("costlens_session")), "somebody was let in");
   console.log("an address with a password is not taken over");
   console.log("ok");
+} catch (error) {
+  for (const page of browser.contexts().flatMap((context) => context.pages())) {
+    console.error(page.url(), "shows", (await page.locator("body").innerText()).slice(0, 500));
+  }
+  throw error;
 } finally {
   await browser.close();
 }

@@ -49,6 +49,11 @@ const signedInRoute = createRoute({
   path: "/signed-in",
   component: lazyRouteComponent(() => import("./screens/people/signed-in"), "SignedInScreen"),
 });
+const signedInClerkRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/signed-in/clerk",
+  component: lazyRouteComponent(() => import("./screens/people/signed-in-clerk"), "SignedInClerkScreen"),
+});
 const registerRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/register",
@@ -197,6 +202,7 @@ export const router = createRouter({
     welcomeRoute,
     signInRoute,
     signedInRoute,
+    signedInClerkRoute,
     registerRoute,
     newPasswordRoute,
     invitationRoute,
@@ -231,7 +237,7 @@ export const router = createRouter({
 });
 
 /** Pages that need no session. */
-const OPEN = new Set(["/welcome", "/sign-in", "/signed-in", "/register", "/new-password", "/invitation"]);
+const OPEN = new Set(["/welcome", "/sign-in", "/signed-in", "/signed-in/clerk", "/register", "/new-password", "/invitation"]);
 
 whenSignedOut(() => {
   if (OPEN.has(router.state.location.pathname)) return;

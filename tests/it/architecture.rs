@@ -57,6 +57,7 @@ const ARROWS: &[(&str, u8, &[&str])] = &[
             "costlens-vault",
             "costlens-objects",
             "costlens-egress",
+            "costlens-identity",
             "costlens-notify",
         ],
     ),

@@ -38,6 +38,7 @@ const CHANGING: &[(&str, Writes)] = &[
     ("create_session", Event("session.opened")),
     ("create_password_session", BY_A_PERSON),
     ("create_exchanged_session", BY_A_PERSON),
+    ("create_clerk_session", BY_A_PERSON),
     ("refresh_session", Nothing("a sign-in goes on; that it began is written down")),
     ("prove_session", Nothing("what is proven is written down with what it is proven for")),
     ("switch_tenant", BY_A_PERSON),
@@ -213,7 +214,7 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let key = id_of(&walk.does("create_key", "/api/v1/keys").await);
         let path = format!("/api/v1/keys/{key}");
         walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
-        walk.does("roll_key", &format!("{path}/roll")).await;
+        walk.does_with("roll_key", ("POST", &format!("{path}/roll")), &json!({})).await;
         walk.does("revoke_key", &path).await;
         let connection = id_of(&walk.does("create_connection", "/api/v1/connections").await);
         walk.does("disable_connection", &format!("/api/v1/connections/{connection}")).await;

@@ -109,7 +109,7 @@ fn a_method_that_an_address_does_not_take_is_answered_with_those_that_it_takes()
         let owner = shared().owner("Wrong methods").await;
         for (method, path, allowed) in [
             ("PUT", "/api/v1/keys", "GET, HEAD, POST"),
-            ("TRACE", "/api/v1/keys/key_019ab3c4d5e67f8091a2b3c4d5e6f708", "DELETE, GET, HEAD"),
+            ("TRACE", "/api/v1/keys/key_019ab3c4d5e67f8091a2b3c4d5e6f708", "DELETE, GET, HEAD, PATCH"),
             ("DELETE", "/api/v1/spend/series", "GET, HEAD"),
             ("GET", "/api/v1/unsubscribe", "POST"),
             ("GET", "/api/v1/recipients/confirm", "POST"),

@@ -50,6 +50,7 @@ const MATRIX: &[(&str, About)] = &[
     ("create_password_session", About::SignIn),
     ("refresh_session", About::SignIn),
     ("create_exchanged_session", About::SignIn),
+    ("create_clerk_session", About::Link),
     ("start_oauth", About::Link),
     ("finish_oauth", About::Link),
     ("unlink_identity", About::Person),

@@ -11,11 +11,12 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "anomalies",
     "audit-anchors",
     "bill-uploads",
     "budgets",
+    "clerk-sweep",
     "digests",
     "erasures",
     "exports",

@@ -206,6 +206,7 @@ pub(crate) async fn send(
         "complete_password_reset" => {
             json(json!({"token": "bWFkZSB1cA", "password": "correct horse battery"}))
         }
+        "create_clerk_session" => json(json!({"token": "eyJ.made.up"})),
         "create_exchanged_session" => json(json!({"code": "acx_no-such-code"})),
         "switch_tenant" => json(json!({"tenant_id": "ten_019ab3c4d5e67f8091a2b3c4d5e6f708"})),
         "change_password" => json(json!({"current": "x", "new": "correct horse battery"})),
@@ -217,7 +218,8 @@ pub(crate) async fn send(
         | "update_recipient"
         | "update_slack_channel"
         | "update_webhook_endpoint"
-        | "preview_redrive" => json(json!({})),
+        | "preview_redrive"
+        | "roll_key" => json(json!({})),
         "accept_invitation" | "confirm_recipient" | "unsubscribe" | "keep_account" => {
             json(json!({"token": "bWFkZSB1cA"}))
         }
@@ -237,7 +239,7 @@ pub(crate) async fn send(
             "provider": "openai", "model": "gpt-4o", "reason": "x",
             "from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z",
         })),
-        "create_key" => ("application/json", json!({"name": name}).to_string()),
+        "create_key" | "update_key" => json(json!({"name": name})),
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
         }

@@ -6,6 +6,7 @@
 mod alerts;
 pub mod audit_anchors;
 pub mod bill_ingestion;
+mod clerk;
 mod digest;
 pub mod erasure;
 mod exports;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_egress::Egress;
+use costlens_identity::Clerk;
 use costlens_jobs::messages::{Audience, Telling, tell};
 use costlens_notify::webhooks::svix::Svix;
 use costlens_notify::words::{ChannelDisabled, Medium};
@@ -63,6 +65,8 @@ pub struct WorkerParts {
     pub mailer: Option<Mailer>,
     /// The operator's Svix, if there is one.
     pub svix: Option<Arc<Svix>>,
+    /// That Clerk keeps people and organisations.
+    pub clerk: Option<Arc<Clerk>>,
     pub links: Links,
     /// Where the service is looked at from outside.
     pub status: StatusTargets,
@@ -147,6 +151,8 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add_calls(workers, parts, webhooks::spread_event);
     let workers = add_calls(workers, parts, webhooks::deliver_webhook);
     let workers = add_calls(workers, parts, webhooks::forget_endpoint);
+    let workers = add_calls(workers, parts, clerk::heed_clerk);
+    let workers = add(workers, parts, clerk::sweep_clerk);
     let workers = bill_ingestion::add(workers, parts);
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
     let workers = exports::add(workers, parts);
@@ -186,6 +192,7 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("digests", "1,16,31,46 * * * *", "UTC", &digest::WriteDigests {})?,
         // After midnight by UTC, and again: what failed in the night is made up for in the day.
         Schedule::of("audit-anchors", "25 0,6,12,18 * * *", "UTC", &audit_anchors::AnchorAudit {})?,
+        Schedule::of("clerk-sweep", "50 3 * * *", "UTC", &clerk::SweepClerk {})?,
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
         Schedule::of("exports", "3,13,23,33,43,53 * * * *", "UTC", &exports::SweepExports {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,

@@ -1630,6 +1630,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/clerk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a session token of Clerk's
+         * @description Clerk is asked whether the person, its session and its membership are still there. The session lasts for an hour
+         *     at most, ends with the one at Clerk, and is not continued: send a new token then. Not there where people are not
+         *     kept by Clerk.
+         */
+        post: operations["create_clerk_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/exchange": {
         parameters: {
             query?: never;
@@ -2307,7 +2329,7 @@ export interface components {
             action: string;
             /**
              * @description By whom: `session:ses_…`, `key:key_…`, `operator:ses_…`, `operator:command-line`, `link` (somebody who followed
-             *     a link in a mail), `nobody` (somebody who was not let in) or `schedule`.
+             *     a link in a mail), `nobody` (somebody who was not let in), `clerk` (what Clerk told) or `schedule`.
              */
             actor: string;
             /** @description The network address that it came from. */
@@ -2779,6 +2801,16 @@ export interface components {
             new: string;
         };
         /**
+         * ClerkSignIn
+         * @description Where people sign in who are kept by Clerk.
+         */
+        ClerkSignIn: {
+            /** @description Clerk's Frontend API, which gives their browsers tokens. */
+            frontend_url: string;
+            /** @description The page on which they do. */
+            sign_in_url: string;
+        };
+        /**
          * Closure
          * @description The end of the account.
          */
@@ -2934,6 +2966,14 @@ export interface components {
              *     ]
              */
             thresholds?: number[];
+        };
+        /**
+         * CreateClerkSession
+         * @description A session token of Clerk's.
+         */
+        CreateClerkSession: {
+            /** @description The token. */
+            token: string;
         };
         /**
          * CreateConnection
@@ -5096,6 +5136,8 @@ export interface components {
          * @description How one may sign in here.
          */
         SignInOptions: {
+            /** @description Where people sign in instead, if Clerk keeps them; null where they sign in here. */
+            clerk?: components["schemas"]["ClerkSignIn"] | null;
             /** @description Whether mail is sent at all. */
             mail_configured: boolean;
             /** @description Who vouches for people here: `google`, `github`. */
@@ -17994,6 +18036,131 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreateSession"];
+            };
+        };
+        responses: {
+            /** @description The session; its token is in the cookie alone (HTTP-only, SameSite=Strict). */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_clerk_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateClerkSession"];
             };
         };
         responses: {

@@ -13,6 +13,9 @@ const ACTS: Record<string, string> = {
   "tenant.changed": "Changed the organisation",
   "member.role_changed": "Gave a member another role",
   "member.removed": "Removed a member",
+  "member.joined": "Became a member",
+  "member.barred": "May not sign in for now",
+  "member.admitted": "May sign in again",
   "invitation.created": "Invited somebody",
   "invitation.revoked": "Took an invitation back",
   "invitation.accepted": "Joined",
@@ -73,6 +76,8 @@ export function actorInWords(actor: string): string {
       return "Somebody with a link of a mail";
     case "nobody":
       return "Somebody who was not let in";
+    case "clerk":
+      return "Clerk";
     case "schedule":
       return "A schedule";
     default:

@@ -7,6 +7,7 @@ mod analyze;
 mod api_adapters;
 mod boot;
 mod certificate;
+mod clerk;
 mod cli;
 mod clock;
 mod import;

@@ -9,6 +9,7 @@ use clap::Args;
 use costlens_api::trust::Subprocessor;
 use costlens_domain::ports::Clock;
 use costlens_egress::{Egress, EgressConfig, HostPort, Policy};
+use costlens_identity::Clerk;
 use costlens_identity::fetch::Fetch;
 use costlens_identity::github::Github;
 use costlens_identity::oidc::{Client, Oidc};
@@ -18,6 +19,7 @@ use costlens_notify::{Mailer, MailerConfig};
 use costlens_workers::{PricesUrl, StatusTargets};
 
 use crate::boot::Failure;
+use crate::clerk::ClerkArgs;
 use crate::status_targets;
 
 /// The longest wait for the mail server, before a letter and again for the answer to it.
@@ -57,6 +59,9 @@ pub(crate) struct OutwardArgs {
     /// Svix' API token. Without it webhooks are delivered from here.
     #[arg(long, env = "SVIX_TOKEN", hide_env_values = true)]
     pub(crate) svix_token: Option<String>,
+    /// Who keeps people and organisations in our place.
+    #[command(flatten)]
+    pub(crate) clerk: ClerkArgs,
 }
 
 /// Who vouches for people: flags and environment variables of a server.
@@ -185,7 +190,15 @@ impl OutwardArgs {
                 your_choice: false,
             });
         }
+        all.extend(self.clerk.outside());
         all
+    }
+
+    /// Clerk, if it keeps people here.
+    pub(crate) fn clerk(&self, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Clerk>>, Failure> {
+        let Some(config) = self.clerk.config()? else { return Ok(None) };
+        let fetch = Fetch::by(self.egress()?);
+        Ok(Some(Arc::new(Clerk::new(config, fetch, Arc::clone(clock)))))
     }
 
     /// Where the service is looked at; this address where none is set.

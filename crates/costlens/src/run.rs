@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_api::ApiParts;
+use costlens_api::clerk::ClerkMode;
 use costlens_cache::{Limits, Patience};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::PricesInForce;
@@ -101,10 +102,15 @@ async fn serve(
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
         links: Links::below(&base),
+        clerk: args.outward.clerk(&clock)?,
         status: args.outward.status(Some(&own_address(bound)))?,
         prices_url: args.outward.prices_url()?,
     };
     let mail_configured = parts.mailer.is_some();
+    let clerk = match parts.clerk.clone() {
+        Some(clerk) => Some(ClerkMode { clerk, webhook_secrets: args.outward.clerk.webhook_secrets()? }),
+        None => None,
+    };
     let limits = Arc::new(start_limits(args, &keyring, &clock).await?);
     let working = work::start(ledger, parts)?;
     let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
@@ -121,6 +127,7 @@ async fn serve(
         passwords: Passwords::new(),
         sign_up: args.sign_up.into(),
         vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
+        clerk,
         egress_policy: args.policy(),
         outside: [args.outward.outside(), args.vouching.outside()].concat(),
         mail_configured,
@@ -179,7 +186,8 @@ fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route,
         )
         .at("/healthz", crate::api_adapters::alive())
         .at("/readyz", crate::api_adapters::ready(health))
-        .nest("/", costlens_api::console::endpoint()))
+        .at(costlens_api::clerk::inbox::PATH, costlens_api::clerk::inbox::endpoint(parts))
+        .nest("/", costlens_api::console::endpoint(parts.clerk.as_ref().map(|mode| mode.clerk.issuer()))))
 }
 
 fn edge(args: &ServerArgs, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> EdgeConfig {
@@ -192,6 +200,13 @@ fn edge(args: &ServerArgs, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -
             (
                 "/v1/".to_owned(),
                 BodyRule { max_bytes: args.max_request_bytes, deadline: Duration::from_mins(2) },
+            ),
+            (
+                costlens_api::clerk::inbox::PATH.to_owned(),
+                BodyRule {
+                    max_bytes: costlens_api::clerk::inbox::MOST_BYTES,
+                    deadline: Duration::from_secs(30),
+                },
             ),
             ("/api/v1/bills".to_owned(), BodyRule { max_bytes: args.max_bill_bytes, deadline: minutes }),
         ],

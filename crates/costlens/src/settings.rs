@@ -124,6 +124,9 @@ impl ServerArgs {
         } else if let Err(error) = self.redis() {
             wrong.push(format!("REDIS_URL: {error}"));
         }
+        if let Err(error) = self.outward.clerk.check(self.environment == Environment::Production) {
+            wrong.extend(error.0);
+        }
         if let Err(error) = self.provider_base_urls() {
             wrong.push(error);
         }

@@ -41,8 +41,10 @@ pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
     let keyring = Arc::new(keys.open(Some(&ledger.store), &clock).await?);
     let public_url = args.outward.public_url.as_deref().unwrap_or("http://localhost:8080");
     let data_dir = args.data_dir.unwrap_or_else(default_data_dir);
+    args.outward.clerk.check(false)?;
     let parts = WorkerParts {
         store: ledger.store.clone(),
+        clerk: args.outward.clerk(&clock)?,
         clock,
         keyring: Arc::clone(&keyring),
         entropy: Arc::new(OsEntropy),

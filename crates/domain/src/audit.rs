@@ -38,6 +38,8 @@ pub enum Actor {
     Link,
     /// Whoever tries to sign in, and is not let in.
     Nobody,
+    /// Whoever keeps people and organisations for us, by what it told.
+    Clerk,
     /// The product itself, by a schedule.
     Schedule,
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Actor {
             Self::CommandLine => f.write_str("operator:command-line"),
             Self::Link => f.write_str("link"),
             Self::Nobody => f.write_str("nobody"),
+            Self::Clerk => f.write_str("clerk"),
             Self::Schedule => f.write_str("schedule"),
         }
     }

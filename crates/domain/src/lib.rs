@@ -14,6 +14,7 @@ pub mod ids;
 pub mod keys;
 pub mod members;
 pub mod money;
+pub mod outer;
 pub mod ports;
 pub mod pricing;
 pub mod problem;

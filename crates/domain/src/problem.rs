@@ -54,10 +54,14 @@ problem_codes! {
     SignInRefused = "sign_in_refused", 401, "The sign-in was refused";
     /// The password is right, and a second factor is wanted with it.
     SecondFactorRequired = "second_factor_required", 401, "A second factor is required";
+    /// A message that says it is somebody's is not by who may send it, not whole, or not of this moment.
+    SignatureRefused = "signature_refused", 401, "The message's signature was refused";
     /// What is asked for wants a fresh proof of who asks.
     StepUpRequired = "step_up_required", 403, "A fresh proof of who you are is required";
     /// The caller is known and may not do this.
     Forbidden = "forbidden", 403, "The caller may not do this";
+    /// People and organisations are kept elsewhere, and so is what this would change.
+    SignInElsewhere = "sign_in_elsewhere", 403, "People sign in elsewhere";
     /// The account is being closed, and is frozen.
     AccountClosing = "account_closing", 403, "The account is being closed";
     /// There is no such thing, or the caller may not know of it.
@@ -98,6 +102,8 @@ problem_codes! {
     DatabaseUnavailable = "database_unavailable", 503, "The database cannot be reached";
     /// The service that holds the keys to the tenant's secrets cannot be reached, or refuses.
     KeysUnavailable = "keys_unavailable", 503, "The keys to the account's secrets cannot be had now";
+    /// Whoever vouches for people cannot be asked, so nobody new is let in.
+    VoucherUnavailable = "voucher_unavailable", 503, "Whoever vouches for people cannot be asked now";
     /// The server is shutting down or at its limit.
     Unavailable = "unavailable", 503, "The service cannot take this request now";
     /// The provider did not answer in time.

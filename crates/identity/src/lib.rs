@@ -4,8 +4,10 @@
 //! * [`token`], [`jwks`]: what somebody else signed, and the keys to check it with.
 //! * [`fetch`]: asking whoever vouches.
 //! * [`vouching`]: who vouches for people here: [`oidc`] in general, and [`github`], which is not it.
+//! * [`clerk`]: who keeps people and organisations in our place, where the operator wants that.
 //! * [`totp`]: codes of an authenticator (RFC 6238) as second factor.
 
+pub mod clerk;
 pub mod fetch;
 pub mod github;
 pub mod jwks;
@@ -17,6 +19,7 @@ pub mod token;
 pub mod totp;
 pub mod vouching;
 
+pub use clerk::{Clerk, ClerkConfig, ClerkToken};
 pub use jwks::Jwks;
 pub use passwords::{BadPassword, PasswordError, PasswordHash, Passwords};
 pub use token::{Claims, TokenError};

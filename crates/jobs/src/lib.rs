@@ -8,6 +8,7 @@ pub mod bills;
 pub mod closures;
 pub mod events;
 pub mod exports;
+pub mod inbox;
 pub mod messages;
 pub mod people;
 pub mod prices;

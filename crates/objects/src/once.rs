@@ -9,7 +9,7 @@ use crate::key::is_plain;
 use crate::{BadKey, Objects, ObjectsError, at, put};
 
 /// A draft older than this is of a process that died.
-const DRAFT_LIFE: Duration = Duration::from_secs(3_600);
+const DRAFT_LIFE: Duration = Duration::from_hours(1);
 
 /// A file of the service: `<area>/<name>`, of letters, digits, underscores and points.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -127,7 +127,8 @@ async fn a_file_of_the_service_is_written_once_and_no_tenants_list_shows_it() {
     // A draft of a process that died goes with the next file; one that may be in the making stays.
     let (dead, young) = (file.with_file_name(".dead"), file.with_file_name(".young"));
     let made = std::fs::File::create(&dead).unwrap();
-    made.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_700)).unwrap();
+    let written = made.metadata().unwrap().modified().unwrap();
+    made.set_modified(written - std::time::Duration::from_secs(3_700)).unwrap();
     std::fs::write(&young, "").unwrap();
     assert!(objects.keep_once(&OnceKey::new("audit_anchors", "2.json").unwrap(), Vec::new()).await.unwrap());
     assert_eq!((dead.exists(), young.exists()), (false, true));

@@ -43,6 +43,7 @@ pub const ERASED_TABLES: [&[&str]; 2] = [
         "session",
         "invitation",
         "member",
+        "outer_organization",
         "audit_event",
         "tenant_settings",
         "tenant_key",

@@ -19,10 +19,12 @@ mod doors;
 mod error;
 mod exports;
 mod idempotency;
+mod inbox;
 mod keys;
 mod members;
 mod messages;
 mod migrate;
+mod outer;
 mod prices;
 pub mod private;
 mod recipients;
@@ -64,10 +66,12 @@ pub use doors::{
 pub use error::StoreError;
 pub use exports::{Export, ExportCount, ExportFile, ExportProblem, ExportState, NewExport, SweptExport};
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
+pub use inbox::InboxEvent;
 pub use keys::{ApiKey, FoundKey, NewApiKey, Roll};
 pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
+pub use outer::{Learned, OuterChange};
 pub use prices::{NewPrices, PriceFeed, PriceReview, PriceReviewState, PublishedPrices};
 pub use recipients::{Recipient, SlackChannel, StopReason};
 pub use repricing::{

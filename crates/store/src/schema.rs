@@ -747,6 +747,41 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    outer_object (issuer, kind, id) {
+        issuer -> Text,
+        kind -> Text,
+        id -> Text,
+        version -> Int8,
+        gone -> Bool,
+        organization -> Nullable<Text>,
+        person -> Nullable<Text>,
+        role -> Nullable<Text>,
+        seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    outer_organization (tenant_id) {
+        tenant_id -> Uuid,
+        issuer -> Text,
+        organization -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    inbox_event (source, message_id) {
+        source -> Text,
+        message_id -> Text,
+        kind -> Text,
+        payload -> Jsonb,
+        state -> Text,
+        received_at -> Timestamptz,
+        done_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(tenant_settings -> tenant (tenant_id));
 diesel::joinable!(message -> tenant (tenant_id));
 diesel::joinable!(budget -> tenant (tenant_id));

@@ -211,6 +211,30 @@ impl SystemConn {
         row.map(|row| Ok((row.closing, Session::try_from(row)?))).transpose().map(flip)
     }
 
+    /// A session that lets in at this moment and stands on one at whoever vouched, in the tenant of an organisation there
+    /// (who vouches, the organisation), and whether its account is closing.
+    pub async fn session_by_outer(
+        &mut self,
+        (issuer, organization): (&str, &str),
+        outer: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Option<(Session, bool)>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} {FROM} JOIN outer_organization o ON o.tenant_id = s.tenant_id \
+             WHERE s.outer_session = $1 AND o.issuer = $2 AND o.organization = $3 AND s.ended_at IS NULL \
+             AND s.expires_at > $4 AND {ADMITTED} ORDER BY s.expires_at DESC LIMIT 1"
+        );
+        let row: Option<SessionRow> = diesel::sql_query(sql)
+            .bind::<Text, _>(outer)
+            .bind::<Text, _>(issuer)
+            .bind::<Text, _>(organization)
+            .bind::<Timestamptz, _>(at)
+            .get_result(&mut self.conn)
+            .await
+            .optional()?;
+        row.map(|row| Ok((row.closing, Session::try_from(row)?))).transpose().map(flip)
+    }
+
     /// One session, ended ones included. [`StoreError::NotFound`] where [`Self::session_by_hash`] says `None`.
     pub async fn session(&mut self, id: SessionId) -> Result<Session, StoreError> {
         let sql = format!("SELECT {COLUMNS} {FROM} WHERE s.id = $1 AND {ADMITTED}");

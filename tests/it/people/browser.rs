@@ -17,10 +17,12 @@ fn people_come_by_google_and_github_in_a_real_browser() {
         for (short, number, email) in [("dora", "77001", newcomer.email), ("eve", "77002", taken.email)] {
             open.vouchers.know(short, Known { subject: number.to_owned(), email: (email, true) });
         }
+        // The address that links have, to which the providers send browsers back.
+        let base = open.app.base_url().replace("127.0.0.1", "localhost");
         let console = place::repository().join("console");
         let walk = tokio::process::Command::new("node")
             .arg(console.join("e2e/vouched.mjs"))
-            .args([open.app.base_url(), format!("http://{}", open.vouchers.host_port())])
+            .args([base, format!("http://{}", open.vouchers.host_port())])
             .args(["dora", "eve"])
             .current_dir(&console)
             .env("NO_PROXY", "*")

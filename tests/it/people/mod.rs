@@ -2,6 +2,7 @@
 //! of these tests; each person comes from an address of its own, as limits count addresses.
 
 mod browser;
+mod clerk;
 mod limits;
 mod members;
 mod replicas;

@@ -97,7 +97,7 @@ async fn what_ends_at_one_ends_at_the_other(pair: &Pair) {
     let mut boss = Person::registered(&pair.first, "boss").await;
     let mut member = Person::invited(&pair.first, &mut boss, "member").await;
     let mut thief = pair.across(&member);
-    member.call("POST", "/api/v1/session/refresh", None).await.expect(200);
+    member.call("POST", "/api/v1/session/refresh", None).await.expect(201);
     let again = thief.call("POST", "/api/v1/session/refresh", None).await;
     assert_eq!(again.status, 401, "{}", again.text());
     assert_eq!(member.call("GET", "/api/v1/user", None).await.status, 401);

@@ -53,6 +53,8 @@ pub(crate) async fn purge_expired(
     // Links and codes of people are no tenant's, and of no use a month after they ended.
     if let Some(before) = now.checked_sub_days(KEEP_LINKS) {
         while system.purge_user_links(before, i64::from(STEP)).await.map_err(store_failure)? > 0 {}
+        // Nor is what others told of people; a message that old is not sent again.
+        while system.purge_outer(before, i64::from(STEP)).await.map_err(store_failure)? > 0 {}
     }
     tracing::info!(rows = removed.values().sum::<usize>(), "what was past its time was removed");
     Ok(())

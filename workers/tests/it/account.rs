@@ -7,6 +7,7 @@ use costlens_domain::audit::{Action, Actor};
 use costlens_domain::calendar::{Period, Zone};
 use costlens_domain::events::EventKind;
 use costlens_domain::export::{ExportFormat, ExportWhat};
+use costlens_domain::outer::OuterFact;
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{
     AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, ExportId, InvitationId,
@@ -16,13 +17,14 @@ use costlens_domain::{
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_jobs::events::happened;
 use costlens_jobs::exports::{WriteExport, ask_to_write};
+use costlens_jobs::inbox::{HeedClerk, keep};
 use costlens_notify::webhooks::WebhookSecret;
 use costlens_objects::ObjectKey;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
-    Anomaly, Budget, IdempotencyKey, Idempotent, Invitation, NewAuditEvent, NewBillUpload, NewConnection,
-    NewExport, NewSession, NewSignInLink, NewUser, RequestFilter, StoredAnswer, TenantConn, TenantSettings,
-    UserLink, UserLinkPurpose, UserMail, UserMailState, WebhookEndpoint,
+    Anomaly, Budget, IdempotencyKey, Idempotent, InboxEvent, Invitation, NewAuditEvent, NewBillUpload,
+    NewConnection, NewExport, NewSession, NewSignInLink, NewUser, RequestFilter, StoredAnswer, TenantConn,
+    TenantSettings, UserLink, UserLinkPurpose, UserMail, UserMailState, WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
 use costlens_workers::WorkerParts;
@@ -34,6 +36,9 @@ use super::outside::Outside;
 
 /// What no byte may be left of.
 pub(crate) const CANARY: &str = "Canary-Zeisig";
+
+/// Who keeps people elsewhere.
+pub(crate) const ISSUER: &str = "https://clerk.example";
 
 /// An account and what it is known by.
 pub(crate) struct Account {
@@ -267,6 +272,7 @@ impl Account {
             .link_identity(user, "https://accounts.example", &format!("{CANARY}-{user}"), now)
             .await
             .unwrap();
+        system.bind_outer(self.tenant, ISSUER, &format!("org_{}", self.tenant), now).await.unwrap();
         system.confirm_totp(user, &[[7; 32]], now).await.unwrap();
         let link = UserLink {
             id: UserLinkId::new(now, unlike_bytes()),
@@ -297,6 +303,49 @@ impl Account {
         })
         .await
         .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Somebody whom Clerk keeps is a member, and messages come that it is one no longer: one of them twice.
+    pub(crate) async fn kept_member_that_leaves(&self, office: &Office) {
+        let parts = &office.parts;
+        let now = parts.clock.now();
+        let user = UserId::new(now, unlike_bytes());
+        let wrapped = parts.keyring.new_data_key(TenantId::from(user.uuid()), 1, &*parts.entropy);
+        let mut tx = parts.store.system().await.unwrap().begin().await.unwrap();
+        let new = NewUser {
+            id: user,
+            name: "Kept".to_owned(),
+            email: format!("{user}@people.example"),
+            password_hash: None,
+            wrapped_key: wrapped.0,
+            created_at: now,
+        };
+        let (person, organization) = (user.to_string(), format!("org_{}", self.tenant));
+        let membership = |version, role| OuterFact::Membership {
+            id: format!("orgmem_{user}"),
+            version,
+            organization: organization.clone(),
+            person: person.clone(),
+            role,
+        };
+        let system = tx.system().unwrap();
+        system.create_user(&new).await.unwrap();
+        system.link_identity(user, ISSUER, &person, now).await.unwrap();
+        system.bind_outer(self.tenant, ISSUER, &organization, now).await.unwrap();
+        let joined = system.learn(ISSUER, &membership(1, Some(Role::Member)), now).await.unwrap();
+        assert_eq!(joined.changes.len(), 1);
+        for message in ["msg_1", "msg_1", "msg_2"] {
+            let event = InboxEvent {
+                source: HeedClerk::SOURCE.to_owned(),
+                message_id: format!("{message}_{user}"),
+                kind: "organizationMembership.deleted".to_owned(),
+                payload: serde_json::to_value(membership(2, None)).unwrap(),
+                is_heeded: true,
+                received_at: now,
+            };
+            keep(&mut tx, &event, ISSUER).await.unwrap();
+        }
         tx.commit().await.unwrap();
     }
 

@@ -82,6 +82,7 @@ async fn worker() {
         mailer: Some(mailer(&told.smtp)),
         svix: None,
         links: Links::below("https://costlens.example"),
+        clerk: None,
         status: StatusTargets::default(),
         prices_url: None,
     };
@@ -199,6 +200,7 @@ impl World {
         super::notifications::budget(&office, stays.tenant, "70.00").await;
         stays.upload(&office, "october.csv", "bill 2026-10 3").await;
         let export = stays.export(&office).await;
+        stays.kept_member_that_leaves(&office).await;
         for queue in BEGINNINGS {
             match queue {
                 "event-of-the-test" => drop(super::notifications::tell(&office, &stays).await),
@@ -221,6 +223,26 @@ impl World {
         // What a killed attempt left is a sweeper's to remove, and each of them is one of this export's.
         let of_it = |file: &Listed| file.key.name().starts_with(&self.export.to_string());
         assert!(files.iter().all(of_it) && files.len() <= 3, "{story}: {files:?}");
+    }
+
+    /// A message of Clerk's was acted upon once: its member is gone, and that stands in the audit one time.
+    async fn check_inbox(&self, story: &str) {
+        let mut owner = AsyncPgConnection::establish(self.office.db.owner_url()).await.unwrap();
+        let stays = self.stays.tenant.uuid();
+        for (sql, expected) in [
+            ("SELECT count(*) AS rows FROM inbox_event WHERE state = 'done'".to_owned(), 2),
+            (format!("SELECT count(*) AS rows FROM member WHERE tenant_id = '{stays}'"), 0),
+            (
+                format!(
+                    "SELECT count(*) AS rows FROM audit_event \
+                     WHERE tenant_id = '{stays}' AND action = 'member.removed' AND actor = 'clerk'"
+                ),
+                1,
+            ),
+        ] {
+            let found: Count = diesel::sql_query(&sql).get_result(&mut owner).await.unwrap();
+            assert_eq!(found.rows, expected, "{story}: {sql}");
+        }
     }
 
     /// What must be so at the end, whatever died meanwhile.
@@ -289,6 +311,7 @@ impl World {
         let left: Count = diesel::sql_query(sql).get_result(&mut owner).await.unwrap();
         assert_eq!(left.rows, 0, "{story}");
         self.check_export(story).await;
+        self.check_inbox(story).await;
         assert_eq!(self.office.parts.objects.count_prefix(self.leaves.tenant).await.unwrap(), 0, "{story}");
         self.office.nothing_is_left(story).await;
     }

@@ -210,6 +210,7 @@ impl Office {
             mailer: None,
             svix: None,
             links: Links::below("https://costlens.example"),
+            clerk: None,
             status: StatusTargets::default(),
             prices_url: None,
         };

@@ -42,7 +42,7 @@ impl Fake {
                 tokio::spawn(async move {
                     let mut head = vec![0; 4_096];
                     let read = socket.read(&mut head).await.unwrap_or_default();
-                    let path = String::from_utf8_lossy(&head[..read]).into_owned();
+                    let path = String::from_utf8_lossy(head.get(..read).unwrap()).into_owned();
                     let known = path.starts_with("GET /api/v1/status ") || path.starts_with("GET /readyz ");
                     fake.asked.fetch_add(1, Ordering::Relaxed);
                     let status = if known && fake.up.load(Ordering::Relaxed) { "200 OK" } else { "503 No" };

@@ -143,6 +143,7 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
         ("audit-anchors.v1", false),
         ("bill-uploads.v1", false),
         ("budgets.v1", false),
+        ("clerk-sweep.v1", false),
         ("digest.v1", false),
         ("erasure-sweep.v1", false),
         ("exports.v1", false),

@@ -5,6 +5,7 @@ import { type FormEvent, useState } from "react";
 import { api } from "@/api/client";
 import { asApiError } from "@/api/problem";
 import { signInOptionsQuery } from "@/api/queries";
+import { clerkSignIn } from "@/lib/clerk-token";
 import { comebackInWords } from "@/lib/people-words";
 import { LinkFrame } from "@/screens/links/frame";
 import { Button, buttonLook } from "@/ui/button";
@@ -31,6 +32,20 @@ export function SignInScreen() {
     event.preventDefault();
     signIn.mutate({ body: { email: email.trim(), password, ...(code.trim() ? { code: code.trim() } : {}) } });
   };
+  if (options.data?.clerk) {
+    return (
+      <LinkFrame title="Sign in">
+        <a href={clerkSignIn(options.data.clerk.sign_in_url, window.location.origin)} className={`${buttonLook("primary")} mt-4 w-full`}>
+          Continue with Clerk
+        </a>
+        <div className="mt-4 border-t pt-4 text-sm text-muted">
+          <Link to="/welcome" search={next ? { next } : {}} className={LINK}>
+            Use a sign-in link
+          </Link>
+        </div>
+      </LinkFrame>
+    );
+  }
   return (
     <LinkFrame title="Sign in">
       {comeback ? (

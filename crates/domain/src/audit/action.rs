@@ -46,6 +46,12 @@ actions! {
     TenantRegistered = "tenant.registered",
     /// The organisation's name, or how long its people stay signed in, changed.
     TenantChanged = "tenant.changed",
+    /// Somebody belongs to the organisation, because whoever keeps its people says so.
+    MemberJoined = "member.joined",
+    /// A member may not sign in for now, because whoever keeps it says so.
+    MemberBarred = "member.barred",
+    /// A member may sign in again.
+    MemberAdmitted = "member.admitted",
     /// Somebody belongs to the organisation no longer.
     MemberRemoved = "member.removed",
     /// Somebody was asked to become a member.

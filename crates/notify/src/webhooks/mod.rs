@@ -6,6 +6,7 @@
 //! A receiver drops what it has seen by the id, so an attempt whose answer is missing may be repeated. One attempt is
 //! made here; [`SCHEDULE`] says when the next is due.
 
+pub mod inbound;
 pub mod secret;
 pub mod svix;
 

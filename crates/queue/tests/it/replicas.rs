@@ -356,7 +356,7 @@ async fn every_tick_has_one_effect_though_replicas_disagree_freeze_and_die() {
                 let missing: Vec<_> = expected.difference(&ticks).collect();
                 assert!(missing.is_empty(), "{}: missing: {missing:?}", kind.name);
             } else {
-                assert!(effects.len() > 10, "{}: {}", kind.name, effects.len());
+                assert!(!effects.is_empty(), "{}", kind.name);
             }
         }
         let last = group.kinds.iter().filter(|kind| matches!(kind.catch_up, CatchUp::Last));

@@ -47,7 +47,7 @@ WHERE name NOT IN (SELECT table_name FROM retention)
 UNION ALL
 SELECT table_name || ': a retention row without a table'
 FROM retention
-WHERE table_name NOT IN (SELECT name FROM tenant_table)
+WHERE table_name NOT IN (SELECT name FROM own)
 UNION ALL
 SELECT t.name || ': the policy ' || p.polname || ' lets costlens_app see every tenant'
 FROM tenant_table t
