@@ -11,12 +11,13 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "anomalies",
     "audit-anchors",
     "bill-uploads",
     "budgets",
     "clerk-sweep",
+    "deliveries",
     "digests",
     "erasures",
     "exports",

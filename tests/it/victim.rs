@@ -235,11 +235,11 @@ pub(crate) async fn send(
         | "cancel_price_correction"
         | "pause_schedule"
         | "resume_schedule" => json(json!({"reason": "x"})),
+        "create_key" | "update_key" => json(json!({"name": name})),
         "create_price_correction" => json(json!({
             "provider": "openai", "model": "gpt-4o", "reason": "x",
             "from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z",
         })),
-        "create_key" | "update_key" => json(json!({"name": name})),
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
         }

@@ -153,6 +153,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add_calls(workers, parts, webhooks::forget_endpoint);
     let workers = add_calls(workers, parts, clerk::heed_clerk);
     let workers = add(workers, parts, clerk::sweep_clerk);
+    let workers = add(workers, parts, webhooks::find_deliveries);
     let workers = bill_ingestion::add(workers, parts);
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
     let workers = exports::add(workers, parts);
@@ -196,6 +197,7 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
         Schedule::of("exports", "3,13,23,33,43,53 * * * *", "UTC", &exports::SweepExports {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
+        Schedule::of("deliveries", "8,18,28,38,48,58 * * * *", "UTC", &webhooks::FindDeliveries {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
         Schedule::of("prices", "25 */6 * * *", "UTC", &prices::RefreshPrices {})?,
         Schedule::of("unpriced", "50 4 * * *", "UTC", &costlens_jobs::prices::PriceUnpriced {})?,

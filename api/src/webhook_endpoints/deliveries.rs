@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::Action;
 use costlens_domain::{EventId, WebhookEndpointId};
-use costlens_jobs::ask;
 use costlens_jobs::events::DeliverWebhook;
+use costlens_jobs::{ask_for, job};
 use costlens_store::{Delivery, DeliveryState};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
@@ -166,8 +166,9 @@ impl WebhookDeliveriesApi {
             detail: "an endpoint is sent at most 30 events again in a minute; wait before sending more",
         };
         bounds::hold(&mut conn, &[often, CALLS_AN_HOUR], now).await?;
-        let delivery = conn.restart_delivery(event, endpoint, now).await?;
-        ask(&mut conn, &DeliverWebhook { tenant, event, endpoint, ask: now.timestamp_millis() }).await?;
+        let again = job(&DeliverWebhook { tenant, event, endpoint, ask: now.timestamp_millis() })?;
+        let delivery = conn.restart_delivery(event, endpoint, again.id(), now).await?;
+        ask_for(&mut conn, again).await?;
         let target = (Action::WebhookDeliveryRetried, Some(endpoint.to_string()));
         let change = json!({ "event_id": event });
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;

@@ -25,6 +25,7 @@ mod members;
 mod messages;
 mod migrate;
 mod outer;
+mod outside;
 mod prices;
 pub mod private;
 mod recipients;
@@ -72,6 +73,7 @@ pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
 pub use outer::{Learned, OuterChange};
+pub use outside::HeldOutside;
 pub use prices::{NewPrices, PriceFeed, PriceReview, PriceReviewState, PublishedPrices};
 pub use recipients::{Recipient, SlackChannel, StopReason};
 pub use repricing::{
@@ -90,5 +92,7 @@ pub use uptime::{StatusDay, StatusIncident, StatusMinute};
 pub use users::{
     Membership, NewUser, User, UserIdentity, UserLink, UserLinkPurpose, UserMail, UserMailState,
 };
-pub use webhooks::{Delivery, DeliveryAttempt, DeliveryState, Event, WebhookEndpoint};
+pub use webhooks::{
+    Called, Delivery, DeliveryAttempt, DeliveryState, Event, OverdueDelivery, WebhookEndpoint,
+};
 pub use writer::Shipped;

@@ -511,6 +511,7 @@ diesel::table! {
         last_code -> Nullable<Text>,
         last_millis -> Nullable<Int8>,
         last_answer -> Nullable<Text>,
+        job_id -> Nullable<Uuid>,
     }
 }
 
@@ -650,6 +651,41 @@ diesel::table! {
 }
 
 diesel::table! {
+    outer_object (issuer, kind, id) {
+        issuer -> Text,
+        kind -> Text,
+        id -> Text,
+        version -> Int8,
+        gone -> Bool,
+        organization -> Nullable<Text>,
+        person -> Nullable<Text>,
+        role -> Nullable<Text>,
+        seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    outer_organization (tenant_id) {
+        tenant_id -> Uuid,
+        issuer -> Text,
+        organization -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    inbox_event (source, message_id) {
+        source -> Text,
+        message_id -> Text,
+        kind -> Text,
+        payload -> Jsonb,
+        state -> Text,
+        received_at -> Timestamptz,
+        done_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     price_version (n) {
         n -> Int8,
         published_at -> Timestamptz,
@@ -748,37 +784,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    outer_object (issuer, kind, id) {
-        issuer -> Text,
-        kind -> Text,
-        id -> Text,
-        version -> Int8,
-        gone -> Bool,
-        organization -> Nullable<Text>,
-        person -> Nullable<Text>,
-        role -> Nullable<Text>,
-        seen_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    outer_organization (tenant_id) {
+    held_outside (tenant_id, service, place) {
         tenant_id -> Uuid,
-        issuer -> Text,
-        organization -> Text,
-        created_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    inbox_event (source, message_id) {
-        source -> Text,
-        message_id -> Text,
-        kind -> Text,
-        payload -> Jsonb,
-        state -> Text,
-        received_at -> Timestamptz,
-        done_at -> Nullable<Timestamptz>,
+        service -> Text,
+        place -> Text,
+        since -> Timestamptz,
     }
 }
 

@@ -19,6 +19,7 @@ use costlens_domain::{ApiKeyId, TenantId};
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::OnceCell;
 
 use crate::migrate::MIGRATIONS;
@@ -33,12 +34,13 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// The server that the process's tests share.
+#[derive(Debug)]
 struct Server {
     /// The owner's URL at the database `postgres`.
     url: String,
     template: String,
-    /// Kept for its life; the server stops when the process ends.
-    _private: Option<PrivatePg>,
+    /// Kept for its life; a shared one stops when the process ends.
+    private: Option<PrivatePg>,
 }
 
 impl Server {
@@ -50,7 +52,7 @@ impl Server {
             (pg.url_of("postgres"), Some(pg))
         };
         let template = make_template(&url).await?;
-        Ok(Self { url, template, _private: private })
+        Ok(Self { url, template, private })
     }
 }
 
@@ -72,6 +74,87 @@ pub async fn throw_away() -> Result<PrivatePg, Box<dyn std::error::Error>> {
 pub fn throw_away_config() -> std::io::Result<PrivatePgConfig> {
     let dir = tempfile::Builder::new().prefix("costlens-test-").tempdir_in("/tmp")?.keep();
     Ok(PrivatePgConfig { durable: false, throw_away: true, ..PrivatePgConfig::new(dir) })
+}
+
+/// A server of a test's own that can crash: it ends at once, without a word to its clients, and what it had answered is
+/// there when it is back, as on a machine that lives on. It goes away with the value.
+#[derive(Debug)]
+pub struct CrashingServer {
+    server: Server,
+    config: PrivatePgConfig,
+}
+
+impl CrashingServer {
+    /// A new server.
+    ///
+    /// # Panics
+    /// Where there is no PostgreSQL.
+    pub async fn start() -> Self {
+        let made = async {
+            // Its directory must outlive the crash.
+            let config = PrivatePgConfig { throw_away: false, ..throw_away_config()? };
+            let pg = PrivatePg::start(config.clone()).await?;
+            let url = pg.url_of("postgres");
+            let template = make_template(&url).await?;
+            Ok::<_, Box<dyn std::error::Error>>(Self {
+                server: Server { url, template, private: Some(pg) },
+                config,
+            })
+        };
+        made.await.expect("a PostgreSQL that may crash")
+    }
+
+    /// A new database, migrated and empty. Commits wait for the log: one that was answered outlives the server. (That
+    /// nothing is forced onto the disk costs only what the machine itself would lose.)
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub async fn database(&self) -> TestDb {
+        let db = TestDb::clone_of(&self.server).await.expect("a copy of the template database");
+        let mut conn = AsyncPgConnection::establish(&self.server.url).await.expect("the server");
+        let waits = format!("ALTER DATABASE {} SET synchronous_commit = on", db.name);
+        conn.batch_execute(&waits).await.expect("commits that wait");
+        db
+    }
+
+    /// What crashes the server as it runs now: an immediate shutdown.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn crasher(&self) -> impl Fn() + Clone + Send + 'static {
+        let file =
+            std::fs::read_to_string(self.config.dir.join("data/postmaster.pid")).expect("a running server");
+        let pid = file.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
+        let pid = pid.expect("the server's process");
+        move || {
+            let _gone = kill_process(pid, Signal::QUIT);
+        }
+    }
+
+    /// Waits for the end of a server that was crashed, and starts it again, on the same data and at the same URLs.
+    ///
+    /// # Panics
+    /// Where it does not end, or does not recover.
+    pub async fn revive(&mut self) {
+        let mut old = self.server.private.take().expect("a server");
+        for _ in 0..1_500 {
+            if !old.is_running() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(!old.is_running(), "the server does not end");
+        old.stop().await;
+        self.server.private =
+            Some(PrivatePg::start(self.config.clone()).await.expect("a server that recovers"));
+    }
+}
+
+impl Drop for CrashingServer {
+    fn drop(&mut self) {
+        drop(self.server.private.take());
+        let _left = std::fs::remove_dir_all(&self.config.dir);
+    }
 }
 
 /// The migrated template; made once per server and set of migrations, by whoever comes first.

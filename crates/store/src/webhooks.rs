@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use costlens_domain::{EventId, WebhookEndpointId};
+use costlens_domain::{EventId, TenantId, WebhookEndpointId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::db::{named, to_bigint};
 use crate::schema::{event, webhook_delivery, webhook_endpoint};
-use crate::{StoreError, TenantConn};
+use crate::{StoreError, SystemConn, TenantConn};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +130,19 @@ pub struct Delivery {
     pub last_millis: Option<u64>,
     /// How the endpoint's last answer began.
     pub last_answer: Option<String>,
+    /// The one job that may deliver it. `None` for one that an earlier version wrote: any may.
+    pub job_id: Option<Uuid>,
+}
+
+/// What was called in an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// The URL that the endpoint has. What came of it says how the endpoint fares.
+    ItsUrl,
+    /// The URL that it had before. What came of it says nothing of the one that it has.
+    AnotherUrl,
+    /// Nothing: the delivery ended without a call.
+    Nothing,
 }
 
 /// What one attempt came to.
@@ -137,6 +150,9 @@ pub struct Delivery {
 #[expect(missing_docs, reason = "they mean what they mean for a delivery")]
 pub struct DeliveryAttempt {
     pub state: DeliveryState,
+    pub called: Called,
+    /// How many attempts of the schedule are behind it now.
+    pub attempts: u32,
     /// When it was made.
     pub at: DateTime<Utc>,
     pub next_at: Option<DateTime<Utc>>,
@@ -271,11 +287,12 @@ impl TenantConn {
         if gone == 0 { Err(StoreError::NotFound) } else { Ok(()) }
     }
 
-    /// Writes a delivery. False where there is one.
+    /// Writes a delivery, with the job that makes it. False where there is one.
     pub async fn create_delivery(
         &mut self,
         event: EventId,
         endpoint: WebhookEndpointId,
+        job: Uuid,
         at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let written = diesel::insert_into(webhook_delivery::table)
@@ -287,6 +304,7 @@ impl TenantConn {
                 webhook_delivery::attempts.eq(0),
                 webhook_delivery::created_at.eq(at),
                 webhook_delivery::next_at.eq(at),
+                webhook_delivery::job_id.eq(job),
             ))
             .on_conflict_do_nothing()
             .execute(self.conn()?)
@@ -326,32 +344,46 @@ impl TenantConn {
         rows.into_iter().map(Delivery::try_from).collect()
     }
 
-    /// Writes down what an attempt came to, and how the endpoint fares: since when it fails, or that it does not.
-    /// False, and nothing is written, where the delivery has had another attempt meanwhile.
+    /// Writes down what an attempt came to, and how the endpoint fares if its URL was called: since when it fails, or
+    /// that it does not. False, and nothing is written, where the delivery has had another attempt meanwhile, or was
+    /// given to another job.
     pub async fn note_attempt(
         &mut self,
         before: &Delivery,
         attempt: &DeliveryAttempt,
     ) -> Result<bool, StoreError> {
         let tenant = self.tenant_id().uuid();
-        let row = webhook_delivery::table.find((tenant, before.event_id.uuid(), before.endpoint_id.uuid()));
-        let tried = i32::try_from(before.attempts).unwrap_or(i32::MAX);
+        let counted = |attempts| i32::try_from(attempts).unwrap_or(i32::MAX);
         let ends = attempt.state != DeliveryState::Pending;
-        let noted = diesel::update(row.filter(webhook_delivery::attempts.eq(tried)))
+        let row = webhook_delivery::table
+            .find((tenant, before.event_id.uuid(), before.endpoint_id.uuid()))
+            .filter(webhook_delivery::state.eq(DeliveryState::Pending.as_str()))
+            .filter(webhook_delivery::attempts.eq(counted(before.attempts)))
+            .filter(webhook_delivery::job_id.is_not_distinct_from(before.job_id));
+        // What no call was made for leaves the last call's story as it is.
+        let call = (attempt.called != Called::Nothing).then(|| {
+            let answer = attempt.answer.as_deref().map(|text| crate::db::mend(text, 1_024));
+            (
+                webhook_delivery::last_at.eq(attempt.at),
+                webhook_delivery::last_status.eq(attempt.status.map(i32::from)),
+                webhook_delivery::last_millis.eq(to_bigint(attempt.millis)),
+                webhook_delivery::last_answer.eq(answer),
+            )
+        });
+        let noted = diesel::update(row)
             .set((
                 webhook_delivery::state.eq(attempt.state.as_str()),
-                webhook_delivery::attempts.eq(webhook_delivery::attempts + 1),
-                webhook_delivery::last_at.eq(attempt.at),
+                webhook_delivery::attempts.eq(counted(attempt.attempts)),
                 webhook_delivery::next_at.eq(attempt.next_at),
                 webhook_delivery::settled_at.eq(ends.then_some(attempt.at)),
-                webhook_delivery::last_status.eq(attempt.status.map(i32::from)),
-                webhook_delivery::last_code.eq(attempt.code.as_deref()),
-                webhook_delivery::last_millis.eq(to_bigint(attempt.millis)),
-                webhook_delivery::last_answer
-                    .eq(attempt.answer.as_deref().map(|text| crate::db::mend(text, 1_024))),
+                attempt.code.as_deref().map(|code| webhook_delivery::last_code.eq(code)),
+                call,
             ))
             .execute(self.conn()?)
             .await?;
+        if attempt.called != Called::ItsUrl {
+            return Ok(noted > 0);
+        }
         let endpoint = webhook_endpoint::table.find((tenant, before.endpoint_id.uuid()));
         if attempt.state == DeliveryState::Delivered {
             diesel::update(endpoint.filter(webhook_endpoint::failing_since.is_not_null()))
@@ -367,24 +399,82 @@ impl TenantConn {
         Ok(noted > 0)
     }
 
-    /// Lets a delivery that ended begin again.
+    /// Lets a delivery begin again by this job, however far it is: an earlier job's attempt counts no more.
     pub async fn restart_delivery(
         &mut self,
         event: EventId,
         endpoint: WebhookEndpointId,
+        job: Uuid,
         at: DateTime<Utc>,
     ) -> Result<Delivery, StoreError> {
         let row = webhook_delivery::table.find((self.tenant_id().uuid(), event.uuid(), endpoint.uuid()));
-        diesel::update(row.filter(webhook_delivery::state.ne(DeliveryState::Pending.as_str())))
+        diesel::update(row)
             .set((
                 webhook_delivery::state.eq(DeliveryState::Pending.as_str()),
                 webhook_delivery::attempts.eq(0),
                 webhook_delivery::next_at.eq(at),
                 webhook_delivery::settled_at.eq(None::<DateTime<Utc>>),
+                webhook_delivery::job_id.eq(job),
             ))
             .execute(self.conn()?)
             .await?;
         self.delivery(event, endpoint).await
+    }
+
+    /// Gives a delivery that waits to another job than it has. False where it does not wait, or has another by now.
+    pub async fn reassign_delivery(
+        &mut self,
+        event: EventId,
+        endpoint: WebhookEndpointId,
+        from: Option<Uuid>,
+        to: Uuid,
+    ) -> Result<bool, StoreError> {
+        let row = webhook_delivery::table
+            .find((self.tenant_id().uuid(), event.uuid(), endpoint.uuid()))
+            .filter(webhook_delivery::state.eq(DeliveryState::Pending.as_str()))
+            .filter(webhook_delivery::job_id.is_not_distinct_from(from));
+        let given = diesel::update(row).set(webhook_delivery::job_id.eq(to)).execute(self.conn()?).await?;
+        Ok(given > 0)
+    }
+}
+
+/// A delivery that should have been tried by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they mean what they mean for a delivery")]
+pub struct OverdueDelivery {
+    pub tenant_id: TenantId,
+    pub event_id: EventId,
+    pub endpoint_id: WebhookEndpointId,
+    pub job_id: Option<Uuid>,
+}
+
+impl SystemConn {
+    /// Deliveries whose next attempt was due before this moment, longest overdue first.
+    pub async fn overdue_deliveries(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<OverdueDelivery>, StoreError> {
+        let rows: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = webhook_delivery::table
+            .filter(webhook_delivery::state.eq(DeliveryState::Pending.as_str()))
+            .filter(webhook_delivery::next_at.lt(before))
+            .order(webhook_delivery::next_at)
+            .limit(i64::from(limit))
+            .select((
+                webhook_delivery::tenant_id,
+                webhook_delivery::event_id,
+                webhook_delivery::endpoint_id,
+                webhook_delivery::job_id,
+            ))
+            .load(&mut self.conn)
+            .await?;
+        let one = |(tenant, event, endpoint, job_id): (Uuid, Uuid, Uuid, Option<Uuid>)| OverdueDelivery {
+            tenant_id: tenant.into(),
+            event_id: event.into(),
+            endpoint_id: endpoint.into(),
+            job_id,
+        };
+        Ok(rows.into_iter().map(one).collect())
     }
 }
 
@@ -444,6 +534,7 @@ struct DeliveryRow {
     last_code: Option<String>,
     last_millis: Option<i64>,
     last_answer: Option<String>,
+    job_id: Option<Uuid>,
 }
 
 impl TryFrom<DeliveryRow> for Delivery {
@@ -463,6 +554,7 @@ impl TryFrom<DeliveryRow> for Delivery {
             last_code: row.last_code,
             last_millis: row.last_millis.and_then(|millis| u64::try_from(millis).ok()),
             last_answer: row.last_answer,
+            job_id: row.job_id,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What is said of a bill once its fate is known, in the transaction that decides it.
 
+use costlens_domain::ProblemCode;
 use costlens_domain::bill::shares;
 use costlens_domain::events::EventKind;
 use costlens_jobs::events::happened;
@@ -65,7 +66,14 @@ pub(super) async fn of_published(
     Ok(())
 }
 
-/// A file was no bill that can be read.
+/// What the reader of a file that is no bill can do.
+const REMEDY: &str = "Export the report again and upload it whole: CUR 2.0, the legacy Cost and Usage Report or FOCUS, as \
+                      CSV, gzipped CSV or Parquet.";
+/// And where the failure is ours.
+const REMEDY_OF_OURS: &str = "Upload the file again later. If that fails too, tell whoever runs Costlens for you: the \
+                              reason stands in its log.";
+
+/// A file was no bill that can be read, or could not be read for reasons of ours.
 pub(super) async fn of_failed(
     tx: &mut TenantConn,
     parts: &WorkerParts,
@@ -78,15 +86,14 @@ pub(super) async fn of_failed(
     });
     happened(tx, EventKind::BillFailed, payload, now, &*parts.entropy).await.map_err(store_failure)?;
     let settings = tx.settings().await.map_err(store_failure)?;
+    let is_ours = problem.code == ProblemCode::Internal.as_str();
     let words = BillFailed {
         tenant: tx.tenant().await.map_err(store_failure)?.name,
         bill: upload.name.clone(),
         at: now,
         zone: settings.unwrap_or_else(|| TenantSettings::initial(now)).zone,
         reason: problem.detail.clone(),
-        remedy: "Export the report again and upload it whole: CUR 2.0, the legacy Cost and Usage Report or FOCUS, as \
-                 CSV, gzipped CSV or Parquet."
-            .to_owned(),
+        remedy: if is_ours { REMEDY_OF_OURS } else { REMEDY }.to_owned(),
         console: parts.links.to("/bills")?,
         preferences: parts.links.to("/notifications")?,
     };

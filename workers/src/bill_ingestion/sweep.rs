@@ -14,7 +14,7 @@ use costlens_queue::{Job, JobContext, JobError};
 use costlens_store::{UnfinishedUpload, UploadProblem};
 use serde::{Deserialize, Serialize};
 
-use super::file_failure;
+use super::{file_failure, notices};
 use crate::{WorkerParts, store_failure};
 
 /// How long an upload may lie still before its job is looked for.
@@ -96,6 +96,10 @@ async fn look_after(
     let mut conn = parts.store.tenant(upload.tenant_id).await.map_err(store_failure)?;
     if let Some(problem) = end {
         let ended = conn.fail_bill_upload(upload.id, &problem, now).await.map_err(store_failure)?;
+        if ended && problem.code == ProblemCode::Internal.as_str() {
+            let failed = conn.bill_upload(upload.id).await.map_err(store_failure)?;
+            notices::of_failed(&mut conn, parts, &failed, &problem).await?;
+        }
         swept.ended += u32::from(ended);
     } else {
         let job = IngestBill { upload: upload.id, ask: upload.asks.saturating_add(1) };

@@ -21,7 +21,12 @@ const PARTS: [&str; 5] = [
     "everything else but the addresses that this letter goes to, which follow now",
 ];
 
-pub(super) async fn say(parts: &WorkerParts, id: ErasureId, tenant: TenantId) -> Result<(), JobError> {
+pub(super) async fn say(
+    parts: &WorkerParts,
+    id: ErasureId,
+    tenant: TenantId,
+    outside_is_done: bool,
+) -> Result<(), JobError> {
     let mut system = parts.store.system().await.map_err(store_failure)?;
     let (erasure, _) = system.erasure(id).await.map_err(store_failure)?;
     if erasure.evidence.get("farewell").is_some() {
@@ -44,6 +49,7 @@ pub(super) async fn say(parts: &WorkerParts, id: ErasureId, tenant: TenantId) ->
         tenant: name,
         certificate: id.to_string(),
         erased: PARTS.iter().map(|part| Erased { what: (*part).to_owned(), at: now }).collect(),
+        outside_left: !outside_is_done,
         zone: Zone::UTC,
     }
     .into();

@@ -2,9 +2,10 @@
 
 use costlens_domain::{ErasureId, TenantId};
 use costlens_queue::{JobContext, JobError, ops};
-use costlens_store::{Destroy, ERASED_TABLES};
+use costlens_store::{Destroy, ERASED_TABLES, HeldOutside};
 use serde_json::{Value, json};
 
+use crate::webhooks::SVIX;
 use crate::{WorkerParts, store_failure};
 
 /// What goes with the account itself, when it is certified.
@@ -30,13 +31,63 @@ impl Erasing<'_> {
         self.add("data_keys", u64::try_from(destroyed).unwrap_or(u64::MAX)).await
     }
 
-    /// What services outside hold. Each call may be made again: what is gone counts as deleted.
+    /// What services outside hold, by the rows that were written before anything went there. Each is asked once, but
+    /// for an attempt that died before it wrote the answer down; what is gone counts as deleted. One that cannot be
+    /// reached from here, because it does not answer or because this process is not configured for it, is an error in
+    /// the end, after the others.
     pub(super) async fn erase_outside(&self) -> Result<(), JobError> {
-        let Some(svix) = &self.parts.svix else {
-            return self.note("outside", &json!([])).await;
-        };
-        svix.delete_application(self.tenant).await.map_err(|error| JobError::retry(error).code("svix"))?;
-        self.note("outside", &json!(["svix"])).await
+        let mut tx = self.parts.store.tenant(self.tenant).await.map_err(store_failure)?;
+        let mut held = tx.held_outside().await.map_err(store_failure)?;
+        drop(tx);
+        // The Svix that is configured is asked without a row, too: earlier versions wrote none.
+        if let Some(svix) = &self.parts.svix {
+            let ours = HeldOutside { service: SVIX.to_owned(), place: svix.place().to_owned() };
+            if !held.contains(&ours) {
+                held.push(ours);
+            }
+        }
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        let (erasure, _) = system.erasure(self.id).await.map_err(store_failure)?;
+        drop(system);
+        let mut gone =
+            erasure.evidence.get("outside").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut left = None;
+        for one in held {
+            let name = format!("{} {}", one.service, one.place);
+            if gone.contains_key(&name) {
+                continue;
+            }
+            match self.erase_at(&one).await {
+                Ok(()) => {
+                    gone.insert(name, json!(self.parts.clock.now()));
+                    self.note("outside", &json!(gone)).await?;
+                }
+                Err(why) => {
+                    tracing::warn!(
+                        erasure.id = %self.id, outside.service = one.service, outside.place = one.place, why,
+                        "a service outside still holds what is to be erased"
+                    );
+                    left = Some(format!("{name}: {why}"));
+                }
+            }
+        }
+        match left {
+            Some(why) => Err(JobError::retry(why).code("outside_left")),
+            None => self.note("outside", &json!(gone)).await,
+        }
+    }
+
+    /// Has one service erase what it holds. Why it did not, in words.
+    async fn erase_at(&self, held: &HeldOutside) -> Result<(), String> {
+        match &self.parts.svix {
+            Some(svix) if held.service == SVIX && held.place == svix.place() => {
+                svix.delete_application(self.tenant).await.map_err(|error| error.to_string())
+            }
+            _ => {
+                Err("it is not configured here any more; configure it until this erasure is certified"
+                    .to_owned())
+            }
+        }
     }
 
     /// Kept files.

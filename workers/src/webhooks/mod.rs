@@ -4,14 +4,16 @@
 //! a second delivery by its `webhook-id`. Where the operator has Svix, it signs, retries and keeps the log.
 
 mod svix;
+mod sweep;
 
-pub(crate) use svix::forget_endpoint;
+pub(crate) use svix::{SERVICE as SVIX, forget_endpoint};
+pub(crate) use sweep::{FindDeliveries, find_deliveries};
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::events::EventKind;
-use costlens_jobs::ask;
+use costlens_jobs::ask_for;
 use costlens_jobs::events::{DeliverWebhook, SpreadEvent};
 use costlens_notify::webhooks::{
     Attempt, Outcome, SCHEDULE, WebhookMessage, WebhookSecret, WebhookUrl, deliver,
@@ -19,7 +21,7 @@ use costlens_notify::webhooks::{
 use costlens_notify::words::Medium;
 use costlens_queue::{ErrorClass, JobContext, JobError};
 use costlens_store::{
-    Delivery, DeliveryAttempt, DeliveryState, Event, StoreError, TenantConn, WebhookEndpoint,
+    Called, Delivery, DeliveryAttempt, DeliveryState, Event, StoreError, TenantConn, WebhookEndpoint,
 };
 use serde_json::{Value, json};
 
@@ -65,10 +67,10 @@ pub(crate) async fn spread_event(
     }
     let now = parts.clock.now();
     for endpoint in wanting {
-        if tx.create_delivery(event.id, endpoint.id, now).await.map_err(store_failure)? {
-            let delivery =
-                DeliverWebhook { tenant: job.tenant, event: event.id, endpoint: endpoint.id, ask: 0 };
-            ask(&mut tx, &delivery).await.map_err(store_failure)?;
+        let deliver = DeliverWebhook { tenant: job.tenant, event: event.id, endpoint: endpoint.id, ask: 0 };
+        let deliver = costlens_jobs::job(&deliver).map_err(store_failure)?;
+        if tx.create_delivery(event.id, endpoint.id, deliver.id(), now).await.map_err(store_failure)? {
+            ask_for(&mut tx, deliver).await.map_err(store_failure)?;
         }
     }
     tx.commit().await.map_err(store_failure)
@@ -86,7 +88,7 @@ fn is_for(endpoint: &WebhookEndpoint, event: &Event) -> bool {
 /// Makes one attempt, writes it down, and comes again when the schedule says so.
 pub(crate) async fn deliver_webhook(
     job: DeliverWebhook,
-    _context: JobContext,
+    context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
     // Where it does not work, opening says so, if it comes to that.
@@ -97,7 +99,9 @@ pub(crate) async fn deliver_webhook(
         Err(StoreError::NotFound) => return Ok(()),
         Err(error) => return Err(store_failure(error)),
     };
-    if delivery.state != DeliveryState::Pending {
+    // Settled, or given to another job: somebody had it sent again, or this one was thought lost.
+    let is_anothers = delivery.job_id.is_some_and(|one| one != context.id());
+    if delivery.state != DeliveryState::Pending || is_anothers {
         return Ok(());
     }
     let now = parts.clock.now();
@@ -109,7 +113,7 @@ pub(crate) async fn deliver_webhook(
     let endpoint = tx.webhook_endpoint(job.endpoint).await.map_err(store_failure)?;
     let closing = tx.tenant().await.map_err(store_failure)?.closing_at.is_some();
     if endpoint.stopped_at.is_some() || closing {
-        return note(tx, &parts, &delivery, stopped(now)).await.map(|_| ());
+        return note(tx, &delivery, stopped(&delivery, None, now)).await.map(|_| ());
     }
     let (url, secret) = open(&mut tx, &parts, &endpoint).await?;
     // No transaction is held while the endpoint thinks.
@@ -117,8 +121,47 @@ pub(crate) async fn deliver_webhook(
     let message = WebhookMessage::new(&event.id.to_string(), now, &body(&event))
         .map_err(|bad| JobError::give_up(ErrorClass::Bug, "event_id", bad))?;
     let attempt = deliver(&parts.egress, &url, &[secret], &message, LIMIT).await;
-    let tx = parts.store.tenant(job.tenant).await.map_err(store_failure)?;
-    settle(tx, &parts, (&delivery, &endpoint), attempt).await
+    let mut tx = parts.store.tenant(job.tenant).await.map_err(store_failure)?;
+    let now_there = match tx.lock_webhook_endpoint(job.endpoint).await {
+        Ok(endpoint) => endpoint,
+        // Removed meanwhile, and its deliveries with it.
+        Err(StoreError::NotFound) => return Ok(()),
+        Err(error) => return Err(store_failure(error)),
+    };
+    // A rotated key seals the same URL anew.
+    let is_its_url = now_there.sealed_url == endpoint.sealed_url
+        || open(&mut tx, &parts, &now_there).await.is_ok_and(|(its_url, _)| its_url == url);
+    if !is_its_url && attempt.outcome != Outcome::Delivered {
+        return begin_again(tx, &parts, &delivery, &attempt).await;
+    }
+    let called = if is_its_url { Called::ItsUrl } else { Called::AnotherUrl };
+    settle(tx, &parts, (&delivery, &now_there, called), attempt).await
+}
+
+/// The endpoint got another URL while its old one was called and did not take it: the schedule begins again, with the
+/// new one.
+async fn begin_again(
+    tx: TenantConn,
+    parts: &WorkerParts,
+    delivery: &Delivery,
+    attempt: &Attempt,
+) -> Result<(), JobError> {
+    let now = parts.clock.now();
+    let noted = DeliveryAttempt {
+        state: DeliveryState::Pending,
+        called: Called::AnotherUrl,
+        attempts: 0,
+        at: now,
+        next_at: Some(now),
+        status: attempt.status,
+        code: Some("url_changed".to_owned()),
+        millis: attempt.millis,
+        answer: Some(attempt.answer_excerpt.clone()),
+    };
+    match note(tx, delivery, noted).await? {
+        Some(due) => Err(come_again(now, due)),
+        None => Ok(()),
+    }
 }
 
 async fn open(
@@ -141,21 +184,25 @@ async fn open(
 async fn settle(
     mut tx: TenantConn,
     parts: &WorkerParts,
-    (delivery, endpoint): (&Delivery, &WebhookEndpoint),
+    (delivery, endpoint, called): (&Delivery, &WebhookEndpoint, Called),
     attempt: Attempt,
 ) -> Result<(), JobError> {
     let now = parts.clock.now();
-    let tried = usize::try_from(delivery.attempts).unwrap_or(usize::MAX).saturating_add(1);
+    let attempts = delivery.attempts.saturating_add(1);
     let (state, next_at) = match attempt.outcome {
         Outcome::Delivered => (DeliveryState::Delivered, None),
         Outcome::Gone => (DeliveryState::Stopped, None),
-        Outcome::Retry { after } => match SCHEDULE.get(tried) {
-            Some(wait) => (DeliveryState::Pending, Some(now + (*wait).max(after.unwrap_or_default()))),
-            None => (DeliveryState::Exhausted, None),
-        },
+        Outcome::Retry { after } => {
+            match usize::try_from(attempts).ok().and_then(|tried| SCHEDULE.get(tried)) {
+                Some(wait) => (DeliveryState::Pending, Some(now + (*wait).max(after.unwrap_or_default()))),
+                None => (DeliveryState::Exhausted, None),
+            }
+        }
     };
     let noted = DeliveryAttempt {
         state,
+        called,
+        attempts,
         at: now,
         next_at,
         status: attempt.status,
@@ -184,7 +231,7 @@ async fn settle(
     } else {
         noted
     };
-    match note(tx, parts, delivery, noted).await? {
+    match note(tx, delivery, noted).await? {
         Some(due) => Err(come_again(now, due)),
         None => Ok(()),
     }
@@ -193,7 +240,6 @@ async fn settle(
 /// Writes an attempt down. When the next is due, unless there is none, or another worker made one meanwhile.
 async fn note(
     mut tx: TenantConn,
-    _parts: &WorkerParts,
     delivery: &Delivery,
     attempt: DeliveryAttempt,
 ) -> Result<Option<DateTime<Utc>>, JobError> {
@@ -202,13 +248,16 @@ async fn note(
     Ok(attempt.next_at.filter(|_| noted))
 }
 
-const fn stopped(at: DateTime<Utc>) -> DeliveryAttempt {
+/// The end of a delivery without a call.
+fn stopped(delivery: &Delivery, code: Option<&str>, at: DateTime<Utc>) -> DeliveryAttempt {
     DeliveryAttempt {
         state: DeliveryState::Stopped,
+        called: Called::Nothing,
+        attempts: delivery.attempts,
         at,
         next_at: None,
         status: None,
-        code: None,
+        code: code.map(str::to_owned),
         millis: 0,
         answer: None,
     }

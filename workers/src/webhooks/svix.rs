@@ -9,7 +9,10 @@ use costlens_queue::{JobContext, JobError};
 use costlens_store::{Event, Tenant, TenantConn, WebhookEndpoint};
 
 use super::{body, open};
-use crate::WorkerParts;
+use crate::{WorkerParts, store_failure};
+
+/// What it is called among the services outside.
+pub(crate) const SERVICE: &str = "svix";
 
 /// Brings the endpoints that want the event to what they are here, then hands the event over.
 pub(super) async fn hand_over(
@@ -29,8 +32,10 @@ pub(super) async fn hand_over(
             }
         }
     }
+    // Written down before Svix has the first byte: an erasure goes there, whatever is configured by then.
+    tx.remember_outside(SERVICE, svix.place(), parts.clock.now()).await.map_err(store_failure)?;
     // No transaction is held while Svix answers.
-    drop(tx);
+    tx.commit().await.map_err(store_failure)?;
     svix.ensure_application(tenant.id, &tenant.name).await.map_err(failed)?;
     svix.ensure_event_type(&event.kind, &event.kind).await.map_err(failed)?;
     for (endpoint, url, secret) in &opened {

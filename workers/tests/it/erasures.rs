@@ -52,7 +52,7 @@ async fn owner(office: &Office) -> AsyncPgConnection {
     AsyncPgConnection::establish(office.db.owner_url()).await.unwrap()
 }
 
-async fn rows(office: &Office, table: &str, account: &Account) -> i64 {
+pub(crate) async fn rows(office: &Office, table: &str, account: &Account) -> i64 {
     let sql = format!("SELECT count(*) AS rows FROM {table} WHERE tenant_id = '{}'", account.tenant.uuid());
     let count: Count = diesel::sql_query(sql).get_result(&mut owner(office).await).await.unwrap();
     count.rows
@@ -96,7 +96,7 @@ fn in_files(dir: &Path, text: &str) -> bool {
     false
 }
 
-async fn request(office: &Office, account: &Account) -> Erasure {
+pub(crate) async fn request(office: &Office, account: &Account) -> Erasure {
     let now = office.parts.clock.now();
     let mut tx = office.parts.store.tenant(account.tenant).await.unwrap();
     let id = ErasureId::new(now, unlike_bytes());
@@ -107,7 +107,7 @@ async fn request(office: &Office, account: &Account) -> Erasure {
     asked
 }
 
-async fn state(office: &Office, id: ErasureId) -> Erasure {
+pub(crate) async fn state(office: &Office, id: ErasureId) -> Erasure {
     office.parts.store.system().await.unwrap().erasure(id).await.unwrap().0
 }
 
@@ -134,7 +134,7 @@ async fn filled(office: &Office, outside: &Outside, name: &str) -> Account {
 #[tokio::test]
 async fn an_account_is_erased_to_the_last_byte_after_its_days_of_grace_and_no_other_loses_a_row() {
     let outside = Outside::open().await;
-    let office = Office::open_to(&outside, start()).await;
+    let office = Office::open_with_svix(&outside, start()).await;
     let acme = filled(&office, &outside, &format!("{CANARY} Rockets")).await;
     let other = filled(&office, &outside, "Other").await;
     office.sql("UPDATE connection SET name = 'other' WHERE tenant_id <> (SELECT id FROM tenant WHERE name LIKE 'Canary%')").await;
@@ -211,6 +211,12 @@ async fn an_account_is_erased_to_the_last_byte_after_its_days_of_grace_and_no_ot
     assert!(!is_genuine(&office.parts.keyring, &forged));
     assert!(certificate.steps["rows:request"].as_u64().unwrap() >= 1, "{}", certificate.steps);
     assert_eq!(certificate.steps["data_keys"], 1);
+    // What Svix held of it is gone, which took one call, and the certificate says so.
+    assert_eq!(outside.svix_deleted(), [acme.tenant.to_string()]);
+    assert_eq!(outside.svix_calls("DELETE /api/v1/app").len(), 1);
+    assert_eq!(outside.svix_has(), [other.tenant.to_string()]);
+    let gone = certificate.steps["outside"].as_object().unwrap();
+    assert_eq!(gone.keys().collect::<Vec<_>>(), [&svix_name(&outside)]);
     let told = done.certificate.unwrap().to_string();
     assert!(!told.contains(CANARY) && !told.contains(&acme.tenant.uuid().simple().to_string()));
     // What the audit must keep has times and acts, and no more.
@@ -223,10 +229,15 @@ async fn an_account_is_erased_to_the_last_byte_after_its_days_of_grace_and_no_ot
     office.end().await;
 }
 
+/// What evidence calls the Svix of a world outside.
+pub(crate) fn svix_name(outside: &Outside) -> String {
+    format!("svix http://127.0.0.1:{}/", outside.http_port)
+}
+
 #[tokio::test]
 async fn an_account_that_is_kept_loses_nothing() {
     let outside = Outside::open().await;
-    let office = Office::open_to(&outside, start()).await;
+    let office = Office::open_with_svix(&outside, start()).await;
     let acme = filled(&office, &outside, "Acme").await;
     let before: Vec<i64> = {
         let mut counts = Vec::new();
@@ -261,7 +272,7 @@ async fn an_account_that_is_kept_loses_nothing() {
 #[tokio::test]
 async fn an_erasure_that_cannot_go_on_alarms_the_operator_on_the_days_and_goes_on_when_it_can() {
     let outside = Outside::open().await;
-    let office = Office::open_to(&outside, start()).await;
+    let office = Office::open_with_svix(&outside, start()).await;
     let acme = filled(&office, &outside, "Acme").await;
     let asked = request(&office, &acme).await;
     // Somebody holds a table that the erasure must empty.
@@ -299,7 +310,7 @@ async fn an_erasure_that_cannot_go_on_alarms_the_operator_on_the_days_and_goes_o
 #[tokio::test]
 async fn a_mail_server_that_is_away_keeps_no_account_alive() {
     let outside = Outside::open().await;
-    let office = Office::open_to(&outside, start()).await;
+    let office = Office::open_with_svix(&outside, start()).await;
     let acme = filled(&office, &outside, "Acme").await;
     let asked = request(&office, &acme).await;
     outside.fail_mail(Some(MailFault::Busy));

@@ -6,14 +6,18 @@ mod account;
 mod audit;
 mod bills;
 mod catalogue_server;
+mod children;
 mod crashes;
+mod deliveries;
 mod doors;
 mod erasures;
+mod erasures_outside;
 mod exports;
 mod key_rotation;
 mod notifications;
 mod outside;
 mod prices;
+mod replicas;
 mod status;
 mod upkeep;
 
@@ -26,8 +30,9 @@ use costlens_egress::{Egress, EgressConfig, Policy};
 use costlens_notify::{Mailer, MailerConfig};
 use costlens_objects::Objects;
 use costlens_queue::ops::{self, Filter, JobDetails, JobRow, State};
-use costlens_queue::{Enqueued, NewJob, Queue};
+use costlens_queue::{Enqueued, NewJob, Queue, QueueError};
 use costlens_store::testing::TestDb;
+use costlens_store::{Store, StoreConfig};
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
 use costlens_workers::{Links, StatusTargets, WorkerParts};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
@@ -70,7 +75,22 @@ impl Office {
 
     /// Workers that may call these fakes, and them alone of what is private.
     async fn open_to(outside: &outside::Outside, now: DateTime<Utc>) -> Self {
+        Self::open_in(TestDb::new().await, outside, now).await
+    }
+
+    /// The same, and the operator has the Svix out there.
+    async fn open_with_svix(outside: &outside::Outside, now: DateTime<Utc>) -> Self {
         let mut office = Self::closed(now).await;
+        office.parts.egress = egress(&[format!("127.0.0.1:{}", outside.http_port)]);
+        office.parts.mailer = Some(mailer(&outside.smtp_url()));
+        office.parts.svix = Some(outside::svix(outside.http_port));
+        office.work().await;
+        office
+    }
+
+    /// The same in a database that is there.
+    async fn open_in(db: TestDb, outside: &outside::Outside, now: DateTime<Utc>) -> Self {
+        let mut office = Self::closed_in(db, now).await;
         office.parts.egress = egress(&[format!("127.0.0.1:{}", outside.http_port)]);
         office.parts.mailer = Some(mailer(&outside.smtp_url()));
         office.work().await;
@@ -136,10 +156,21 @@ impl Office {
 
     /// The jobs that are not done, but for those that only the customer can mend.
     async fn unfinished(&self) -> Vec<JobRow> {
-        let mut conn = self.queue.conn().await.unwrap();
-        let all = ops::list(&mut conn, &Filter::default(), None, 500).await.unwrap().items;
+        self.look_for_unfinished().await.unwrap()
+    }
+
+    /// The same of a database that may be away.
+    async fn look_for_unfinished(&self) -> Result<Vec<JobRow>, QueueError> {
+        let mut conn = self.queue.conn().await?;
+        let all = ops::list(&mut conn, &Filter::default(), None, 500).await?.items;
         let customers_own = |job: &JobRow| job.class == Some(costlens_queue::ErrorClass::CustomerAction);
-        all.into_iter().filter(|job| job.state != State::Done && !customers_own(job)).collect()
+        Ok(all.into_iter().filter(|job| job.state != State::Done && !customers_own(job)).collect())
+    }
+
+    /// New connections, after the database was away.
+    fn reconnect(&mut self) {
+        self.queue = costlens_workers::queue(self.db.runtime_url()).unwrap();
+        self.parts.store = Store::connect(&StoreConfig::new(self.db.runtime_url())).unwrap();
     }
 
     async fn is_all_done(&self) -> bool {
@@ -190,7 +221,10 @@ impl Office {
 
     /// The same before anybody works.
     async fn closed(now: DateTime<Utc>) -> Self {
-        let db = TestDb::new().await;
+        Self::closed_in(TestDb::new().await, now).await
+    }
+
+    async fn closed_in(db: TestDb, now: DateTime<Utc>) -> Self {
         db.add(vec![costlens_workers::schema()]).await;
         let queue = costlens_workers::queue(db.runtime_url()).unwrap();
         let clock = Arc::new(ManualClock(Mutex::new(now)));

@@ -463,6 +463,33 @@ async fn an_endpoint_that_is_gone_or_fails_for_days_is_told_nothing_more_and_peo
 }
 
 #[tokio::test]
+async fn a_bill_that_we_fail_to_read_is_told_as_well_once() {
+    let outside = Outside::open().await;
+    let mut office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    office.stop_work().await;
+    acme.upload(&office, "october.csv", "bill 2026-10 3").await;
+    // Its worker died with it too often.
+    office
+        .sql("UPDATE queue.job SET status = 'dead', done_at = now() WHERE queue = 'bill-ingestion.v1'")
+        .await;
+    office.set_clock(monday() + TimeDelta::minutes(10));
+    office.work().await;
+    for _ in 0..2 {
+        office.run("bill-uploads.v1").await;
+    }
+    office.quiet().await;
+    let told = events(&outside.posts("/hook"), "bill.failed");
+    let codes: Vec<_> = told.iter().map(|event| &event["data"]["code"]).collect();
+    assert_eq!(codes, ["internal"]);
+    let letters = outside.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert!(letters[0].contains("october.csv") && letters[0].contains("Upload the file again later"));
+    assert!(outside.posts("/services")[0].body.contains("october.csv"));
+    office.close().await;
+}
+
+#[tokio::test]
 async fn a_bill_that_is_read_and_one_that_cannot_be_are_told() {
     let outside = Outside::open().await;
     let office = Office::open_to(&outside, monday()).await;

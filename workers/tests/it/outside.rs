@@ -1,9 +1,13 @@
-//! The world outside on real sockets: a mail server, and a receiver of Slack posts and webhooks. Both write down what
+//! The world outside on real sockets: a mail server, a receiver of Slack posts and webhooks, and a Svix. All write down what
 //! reached them, and can be told to fail. They stop when they are dropped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use costlens_egress::EgressConfig;
+use costlens_notify::webhooks::svix::{Svix, SvixConfig};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -26,8 +30,52 @@ struct State {
     mail_fault: Option<MailFault>,
     /// Posts that were received: path, headers in lower case, body.
     posts: Vec<Post>,
+    svix: FakeSvix,
+    /// Paths that begin so wait for their answer.
+    held: BTreeSet<String>,
     /// The status for a path that begins so.
     statuses: HashMap<String, u16>,
+}
+
+/// The part of Svix that we use, with a memory.
+#[derive(Default)]
+struct FakeSvix {
+    /// Every call: method and path.
+    calls: Vec<String>,
+    /// The applications that are there, by our ids.
+    applications: BTreeSet<String>,
+    /// Those that were there and were deleted, as often as that happened.
+    deleted: Vec<String>,
+    /// It does what it is asked to and never says so.
+    is_silent: bool,
+}
+
+impl FakeSvix {
+    /// Does what a call wants, and the status that it is answered with.
+    fn take(&mut self, method: &str, path: &str, body: &str) -> u16 {
+        self.calls.push(format!("{method} {path}"));
+        let place = path.strip_prefix("/api/v1/app").unwrap_or_default();
+        let said: Value = serde_json::from_str(body).unwrap_or_default();
+        match (method, place.strip_prefix('/')) {
+            ("POST", None) if place.starts_with('?') => {
+                let there = !self.applications.insert(said["uid"].as_str().unwrap().to_owned());
+                if there { 200 } else { 201 }
+            }
+            ("DELETE", Some(uid)) if !uid.contains('/') => {
+                if !self.applications.remove(uid) {
+                    return 404;
+                }
+                self.deleted.push(uid.to_owned());
+                204
+            }
+            // Whatever belongs to an application that is not there.
+            (_, Some(rest)) => {
+                let uid = rest.split('/').next().unwrap_or_default();
+                if self.applications.contains(uid) { 201 } else { 404 }
+            }
+            _ => 201,
+        }
+    }
 }
 
 /// A post that was received.
@@ -93,9 +141,47 @@ impl Outside {
         self.state.lock().unwrap().mail_fault = fault;
     }
 
+    /// Forgets what has arrived.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.letters.clear();
+        state.posts.clear();
+    }
+
     /// What paths that begin so are answered with from now on.
     pub(crate) fn answer(&self, path: &str, status: u16) {
         self.state.lock().unwrap().statuses.insert(path.to_owned(), status);
+    }
+
+    /// The calls to Svix that begin so, such as `DELETE /api/v1/app`.
+    pub(crate) fn svix_calls(&self, begin: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.svix.calls.iter().filter(|call| call.starts_with(begin)).cloned().collect()
+    }
+
+    /// The applications that Svix had and deleted.
+    pub(crate) fn svix_deleted(&self) -> Vec<String> {
+        self.state.lock().unwrap().svix.deleted.clone()
+    }
+
+    /// The applications that Svix has.
+    pub(crate) fn svix_has(&self) -> Vec<String> {
+        self.state.lock().unwrap().svix.applications.iter().cloned().collect()
+    }
+
+    /// From now on Svix does what it is asked to and does not say so; or says so again.
+    pub(crate) fn silence_svix(&self, is_silent: bool) {
+        self.state.lock().unwrap().svix.is_silent = is_silent;
+    }
+
+    /// Paths that begin so are answered no more, and what waits is answered once they are again.
+    pub(crate) fn hold(&self, path: &str, is_held: bool) {
+        let mut state = self.state.lock().unwrap();
+        if is_held {
+            state.held.insert(path.to_owned());
+        } else {
+            state.held.remove(path);
+        }
     }
 
     pub(crate) fn smtp_url(&self) -> String {
@@ -109,6 +195,17 @@ impl Outside {
     pub(crate) fn hook_url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.http_port)
     }
+}
+
+/// A client of the Svix at this port of a world outside.
+pub(crate) fn svix(http_port: u16) -> Arc<Svix> {
+    let config = SvixConfig {
+        server: format!("http://127.0.0.1:{http_port}"),
+        token: "sk_test.us".to_owned().into(),
+        timeout: Duration::from_secs(5),
+        egress: EgressConfig::default(),
+    };
+    Arc::new(Svix::new(config).unwrap())
 }
 
 async fn take_mail(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<()> {
@@ -162,7 +259,8 @@ async fn take_post(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resu
         if stream.read_line(&mut line).await? == 0 {
             return Ok(());
         }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut words = line.split(' ').map(str::to_owned);
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut headers = HashMap::new();
         loop {
             line.clear();
@@ -173,14 +271,34 @@ async fn take_post(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resu
         let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await?;
+        let asked = path.clone();
         let status = {
             let mut state = state.lock().unwrap();
             let status = state.statuses.iter().filter(|(prefix, _)| path.starts_with(*prefix));
-            let status = status.max_by_key(|(prefix, _)| prefix.len()).map_or(200, |(_, status)| *status);
-            state.posts.push(Post { path, headers, body: String::from_utf8_lossy(&body).into_owned() });
-            status
+            let told = status.max_by_key(|(prefix, _)| prefix.len()).map(|(_, status)| *status);
+            let body = String::from_utf8_lossy(&body).into_owned();
+            if path.starts_with("/api/v1/") {
+                match told {
+                    Some(status) => {
+                        state.svix.calls.push(format!("{method} {path}"));
+                        Some(status)
+                    }
+                    None => Some(state.svix.take(&method, &path, &body)).filter(|_| !state.svix.is_silent),
+                }
+            } else {
+                state.posts.push(Post { path, headers, body });
+                Some(told.unwrap_or(200))
+            }
         };
-        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\n\r\nok");
-        stream.write_all(answer.as_bytes()).await?;
+        let Some(status) = status else {
+            // Until whoever asked is gone.
+            let _ended = stream.read_line(&mut String::new()).await;
+            return Ok(());
+        };
+        while state.lock().unwrap().held.iter().any(|held| asked.starts_with(held)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let rest = if status == 204 { "\r\n" } else { "content-length: 2\r\n\r\nok" };
+        stream.write_all(format!("HTTP/1.1 {status} X\r\n{rest}").as_bytes()).await?;
     }
 }

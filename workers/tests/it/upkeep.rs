@@ -144,6 +144,7 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
         ("bill-uploads.v1", false),
         ("budgets.v1", false),
         ("clerk-sweep.v1", false),
+        ("webhook-sweep.v1", false),
         ("digest.v1", false),
         ("erasure-sweep.v1", false),
         ("exports.v1", false),

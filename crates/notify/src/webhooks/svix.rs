@@ -101,6 +101,12 @@ impl Svix {
         Ok(Self { egress, server, authorization, timeout: config.timeout })
     }
 
+    /// The server's address: what tells one Svix from another.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        self.server.as_str()
+    }
+
     /// Makes the tenant's application, or finds it.
     pub async fn ensure_application(&self, tenant: TenantId, name: &str) -> Result<(), SendError> {
         let made = json!({ "uid": tenant.to_string(), "name": name });

@@ -99,6 +99,9 @@ pub struct DeletionDone {
     pub certificate: String,
     /// What was erased, in the order it was.
     pub erased: Vec<Erased>,
+    /// A service outside, which delivered webhooks, still holds its part.
+    #[serde(default)]
+    pub outside_left: bool,
     /// The zone whose times are meant.
     pub zone: Zone,
 }
@@ -122,10 +125,18 @@ impl DeletionDone {
             title: text(&part.what),
             text: format!("erased {}", figures::moment(part.at, self.zone)),
         };
+        let what = if self.outside_left { "All that we kept" } else { "All data" };
         let mut sections = vec![
-            Section::text(format!("All data of {tenant} was erased. This is the last message about it.")),
+            Section::text(format!("{what} of {tenant} was erased. This is the last message about it.")),
             Section::facts([("Certificate", certificate.clone())]),
         ];
+        if self.outside_left {
+            sections.push(Section::text(
+                "The service that delivered your webhooks has not confirmed yet that its part is gone. It is asked until \
+                 it does, and the certificate is issued then."
+                    .to_owned(),
+            ));
+        }
         if !self.erased.is_empty() {
             let events = self.erased.iter().take(LINES).map(erased).collect();
             sections.push(Section::Events { title: "What was erased".to_owned(), events });
@@ -136,9 +147,9 @@ impl DeletionDone {
         )));
         Page {
             subject: format!("{tenant} was erased: certificate {certificate}"),
-            preheader: "All data was erased.".to_owned(),
+            preheader: format!("{what} was erased."),
             eyebrow: tenant.clone(),
-            heading: "All data was erased".to_owned(),
+            heading: format!("{what} was erased"),
             sections,
             reason: format!("You receive this because you looked after {tenant}."),
             preferences: None,

@@ -263,6 +263,7 @@ fn deletion_done() -> DeletionDone {
             erased("Bills and reports", 9),
             erased("Webhook endpoints and their messages", 10),
         ],
+        outside_left: false,
         zone: zone(),
     }
 }

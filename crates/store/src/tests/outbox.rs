@@ -3,11 +3,12 @@
 use chrono::Duration;
 use costlens_domain::{EventId, MessageId, RecipientId, WebhookEndpointId};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::support::{actor, at};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
-    DeliveryAttempt, DeliveryState, Event, MessageState, MessageTarget, NewMessage, StopReason,
+    Called, DeliveryAttempt, DeliveryState, Event, MessageState, MessageTarget, NewMessage, StopReason,
     TenantSettings, WebhookEndpoint,
 };
 
@@ -20,7 +21,7 @@ fn message(about: &str, to: RecipientId) -> NewMessage {
         figures: json!({"spent": "1.00"}),
         created_at: at(0),
         expires_at: at(0) + Duration::days(1),
-        job_id: uuid::Uuid::nil(),
+        job_id: Uuid::nil(),
     }
 }
 
@@ -83,11 +84,15 @@ async fn a_delivery_counts_its_attempts_once_each_and_goes_with_its_endpoint() {
     };
     tx.create_webhook_endpoint(&new).await.unwrap();
     assert!(new.wants("bill.published") && !new.wants("budget.reached"));
-    assert!(tx.create_delivery(event, endpoint, at(0)).await.unwrap());
-    assert!(!tx.create_delivery(event, endpoint, at(0)).await.unwrap());
+    let (job, later_job) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    assert!(tx.create_delivery(event, endpoint, job, at(0)).await.unwrap());
+    assert!(!tx.create_delivery(event, endpoint, later_job, at(0)).await.unwrap());
     let fresh = tx.delivery(event, endpoint).await.unwrap();
+    assert_eq!(fresh.job_id, Some(job));
     let attempt = |state, seconds| DeliveryAttempt {
         state,
+        called: Called::ItsUrl,
+        attempts: u32::try_from(seconds).unwrap(),
         at: at(seconds),
         next_at: None,
         status: Some(500),
@@ -100,10 +105,35 @@ async fn a_delivery_counts_its_attempts_once_each_and_goes_with_its_endpoint() {
     let failing = tx.webhook_endpoint(endpoint).await.unwrap().failing_since;
     assert_eq!(failing, None, "a success, whoever noted it, ends a failure");
     let tried = tx.delivery(event, endpoint).await.unwrap();
+    // What happened at a URL that it had before, or without a call, says nothing of the one that it has.
+    for called in [Called::AnotherUrl, Called::Nothing] {
+        let elsewhere = DeliveryAttempt { called, ..attempt(DeliveryState::Pending, 1) };
+        assert!(tx.note_attempt(&tried, &elsewhere).await.unwrap());
+        assert_eq!(tx.webhook_endpoint(endpoint).await.unwrap().failing_since, None, "{called:?}");
+    }
     assert!(tx.note_attempt(&tried, &attempt(DeliveryState::Exhausted, 3)).await.unwrap());
     assert_eq!(tx.webhook_endpoint(endpoint).await.unwrap().failing_since, Some(at(3)));
-    let again = tx.restart_delivery(event, endpoint, at(9)).await.unwrap();
+    let ended = tx.delivery(event, endpoint).await.unwrap();
+    let again = tx.restart_delivery(event, endpoint, later_job, at(9)).await.unwrap();
     assert_eq!((again.state, again.attempts, again.next_at), (DeliveryState::Pending, 0, Some(at(9))));
+    assert!(!tx.note_attempt(&ended, &attempt(DeliveryState::Delivered, 3)).await.unwrap(), "another job's");
+    assert!(!tx.reassign_delivery(event, endpoint, Some(job), job).await.unwrap(), "it has another job");
+    assert!(tx.reassign_delivery(event, endpoint, Some(later_job), job).await.unwrap());
+    // What ends without a call leaves the story of the last one.
+    let again = tx.delivery(event, endpoint).await.unwrap();
+    let stops = DeliveryAttempt {
+        called: Called::Nothing,
+        attempts: again.attempts,
+        status: None,
+        answer: None,
+        code: Some("cancelled".to_owned()),
+        ..attempt(DeliveryState::Stopped, 9)
+    };
+    assert!(tx.note_attempt(&again, &stops).await.unwrap());
+    let stopped = tx.delivery(event, endpoint).await.unwrap();
+    assert_eq!((stopped.last_at, stopped.last_status), (Some(at(3)), Some(500)));
+    assert_eq!((stopped.last_code.as_deref(), stopped.settled_at), (Some("cancelled"), Some(at(9))));
+    assert!(!tx.reassign_delivery(event, endpoint, Some(job), later_job).await.unwrap(), "it waits no more");
     let other_url = WebhookEndpoint { sealed_url: vec![9], ..new.clone() };
     assert!(!tx.stop_webhook_endpoint(&other_url, "gone", at(10)).await.unwrap(), "it was mended meanwhile");
     assert!(tx.stop_webhook_endpoint(&new, "gone", at(10)).await.unwrap());

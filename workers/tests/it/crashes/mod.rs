@@ -1,60 +1,38 @@
-//! Every workflow, killed at its writes: a worker process is killed (before the database sees a write, or after it
-//! has answered and before the worker hears it), once or twice in a row; then others finish. Whatever the moment, the
-//! world outside has seen each effect once, or it stands written down that nobody knows, and nothing is left over.
+//! A world with work for every workflow, and what must be so of it at the end, whatever died meanwhile: the world
+//! outside has seen each effect once, or it stands written down that nobody knows, and nothing is left over.
 //!
-//! A test run strikes a few moments, chosen by a printed seed; `COSTLENS_CRASH_ROUNDS=all` strikes every one.
+//! A test run strikes a few moments, chosen by a printed seed; `COSTLENS_CRASH_ROUNDS` says how many, `all` strikes
+//! every one.
 
 #![expect(clippy::indexing_slicing, reason = "a check stops at the first surprise")]
 
+mod kills;
+mod restarts;
+
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::request::{CostBasis, RequestFact};
 use costlens_domain::{ErasureId, ExportId, RequestId};
-use costlens_objects::{Listed, Objects};
+use costlens_objects::Listed;
 use costlens_queue::NewJob;
-use costlens_queue::testing::{Side, WireTap, may_change};
-use costlens_store::testing::unlike_bytes;
-use costlens_store::{ErasureState, ExportState, Message, MessageState, MessageTarget, Store, StoreConfig};
-use costlens_vault::{Keyring, MasterKey, OsEntropy};
-use costlens_workers::{Links, StatusTargets, WorkerParts};
+use costlens_store::testing::{TestDb, unlike_bytes};
+use costlens_store::{ErasureState, ExportState, Message, MessageState, MessageTarget};
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
-use futures_util::StreamExt as _;
-use rustix::process::{Pid, Signal, kill_process};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Office;
 use super::account::Account;
+use super::children::{ToldClock, Worker};
 use super::outside::Outside;
-use super::{MASTER_KEY, ManualClock, Office, bills, egress, mailer};
 
-const VARIABLE: &str = "COSTLENS_TEST_WORKER";
-/// How many rounds go on at once; they mostly wait, and each holds some fifty connections.
-const AT_ONCE: usize = 1;
 /// How long the workers that finish may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn monday() -> DateTime<Utc> {
     "2026-11-23T14:05:00Z".parse().unwrap()
-}
-
-/// What a worker process is told.
-#[derive(Serialize, Deserialize)]
-struct Told {
-    url: String,
-    now: DateTime<Utc>,
-    smtp: String,
-    http_port: u16,
-    files: std::path::PathBuf,
-}
-
-#[expect(clippy::disallowed_methods, reason = "how a test tells its child process what to do")]
-fn told() -> Option<Told> {
-    std::env::var(VARIABLE).ok().and_then(|told| serde_json::from_str(&told).ok())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test run says how thorough it is")]
@@ -65,70 +43,9 @@ fn rounds() -> Option<u64> {
     }
 }
 
-/// Not a test: the main function of a worker process.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the other tests run it as a process of its own"]
-async fn worker() {
-    let Some(told) = told() else { return };
-    let parts = WorkerParts {
-        store: Store::connect(&StoreConfig::new(&told.url)).unwrap(),
-        clock: Arc::new(ManualClock(told.now.into())),
-        keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
-        entropy: Arc::new(OsEntropy),
-        objects: Objects::local(&told.files).unwrap(),
-        max_export_bytes: 1 << 20,
-        bills: Arc::<bills::TinyReader>::default(),
-        egress: egress(&[format!("127.0.0.1:{}", told.http_port)]),
-        mailer: Some(mailer(&told.smtp)),
-        svix: None,
-        links: Links::below("https://costlens.example"),
-        clerk: None,
-        status: StatusTargets::default(),
-        prices_url: None,
-    };
-    let queue = costlens_workers::queue(&told.url).unwrap();
-    while costlens_workers::prepare(&queue, &parts).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    loop {
-        let workers = costlens_workers::workers(queue.clone(), "child", &parts);
-        drop(workers.run_until(std::future::pending()).await);
-    }
-}
-
-/// A worker process. It ends with the value.
-struct Worker(Child);
-
-impl Worker {
-    fn start(office: &Office, outside: &Outside, url: &str) -> Self {
-        let told = Told {
-            url: url.to_owned(),
-            now: monday(),
-            smtp: outside.smtp_url(),
-            http_port: outside.http_port,
-            files: office.files.path().to_owned(),
-        };
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "crashes::worker", "--ignored", "--nocapture", "--test-threads=1"]);
-        command.env(VARIABLE, serde_json::to_string(&told).unwrap());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.0)
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _gone = self.0.wait();
-    }
+/// A worker whose clock stands at the moment of these tests.
+fn worker(world: &World, url: &str) -> Worker {
+    Worker::start(&world.office, &world.outside, url, ToldClock::Stands(monday()))
 }
 
 /// A world with work for every workflow.
@@ -146,13 +63,14 @@ struct World {
 }
 
 /// The jobs that begin it all.
-const BEGINNINGS: [&str; 15] = [
+const BEGINNINGS: [&str; 16] = [
     "audit-anchors.v1",
     "digest.v1",
     "budgets.v1",
     "anomalies.v1",
     "erasure-sweep.v1",
     "message-sweep.v1",
+    "webhook-sweep.v1",
     "bill-uploads.v1",
     "exports.v1",
     "key-rotation.v1",
@@ -166,8 +84,12 @@ const BEGINNINGS: [&str; 15] = [
 
 impl World {
     async fn make() -> Self {
+        Self::make_in(TestDb::new().await).await
+    }
+
+    async fn make_in(db: TestDb) -> Self {
         let outside = Outside::open().await;
-        let mut office = Office::open_to(&outside, monday() - TimeDelta::days(8)).await;
+        let mut office = Office::open_in(db, &outside, monday() - TimeDelta::days(8)).await;
         let leaves = Account::open(&office, &outside, "Leaver").await;
         leaves.fill(&office).await;
         let stays = Account::open(&office, &outside, "Stayer").await;
@@ -245,6 +167,17 @@ impl World {
         }
     }
 
+    /// Has everything done by whoever works, and waits for it.
+    async fn finish(&self, story: &str) {
+        let begun = Instant::now();
+        // A job that failed for a moment (it met an erased row, a database that was cut) waits for its next attempt.
+        while !self.office.is_all_done().await {
+            assert!(begun.elapsed() < PATIENCE, "{story}: still {:#?}", self.office.unfinished().await);
+            self.office.wake_all().await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// What must be so at the end, whatever died meanwhile.
     async fn check(&self, story: &str) {
         let store = &self.office.parts.store;
@@ -305,6 +238,13 @@ impl World {
         assert_eq!((erasure.state, tenant), (ErasureState::Certified, None), "{story}");
         // One anchor, of the day, whose file is the one that is noted.
         super::audit::is_anchored(&self.office, 1, story).await;
+        // The last word goes out before anybody writes down that it did.
+        let number = erasure.id.to_string();
+        let last_words = letters.iter().filter(|letter| letter.contains(&number)).count();
+        match erasure.evidence["farewell"]["sent"].as_u64() {
+            Some(sent) => assert_eq!(u64::try_from(last_words).unwrap(), sent, "{story}"),
+            None => assert!(last_words <= 1, "{story}: {last_words} last words"),
+        }
         let gone = self.leaves.tenant.uuid();
         let mut owner = AsyncPgConnection::establish(self.office.db.owner_url()).await.unwrap();
         let sql = format!("SELECT count(*) AS rows FROM queue.job WHERE tenant = '{gone}'");
@@ -323,7 +263,7 @@ struct Count {
     rows: i64,
 }
 
-const fn is_mail(message: &Message) -> bool {
+pub(crate) const fn is_mail(message: &Message) -> bool {
     matches!(message.target, MessageTarget::Recipient(_))
 }
 
@@ -336,83 +276,4 @@ fn once(messages: &[Message], kind: &str, mail: bool, said: usize, story: &str) 
         [MessageState::Unknown] => assert!(said <= 1, "{story}: {kind} went out {said} times"),
         other => panic!("{story}: {kind} is {other:?}"),
     }
-}
-
-/// One round: killed at the n-th write, perhaps the next worker too, then finished. Where it was struck; `None` where
-/// there were not so many writes.
-async fn round(n: u64, side: Side, twice: bool) -> Option<String> {
-    let world = World::make().await;
-    let (office, outside) = (&world.office, &world.outside);
-    let mut struck = None;
-    for again in 0..=u32::from(twice) {
-        let tap = WireTap::start(office.db.runtime_url()).await.unwrap();
-        let mut worker = Worker::start(office, outside, &tap.url(office.db.runtime_url()));
-        let pid = worker.pid();
-        let at = if again == 0 { n } else { n % 7 + 1 };
-        tap.kill_at(at, side, move || {
-            let _gone = kill_process(pid, Signal::KILL);
-        });
-        let begun = Instant::now();
-        while !worker.has_ended() && !office.is_quiet().await && begun.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        if again == 0 {
-            struck = tap.hit();
-        }
-        if !worker.has_ended() {
-            break;
-        }
-    }
-    let story = format!("killed at write {n} {side:?}, twice: {twice}, in {struck:?}");
-    let worker = Worker::start(office, outside, office.db.runtime_url());
-    let begun = Instant::now();
-    // A job that failed for a moment (it met an erased row, a database that was cut) waits for its next attempt.
-    while !office.is_all_done().await {
-        assert!(begun.elapsed() < PATIENCE, "{story}: still {:#?}", office.unfinished().await);
-        office.wake_all().await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    drop(worker);
-    world.check(&story).await;
-    struck
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_at_any_write_of_any_workflow_doubles_and_loses_nothing() {
-    let rounds = rounds().unwrap_or(6);
-    // How many writes there are.
-    let world = World::make().await;
-    let tap = WireTap::start(world.office.db.runtime_url()).await.unwrap();
-    tap.start_counting(may_change);
-    let worker = Worker::start(&world.office, &world.outside, &tap.url(world.office.db.runtime_url()));
-    let begun = Instant::now();
-    while !world.office.is_all_done().await {
-        assert!(begun.elapsed() < PATIENCE, "without a kill: still {:#?}", world.office.unfinished().await);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    drop(worker);
-    world.check("never killed").await;
-    let writes = tap.count();
-    assert!(writes > 80, "{writes} writes: {:#?}", tap.seen());
-
-    let seed = u64::from(std::process::id());
-    let moments: Vec<(u64, Side, bool)> = if rounds == u64::MAX {
-        (1..=writes).flat_map(|n| [(n, Side::Before, n % 5 == 0), (n, Side::After, n % 5 == 2)]).collect()
-    } else {
-        let dice = |round: u64| (seed.wrapping_mul(2_654_435_761).wrapping_add(round * 40_503)) >> 3;
-        let one = |round| {
-            let side = if round % 2 == 0 { Side::Before } else { Side::After };
-            (dice(round) % writes + 1, side, round % 4 == 3)
-        };
-        (0..rounds).map(one).collect()
-    };
-    let struck = futures_util::stream::iter(moments.clone())
-        .map(|(n, side, twice)| tokio::spawn(round(n, side, twice)))
-        .buffer_unordered(AT_ONCE)
-        .collect::<Vec<_>>()
-        .await;
-    let struck: Vec<Option<String>> = struck.into_iter().map(Result::unwrap).collect();
-    let kills = struck.iter().flatten().count();
-    println!("{writes} writes, {} rounds with seed {seed}, {kills} of them killed", moments.len());
-    assert!(kills * 2 > moments.len(), "too few rounds were struck: {kills}");
 }

@@ -1,0 +1,2 @@
+DELETE FROM retention WHERE table_name = 'held_outside';
+DROP TABLE held_outside;

@@ -1,0 +1,89 @@
+//! Deliveries whose job is gone. The delivery's own row is what counts; the job only carries it, and one that lives is
+//! left to it, however long it takes. One that ended for a reason that asking again would only repeat ends the
+//! delivery, in words that its owner sees; it can be sent again by hand once that is mended.
+
+use chrono::TimeDelta;
+use costlens_jobs::ask_for;
+use costlens_jobs::events::DeliverWebhook;
+use costlens_queue::ops::{self, State};
+use costlens_queue::{ErrorClass, Job, JobContext, JobError};
+use costlens_store::{DeliveryState, OverdueDelivery, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::{note, stopped};
+use crate::{WorkerParts, store_failure};
+
+/// What should have been tried this long ago may have lost its job.
+const LOST_AFTER: TimeDelta = TimeDelta::minutes(30);
+/// How many lost ones are asked for at once.
+const LOST_AT_ONCE: u32 = 500;
+
+/// Asks for deliveries whose jobs are lost.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FindDeliveries {}
+
+impl Job for FindDeliveries {
+    const QUEUE: &'static str = "webhook-sweep.v1";
+}
+
+pub(crate) async fn find_deliveries(
+    _job: FindDeliveries,
+    context: JobContext,
+    parts: WorkerParts,
+) -> Result<(), JobError> {
+    let before = parts.clock.now() - LOST_AFTER;
+    let mut system = parts.store.system().await.map_err(store_failure)?;
+    let overdue = system.overdue_deliveries(before, LOST_AT_ONCE).await.map_err(store_failure)?;
+    drop(system);
+    for delivery in overdue {
+        let job = match delivery.job_id {
+            None => None,
+            Some(id) => {
+                let mut conn = context.queue().conn().await?;
+                ops::show(&mut conn, id, None).await?.map(|found| found.job)
+            }
+        };
+        match job {
+            Some(job) if !matches!(job.state, State::Done | State::Dead | State::Cancelled) => {}
+            Some(job) if job.state == State::Cancelled => end(&parts, &delivery, "cancelled").await?,
+            // Ours or the customer's to mend: asking again would only give the same.
+            Some(job)
+                if job.state == State::Dead
+                    && matches!(job.class, Some(ErrorClass::Bug | ErrorClass::CustomerAction)) =>
+            {
+                end(&parts, &delivery, job.code.as_deref().unwrap_or("internal")).await?;
+            }
+            _ => ask_again(&parts, &delivery).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn end(parts: &WorkerParts, overdue: &OverdueDelivery, code: &str) -> Result<(), JobError> {
+    let mut tx = parts.store.tenant(overdue.tenant_id).await.map_err(store_failure)?;
+    let delivery = match tx.delivery(overdue.event_id, overdue.endpoint_id).await {
+        Ok(delivery) => delivery,
+        Err(StoreError::NotFound) => return Ok(()),
+        Err(error) => return Err(store_failure(error)),
+    };
+    // Sent again by somebody since it was found.
+    if delivery.state != DeliveryState::Pending || delivery.job_id != overdue.job_id {
+        return Ok(());
+    }
+    let ended = stopped(&delivery, Some(code), parts.clock.now());
+    note(tx, &delivery, ended).await.map(|_| ())
+}
+
+/// The delivery's new job, in one transaction with its being the one.
+async fn ask_again(parts: &WorkerParts, overdue: &OverdueDelivery) -> Result<(), JobError> {
+    let OverdueDelivery { tenant_id: tenant, event_id: event, endpoint_id: endpoint, job_id } = *overdue;
+    let ask = parts.clock.now().timestamp() / 60;
+    let mut tx = parts.store.tenant(tenant).await.map_err(store_failure)?;
+    let job = costlens_jobs::job(&DeliverWebhook { tenant, event, endpoint, ask }).map_err(store_failure)?;
+    let id = job.id();
+    let asked = ask_for(&mut tx, job).await.map_err(store_failure)?.is_new();
+    if asked && tx.reassign_delivery(event, endpoint, job_id, id).await.map_err(store_failure)? {
+        tx.commit().await.map_err(store_failure)?;
+    }
+    Ok(())
+}

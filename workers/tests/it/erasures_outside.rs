@@ -1,0 +1,199 @@
+//! What an erased account had at a service outside: taken away there whatever dies meanwhile, never a reason to keep
+//! what is here, and never certified while it is not known to be gone.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::ErasureId;
+use costlens_queue::NewJob;
+use costlens_queue::ops::State;
+use costlens_queue::testing::{Side, WireTap};
+use costlens_store::{ERASED_TABLES, ErasureState};
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
+
+use super::Office;
+use super::account::Account;
+use super::children::{ToldClock, Worker};
+use super::erasures::{request, rows, state, svix_name};
+use super::notifications::tell;
+use super::outside::{Outside, svix};
+
+fn start() -> DateTime<Utc> {
+    "2026-11-25T12:00:00Z".parse().unwrap()
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An account that Svix knows, and whose end was asked for.
+async fn leaver(office: &Office, outside: &Outside) -> (Account, ErasureId) {
+    let acme = Account::open(office, outside, "Acme").await;
+    tell(office, &acme).await;
+    office.quiet().await;
+    assert_eq!(outside.svix_has(), [acme.tenant.to_string()]);
+    assert_eq!(rows(office, "held_outside", &acme).await, 1);
+    let asked = request(office, &acme).await;
+    (acme, asked.id)
+}
+
+/// The steps of an erasure write down what they did in this order.
+const WRITES_EVIDENCE: fn(&str) -> bool = |sql| sql.starts_with("UPDATE erasure SET evidence");
+
+#[derive(Clone, Copy, Debug)]
+enum Killed {
+    /// At the n-th note of what a step did: that of the keys is the first, that of the service outside the second.
+    At(u64, Side),
+    /// While Svix, which has done it, does not answer.
+    WhileItThinks,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn svix_deletes_an_application_once_though_the_worker_is_killed_around_it() {
+    // How often Svix is asked: once more where the answer was not written down.
+    let rounds = [
+        (Killed::At(1, Side::After), 1),
+        (Killed::At(2, Side::Before), 2),
+        (Killed::At(2, Side::After), 1),
+        (Killed::WhileItThinks, 2),
+    ];
+    for (killed, calls) in rounds {
+        let outside = Outside::open().await;
+        let mut office = Office::open_with_svix(&outside, start()).await;
+        let (acme, id) = leaver(&office, &outside).await;
+        office.stop_work().await;
+        let now = start() + TimeDelta::days(8);
+        office.set_clock(now);
+        office.ask(NewJob::raw("erasure-sweep.v1", json!({}))).await;
+        let url = office.db.runtime_url();
+        let tap = WireTap::start(url).await.unwrap();
+        let mut worker = Worker::start(&office, &outside, &tap.url(url), ToldClock::Stands(now));
+        let pid = worker.pid();
+        let begun = Instant::now();
+        match killed {
+            Killed::At(n, side) => {
+                tap.start_counting(WRITES_EVIDENCE);
+                tap.kill_at(n, side, move || {
+                    let _gone = kill_process(pid, Signal::KILL);
+                });
+            }
+            Killed::WhileItThinks => {
+                outside.silence_svix(true);
+                while outside.svix_deleted().is_empty() {
+                    assert!(begun.elapsed() < PATIENCE, "{killed:?}: Svix was never asked");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                worker.send(Signal::KILL);
+                outside.silence_svix(false);
+            }
+        }
+        while !worker.has_ended() {
+            assert!(begun.elapsed() < PATIENCE, "{killed:?}: {:#?}", office.unfinished().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let worker = Worker::start(&office, &outside, url, ToldClock::Stands(now));
+        while state(&office, id).await.state != ErasureState::Certified {
+            assert!(begun.elapsed() < PATIENCE, "{killed:?}: {:#?}", office.unfinished().await);
+            office.wake_all().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        drop(worker);
+        assert_eq!(outside.svix_deleted(), [acme.tenant.to_string()], "{killed:?}");
+        assert_eq!(outside.svix_calls("DELETE /api/v1/app").len(), calls, "{killed:?}");
+        let certificate = state(&office, id).await.certificate.unwrap();
+        assert!(certificate["steps"]["outside"][svix_name(&outside)].is_string(), "{certificate}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_outside_that_is_away_keeps_nothing_here_and_no_certificate_says_it_is_gone() {
+    let outside = Outside::open().await;
+    let office = Office::open_with_svix(&outside, start()).await;
+    let (acme, id) = leaver(&office, &outside).await;
+    acme.upload(&office, "october.csv", "bill 2026-10 3").await;
+    outside.answer("/api/v1/app", 503);
+    for days in [8, 14, 20, 25] {
+        office.set_clock(start() + TimeDelta::days(days));
+        office.run("erasure-sweep.v1").await;
+        office.settled("erasure.v1").await;
+        let erasure = state(&office, id).await;
+        assert_eq!(erasure.state, ErasureState::Erasing, "{erasure:?}");
+        assert_eq!(erasure.alarmed_day, Some(u32::try_from(days).unwrap()).filter(|day| *day > 8));
+    }
+    for table in ERASED_TABLES.concat() {
+        let left = i64::from(table == "held_outside");
+        assert_eq!(rows(&office, table, &acme).await, left, "{table} waited for Svix");
+    }
+    assert_eq!(office.parts.objects.count_prefix(acme.tenant).await.unwrap(), 0);
+    let waits = office.jobs("erasure.v1").await;
+    let waits: Vec<_> = waits.iter().filter(|job| job.state == State::Retrying).collect();
+    assert!(!waits.is_empty());
+    for job in waits {
+        assert_eq!(job.code.as_deref(), Some("outside_left"));
+        assert!(job.error.as_ref().unwrap().contains("svix http://127.0.0.1"), "{job:?}");
+    }
+    // The last word was said once, and says how it is.
+    let letters = outside.letters();
+    let last: Vec<_> = letters.iter().filter(|letter| letter.contains(&id.to_string())).collect();
+    assert_eq!(last.len(), 1, "{letters:?}");
+    assert!(last[0].contains("has not confirmed yet"), "{}", last[0]);
+
+    outside.answer("/api/v1/app", 204);
+    office.wake("erasure.v1").await;
+    office.quiet().await;
+    let done = state(&office, id).await;
+    assert_eq!(done.state, ErasureState::Certified, "{:?}", office.jobs("erasure.v1").await);
+    assert!(done.certificate.unwrap()["steps"]["outside"][svix_name(&outside)].is_string());
+    office.wake_all().await;
+    office.end().await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_configured_no_more_is_remembered_and_nothing_is_certified_without_it() {
+    let (outside, elsewhere) = (Outside::open().await, Outside::open().await);
+    let mut office = Office::open_with_svix(&outside, start()).await;
+    let (acme, id) = leaver(&office, &outside).await;
+    let configured = office.parts.svix.clone();
+    office.set_clock(start() + TimeDelta::days(8));
+    // Without a Svix, and with another one than it was.
+    for wrong in [None, Some(svix(elsewhere.http_port))] {
+        office.stop_work().await;
+        office.parts.svix = wrong;
+        office.work().await;
+        office.run("erasure-sweep.v1").await;
+        office.settled("erasure.v1").await;
+        office.wake("erasure.v1").await;
+        office.settled("erasure.v1").await;
+        let erasure = state(&office, id).await;
+        assert_eq!(
+            erasure.state,
+            ErasureState::Erasing,
+            "it was certified, and Svix has {:?}",
+            outside.svix_has()
+        );
+        let jobs = office.jobs("erasure.v1").await;
+        let told = jobs.iter().filter_map(|job| job.error.as_deref()).any(|error| {
+            error.contains(&format!("http://127.0.0.1:{}", outside.http_port))
+                && error.contains("not configured")
+        });
+        assert!(told, "{jobs:?}");
+    }
+    assert_eq!(outside.svix_has(), [acme.tenant.to_string()]);
+    assert_eq!(
+        elsewhere.svix_calls("DELETE /api/v1/app").len(),
+        1,
+        "whatever may be there goes, too, and once"
+    );
+
+    office.stop_work().await;
+    office.parts.svix = configured;
+    office.work().await;
+    office.wake("erasure.v1").await;
+    office.quiet().await;
+    let done = state(&office, id).await;
+    assert_eq!(done.state, ErasureState::Certified, "{:?}", office.jobs("erasure.v1").await);
+    assert_eq!(outside.svix_deleted(), [acme.tenant.to_string()]);
+    let gone = done.certificate.unwrap()["steps"]["outside"].clone();
+    assert!(gone[svix_name(&outside)].is_string() && gone[svix_name(&elsewhere)].is_string(), "{gone}");
+    office.wake_all().await;
+    office.end().await;
+}
