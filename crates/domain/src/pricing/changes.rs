@@ -69,7 +69,6 @@ pub enum ReviewReason {
         /// The entry that priced it, `provider/model`.
         from: String,
         /// The figure of the entry that prices it now.
-        #[serde(flatten)]
         change: RateChange,
     },
     /// A figure where there was none, which is five times the dearest of its class or more, a fifth of the cheapest or
