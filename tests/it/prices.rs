@@ -101,6 +101,34 @@ fn openai(document: &mut Value) -> &mut Value {
     files.iter_mut().find(|file| file["provider"] == "openai").unwrap()
 }
 
+fn ten_times_as_dear(document: &mut Value) {
+    let models = openai(document)["models"].as_array_mut().unwrap();
+    models.last_mut().unwrap()["rates"][0]["output"] = json!("80");
+}
+
+/// A jump waits for a person: it comes into force by the operator's word, which only an operator can give, and once.
+async fn is_looked_at_and_published(owner: &Owner, operator: &Owner) {
+    let review = eventually(Duration::from_secs(40), "a review", async || {
+        let reviews = operator.get("/api/v1/operator/price-reviews").await;
+        reviews["items"].as_array().unwrap().first().cloned()
+    })
+    .await;
+    let why = &review["changes"]["review"][0];
+    assert_eq!(
+        (&why["why"], &why["change"]["old"], &why["change"]["new"]),
+        (&json!("jump"), &json!("8"), &json!("80"))
+    );
+    assert_eq!(status(operator).await["newest_version"], 1);
+    let approve = format!("/api/v1/operator/price-reviews/{}/approve", review["id"].as_str().unwrap());
+    let reason = json!({"reason": "the vendor said so"});
+    owner.call("POST", &approve, Some(&reason)).await.expect_problem(404, "not_found");
+    operator.call("POST", &approve, Some(&reason)).await.expect(204);
+    operator.call("POST", &approve, Some(&reason)).await.expect_problem(409, "conflict");
+    in_force(operator, 2).await;
+    let events = operator.get("/api/v1/operator/events").await.to_string();
+    assert!(events.contains("prices.approved") && events.contains("act.failed"), "{events}");
+}
+
 #[test]
 fn a_running_server_prices_the_next_call_by_what_was_published_and_the_earlier_ones_too() {
     run(async {
@@ -173,30 +201,10 @@ fn a_running_server_prices_the_next_call_by_what_was_published_and_the_earlier_o
             "{price}"
         );
 
-        // Ten times as dear: looked at, and published by the operator's word.
-        let models = openai(&mut document)["models"].as_array_mut().unwrap();
-        models.last_mut().unwrap()["rates"][0]["output"] = json!("80");
+        ten_times_as_dear(&mut document);
         host.serve(&document);
         fetch(&app);
-        let review = eventually(Duration::from_secs(40), "a review", async || {
-            let reviews = operator.get("/api/v1/operator/price-reviews").await;
-            reviews["items"].as_array().unwrap().first().cloned()
-        })
-        .await;
-        let why = &review["changes"]["review"][0];
-        assert_eq!(
-            (&why["why"], &why["change"]["old"], &why["change"]["new"]),
-            (&json!("jump"), &json!("8"), &json!("80"))
-        );
-        assert_eq!(status(&operator).await["newest_version"], 1);
-        let approve = format!("/api/v1/operator/price-reviews/{}/approve", review["id"].as_str().unwrap());
-        let reason = json!({"reason": "the vendor said so"});
-        owner.call("POST", &approve, Some(&reason)).await.expect_problem(404, "not_found");
-        operator.call("POST", &approve, Some(&reason)).await.expect(204);
-        operator.call("POST", &approve, Some(&reason)).await.expect_problem(409, "conflict");
-        in_force(&operator, 2).await;
-        let events = operator.get("/api/v1/operator/events").await.to_string();
-        assert!(events.contains("prices.approved") && events.contains("act.failed"), "{events}");
+        is_looked_at_and_published(&owner, &operator).await;
 
         // The earlier calls keep their price until the operator has it corrected.
         let last = call_id();
@@ -228,6 +236,7 @@ fn a_running_server_prices_the_next_call_by_what_was_published_and_the_earlier_o
             (&json!(2), &json!("0.0056"), &json!("0.02")),
             "{counted}"
         );
+        let reason = json!({"reason": "the vendor said so"});
         operator.call("POST", &format!("{one}/run"), Some(&reason)).await.expect(204);
         state("done").await;
         let row = program.row(&late).await;

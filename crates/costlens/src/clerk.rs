@@ -90,17 +90,17 @@ impl ClerkArgs {
     }
 
     /// How Clerk is reached, if it is set up.
-    pub(crate) fn config(&self) -> Result<Option<ClerkConfig>, Failure> {
-        let Some(issuer) = given(self.issuer.as_deref()) else { return Ok(None) };
+    pub(crate) fn config(&self) -> Option<ClerkConfig> {
+        let issuer = given(self.issuer.as_deref())?;
         let text = |text: &Option<String>| given(text.as_deref()).unwrap_or_default().to_owned();
-        Ok(Some(ClerkConfig {
+        Some(ClerkConfig {
             issuer: issuer.to_owned(),
             api_url: self.api_url.trim().to_owned(),
             secret_key: text(&self.secret_key).into(),
             authorized_parties: list(&self.authorized_parties).map(str::to_owned).collect(),
             instance_id: text(&self.instance_id),
             sign_in_url: text(&self.sign_in_url),
-        }))
+        })
     }
 
     /// What its webhooks are signed with.

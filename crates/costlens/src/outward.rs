@@ -196,7 +196,7 @@ impl OutwardArgs {
 
     /// Clerk, if it keeps people here.
     pub(crate) fn clerk(&self, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Clerk>>, Failure> {
-        let Some(config) = self.clerk.config()? else { return Ok(None) };
+        let Some(config) = self.clerk.config() else { return Ok(None) };
         let fetch = Fetch::by(self.egress()?);
         Ok(Some(Arc::new(Clerk::new(config, fetch, Arc::clone(clock)))))
     }

@@ -54,6 +54,18 @@ pub(crate) struct Account {
     pub(crate) secret: WebhookSecret,
 }
 
+async fn fill_privacy(tx: &mut TenantConn, now: DateTime<Utc>) {
+    let privacy = PrivacySettings { body_class: BodyClass::Forever, ..PrivacySettings::INITIAL };
+    tx.put_privacy(&privacy, now).await.unwrap();
+    let leave = NewSupportGrant {
+        id: SupportGrantId::new(now, unlike_bytes()),
+        reason: format!("{CANARY} leave"),
+        granted_at: now,
+        expires_at: now + TimeDelta::hours(72),
+    };
+    tx.create_support_grant(&leave).await.unwrap();
+}
+
 impl Account {
     /// An account whose people hear of everything, at the fakes outside.
     pub(crate) async fn open(office: &Office, outside: &Outside, name: &str) -> Self {
@@ -227,15 +239,7 @@ impl Account {
             created_at: now,
         };
         tx.create_connection(&new).await.unwrap();
-        let privacy = PrivacySettings { body_class: BodyClass::Forever, ..PrivacySettings::INITIAL };
-        tx.put_privacy(&privacy, now).await.unwrap();
-        let leave = NewSupportGrant {
-            id: SupportGrantId::new(now, unlike_bytes()),
-            reason: format!("{CANARY} leave"),
-            granted_at: now,
-            expires_at: now + TimeDelta::hours(72),
-        };
-        tx.create_support_grant(&leave).await.unwrap();
+        fill_privacy(&mut tx, now).await;
         let claim = IdempotencyKey {
             operation: "create_key".to_owned(),
             key: format!("{CANARY} idempotency"),

@@ -183,5 +183,5 @@ async fn an_endpoint_fails_since_the_first_call_of_its_own_url_that_failed() {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -23,7 +23,7 @@ fn start() -> DateTime<Utc> {
     "2026-11-25T12:00:00Z".parse().unwrap()
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An account that Svix knows, and whose end was asked for.
 async fn leaver(office: &Office, outside: &Outside) -> (Account, ErasureId) {

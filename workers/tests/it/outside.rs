@@ -58,7 +58,8 @@ impl FakeSvix {
         let said: Value = serde_json::from_str(body).unwrap_or_default();
         match (method, place.strip_prefix('/')) {
             ("POST", None) if place.starts_with('?') => {
-                let there = !self.applications.insert(said["uid"].as_str().unwrap().to_owned());
+                let there =
+                    !self.applications.insert(said.get("uid").and_then(Value::as_str).unwrap().to_owned());
                 if there { 200 } else { 201 }
             }
             ("DELETE", Some(uid)) if !uid.contains('/') => {

@@ -99,6 +99,7 @@ fn a_role_that_is_not_known_may_do_the_least() {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the tests write it where they call")]
 fn event(kind: &str, data: Value) -> Result<Option<OuterFact>, BadEvent> {
     let body = json!({"object": "event", "type": kind, "instance_id": "ins_1", "timestamp": 9, "data": data});
     Event::read(body.to_string().as_bytes()).map(|event| event.fact)

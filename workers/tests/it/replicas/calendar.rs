@@ -21,10 +21,9 @@ pub(super) fn ticks(schedule: &str, begin: DateTime<Utc>, end: DateTime<Utc>) ->
         "retention" => Box::new(every(24 * 60, 2 * 60 + 10)),
         "queue-rows" => Box::new(every(24 * 60, 2 * 60 + 40)),
         "key-rotation" => Box::new(every(24 * 60, 3 * 60 + 20)),
-        "prices" => Box::new(every(6 * 60, 25)),
         "unpriced" => Box::new(every(24 * 60, 4 * 60 + 50)),
         "clerk-sweep" => Box::new(every(24 * 60, 3 * 60 + 50)),
-        "audit-anchors" => Box::new(every(6 * 60, 25)),
+        "audit-anchors" | "prices" => Box::new(every(6 * 60, 25)),
         other => panic!("the calendar does not know {other}"),
     };
     all.skip_while(|at| *at <= begin).take_while(|at| *at <= end).collect()

@@ -80,9 +80,9 @@ impl Due {
                     }
                 }
                 // Their work is made with that of the others.
-                "audit-anchors" | "budgets" | "deliveries" | "partitions" => {}
-                // What these look at is outside, and none of it is configured here, or priced already.
-                "clerk-sweep" | "prices" | "status" | "unpriced" => {}
+                "audit-anchors" | "budgets" | "deliveries" | "partitions"
+                // What these look at is outside and not configured here, or priced already.
+                | "clerk-sweep" | "prices" | "status" | "unpriced" => {}
                 other => panic!("nothing is due of {other}"),
             }
         }
@@ -445,7 +445,7 @@ impl Zoned {
         // By mail and to Slack, not before its hour and not twice.
         let digests = of("weekly_digest");
         assert_eq!(digests.len(), if self.digest.is_some() { 2 } else { 0 }, "{name}: {digests:#?}");
-        for (digest, due) in digests.iter().flat_map(|digest| self.digest.map(|due| (digest, due))) {
+        for (digest, due) in digests.iter().filter_map(|digest| self.digest.map(|due| (digest, due))) {
             assert!(digest.created_at >= due, "{name}: {digest:?} was due at {due}");
         }
         let alerts = of("budget_alert");
