@@ -149,7 +149,7 @@ impl World {
     async fn check_export(&self, story: &str) {
         let (store, objects) = (&self.office.parts.store, &self.office.parts.objects);
         let export = store.tenant(self.stays.tenant).await.unwrap().export(self.export).await.unwrap();
-        assert_eq!((export.state, export.rows), (ExportState::Done, 100), "{story}");
+        assert_eq!((export.state, export.rows), (ExportState::Done, 104), "{story}");
         let files = objects.list_prefix(Some(self.stays.tenant), 10).await.unwrap();
         let is_this = |file: &Listed| Some(file.key.to_string()) == export.object_key;
         let this = files.iter().find(|file| is_this(file)).unwrap_or_else(|| panic!("{story}: {files:?}"));
