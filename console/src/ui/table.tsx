@@ -4,7 +4,8 @@ import { cx } from "./cx";
 
 export function Table({ className, ...rest }: ComponentProps<"table">) {
   return (
-    <div className="overflow-x-auto">
+    // Words for screen readers are absolute: unheld they would widen the page where the table scrolls.
+    <div className="relative overflow-x-auto">
       <table className={cx("w-full border-collapse text-sm", className)} {...rest} />
     </div>
   );

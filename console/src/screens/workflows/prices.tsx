@@ -101,7 +101,7 @@ function Reviews() {
   if (reviews.data && items.length === 0) return null;
   return (
     <Card className="overflow-clip">
-      <CardHead title="To be looked at" note="Documents with jumps, or without prices that calls use" />
+      <CardHead title="To be looked at" note="Documents in which something looks wrong" />
       {reviews.isPending ? <SkeletonRows rows={2} label="Loading the reviews" /> : null}
       {reviews.isError && !reviews.data ? <Problem error={reviews.error} retry={() => void reviews.refetch()} /> : null}
       {items.length > 0 ? (
@@ -111,26 +111,22 @@ function Reviews() {
               <Th>Fetched</Th>
               <Th>State</Th>
               <Th>Changes</Th>
-              <Th end>
-                <span className="sr-only">Actions</span>
-              </Th>
             </tr>
           </thead>
           <tbody className="divide-y">
             {items.map((review) => (
               <tr key={review.id} className="align-top">
-                <Td className="whitespace-nowrap">
+                <Td className="whitespace-nowrap py-2.5">
                   <Moment at={review.fetched_at} />
                 </Td>
-                <Td>
+                <Td className="py-2.5">
                   <WordBadge word={REVIEW_STATES[review.state]} />
+                  {review.version ? <p className="mt-1 text-xs text-muted">version {review.version}</p> : null}
                 </Td>
-                <Td className="min-w-64">
+                <Td className="min-w-40 py-2.5">
                   <Changes changes={review.changes} />
-                </Td>
-                <Td end className="whitespace-nowrap">
                   {review.state === "needs_review" ? (
-                    <span className="flex justify-end gap-2">
+                    <span className="mt-2.5 flex flex-wrap gap-2">
                       <Button size="small" weight="primary" onClick={() => setDeciding({ review, publish: true })}>
                         Publish
                       </Button>
@@ -138,8 +134,6 @@ function Reviews() {
                         Refuse
                       </Button>
                     </span>
-                  ) : review.version ? (
-                    `version ${review.version}`
                   ) : null}
                 </Td>
               </tr>
@@ -206,18 +200,18 @@ function Versions() {
           <tbody className="divide-y">
             {items.map((version) => (
               <tr key={version.version} className="align-top">
-                <Td className="num">{version.version}</Td>
-                <Td className="whitespace-nowrap">
+                <Td className="num py-2.5">{version.version}</Td>
+                <Td className="whitespace-nowrap py-2.5">
                   <Moment at={version.published_at} />
                 </Td>
-                <Td className="min-w-64">
+                <Td className="min-w-40 py-2.5">
                   <Changes changes={version.changes}>
                     <p className="mt-1.5 break-all text-xs text-muted">
                       {version.source}, SHA-256 <span className="font-mono">{version.sha256}</span>
                     </p>
                   </Changes>
                 </Td>
-                <Td className="hidden md:table-cell">{version.review_id ? "a person" : "the checks"}</Td>
+                <Td className="hidden py-2.5 md:table-cell">{version.review_id ? "a person" : "the checks"}</Td>
               </tr>
             ))}
           </tbody>
