@@ -26,7 +26,7 @@ enum Writes {
 
 use Writes::{Event, EventOfWhatGoes, Nothing, Operators};
 
-/// The token is in a mail: `api/tests/links.rs` follows it and reads the event.
+/// The token is in a mail: `api/tests/it/links.rs` follows it and reads the event.
 const BY_MAIL: Writes = Nothing("a link in a mail does it, which another test follows");
 
 /// Only somebody who signed in as itself does it: `people` follows it.

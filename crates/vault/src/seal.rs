@@ -14,7 +14,6 @@ use crate::derive::encode;
 use crate::{MasterKey, cipher};
 
 const FORMAT: u8 = 1;
-const HEADER_BYTES: usize = 1 + 4 + 12;
 
 /// Why a sealed text does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,30 +115,20 @@ impl Sealer {
     /// On a secret of 64 GiB and more.
     #[must_use]
     pub fn seal(&self, place: &SealedFor<'_>, secret: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
-        let mut nonce = [0_u8; 12];
-        entropy.fill(&mut nonce);
-        let sealed = cipher::seal(&self.cipher, nonce, &place.associated_data(), secret);
-        let mut out = Vec::with_capacity(HEADER_BYTES + sealed.len());
-        out.push(FORMAT);
-        out.extend(self.key_id);
-        out.extend(nonce);
-        out.extend(sealed);
-        out
+        let head = (FORMAT, self.key_id);
+        cipher::seal_with_header(head, &self.cipher, &place.associated_data(), secret, entropy)
     }
 
     /// Opens what was sealed for this very place.
     pub fn open(&self, place: &SealedFor<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (header, body) = sealed.split_at_checked(HEADER_BYTES).ok_or(SealError::Format)?;
-        let (format, rest) = header.split_first().ok_or(SealError::Format)?;
-        let (key_id, nonce) = rest.split_at_checked(4).ok_or(SealError::Format)?;
-        if *format != FORMAT {
+        let sealed = cipher::Parts::of(sealed)?;
+        if sealed.format != FORMAT {
             return Err(SealError::Format);
         }
-        if key_id != self.key_id {
+        if sealed.key != self.key_id {
             return Err(SealError::OtherKey);
         }
-        let nonce: [u8; 12] = nonce.try_into().map_err(|_| SealError::Format)?;
-        cipher::open(&self.cipher, nonce, &place.associated_data(), body)
+        sealed.open(&self.cipher, &place.associated_data())
     }
 }
 

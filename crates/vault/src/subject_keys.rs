@@ -20,7 +20,6 @@ use crate::keyring::DataKey;
 use crate::{SealError, SealedFor, cipher};
 
 const FORMAT: u8 = 3;
-const HEADER_BYTES: usize = 1 + 4 + 12;
 
 /// The keys of one subject. Made by [`crate::Keyring::subject`]; knows no master key.
 #[derive(Clone)]
@@ -71,32 +70,25 @@ impl SubjectKeys {
         self.check_tenant(place)?;
         let (version, key) = self.keys.last_key_value().ok_or(SealError::NoKey)?;
         let key = key.as_ref().map_err(|reason| *reason)?;
-        let mut nonce = [0_u8; 12];
-        entropy.fill(&mut nonce);
-        let sealed = cipher::seal(&of_text(key, place), nonce, &self.associated_data(place, *version), text);
-        let mut out = Vec::with_capacity(HEADER_BYTES + sealed.len());
-        out.push(FORMAT);
-        out.extend(version.to_be_bytes());
-        out.extend(nonce);
-        out.extend(sealed);
-        Ok(out)
+        let head = (FORMAT, version.to_be_bytes());
+        let aad = self.associated_data(place, *version);
+        Ok(cipher::seal_with_header(head, &of_text(key, place), &aad, text, entropy))
     }
 
     /// Opens what was sealed for this very place. [`SealError::NoKey`] where the subject has no key at all,
     /// [`SealError::OtherKey`] where the one that the text names is not at hand: destroyed, or another's.
     pub fn open(&self, place: &SealedFor<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.check_tenant(place)?;
-        let (header, body) = sealed.split_first_chunk::<HEADER_BYTES>().ok_or(SealError::Format)?;
-        let [format, v0, v1, v2, v3, nonce @ ..] = header;
-        if *format != FORMAT {
+        let parts = cipher::Parts::of(sealed)?;
+        if parts.format != FORMAT {
             return Err(SealError::Format);
         }
         if self.keys.is_empty() {
             return Err(SealError::NoKey);
         }
-        let version = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
+        let version = u32::from_be_bytes(parts.key);
         let key = self.keys.get(&version).ok_or(SealError::OtherKey)?.as_ref().map_err(|reason| *reason)?;
-        cipher::open(&of_text(key, place), *nonce, &self.associated_data(place, version), body)
+        parts.open(&of_text(key, place), &self.associated_data(place, version))
     }
 
     fn check_tenant(&self, place: &SealedFor<'_>) -> Result<(), SealError> {

@@ -16,7 +16,6 @@ use crate::{Keyring, SealError, SealedFor, cipher};
 
 const FIRST_FORMAT: u8 = 1;
 const FORMAT: u8 = 2;
-const HEADER_BYTES: usize = 1 + 4 + 12;
 
 /// The keys of one tenant. Made by [`Keyring::tenant`].
 pub struct TenantKeys<'a> {
@@ -64,24 +63,17 @@ impl<'a> TenantKeys<'a> {
         if !self.ring.counts().one_more(self.tenant, *version) {
             return Err(SealError::Uncounted);
         }
-        let mut nonce = [0_u8; 12];
-        entropy.fill(&mut nonce);
-        let sealed = cipher::seal(&key.cipher(), nonce, &place.associated_data_of(*version), secret);
-        let mut out = Vec::with_capacity(HEADER_BYTES + sealed.len());
-        out.push(FORMAT);
-        out.extend(version.to_be_bytes());
-        out.extend(nonce);
-        out.extend(sealed);
-        Ok(out)
+        let head = (FORMAT, version.to_be_bytes());
+        let aad = place.associated_data_of(*version);
+        Ok(cipher::seal_with_header(head, &key.cipher(), &aad, secret, entropy))
     }
 
     /// Opens what was sealed for this very place. [`SealError::NoKey`] where the tenant has no key at all,
     /// [`SealError::OtherKey`] where it lacks the one that the text names.
     pub fn open(&self, place: &SealedFor<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.check_tenant(place)?;
-        let (header, body) = sealed.split_first_chunk::<HEADER_BYTES>().ok_or(SealError::Format)?;
-        let [format, v0, v1, v2, v3, nonce @ ..] = header;
-        match *format {
+        let parts = cipher::Parts::of(sealed)?;
+        match parts.format {
             FIRST_FORMAT => return self.ring.open_first_format(place, sealed),
             FORMAT => {}
             _ => return Err(SealError::Format),
@@ -89,9 +81,9 @@ impl<'a> TenantKeys<'a> {
         if self.keys.is_empty() {
             return Err(SealError::NoKey);
         }
-        let version = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
+        let version = u32::from_be_bytes(parts.key);
         let key = self.keys.get(&version).ok_or(SealError::OtherKey)?.as_ref().map_err(|reason| *reason)?;
-        cipher::open(&key.cipher(), *nonce, &place.associated_data_of(version), body)
+        parts.open(&key.cipher(), &place.associated_data_of(version))
     }
 
     fn check_tenant(&self, place: &SealedFor<'_>) -> Result<(), SealError> {

@@ -3,8 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
-import { keysQuery, privacyQuery } from "@/api/queries";
+import { keysQuery, privacyQuery, sessionQuery } from "@/api/queries";
 import type { BodyRetention, Key, Privacy } from "@/api/types";
+import { isAtLeast } from "@/lib/people-words";
 import { foreverNote, isShorter, purgeInWords, RETENTION_WORDS, RETENTIONS } from "@/lib/privacy-words";
 import { Button } from "@/ui/button";
 import { Card, CardHead } from "@/ui/card";
@@ -17,6 +18,7 @@ import { SupportCard } from "./support";
 
 export function PrivacyView() {
   const privacy = useQuery(privacyQuery());
+  const { data: session } = useQuery(sessionQuery());
   return (
     <div className="flex flex-col gap-4">
       <Card>
@@ -26,7 +28,7 @@ export function PrivacyView() {
         {privacy.data ? <Wishes privacy={privacy.data} /> : null}
       </Card>
       <KeysCard ofAccount={privacy.data?.zero_retention ?? false} />
-      <SupportCard />
+      {session && isAtLeast(session.role, "admin") ? <SupportCard /> : null}
       {privacy.data ? <HostsCard hosts={privacy.data.private_hosts} /> : null}
     </div>
   );

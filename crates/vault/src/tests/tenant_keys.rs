@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::cipher::HEADER_BYTES;
 use crate::tests::{Fixed, KEY, NEWER, master, place, ring, tenant};
 use crate::{OsEntropy, Sealer, WrappedKey};
 

@@ -1,32 +1,18 @@
 //! What the links in mails do, over a real database: with the right token, each its one thing, as often as one likes.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_api::{ApiParts, routes};
-use costlens_cache::Limits;
-use costlens_domain::ports::{Clock, Entropy as _};
+use costlens_domain::ports::Entropy as _;
 use costlens_domain::{ErasureId, MessageId, RecipientId, TenantId};
-use costlens_objects::Objects;
-use costlens_queue::{Queue, QueueConfig};
 use costlens_store::testing::TestDb;
-use costlens_store::{ENQUEUER_ROLES, MessageTarget, Neighbour, NewMessage, Recipient, WORKER_ROLE};
-use costlens_vault::{Keyring, LinkPurpose, MasterKey, OsEntropy, link_token};
+use costlens_store::{MessageTarget, NewMessage, Recipient};
+use costlens_vault::{LinkPurpose, OsEntropy, link_token};
 use poem::{Endpoint as _, IntoResponse as _, Request};
 use uuid::Uuid;
 
-const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-#[derive(Debug)]
-struct Stopped(DateTime<Utc>);
-
-impl Clock for Stopped {
-    fn now(&self) -> DateTime<Utc> {
-        self.0
-    }
-}
+use super::{Hand, database, noon, parts};
 
 struct Service {
     db: TestDb,
@@ -38,37 +24,12 @@ struct Service {
 
 impl Service {
     async fn new() -> Self {
-        let db = TestDb::new().await;
-        let grants = costlens_queue::grants(&[WORKER_ROLE], &ENQUEUER_ROLES);
-        db.add(vec![Neighbour { migrations: costlens_queue::MIGRATIONS, grants }]).await;
+        let db = database().await;
         let files = tempfile::tempdir().unwrap();
-        let now: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
-        let worker_url = costlens_store::worker_url(db.runtime_url()).unwrap();
-        let parts = ApiParts {
-            prices: costlens_domain::pricing::PricesInForce::embedded().unwrap(),
-            store: db.store().clone(),
-            queue: Queue::new(&QueueConfig::new(worker_url)).unwrap(),
-            clock: Arc::new(Stopped(now)),
-            entropy: Arc::new(OsEntropy),
-            keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
-            limits: Arc::new(Limits::local([7; 32], Arc::new(Stopped(now)))),
-            egress_policy: costlens_egress::Policy::default(),
-            objects: Objects::local(files.path()).unwrap(),
-            max_bill_bytes: 1,
-            forever_body_days: None,
-            outside: Vec::new(),
-            arriving: costlens_api::bills::uploads::Arriving::default(),
-            last_status: costlens_api::status::LastStatus::default(),
-            mail_configured: false,
-            public_url: "https://costlens.test".to_owned(),
-            passwords: costlens_identity::Passwords::new(),
-            sign_up: costlens_api::SignUp::Invited,
-            vouchers: costlens_identity::vouching::Vouchers::default(),
-            clerk: None,
-            https: true,
-        };
+        let (now, clock) = (noon(), Hand::at_noon());
+        let parts = parts(&db, files.path(), &clock);
         let tenant = db.create_tenant("Linked").await;
-        Self { db, parts: Arc::new(parts), tenant, now, _files: files }
+        Self { db, parts, tenant, now, _files: files }
     }
 
     /// A recipient who was asked this long ago.

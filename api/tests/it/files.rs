@@ -1,42 +1,25 @@
 //! What an account may keep here, over a real database without workers: exports that are asked for, cancelled and
 //! downloaded, and bounds on exports and on uploads of bills, also for those who ask at once.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+use std::sync::Arc;
 
-use std::sync::{Arc, Mutex};
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use costlens_api::{ApiParts, routes};
 use costlens_domain::ports::{Clock, Entropy as _};
 use costlens_domain::{ExportId, SessionId, TenantId};
 use costlens_jobs::exports::AREA;
-use costlens_objects::{ObjectKey, Objects};
-use costlens_queue::{Queue, QueueConfig};
+use costlens_objects::ObjectKey;
 use costlens_store::testing::TestDb;
-use costlens_store::{ENQUEUER_ROLES, ExportFile, Neighbour, NewSession, NewSignInLink, WORKER_ROLE};
-use costlens_vault::{Keyring, MasterKey, OsEntropy, TokenHash};
+use costlens_store::{ExportFile, NewSession, NewSignInLink};
+use costlens_vault::{OsEntropy, TokenHash};
 use futures_util::StreamExt as _;
 use poem::http::{HeaderMap, Method};
 use poem::{Body, Endpoint as _, IntoResponse as _, Request};
 use serde_json::{Value, json};
 
-const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+use super::{Hand, MAX_BILL_BYTES, database, noon, parts};
+
 const SESSION: &str = "acs_a-session-of-the-tests";
-const MAX_BILL_BYTES: u64 = 1_000;
-
-#[derive(Debug)]
-struct Hand(Mutex<DateTime<Utc>>);
-
-impl Clock for Hand {
-    fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap()
-    }
-}
 
 struct Service {
     db: TestDb,
@@ -63,57 +46,28 @@ impl Answer {
     }
 }
 
-fn begin() -> DateTime<Utc> {
-    "2026-11-20T12:00:00Z".parse().unwrap()
-}
-
 impl Service {
     async fn new() -> Self {
-        let db = TestDb::new().await;
-        let grants = costlens_queue::grants(&[WORKER_ROLE], &ENQUEUER_ROLES);
-        db.add(vec![Neighbour { migrations: costlens_queue::MIGRATIONS, grants }]).await;
+        let db = database().await;
         let files = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Hand(Mutex::new(begin())));
-        let worker_url = costlens_store::worker_url(db.runtime_url()).unwrap();
-        let parts = ApiParts {
-            store: db.store().clone(),
-            queue: Queue::new(&QueueConfig::new(worker_url)).unwrap(),
-            clock: Arc::clone(&clock) as _,
-            entropy: Arc::new(OsEntropy),
-            keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
-            egress_policy: costlens_egress::Policy::default(),
-            prices: costlens_domain::pricing::PricesInForce::embedded().unwrap(),
-            objects: Objects::local(files.path()).unwrap(),
-            max_bill_bytes: MAX_BILL_BYTES,
-            arriving: costlens_api::bills::uploads::Arriving::default(),
-            last_status: costlens_api::status::LastStatus::default(),
-            mail_configured: false,
-            public_url: "https://costlens.test".to_owned(),
-            limits: Arc::new(costlens_cache::Limits::local([7; 32], Arc::clone(&clock) as _)),
-            forever_body_days: None,
-            outside: Vec::new(),
-            passwords: costlens_identity::Passwords::new(),
-            sign_up: costlens_api::SignUp::Invited,
-            vouchers: costlens_identity::vouching::Vouchers::default(),
-            clerk: None,
-            https: true,
-        };
+        let clock = Hand::at_noon();
+        let parts = parts(&db, files.path(), &clock);
         let tenant = db.create_tenant("Kept").await;
         let mut system = db.store().system().await.unwrap();
-        let expires_at = begin() + TimeDelta::days(30);
+        let expires_at = noon() + TimeDelta::days(30);
         let link = NewSignInLink {
             tenant_id: tenant,
             hash: [1; 32],
-            created_at: begin(),
+            created_at: noon(),
             expires_at,
             operator: false,
         };
         system.create_sign_in_link(&link).await.unwrap();
-        let id = SessionId::new(begin(), OsEntropy.for_id());
+        let id = SessionId::new(noon(), OsEntropy.for_id());
         let session = NewSession { id, hash: TokenHash::of(SESSION).0, expires_at };
-        system.redeem_sign_in_link(&[1; 32], &session, begin()).await.unwrap().unwrap();
+        system.redeem_sign_in_link(&[1; 32], &session, noon()).await.unwrap().unwrap();
         drop(system);
-        Self { db, parts: Arc::new(parts), clock, tenant, _files: files }
+        Self { db, parts, clock, tenant, _files: files }
     }
 
     async fn send(&self, method: Method, path: &str, key: Option<&str>, body: Body) -> Answer {
@@ -296,7 +250,7 @@ async fn a_file_is_downloaded_as_it_was_written_until_its_time_is_over() {
     assert_eq!(header("content-disposition"), format!("attachment; filename=\"{name}\""));
     assert_eq!(service.acts().await, ["export.created", "export.downloaded"]);
     // The sweeper need not have come by.
-    *service.clock.0.lock().unwrap() = begin() + TimeDelta::days(7);
+    service.clock.set(noon() + TimeDelta::days(7));
     assert_eq!(service.get(&path).await.code(), (409, "conflict".to_owned()));
     let unknown = "exports/exp_019ab3c4d5e67f8091a2b3c4d5e6f708/file";
     assert_eq!(service.get(unknown).await.status, 404);
