@@ -10,9 +10,9 @@ mod tokens;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use costlens_domain::audit::{Action, Actor};
-use costlens_domain::outer::OuterFact;
+use costlens_domain::outer::{CLOCKS_APART, OuterFact};
 use costlens_domain::{ProblemCode, Role, TenantId};
 use costlens_identity::clerk::backend::{Belonging, Checked, Person};
 use costlens_identity::clerk::events::plain;
@@ -43,9 +43,6 @@ pub struct ClerkMode {
     /// What its webhooks are signed with: several while one takes the place of another.
     pub webhook_secrets: Vec<WebhookSecret>,
 }
-
-/// How much older than the question what was known must be to be taken back by its answer: clocks of several machines.
-const CLOCKS: TimeDelta = TimeDelta::minutes(1);
 
 /// A session token of Clerk's.
 #[derive(Object)]
@@ -315,7 +312,7 @@ impl Outer<'_> {
         organization: &str,
         listed: &[String],
     ) -> Result<(), ApiError> {
-        let times = (self.asked_at - CLOCKS, self.parts.clock.now());
+        let times = (self.asked_at - CLOCKS_APART, self.parts.clock.now());
         let (of, person) = ((self.issuer, organization), Some(self.token.person.as_str()));
         let changes = tx.system()?.learn_only_memberships(of, person, listed, times).await?;
         self.tell(tx, changes).await

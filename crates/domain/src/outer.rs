@@ -1,9 +1,13 @@
 //! What somebody else who keeps people and organisations (Clerk) says of them, as far as it is acted upon: ids over
 //! there, when it was so by their clock, and what follows here. No name of a person and no address.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Role;
+
+/// How much older than a question what was known must be to be taken back by its answer: clocks of several machines.
+pub const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
 
 /// How a person stands over there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,6 +47,7 @@ mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod uptime;
+mod user_links;
 mod users;
 mod webhooks;
 mod writer;
@@ -96,9 +97,8 @@ pub use support_grants::{NewSupportGrant, SupportGrant};
 pub use tenant_keys::{DataKey, Destroy, KeyAge};
 pub use tenants::Tenant;
 pub use uptime::{StatusDay, StatusIncident, StatusMinute};
-pub use users::{
-    Membership, NewUser, User, UserIdentity, UserLink, UserLinkPurpose, UserMail, UserMailState,
-};
+pub use user_links::{UserLink, UserLinkPurpose, UserMail, UserMailState};
+pub use users::{Membership, NewUser, User, UserIdentity};
 pub use webhooks::{
     Called, Delivery, DeliveryAttempt, DeliveryState, Event, OverdueDelivery, WebhookEndpoint,
 };

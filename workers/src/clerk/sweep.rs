@@ -3,7 +3,7 @@
 //! Whoever is not found is taken for gone only where others are: a key that finds nobody is another instance's, and
 //! would empty every account.
 
-use costlens_domain::outer::{OuterFact, Standing};
+use costlens_domain::outer::{CLOCKS_APART, OuterFact, Standing};
 use costlens_identity::Clerk;
 use costlens_identity::clerk::backend::PEOPLE_AT_ONCE;
 use costlens_identity::fetch::FetchError;
@@ -15,9 +15,6 @@ use crate::{WorkerParts, store_failure};
 
 /// How many organisations are read from the database at once.
 const ORGANIZATIONS_AT_ONCE: i64 = 100;
-
-/// How much older than the question what was known must be to be taken back by its answer: clocks of several machines.
-const CLOCKS: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 
 /// Asks about everybody.
 #[derive(Debug, Serialize, Deserialize)]
@@ -144,7 +141,7 @@ async fn organization(
         listed.push(of.id);
     }
     let system = tx.system().map_err(store_failure)?;
-    let (of, times) = ((clerk.issuer(), id.as_str()), (asked_at - CLOCKS, now));
+    let (of, times) = ((clerk.issuer(), id.as_str()), (asked_at - CLOCKS_APART, now));
     let changes = system.learn_only_memberships(of, None, &listed, times).await.map_err(store_failure)?;
     tell(parts, &mut tx, changes, now).await.map_err(store_failure)?;
     tx.commit().await.map_err(store_failure)
