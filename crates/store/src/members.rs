@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::db::named;
 use crate::schema::{invitation, member, session, user_account};
-use crate::users::{UserMail, UserMailState};
+use crate::user_links::{UserMail, UserMailState};
 use crate::{StoreError, SystemConn, TenantConn};
 
 /// Somebody who belongs to a tenant.
