@@ -380,12 +380,25 @@ impl KeysApi {
         &self,
         caller: Caller,
         id: Path<Wire<ApiKeyId>>,
+        /// The same key and body have one effect: a roll whose answer was lost does not end the secret of before it.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
         body: Json<RollKey>,
     ) -> Result<KeyRolled, ApiError> {
         let tenant = caller.require(Permission::KeysWrite)?;
         let (id, now) = (id.0.0, self.0.clock.now());
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = conn.lock_key(id).await?;
+        let operation = format!("roll_key {id}");
+        let claim =
+            match idempotent::claim(&mut conn, &operation, idempotency_key.0.as_ref(), &body.0, now).await? {
+                Claimed::First(claim) => claim,
+                Claimed::Again(_) => {
+                    let detail =
+                        "the key was rolled by an earlier call; its new secret was shown then and only then";
+                    return Err(ApiError::new(ProblemCode::Conflict, detail));
+                }
+            };
         if key.revoked_at.is_some() {
             return Err(ApiError::new(ProblemCode::Conflict, "the key has been revoked; make another"));
         }
@@ -396,6 +409,7 @@ impl KeysApi {
         let change = json!({ "name": key.name, "overlap_seconds": body.0.overlap_seconds });
         let target = (Action::KeyRolled, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
+        claim.finish_as(200, &mut conn, &key).await?;
         conn.commit().await?;
         Ok(KeyRolled::Rolled(Json(CreatedKey { key, secret: secret.reveal().to_owned() })))
     }
@@ -408,7 +422,7 @@ impl KeysApi {
         let tenant = caller.require(Permission::KeysWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let (id, now) = (id.0.0, self.0.clock.now());
-        let key = conn.key(id).await?;
+        let key = conn.lock_key(id).await?;
         if key.revoked_at.is_none() {
             conn.revoke_key(id, now).await?;
             let told = json!({ "key_id": id, "name": key.name });

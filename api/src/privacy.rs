@@ -119,7 +119,7 @@ pub struct BodyPurge {
 /// The end of a key's prompts and answers.
 #[derive(Object)]
 pub struct DestroyedBodies {
-    /// How many data keys were destroyed; what they sealed cannot be read any more, in no backup either.
+    /// How many data keys were destroyed; what they sealed cannot be read any more, in no backup that holds no keys either.
     pub data_keys: u32,
 }
 
@@ -193,7 +193,7 @@ impl PrivacyApi {
     /// Destroy a key's prompts and answers
     ///
     /// The data keys of this API key are destroyed: what is kept of its calls so far cannot be read any more, from this
-    /// moment on and in no backup either. What the calls used and cost stays. The key goes on working.
+    /// moment on and in no backup that holds no keys either. What the calls used and cost stays. The key goes on working.
     #[oai(path = "/keys/:id/bodies", method = "delete", operation_id = "destroy_key_bodies")]
     async fn destroy(
         &self,

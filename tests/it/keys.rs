@@ -151,6 +151,36 @@ fn a_rolled_key_works_by_both_secrets_for_a_while_and_then_by_the_new_one() {
 }
 
 #[test]
+fn a_roll_that_is_sent_twice_happens_once_and_a_key_is_revoked_once_however_many_do_it() {
+    run(async {
+        let owner = shared().owner("Lost answers").await;
+        let first = owner.create_key("ci").await;
+        let path = format!("/api/v1/keys/{}/roll", first.key_id);
+        let roll = async |seconds: u32| {
+            let body = json!({"overlap_seconds": seconds}).to_string();
+            let headers = [
+                ("cookie", owner.cookie()),
+                ("content-type", "application/json"),
+                ("idempotency-key", "of this roll"),
+            ];
+            http::send("POST", &format!("{}{path}", shared().base_url()), &headers, body).await
+        };
+        roll(600).await.expect(200);
+        roll(600).await.expect_problem(409, "conflict");
+        roll(601).await.expect_problem(422, "idempotency_mismatch");
+        assert_eq!(first.chat("demo/echo", "x").await.status, 200, "the secret of before was ended");
+        let key = format!("/api/v1/keys/{}", first.key_id);
+        let all = (0..6).map(|_| owner.call("DELETE", &key, None));
+        for answer in futures_util::future::join_all(all).await {
+            answer.expect(204);
+        }
+        let events = owner.get("/api/v1/audit-events?limit=200").await.to_string();
+        assert_eq!(events.matches("\"key.revoked\"").count(), 1, "{events}");
+        assert_eq!(events.matches("\"key.rolled\"").count(), 1, "{events}");
+    });
+}
+
+#[test]
 fn of_many_who_roll_a_key_at_once_each_has_a_secret_and_the_last_two_work() {
     run(async {
         let app = shared();

@@ -595,7 +595,7 @@ export interface paths {
         /**
          * Destroy a key's prompts and answers
          * @description The data keys of this API key are destroyed: what is kept of its calls so far cannot be read any more, from this
-         *     moment on and in no backup either. What the calls used and cost stays. The key goes on working.
+         *     moment on and in no backup that holds no keys either. What the calls used and cost stays. The key goes on working.
          */
         delete: operations["destroy_key_bodies"];
         options?: never;
@@ -3464,7 +3464,7 @@ export interface components {
         DestroyedBodies: {
             /**
              * Format: uint32
-             * @description How many data keys were destroyed; what they sealed cannot be read any more, in no backup either.
+             * @description How many data keys were destroyed; what they sealed cannot be read any more, in no backup that holds no keys either.
              */
             data_keys: number;
         };
@@ -11331,7 +11331,10 @@ export interface operations {
     roll_key: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key and body have one effect: a roll whose answer was lost does not end the secret of before it. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: string;
             };

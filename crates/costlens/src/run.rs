@@ -257,7 +257,7 @@ fn start_spool(
         ..SpoolConfig::new(data_dir.join("spool"))
     };
     let (spool, recovered) = Spool::open(config, Arc::clone(clock))?;
-    let sink = Arc::new(StoreSink { store: ledger.store.clone(), bodies: Some(bodies) });
+    let sink = Arc::new(StoreSink::new(ledger.store.clone(), Some(bodies)));
     let shipper = spool.start_shipper(recovered, sink, ShipperConfig::default());
     Ok((spool, shipper))
 }

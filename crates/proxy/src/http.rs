@@ -48,10 +48,17 @@ impl Endpoint for Carry {
         }
         let answer = match self.proxy.caller(request.headers(), arrival.at).await {
             // The body is read only for a caller that is let in.
-            Ok(caller) => match request.take_body().into_bytes().await {
-                Ok(body) => self.proxy.carry(self.dialect, &caller, arrival, request.headers(), &body).await,
-                Err(error) => Err(unread(&error)),
-            },
+            Ok(caller) => {
+                // What holds is what held as the call came in, however long its body takes.
+                let may_keep = self.proxy.may_keep(&caller);
+                match request.take_body().into_bytes().await {
+                    Ok(body) => {
+                        let arrived = (arrival, may_keep);
+                        self.proxy.carry(self.dialect, &caller, arrived, request.headers(), &body).await
+                    }
+                    Err(error) => Err(unread(&error)),
+                }
+            }
             Err(refusal) => Err(refusal),
         };
         Ok(match answer {

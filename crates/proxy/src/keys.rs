@@ -141,6 +141,10 @@ const ASK_WITHIN: Duration = Duration::from_millis(100);
 /// How often such news is asked for.
 const ASK_EVERY_MS: u64 = 1_000;
 
+/// After so long without a change the listening connection is asked whether it is still there, and has as long to say
+/// so: a change is heard, or known to go unheard, within a second.
+const QUIET: Duration = Duration::from_millis(400);
+
 /// The pause before listening for changes again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -212,7 +216,9 @@ impl KeyRing {
         };
         let Some(kept) = kept else { return self.look_up(hash).await };
         let age = kept.caller.loaded.elapsed();
-        if age < self.fresh {
+        // While changes may go unheard, memory is trusted for less than the second in which they must hold.
+        let fresh = if self.hears.load(Ordering::Acquire) { self.fresh } else { self.fresh.min(QUIET) };
+        if age < fresh {
             return Ok(Arc::clone(&kept.caller));
         }
         if age >= self.stale {
@@ -282,8 +288,17 @@ impl KeyRing {
             if let Ok(mut changes) = self.store.key_changes().await {
                 self.forget();
                 self.hears.store(true, Ordering::Release);
-                while changes.next().await.is_ok() {
-                    self.forget();
+                loop {
+                    match tokio::time::timeout(QUIET, changes.next()).await {
+                        Ok(Ok(_)) => self.forget(),
+                        Ok(Err(_)) => break,
+                        Err(_quiet) => {
+                            let alive = tokio::time::timeout(QUIET, changes.ask_for_life()).await;
+                            if !matches!(alive, Ok(Ok(()))) {
+                                break;
+                            }
+                        }
+                    }
                 }
                 self.hears.store(false, Ordering::Release);
             }

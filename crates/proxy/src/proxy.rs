@@ -111,12 +111,17 @@ impl Proxy {
         })
     }
 
-    /// Carries one call.
+    /// Whether this caller's prompt may be kept if it wants that, as of this moment.
+    pub(crate) fn may_keep(&self, caller: &Caller) -> bool {
+        self.parts.keys.may_keep(caller)
+    }
+
+    /// Carries one call: it arrived when and as said, and whether its prompt may be kept was asked then.
     pub(crate) async fn carry(
         &self,
         dialect: Dialect,
         caller: &Caller,
-        arrival: Arrival,
+        (arrival, may_keep): (Arrival, bool),
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Result<Answer, Refusal> {
@@ -140,7 +145,7 @@ impl Proxy {
             Route::Demo { model } => (DEMO, None, model),
             Route::Connection { target, model } => (target.provider.name, Some(target.id), model),
         };
-        let (body_state, capture) = self.decide_on_body(caller, body);
+        let (body_state, capture) = self.decide_on_body(caller, may_keep, body);
         let fact = RequestFact {
             id,
             tenant_id: caller.key.tenant_id,
@@ -213,13 +218,18 @@ impl Proxy {
 
     /// What becomes of prompt and answer, decided as the call comes in: what the intent says of it, which stands if
     /// nothing better follows, and what is to be captured.
-    fn decide_on_body(&self, caller: &Caller, body: &Bytes) -> (BodyState, Option<Box<Capture>>) {
+    fn decide_on_body(
+        &self,
+        caller: &Caller,
+        may_keep: bool,
+        body: &Bytes,
+    ) -> (BodyState, Option<Box<Capture>>) {
         match &caller.bodies {
             BodyRule::Ignore => (BodyState::None, None),
             BodyRule::Drop => (BodyState::DroppedZdr, None),
             BodyRule::Unavailable => (BodyState::Unavailable, None),
             BodyRule::Keep(keeping) => {
-                let bodies = self.parts.bodies.as_ref().filter(|_| self.parts.keys.may_keep(caller));
+                let bodies = self.parts.bodies.as_ref().filter(|_| may_keep);
                 let capture = bodies.map(|bodies| Box::new(Capture::new(bodies, Arc::clone(keeping), body)));
                 (BodyState::Unavailable, capture)
             }

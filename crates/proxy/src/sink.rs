@@ -1,6 +1,8 @@
 //! Where the spool's shipper delivers: the store's writer door.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use costlens_domain::request::RequestFact;
@@ -13,16 +15,42 @@ use crate::spool::{FactSink, SinkError};
 /// What the bodies of one transaction come to at most, in bytes; more calls are shipped in several.
 const BODIES_AT_ONCE: u64 = 16 << 20;
 
+/// How often what goes at once is halved before the rows go without bodies.
+const HALVES: u32 = 8;
+
+/// Counts an attempt that was dropped in the middle: the shipper's patience was over.
+struct Attempt<'a>(&'a AtomicU32);
+
+impl Attempt<'_> {
+    /// It came to an end, whatever end.
+    fn ended(self) {
+        self.0.store(0, Ordering::Relaxed);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Ships facts into PostgreSQL, and with each the sealed prompt and answer, where there is one.
 #[derive(Clone, Debug)]
 pub struct StoreSink {
-    /// The ledger.
-    pub store: Store,
-    /// Where sealed prompts and answers wait.
-    pub bodies: Option<Bodies>,
+    store: Store,
+    bodies: Option<Bodies>,
+    /// How many attempts in a row were dropped in the middle.
+    dropped: Arc<AtomicU32>,
 }
 
 impl StoreSink {
+    /// A sink into this ledger; prompts and answers wait in `bodies`.
+    #[must_use]
+    pub fn new(store: Store, bodies: Option<Bodies>) -> Self {
+        Self { store, bodies, dropped: Arc::default() }
+    }
+
     /// Tells the keys when they were last used. It is for people to look at: a failure loses nothing.
     async fn touch_keys(&self, facts: &[RequestFact]) {
         let mut latest: HashMap<(TenantId, ApiKeyId), DateTime<Utc>> = HashMap::new();
@@ -63,7 +91,8 @@ impl StoreSink {
     }
 
     /// Ships calls of which some have bodies, a few MiB at a time. Each part is committed by itself: what comes again
-    /// after a failure in between is known already, and its files are gone because its bodies are in the ledger.
+    /// after a failure in between is known already, and its files are gone because its bodies are in the ledger. A
+    /// database that takes too long gets fewer at once, and at last the rows alone: the ledger waits for no body.
     async fn ship_with_bodies(
         &self,
         facts: &[RequestFact],
@@ -71,22 +100,32 @@ impl StoreSink {
     ) -> Result<Vec<RequestId>, SinkError> {
         let promised: Vec<_> = facts.iter().filter(|fact| fact.body.is_kept()).map(|fact| fact.id).collect();
         bodies.settled(&promised).await;
+        let dropped = self.dropped.load(Ordering::Relaxed).min(HALVES);
+        let at_once = BODIES_AT_ONCE >> dropped;
+        let attempt = Attempt(&self.dropped);
         let mut refused = Vec::new();
         let mut rest = facts;
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = |fact: &&RequestFact| {
                 bytes += bodies.bytes_of(fact.id);
-                bytes <= BODIES_AT_ONCE
+                bytes <= at_once
             };
             let count = rest.iter().take_while(fits).count().max(1);
             let (part, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             let ids: Vec<_> = part.iter().map(|fact| fact.id).collect();
-            let found = bodies.read(ids.clone()).await;
-            refused.extend(self.ship(part, &found).await?);
+            let found = if dropped < HALVES { bodies.read(ids.clone()).await } else { BTreeMap::new() };
+            match self.ship(part, &found).await {
+                Ok(some) => refused.extend(some),
+                Err(error) => {
+                    attempt.ended();
+                    return Err(error);
+                }
+            }
             bodies.forget(ids).await;
             rest = after;
         }
+        attempt.ended();
         Ok(refused)
     }
 }

@@ -208,7 +208,7 @@ impl SystemConn {
     }
 
     /// The tenants with calls of this provider in a period, by id; `after` is the last of the page before. Accounts
-    /// that are closing have none.
+    /// whose erasure has begun have none; one in its days of grace may be kept, with right prices.
     pub async fn tenants_with_calls_of(
         &mut self,
         calls: &CorrectedCalls,
@@ -216,7 +216,8 @@ impl SystemConn {
         limit: u32,
     ) -> Result<Vec<Uuid>, StoreError> {
         let sql = "SELECT t.id FROM tenant t \
-            WHERE t.closing_at IS NULL AND ($1 IS NULL OR t.id > $1) AND EXISTS (SELECT FROM spend_hourly s \
+            WHERE NOT EXISTS (SELECT FROM closure c JOIN erasure e ON e.id = c.erasure_id \
+                WHERE c.tenant_id = t.id AND e.state <> 'grace') AND ($1 IS NULL OR t.id > $1) AND EXISTS (SELECT FROM spend_hourly s \
                 WHERE s.tenant_id = t.id AND s.provider = $2 AND s.hour >= date_trunc('hour', $3, 'UTC') AND s.hour < $4) \
             ORDER BY t.id LIMIT $5";
         let rows: Vec<IdRow> = diesel::sql_query(sql)

@@ -397,6 +397,13 @@ pub struct KeyChanges {
 }
 
 impl KeyChanges {
+    /// Asks the database for a sign of life on the listening connection: one that a network dropped in silence brings
+    /// no change and no error either.
+    pub async fn ask_for_life(&mut self) -> Result<(), StoreError> {
+        diesel::sql_query("SELECT 1").execute(&mut self.conn).await?;
+        Ok(())
+    }
+
     /// Waits for the next change. Any error ends the listener: forget what is cached and listen anew.
     pub async fn next(&mut self) -> Result<KeyChange, StoreError> {
         let mut notifications = std::pin::pin!(self.conn.notifications_stream());

@@ -10,7 +10,7 @@ use super::Piece;
 use super::json::{self, plain_units};
 
 /// Members of a delta that are parts of a longer text.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "content",
     "text",
     "arguments",
@@ -19,6 +19,7 @@ const PARTS: [&str; 9] = [
     "reasoning",
     "reasoning_content",
     "refusal",
+    "transcript",
     "delta",
 ];
 

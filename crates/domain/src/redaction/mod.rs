@@ -2,7 +2,8 @@
 //! security numbers, payment cards and IPv4 addresses.
 //!
 //! What it promises:
-//! - valid JSON stays valid, and what is no personal data stays as it is, byte for byte;
+//! - valid JSON stays valid, and what is no personal data stays as it is, byte for byte, but for lists of tokens
+//!   (`logprobs`), which go;
 //! - it looks inside strings, through their escapes, at JSON in strings (arguments of tools), and at texts that a stream
 //!   cut anywhere ([`Shape::Events`]);
 //! - doing it again changes nothing, and its time grows with the text's length alone: no rule looks further than a few
@@ -14,6 +15,7 @@
 mod email;
 mod events;
 mod json;
+mod logprobs;
 mod numbers;
 mod view;
 
@@ -76,7 +78,7 @@ const PASSES: usize = 6;
 /// The text without personal data. Bytes that are no UTF-8 become U+FFFD.
 #[must_use]
 pub fn redact(text: &[u8], shape: Shape) -> Vec<u8> {
-    let mut text: Cow<'_, str> = String::from_utf8_lossy(text);
+    let mut text = logprobs::taken_out(String::from_utf8_lossy(text), shape);
     for _ in 0..PASSES {
         match redact_once(&text, shape) {
             Some(changed) => text = Cow::Owned(changed),

@@ -319,3 +319,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_answer_that_repeats_itself_token_by_token_repeats_nothing_of_it() {
+    let tokens: Vec<Value> = ["411", "1", " ", "111", "1 1111", " 1111", "}]"]
+        .iter()
+        .map(|token| json!({"token": token, "logprob": -0.1, "bytes": token.as_bytes(), "top_logprobs": []}))
+        .collect();
+    let choice =
+        |name: &str| json!({"index": 0, name: {"content": "hello"}, "logprobs": {"content": tokens}});
+    let whole = json!({"choices": [choice("message"), choice("message")], "usage": {"total_tokens": 7}});
+    let clean: Value = serde_json::from_slice(&redact(whole.to_string().as_bytes(), Shape::Json)).unwrap();
+    let gone = json!({"index": 0, "message": {"content": "hello"}, "logprobs": null});
+    assert_eq!(clean, json!({"choices": [gone, gone], "usage": {"total_tokens": 7}}));
+    let stream = format!(
+        "data: {}\n\ndata: {}\n\ndata: [DONE]\n\n",
+        json!({"choices": [choice("delta")]}),
+        json!({"id": "x"})
+    );
+    let clean = String::from_utf8(redact(stream.as_bytes(), Shape::Events)).unwrap();
+    assert!(!clean.contains("411") && clean.contains(r#""logprobs":null"#), "{clean}");
+    assert!(clean.ends_with("data: {\"id\":\"x\"}\n\ndata: [DONE]\n\n"), "{clean}");
+    // One that was cut goes to its cut.
+    let cut = whole.to_string();
+    let cut = cut.split_at(cut.find("1 1111").unwrap()).0;
+    let clean = String::from_utf8(redact(cut.as_bytes(), Shape::Json)).unwrap();
+    assert!(!clean.contains("411") && clean.contains("hello"), "{clean}");
+    // What only has the name stays.
+    for kept in [
+        r#"{"logprobs": true, "top_logprobs": 2}"#,
+        r#"{"properties": {"logprobs": {"type": "boolean"}}}"#,
+        r#"{"x": ["logprobs", {"token": 1}], "y": "\"logprobs\": {token"}"#,
+    ] {
+        assert_eq!(String::from_utf8(redact(kept.as_bytes(), Shape::Json)).unwrap(), kept);
+    }
+}
+
+#[test]
+fn what_is_spoken_in_many_deltas_is_read_as_one_text() {
+    let delta = |text: &str| {
+        let choice = json!({"index": 0, "delta": {"audio": {"id": "a", "transcript": text}}});
+        format!("data: {}\n\n", json!({"choices": [choice]}))
+    };
+    let stream = ["write to ann", "@exam", "ple.com today"].map(delta).concat();
+    let clean = String::from_utf8(redact(stream.as_bytes(), Shape::Events)).unwrap();
+    assert!(clean.contains("[EMAIL]") && !clean.contains("@exam") && !clean.contains("ple.com"), "{clean}");
+}

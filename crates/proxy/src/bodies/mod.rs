@@ -79,6 +79,8 @@ pub(crate) struct Shared {
 struct State {
     known: HashMap<RequestId, Place>,
     file_bytes: u64,
+    /// Whether the shipper has waited in vain: it does not again before all that is being sealed is done.
+    is_behind: bool,
 }
 
 /// Where a body is.
@@ -131,8 +133,16 @@ impl Bodies {
         }
     }
 
-    /// Returns when none of these calls' bodies is being sealed any more, or the wait is over.
+    /// Returns when none of these calls' bodies is being sealed any more, or the wait is over. Bodies that come faster
+    /// than they can be sealed are waited for once, and not by every batch of rows: everybody's rows come this way.
     pub(crate) async fn settled(&self, ids: &[RequestId]) {
+        {
+            let mut state = self.shared.lock();
+            state.is_behind &= state.known.values().any(|place| *place == Place::Pending);
+            if state.is_behind {
+                return;
+            }
+        }
         let wait = async {
             loop {
                 let changed = self.shared.sealed.notified();
@@ -147,6 +157,7 @@ impl Bodies {
             }
         };
         if tokio::time::timeout(self.shared.config.wait, wait).await.is_err() {
+            self.shared.lock().is_behind = true;
             tracing::warn!("prompts and answers are sealed more slowly than calls end; some are not kept");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -234,4 +235,43 @@ fn any_changed_byte_of_a_file_is_noticed() {
         assert_eq!(file::decode(&changed), None, "byte {place}");
         assert_eq!(file::decode(&bytes[..place]), None, "cut at {place}");
     }
+}
+
+/// Randomness that comes when the gate is opened.
+#[derive(Debug)]
+struct Gated(AtomicBool);
+
+impl Entropy for Gated {
+    fn fill(&self, bytes: &mut [u8]) {
+        while !self.0.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        OsEntropy.fill(bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_sealed_after_its_row_went_leaves_no_file_and_nobody_waits_for_it_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let wait = Duration::from_millis(50);
+    let entropy = Arc::new(Gated(AtomicBool::new(false)));
+    let config = BodiesConfig { wait, ..BodiesConfig::new(dir.path()) };
+    let bodies = Bodies::open(config, &Now, Arc::clone(&entropy) as _).unwrap();
+    let keys = keys();
+    for number in [1, 2] {
+        let capture = capture(&bodies, &keeping(&keys, false), b"question", &[b"answer"]);
+        assert_eq!(capture.keep(call(number)), BodyState::Sealed);
+    }
+    bodies.settled(&[call(1)]).await;
+    bodies.forget(vec![call(1)]).await;
+    // It is known by now that the other one is not waited for in vain again.
+    assert_eq!(bodies.settled(&[call(2)]).now_or_never(), Some(()));
+    entropy.0.store(true, Ordering::Release);
+    while bodies.bytes_of(call(2)) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(files(dir.path()).len(), 1, "the first one's file stayed");
+    assert_eq!(bodies.shared.lock().file_bytes, bodies.bytes_of(call(2)));
+    bodies.forget(vec![call(2)]).await;
+    assert!(bodies.is_empty() && bodies.shared.lock().file_bytes == 0);
 }

@@ -32,11 +32,14 @@ pub(super) fn run(shared: &Shared, jobs: &mpsc::Receiver<Job>, entropy: &dyn Ent
         });
         {
             let mut state = shared.lock();
+            // Its row may have gone without it: then nobody asks for its file any more.
+            let is_wanted = state.known.get(&id) == Some(&Place::Pending);
             match stored {
-                Some(bytes) => {
+                Some(bytes) if is_wanted => {
                     state.known.insert(id, Place::Stored(bytes));
                     state.file_bytes += bytes;
                 }
+                Some(_) => file::remove(shared.dir(), id),
                 None => {
                     state.known.remove(&id);
                 }
