@@ -344,7 +344,7 @@ fn an_answer_that_repeats_itself_token_by_token_repeats_nothing_of_it() {
     let cut = whole.to_string();
     let cut = cut.split_at(cut.find("1 1111").unwrap()).0;
     let clean = String::from_utf8(redact(cut.as_bytes(), Shape::Json)).unwrap();
-    assert!(!clean.contains("411") && clean.contains("hello"), "{clean}");
+    assert!(!clean.contains("411") && clean.ends_with(r#""logprobs":null"#), "{clean}");
     // What only has the name stays.
     for kept in [
         r#"{"logprobs": true, "top_logprobs": 2}"#,

@@ -271,7 +271,8 @@ async fn a_body_that_is_sealed_after_its_row_went_leaves_no_file_and_nobody_wait
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(files(dir.path()).len(), 1, "the first one's file stayed");
-    assert_eq!(bodies.shared.lock().file_bytes, bodies.bytes_of(call(2)));
+    let on_disk = bodies.shared.lock().file_bytes;
+    assert_eq!(on_disk, bodies.bytes_of(call(2)));
     bodies.forget(vec![call(2)]).await;
     assert!(bodies.is_empty() && bodies.shared.lock().file_bytes == 0);
 }
