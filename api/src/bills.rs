@@ -7,11 +7,12 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::bill::{Dimension, Measure, ReportFormat, ResourceCost, Slice, shares};
 use costlens_domain::{BillId, Currency};
-use costlens_store::{Bill, BillFilter, TenantConn};
+use costlens_store::{Bill, BillFilter, Drift, TenantConn};
 use poem::Body;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{Enum, Object, OpenApi};
+use rust_decimal::Decimal;
 
 use crate::error::ApiError;
 use crate::page::{DEFAULT_LIMIT, Page};
@@ -29,6 +30,21 @@ pub enum ReportFormatView {
     Cur2,
     /// FOCUS 1.x.
     Focus,
+    /// Anthropic's own cost report.
+    AnthropicCosts,
+    /// OpenAI's own costs.
+    #[oai(rename = "openai_costs")]
+    OpenAiCosts,
+    /// Azure's actual costs.
+    AzureCosts,
+    /// Azure's amortised costs: no line says what was billed for commitments.
+    AzureAmortised,
+    /// FOCUS from Azure.
+    AzureFocus,
+    /// Google Cloud's billing export.
+    GoogleCosts,
+    /// FOCUS from Google Cloud.
+    GoogleFocus,
 }
 
 /// What a breakdown of a bill groups by.
@@ -77,7 +93,7 @@ impl From<BillDimension> for Dimension {
 
 /// Which of a line's costs is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
-#[oai(rename = "CostMeasure", rename_all = "snake_case", remote = "Measure")]
+#[oai(rename = "BillMeasure", rename_all = "snake_case", remote = "Measure")]
 pub enum MeasureView {
     /// As billed on the day.
     #[default]
@@ -86,6 +102,30 @@ pub enum MeasureView {
     NetUnblended,
     /// Commitments spread over what they cover.
     Amortised,
+    /// Commitments spread over what they cover, after private discounts: what use really costs.
+    NetAmortised,
+    /// By the public list price, without any discount or commitment.
+    List,
+}
+
+/// The AI of a bill by each measure; null where it is unknown, which is never zero: the bill does not say it, or it was
+/// read before this was kept and says it once it is read again.
+#[derive(Object)]
+pub struct BillCosts {
+    /// As billed on the day.
+    pub unblended: Wire<Exact>,
+    /// As billed, after private discounts.
+    #[oai(nullable)]
+    pub net_unblended: Option<Wire<Exact>>,
+    /// Commitments spread over what they cover.
+    #[oai(nullable)]
+    pub amortised: Option<Wire<Exact>>,
+    /// Commitments spread over what they cover, after private discounts.
+    #[oai(nullable)]
+    pub net_amortised: Option<Wire<Exact>>,
+    /// By the public list price.
+    #[oai(nullable)]
+    pub list: Option<Wire<Exact>>,
 }
 
 /// The whole bill of one currency, and the AI in it.
@@ -97,6 +137,8 @@ pub struct BillShare {
     pub total_cost: Wire<Exact>,
     /// What is AI.
     pub ai_cost: Wire<Exact>,
+    /// What the AI costs by each measure.
+    pub ai_costs: BillCosts,
     /// What may be AI: accelerators and the like that a tag would have to decide.
     pub candidate_cost: Wire<Exact>,
     /// The AI part in percent; null where the whole is not positive.
@@ -157,6 +199,8 @@ pub struct BillView {
     pub resources: Vec<BillResource>,
     /// Line-item types without a rule of their own; their cost as billed was kept.
     pub unknown_line_types: Vec<String>,
+    /// What was left out: files of an upload that are no bill, and usage whose cost a vendor's report does not tell.
+    pub left_out: Vec<String>,
     /// When it was read.
     pub imported_at: DateTime<Utc>,
     /// Since when a newer delivery of the same month counts in its place; null while it counts.
@@ -172,11 +216,12 @@ pub struct BillSliceView {
     pub group: String,
     /// What the amounts count.
     pub currency: Wire<Currency>,
-    /// The sum.
-    pub cost: Wire<Exact>,
+    /// The sum; null where it is unknown for any of the lines, which is never zero.
+    #[oai(nullable)]
+    pub cost: Option<Wire<Exact>>,
     /// The tokens behind the part that is billed by tokens.
     pub tokens: Wire<Exact>,
-    /// The average price of a million tokens; null where nothing was billed by tokens.
+    /// The average price of a million tokens; null where nothing was billed by tokens, or the cost of it is unknown.
     #[oai(nullable)]
     pub unit_cost_per_million: Option<Wire<Exact>>,
     /// How many bill lines were added up.
@@ -189,7 +234,7 @@ impl From<Slice> for BillSliceView {
         Self {
             group: slice.key,
             currency: Wire(slice.currency),
-            cost: Wire(Exact(slice.cost)),
+            cost: known(slice.cost),
             tokens: Wire(Exact(slice.tokens)),
             unit_cost_per_million: rate,
             lines: slice.lines,
@@ -204,6 +249,56 @@ pub struct BillBreakdown {
     pub items: Vec<BillSliceView>,
 }
 
+/// AI lines of one usage type that no rule of ours could take apart.
+#[derive(Object)]
+#[oai(rename = "BillDriftRow")]
+pub struct DriftView {
+    /// The usage type as billed; empty where the bill names none.
+    pub usage_type: String,
+    /// The product code as billed.
+    pub product_code: String,
+    /// The product's name; empty where the bill gives none.
+    pub product_name: String,
+    /// The service that the lines belong to.
+    pub service: String,
+    /// The unit in which usage is counted, as billed.
+    pub pricing_unit: String,
+    /// What the cost counts.
+    pub currency: Wire<Currency>,
+    /// The unblended cost, which is in the AI total.
+    pub cost: Wire<Exact>,
+    /// How many bill lines there are.
+    pub lines: u64,
+    /// The first UTC day with such a line.
+    pub first_day: Wire<NaiveDate>,
+    /// The last UTC day with such a line.
+    pub last_day: Wire<NaiveDate>,
+}
+
+impl From<Drift> for DriftView {
+    fn from(drift: Drift) -> Self {
+        Self {
+            usage_type: drift.usage_type,
+            product_code: drift.product_code,
+            product_name: drift.product_name,
+            service: drift.service,
+            pricing_unit: drift.pricing_unit,
+            currency: Wire(drift.currency),
+            cost: Wire(Exact(drift.cost)),
+            lines: drift.lines,
+            first_day: Wire(drift.first_day),
+            last_day: Wire(drift.last_day),
+        }
+    }
+}
+
+/// What no rule knows, dearest first, currency by currency.
+#[derive(Object)]
+pub struct BillDrift {
+    /// The rows; none where every AI line was understood.
+    pub items: Vec<DriftView>,
+}
+
 /// What one day cost by the bills.
 #[derive(Object)]
 #[oai(rename = "BillPoint")]
@@ -215,8 +310,9 @@ pub struct BillPointView {
     pub group: Option<String>,
     /// What the amount counts.
     pub currency: Wire<Currency>,
-    /// The sum.
-    pub cost: Wire<Exact>,
+    /// The sum; null where it is unknown for any of the lines, which is never zero.
+    #[oai(nullable)]
+    pub cost: Option<Wire<Exact>>,
 }
 
 /// AI spend by day as billed: every current bill, currency by currency. Days without lines are absent.
@@ -255,7 +351,8 @@ impl BillsApi {
 
     /// Upload a bill
     ///
-    /// The body is the file: legacy CUR, CUR 2.0 or FOCUS 1.x, as CSV, CSV with gzip, or Parquet, told apart by its
+    /// The body is the file: legacy CUR, CUR 2.0, a cost export of Azure, Google Cloud's billing export or FOCUS 1.x, as CSV,
+    /// lines of JSON (Google's), either with gzip, or Parquet, told apart by its
     /// columns. It is kept at once and read afterwards, as a whole: a truncated or corrupt file names its place in the
     /// upload's problem and changes nothing. A newer delivery of the same month takes the older one's place; the same
     /// content as that of a bill which counts makes no second one.
@@ -289,7 +386,7 @@ impl BillsApi {
         to: Query<Option<Wire<NaiveDate>>>,
         /// What the points are told apart by; one sum a day without it.
         group_by: Query<Option<BillDimension>>,
-        /// Which cost.
+        /// Which cost. What a bill does not tell by it is null, never zero.
         #[oai(default)]
         measure: Query<MeasureView>,
     ) -> Result<Json<BillSeries>, ApiError> {
@@ -306,9 +403,34 @@ impl BillsApi {
             day: Wire(point.day),
             group: point.group,
             currency: Wire(point.currency),
-            cost: Wire(Exact(point.cost)),
+            cost: known(point.cost),
         };
         Ok(Json(BillSeries { points: points.into_iter().map(view).collect() }))
+    }
+
+    /// List what no rule knows
+    ///
+    /// AI lines that were kept and counted, but that no rule could take apart: a usage type or model that is newer than
+    /// the rules. Of one bill, or of every bill that counts.
+    #[oai(path = "/bills/drift", method = "get", operation_id = "list_bill_drift")]
+    async fn drift(
+        &self,
+        caller: Caller,
+        /// Of this bill alone, also where a newer delivery counts in its place.
+        bill_id: Query<Option<Wire<BillId>>>,
+        /// How many rows of each currency at most.
+        #[oai(default = "default_limit", validator(minimum(value = "1"), maximum(value = "1000")))]
+        limit: Query<u32>,
+    ) -> Result<Json<BillDrift>, ApiError> {
+        let tenant = caller.require(Permission::BillsRead)?;
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let bill = match bill_id.0 {
+            // Another tenant's bill is not found, rather than found without drift.
+            Some(id) => Some(conn.bill(id.0).await?.id),
+            None => None,
+        };
+        let drift = conn.bill_drift(bill, limit.0).await?;
+        Ok(Json(BillDrift { items: drift.into_iter().map(Into::into).collect() }))
     }
 
     /// Get one bill
@@ -332,7 +454,7 @@ impl BillsApi {
         /// By what.
         #[oai(default)]
         by: Query<BillDimension>,
-        /// Which cost.
+        /// Which cost. What a bill does not tell by it is null, never zero.
         #[oai(default)]
         measure: Query<MeasureView>,
         /// How many rows of each currency at most.
@@ -364,6 +486,7 @@ fn bill_view(bill: Bill) -> BillView {
         totals: Vec::new(),
         resources: bill.resources.into_iter().map(Into::into).collect(),
         unknown_line_types: bill.unknown_line_types,
+        left_out: bill.skipped,
         imported_at: bill.created_at,
         superseded_at: bill.superseded_at,
     }
@@ -375,11 +498,22 @@ async fn totals(conn: &mut TenantConn, id: BillId) -> Result<Vec<BillShare>, Api
         currency: Wire(currency),
         total_cost: Wire(Exact(share.total)),
         ai_cost: Wire(Exact(share.ai)),
+        ai_costs: BillCosts {
+            unblended: Wire(Exact(share.ai)),
+            net_unblended: known(share.ai_by(Measure::NetUnblended)),
+            amortised: known(share.ai_by(Measure::Amortised)),
+            net_amortised: known(share.ai_by(Measure::NetAmortised)),
+            list: known(share.ai_by(Measure::List)),
+        },
         candidate_cost: Wire(Exact(share.candidate)),
         ai_percent: share.ai_percent().map(|percent| Wire(Exact(percent.round_dp(4)))),
         lines: share.lines,
     };
     Ok(shares(&totals).into_iter().map(view).collect())
+}
+
+fn known(amount: Option<Decimal>) -> Option<Wire<Exact>> {
+    amount.map(|amount| Wire(Exact(amount)))
 }
 
 fn default_limit() -> u32 {

@@ -8,7 +8,7 @@ use costlens_domain::audit::Action;
 use costlens_domain::calendar::Period;
 use costlens_domain::providers::provider;
 use costlens_domain::{ApiKeyId, BudgetId, ProblemCode, Usd};
-use costlens_store::{Budget, SpendFilter, SpendTotals, StoreError, TenantConn, TenantSettings};
+use costlens_store::{Budget, BudgetSpend, SpendFilter, StoreError, TenantConn, TenantSettings};
 use poem_openapi::param::{Header, Path};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
@@ -58,15 +58,21 @@ pub struct BudgetView {
     /// Only calls served by this model count; null for all.
     #[oai(nullable)]
     pub model: Option<String>,
+    /// Whether what is billed and no call through the proxy used counts, too.
+    pub includes_unproxied: bool,
     /// When the running period began.
     pub period_start: DateTime<Utc>,
-    /// What was spent since; null where no call has a price, and for a budget that has ended.
+    /// What was spent since: by the bills, private discounts taken off, where calls are settled, by their estimates
+    /// elsewhere; null where nothing has a price, and for a budget that has ended.
     #[oai(nullable)]
     pub spent: Option<Wire<Usd>>,
-    /// How many percent of the amount that is.
+    /// What calls since then were estimated to cost; null where no call has a price, and for a budget that has ended.
+    #[oai(nullable)]
+    pub estimated: Option<Wire<Usd>>,
+    /// How many percent of the amount `spent` is.
     #[oai(nullable)]
     pub percent: Option<Wire<Exact>>,
-    /// Calls since then without a price, which `spent` leaves out.
+    /// Calls since then without a price that no bill has settled, which `spent` leaves out.
     pub unpriced_requests: u64,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -104,6 +110,9 @@ pub struct CreateBudget {
     /// Only calls served by this model count.
     #[oai(default, skip_serializing_if_is_none, validator(min_length = 1, max_length = 256))]
     pub model: Option<String>,
+    /// What is billed and no call through the proxy used counts, too; for a budget of all calls alone.
+    #[oai(default)]
+    pub include_unproxied: bool,
 }
 
 /// A budget was made.
@@ -142,7 +151,8 @@ impl BudgetsApi {
 
     /// Make a budget
     ///
-    /// Whoever is told of alerts hears when a threshold is reached, once in each period. No call is stopped by it.
+    /// Whoever is told of alerts hears when a threshold is reached, once in each period; and of a monthly budget once when
+    /// the rest of its month is expected to cross it. No call is stopped by it.
     #[oai(path = "/budgets", method = "post", operation_id = "create_budget")]
     async fn create(
         &self,
@@ -182,6 +192,7 @@ impl BudgetsApi {
                     api_key_id: body.0.api_key_id.map(|id| id.0),
                     provider: body.0.provider.clone(),
                     model: body.0.model.clone(),
+                    unproxied: body.0.include_unproxied,
                 },
                 period: body.0.period.into(),
                 amount: body.0.amount.0,
@@ -196,6 +207,7 @@ impl BudgetsApi {
             "period": budget.rule.period.as_str(),
             "amount": budget.rule.amount,
             "thresholds": budget.rule.thresholds,
+            "include_unproxied": budget.rule.scope.unproxied,
         });
         let target = (Action::BudgetCreated, Some(budget.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
@@ -229,8 +241,8 @@ impl BudgetsApi {
         let settings = conn.settings().await?.unwrap_or_else(|| TenantSettings::initial(now));
         let rule = budget.rule;
         let period_start = settings.zone.start_of(rule.period, now);
-        let totals = if budget.ended_at.is_some() {
-            SpendTotals::default()
+        let spend = if budget.ended_at.is_some() {
+            BudgetSpend::default()
         } else {
             let filter = SpendFilter {
                 from: period_start,
@@ -239,21 +251,23 @@ impl BudgetsApi {
                 provider: rule.scope.provider.clone(),
                 model: rule.scope.model.clone(),
             };
-            conn.spend_totals(&filter).await?
+            conn.budget_spend(&filter, rule.scope.unproxied).await?
         };
         Ok(BudgetView {
             id: Wire(budget.id),
             name: budget.name,
             period: rule.period.into(),
             amount: Wire(rule.amount),
-            percent: totals.cost.and_then(|spent| rule.percent(spent)).map(|percent| Wire(Exact(percent))),
+            percent: spend.spent.and_then(|spent| rule.percent(spent)).map(|percent| Wire(Exact(percent))),
             thresholds: rule.thresholds,
             api_key_id: rule.scope.api_key_id.map(Wire),
             provider: rule.scope.provider,
             model: rule.scope.model,
+            includes_unproxied: rule.scope.unproxied,
             period_start,
-            spent: totals.cost.map(Wire),
-            unpriced_requests: totals.unpriced_requests,
+            spent: spend.spent.map(Wire),
+            estimated: spend.estimated.map(Wire),
+            unpriced_requests: spend.unpriced_requests,
             created_at: budget.created_at,
             ended_at: budget.ended_at,
         })
@@ -269,6 +283,10 @@ fn check(body: &CreateBudget) -> Result<(), ApiError> {
     let ascending = body.thresholds.is_sorted_by(|one, next| one < next);
     if !in_range || !ascending {
         return Err(ApiError::field("thresholds", "must be ascending percents of 1 to 1000, each once"));
+    }
+    let is_narrowed = body.api_key_id.is_some() || body.provider.is_some() || body.model.is_some();
+    if body.include_unproxied && is_narrowed {
+        return Err(ApiError::field("include_unproxied", "is for a budget of all calls alone"));
     }
     if body.provider.as_ref().is_some_and(|name| provider(name).is_none()) {
         return Err(ApiError::field("provider", "is no provider's stable name"));

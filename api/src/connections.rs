@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use costlens_domain::audit::Action;
+use costlens_domain::aws::looks_like_an_access_key;
 use costlens_domain::providers::{Credential, PROVIDERS, Provider, provider};
 use costlens_domain::{ConnectionId, ProblemCode};
 use costlens_egress::EndpointUrl;
@@ -274,7 +275,7 @@ impl ConnectionsApi {
                 return Err(ApiError::field("secret", "must be printable ASCII without spaces"));
             }
             // Access to AWS goes by role, never by a stored access key.
-            if looks_like_an_aws_access_key(secret) {
+            if looks_like_an_access_key(secret) {
                 return Err(ApiError::field("secret", "AWS access keys are never stored; connect by a role"));
             }
         }
@@ -291,14 +292,6 @@ impl ConnectionsApi {
             }
         }
     }
-}
-
-/// `AKIA` or `ASIA` and sixteen upper-case letters or digits (the IAM documentation's unique identifiers).
-fn looks_like_an_aws_access_key(text: &str) -> bool {
-    text.as_bytes().windows(20).any(|window| {
-        (window.starts_with(b"AKIA") || window.starts_with(b"ASIA"))
-            && window.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-    })
 }
 
 fn default_limit() -> u32 {

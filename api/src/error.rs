@@ -140,6 +140,23 @@ impl ApiError {
         Self::TooMany(Json(Box::new(problem.into())), Some(u64::try_from(seconds).unwrap_or(u64::MAX)))
     }
 
+    /// What is told.
+    pub(crate) fn told(&self) -> &ProblemBody {
+        match self {
+            Self::Invalid(told)
+            | Self::Unauthenticated(told)
+            | Self::Forbidden(told)
+            | Self::NotFound(told)
+            | Self::Conflict(told)
+            | Self::TooLarge(told)
+            | Self::UnsupportedMediaType(told)
+            | Self::Unprocessable(told)
+            | Self::TooMany(told, _)
+            | Self::Internal(told)
+            | Self::Unavailable(told) => &told.0,
+        }
+    }
+
     /// The caller's thing does not exist, or is another's.
     pub fn not_found() -> Self {
         Self::new(ProblemCode::NotFound, "no such thing is visible to this caller")
@@ -157,6 +174,8 @@ impl From<StoreError> for ApiError {
                     Some("user_account_login") => "somebody signs in with this address already",
                     Some("invitation_open") => "this address is invited already",
                     Some("member_pkey") => "this person is a member already",
+                    Some("sso_domain_name") => "this domain is in the list already",
+                    Some("sso_domain_proven") => "another organisation here has proven this domain",
                     Some("closure_pkey") => "the account is being closed already",
                     _ => "it conflicts with what is there",
                 };

@@ -13,7 +13,7 @@ use costlens_store::{Export, ExportState, NewExport, RequestFilter, StoreError, 
 use poem::Body;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::{Binary, Json};
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
 use serde_json::json;
 
 use crate::error::ApiError;
@@ -36,6 +36,12 @@ pub enum ExportWhatView {
     Requests,
     /// Spend by hour, key, provider, model, outcome and basis of the cost.
     HourlySpend,
+    /// The AI charges of every bill that counts and every hour of calls, in the columns of FOCUS 1.2. The period alone
+    /// narrows it.
+    Focus,
+    /// The same with calls at what they cost by their bill, and of the bills what calls did not cost: each dollar once. Days
+    /// are whole, and the period alone narrows it.
+    FocusSettled,
 }
 
 /// How an export's rows are written.
@@ -46,6 +52,8 @@ pub enum ExportFileFormatView {
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// Apache Parquet, of FOCUS alone.
+    Parquet,
 }
 
 /// How far an export is.
@@ -71,7 +79,7 @@ pub enum ExportStateView {
 pub struct CreateExport {
     /// What is exported.
     pub what: ExportWhatView,
-    /// How its rows are written; compressed with gzip.
+    /// How its rows are written; text is compressed with gzip.
     pub format: ExportFileFormatView,
     /// At or after this moment; of hours, the one that it falls into counts.
     #[oai(default, skip_serializing_if_is_none)]
@@ -203,7 +211,10 @@ fn file_name(export: &Export) -> String {
     let id = export.id.uuid().simple().to_string();
     let tail = id.get(24..).unwrap_or_default();
     let day = export.created_at.format("%Y%m%d");
-    format!("costlens-{}-{day}-{tail}.{}.gz", export.what.as_str().replace('_', "-"), export.format)
+    let what = export.what.as_str().replace('_', "-");
+    // Parquet is compressed by itself.
+    let packed = if export.format == ExportFormat::Parquet { "" } else { ".gz" };
+    format!("costlens-{what}-{day}-{tail}.{}{packed}", export.format)
 }
 
 /// An export was asked for.
@@ -234,13 +245,24 @@ pub enum ExportDeleted {
     Gone,
 }
 
+/// A file, by how its rows are written.
+#[derive(ResponseContent)]
+pub enum ExportContent {
+    /// Compressed text.
+    #[oai(content_type = "application/gzip")]
+    Gzip(Binary<Body>),
+    /// Parquet.
+    #[oai(content_type = "application/vnd.apache.parquet")]
+    Parquet(Binary<Body>),
+}
+
 /// An export's file.
 #[derive(ApiResponse)]
 pub enum ExportDownload {
     /// The file, streamed.
-    #[oai(status = 200, content_type = "application/gzip")]
+    #[oai(status = 200)]
     File(
-        Binary<Body>,
+        ExportContent,
         /// What a browser saves it as.
         #[oai(header = "Content-Disposition")]
         String,
@@ -373,7 +395,7 @@ impl ExportsApi {
 
     /// Download an export's file
     ///
-    /// A gzip file, as a browser saves it. Its SHA-256 stands in the export.
+    /// A gzip file, or Parquet, as a browser saves it. Its SHA-256 stands in the export.
     #[oai(path = "/exports/:id/file", method = "get", operation_id = "download_export")]
     async fn download(&self, caller: Caller, id: Path<Wire<ExportId>>) -> Result<ExportDownload, ApiError> {
         let tenant = caller.require(Permission::ExportsRead)?;
@@ -391,7 +413,12 @@ impl ExportsApi {
         caller.principal().by().did(&self.0, &mut conn, target, json!({ "size_bytes": bytes })).await?;
         conn.commit().await?;
         let disposition = format!("attachment; filename=\"{}\"", file_name(&export));
-        Ok(ExportDownload::File(Binary(Body::from_async_read(file)), disposition, bytes))
+        let body = Binary(Body::from_async_read(file));
+        let content = match export.format {
+            ExportFormat::Parquet => ExportContent::Parquet(body),
+            ExportFormat::Csv | ExportFormat::Jsonl => ExportContent::Gzip(body),
+        };
+        Ok(ExportDownload::File(content, disposition, bytes))
     }
 }
 
@@ -413,12 +440,27 @@ fn filter(body: &CreateExport, now: DateTime<Utc>) -> Result<RequestFilter, ApiE
     if body.what == ExportWhatView::HourlySpend && body.connection_id.is_some() {
         return Err(ApiError::field("connection_id", "hourly spend is not told apart by connections"));
     }
+    let narrowed = [
+        ("api_key_id", body.api_key_id.is_some()),
+        ("connection_id", body.connection_id.is_some()),
+        ("provider", body.provider.is_some()),
+        ("model", body.model.is_some()),
+        ("outcome", body.outcome.is_some()),
+    ];
+    let is_focus = matches!(body.what, ExportWhatView::Focus | ExportWhatView::FocusSettled);
+    if body.format == ExportFileFormatView::Parquet && !is_focus {
+        return Err(ApiError::field("format", "is for FOCUS alone"));
+    }
+    if is_focus && let Some((field, _)) = narrowed.into_iter().find(|(_, is_given)| *is_given) {
+        return Err(ApiError::field(field, "the period alone narrows a FOCUS export"));
+    }
     Ok(RequestFilter {
         api_key_id: body.api_key_id.map(|id| id.0),
         connection_id: body.connection_id.map(|id| id.0),
         provider: body.provider.clone(),
         model: body.model.clone(),
         outcome: body.outcome.map(Into::into),
+        origin: None,
         from: body.from,
         to: Some(to),
     })

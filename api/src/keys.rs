@@ -76,10 +76,13 @@ pub enum KeyScopeView {
     /// Reading bills and what they say about AI.
     #[oai(rename = "bills.read")]
     BillsRead,
+    /// Handing in calls that never passed the proxy: logs of LiteLLM, spans by OTLP.
+    #[oai(rename = "calls.import")]
+    CallsImport,
 }
 
-fn every_scope() -> Vec<KeyScopeView> {
-    KeyScopes::ALL.iter().map(Into::into).collect()
+fn usual_scopes() -> Vec<KeyScopeView> {
+    KeyScopes::USUAL.iter().map(Into::into).collect()
 }
 
 fn scopes(wanted: &[KeyScopeView]) -> KeyScopes {
@@ -116,7 +119,7 @@ pub struct CreateKey {
     #[oai(default)]
     pub durability: DurabilityView,
     /// What it may be used for; everything, unless said.
-    #[oai(default = "every_scope", validator(min_items = 1, max_items = 4, unique_items))]
+    #[oai(default = "usual_scopes", validator(min_items = 1, max_items = 5, unique_items))]
     pub scopes: Vec<KeyScopeView>,
     /// From when on it is refused; never, unless said.
     #[oai(default, skip_serializing_if_is_none)]
@@ -133,7 +136,7 @@ pub struct UpdateKey {
     #[oai(default, skip_serializing_if_is_none, validator(min_length = 1, max_length = 100))]
     pub name: Option<String>,
     /// What it may be used for.
-    #[oai(default, skip_serializing_if_is_none, validator(min_items = 1, max_items = 4, unique_items))]
+    #[oai(default, skip_serializing_if_is_none, validator(min_items = 1, max_items = 5, unique_items))]
     pub scopes: Option<Vec<KeyScopeView>>,
     /// From when on it is refused; null: never.
     #[oai(nullable, skip_serializing_if_is_none)]

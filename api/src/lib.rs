@@ -6,10 +6,12 @@
 
 pub mod anomalies;
 pub mod audit;
+pub mod aws_connections;
 pub mod bills;
 pub mod bodies;
 mod bounds;
 pub mod budgets;
+pub mod chargeback;
 pub mod clerk;
 pub mod closure;
 pub mod connections;
@@ -18,6 +20,10 @@ mod cookies;
 pub mod error;
 pub mod exports;
 mod idempotent;
+pub mod imports;
+pub mod insight;
+pub mod invoice_sources;
+pub mod key_labels;
 pub mod keys;
 mod limits;
 pub mod links;
@@ -40,11 +46,15 @@ mod sealing;
 pub mod second_factor;
 pub mod sessions;
 pub mod settings;
+pub mod settlements;
+pub mod single_sign_on;
 pub mod slack_channels;
 pub mod spend;
+pub mod statement;
 pub mod status;
 pub mod support_grants;
 pub mod tenant;
+mod trips;
 pub mod trust;
 pub mod users;
 pub mod webhook_endpoints;
@@ -97,6 +107,8 @@ pub struct ApiParts {
     pub egress_policy: costlens_egress::Policy,
     pub prices: PricesInForce,
     pub objects: costlens_objects::Objects,
+    /// How customers let us read their AWS bills; `None` where no account can be connected.
+    pub aws: Option<aws_connections::AwsOnboarding>,
     /// The most bytes of an uploaded bill.
     pub max_bill_bytes: u64,
     /// Whom the operator set up to be called, for what and with what.
@@ -114,6 +126,8 @@ pub struct ApiParts {
     pub passwords: Passwords,
     pub sign_up: SignUp,
     pub vouchers: Vouchers,
+    /// Tenants' own identity providers.
+    pub providers: costlens_identity::single_sign_on::Providers,
     /// That Clerk keeps people and organisations, in the place of passwords and whoever else vouches.
     pub clerk: Option<clerk::ClerkMode>,
     /// Whether browsers reach the console by https, so that cookies are bound to it.
@@ -151,8 +165,10 @@ pub(crate) enum Tag {
     Webhooks,
     /// What the links in mails do, without signing in.
     Links,
-    /// Budgets and surprising hours.
+    /// Budgets and surprises.
     Budgets,
+    /// What follows from the facts: events, recommendations, forecasts.
+    Insight,
     /// What is kept of prompts and answers, and who may read it.
     Privacy,
     /// The account's end.
@@ -172,22 +188,27 @@ pub(crate) enum Tag {
 type Operations = (
     People,
     keys::KeysApi,
+    key_labels::KeyLabelsApi,
     connections::ConnectionsApi,
-    requests::RequestsApi,
+    Requests,
     spend::SpendApi,
-    bills::BillsApi,
-    bills::uploads::BillUploadsApi,
+    Bills,
     exports::ExportsApi,
     Notifications,
     Upkeep,
     Prices,
 );
 
+/// Calls, and how those come in that never passed the proxy.
+type Requests = (requests::RequestsApi, imports::ImportsApi);
+
 /// Who gets in, and as what.
 type People = (
     sessions::SessionsApi,
     registrations::RegistrationsApi,
     oauth::OauthApi,
+    single_sign_on::SingleSignOnApi,
+    single_sign_on::SingleSignOnTripApi,
     clerk::ClerkApi,
     users::UsersApi,
     second_factor::SecondFactorApi,
@@ -205,6 +226,19 @@ type Notifications = (
     messages::MessagesApi,
     budgets::BudgetsApi,
     anomalies::AnomaliesApi,
+    insight::InsightApi,
+);
+
+/// Bills, how they come in, and what calls cost by them.
+type Bills = (
+    bills::BillsApi,
+    bills::uploads::BillUploadsApi,
+    aws_connections::AwsConnectionsApi,
+    aws_connections::months::BillMonthsApi,
+    invoice_sources::InvoiceSourcesApi,
+    settlements::SettlementsApi,
+    chargeback::ChargebackApi,
+    statement::StatementApi,
 );
 
 /// What models cost.
@@ -232,6 +266,8 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             sessions::SessionsApi(Arc::clone(parts)),
             registrations::RegistrationsApi(Arc::clone(parts)),
             oauth::OauthApi(Arc::clone(parts)),
+            single_sign_on::SingleSignOnApi(Arc::clone(parts)),
+            single_sign_on::SingleSignOnTripApi(Arc::clone(parts)),
             clerk::ClerkApi(Arc::clone(parts)),
             users::UsersApi(Arc::clone(parts)),
             second_factor::SecondFactorApi(Arc::clone(parts)),
@@ -239,11 +275,20 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             tenant::TenantApi(Arc::clone(parts)),
         ),
         keys::KeysApi(Arc::clone(parts)),
+        key_labels::KeyLabelsApi(Arc::clone(parts)),
         connections::ConnectionsApi(Arc::clone(parts)),
-        requests::RequestsApi(Arc::clone(parts)),
+        (requests::RequestsApi(Arc::clone(parts)), imports::ImportsApi(Arc::clone(parts))),
         spend::SpendApi(Arc::clone(parts)),
-        bills::BillsApi(Arc::clone(parts)),
-        bills::uploads::BillUploadsApi(Arc::clone(parts)),
+        (
+            bills::BillsApi(Arc::clone(parts)),
+            bills::uploads::BillUploadsApi(Arc::clone(parts)),
+            aws_connections::AwsConnectionsApi(Arc::clone(parts)),
+            aws_connections::months::BillMonthsApi(Arc::clone(parts)),
+            invoice_sources::InvoiceSourcesApi(Arc::clone(parts)),
+            settlements::SettlementsApi(Arc::clone(parts)),
+            chargeback::ChargebackApi(Arc::clone(parts)),
+            statement::StatementApi(Arc::clone(parts)),
+        ),
         exports::ExportsApi(Arc::clone(parts)),
         (
             settings::SettingsApi(Arc::clone(parts)),
@@ -254,6 +299,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
             messages::MessagesApi(Arc::clone(parts)),
             budgets::BudgetsApi(Arc::clone(parts)),
             anomalies::AnomaliesApi(Arc::clone(parts)),
+            insight::InsightApi(Arc::clone(parts)),
         ),
         (
             links::LinksApi(Arc::clone(parts)),
@@ -341,6 +387,9 @@ pub fn contract() -> String {
     service(Contract).spec()
 }
 
+/// Names what is away and stood in for: `redis` while each process counts limits for itself (ADR 0015).
+const DEGRADED: &str = "costlens-degraded";
+
 /// Every operation of the management API, under `/api/v1`.
 pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'static {
     let gate = principal::Gate { store: parts.store.clone(), clock: Arc::clone(&parts.clock) };
@@ -367,6 +416,10 @@ pub fn routes(parts: &Arc<ApiParts>) -> impl Endpoint<Output = Response> + 'stat
                 // Keys, cookies and figures of one caller: nobody on the way keeps them.
                 let kept = poem::http::HeaderValue::from_static("no-store");
                 response.headers_mut().entry(poem::http::header::CACHE_CONTROL).or_insert(kept);
+                if parts.limits.is_degraded() {
+                    let away = poem::http::HeaderValue::from_static("redis");
+                    response.headers_mut().insert(DEGRADED, away);
+                }
                 if response.status() == poem::http::StatusCode::METHOD_NOT_ALLOWED
                     && let Some(allowed) = methods.allowed(&path)
                 {

@@ -35,6 +35,10 @@ static FACTORS: Rule = Rule::new("second-factor.user", 10, Duration::from_mins(1
 static REFRESHES: Rule = Rule::new("refresh.address", 60, MINUTE);
 /// Following links of mails and redirects: registrations, resets, invitations, exchanges.
 static LINKS: Rule = Rule::new("link.address", 60, MINUTE);
+/// Going to tenants' own providers and coming back, by address.
+static SINGLE_SIGN_ON: Rule = Rule::new("single-sign-on.address", 120, MINUTE);
+/// Looking for a domain's record, by tenant.
+static DOMAIN_LOOKS: Rule = Rule::new("domain-look.tenant", 30, Duration::from_mins(10));
 /// Sign-in links of the command line. Nobody guesses 256 bits: this bounds the work alone.
 static SIGN_IN_LINKS: Rule = Rule::new("sign-in-link.address", 600, MINUTE);
 /// Proofs, by person.
@@ -65,6 +69,10 @@ pub(crate) enum Try<'a> {
     },
     Refresh,
     Link,
+    SingleSignOn,
+    DomainLook {
+        tenant: &'a str,
+    },
     SignInLink,
     Proof {
         user: &'a str,
@@ -95,6 +103,8 @@ pub(crate) async fn take(parts: &ApiParts, request: &Request, of: Try<'_>) -> Re
         Try::SecondFactor { user } => limits.take(&FACTORS, user).await,
         Try::Refresh => limits.take(&REFRESHES, &from).await,
         Try::Link => limits.take(&LINKS, &from).await,
+        Try::SingleSignOn => limits.take(&SINGLE_SIGN_ON, &from).await,
+        Try::DomainLook { tenant } => limits.take(&DOMAIN_LOOKS, tenant).await,
         Try::SignInLink => limits.take(&SIGN_IN_LINKS, &from).await,
         Try::Proof { user } => limits.take(&PROOFS, user).await,
         Try::Invitation { tenant } => limits.take(&INVITATIONS, tenant).await,

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{InvitationId, ProblemCode, Role, UserId};
 use costlens_jobs::people::SendInvitation;
-use costlens_store::{Invitation, Member, Membership, TenantConn, UserMail, UserMailState};
+use costlens_store::{Invitation, Member, TenantConn, UserMail, UserMailState};
 use costlens_vault::{LinkPurpose, link_token, read_link_token};
 use poem::Request;
 use poem_openapi::param::{Header, Path};
@@ -410,7 +410,8 @@ impl MembersApi {
             tx.commit().await?;
             return Ok(InvitationAccepted::Joined);
         }
-        let membership = Membership { tenant: account, role: invitation.role };
+        let memberships = tx.system()?.memberships(user.id).await?;
+        let membership = opening::membership(memberships, Some(tenant))?;
         let proof = Proof::by("invitation", false);
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
         tx.commit().await?;

@@ -1,30 +1,20 @@
-//! Signing in by somebody who vouches: there and back again, without a token in any address.
-//!
-//! The browser leaves with a random number in a cookie of its own. The `state` that travels with it is signed over that
-//! number, the provider, a time and what is meant, so that it works in this browser alone and cannot be made up; the PKCE
-//! verifier and the nonce follow from the number, too, and are stored nowhere. Back again, the code is redeemed, and the
-//! browser gets a code of ours behind the `#` of a page, which it trades for a session within a minute, once.
+//! Signing in by somebody whom the operator set up to vouch (`trips` says how a browser goes there and comes back), and
+//! trading what a browser came back with for a session.
 //!
 //! Nobody becomes a user who is there already because the addresses are the same: who is there signs in, and links.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{ProblemCode, Role, TenantId, UserId};
-use costlens_identity::oidc::VouchError;
-use costlens_identity::vouching::{Challenge, Vouched, Voucher};
-use costlens_store::{SystemTx, Tenant, UserLinkPurpose};
-use costlens_vault::secret_token::EXCHANGE_PREFIX;
-use costlens_vault::{SecretToken, TokenHash};
+use costlens_identity::vouching::{Vouched, Voucher};
+use costlens_store::{NewExchangeCode, SystemTx, Tenant, UserLinkPurpose};
+use costlens_vault::TokenHash;
 use poem::Request;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::audit::By;
 use crate::cookies::{self, BROWSER_COOKIE, Binding, Outgoing};
@@ -34,26 +24,12 @@ use crate::opening::{self, Proof};
 use crate::principal::{Permission, SessionAuth, optional_session};
 use crate::registrations::create_user;
 use crate::sessions::{SignedIn, view};
+use crate::trips::{
+    self, Back, Departure, Meant, Onward, Towards, Trip, display_name, hand_over, read_state, told,
+};
 use crate::users::{mail, told_of_user};
 use crate::wire::Wire;
 use crate::{ApiParts, SignUp, Tag};
-
-/// How long somebody may take there.
-const TRIP: TimeDelta = TimeDelta::minutes(10);
-/// How long our own code waits to be traded.
-const EXCHANGE: TimeDelta = TimeDelta::seconds(60);
-
-/// What the browser is to do next.
-#[derive(ApiResponse)]
-pub enum Onward {
-    /// Go there.
-    #[oai(status = 303)]
-    To(
-        /// Where.
-        #[oai(header = "Location")]
-        String,
-    ),
-}
 
 /// What the browser got when it came back.
 #[derive(Object)]
@@ -72,46 +48,6 @@ pub enum IdentityUnlinked {
     /// The person signs in in its other ways.
     #[oai(status = 204)]
     Unlinked,
-}
-
-/// What a trip is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meant {
-    SignIn,
-    Link(UserId),
-}
-
-/// Why the browser comes back to the sign-in with nothing; the console has words for each.
-#[derive(Clone, Copy, Debug)]
-enum Back {
-    /// The trip did not begin in this browser, or took too long.
-    Stale,
-    /// The person said no there, or its code did not work.
-    Refused,
-    /// Whoever vouches cannot be asked now.
-    Unavailable,
-    /// They did not check that the person reads its address.
-    NoAddress,
-    /// Somebody signs in with this address in another way.
-    AddressTaken,
-    /// Nobody may register here, and nobody invited this address.
-    NotInvited,
-    /// This one there is linked to somebody else here.
-    LinkedElsewhere,
-}
-
-impl Back {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Stale => "stale",
-            Self::Refused => "refused",
-            Self::Unavailable => "unavailable",
-            Self::NoAddress => "no_verified_address",
-            Self::AddressTaken => "address_taken",
-            Self::NotInvited => "not_invited",
-            Self::LinkedElsewhere => "linked_elsewhere",
-        }
-    }
 }
 
 pub(crate) struct OauthApi(pub(crate) Arc<ApiParts>);
@@ -140,19 +76,17 @@ impl OauthApi {
                 .ok_or_else(|| ApiError::new(ProblemCode::SessionInvalid, "sign in first, then link"))?;
             principal.require_fresh(Permission::OwnUser)?;
             principal.may_change()?;
-            Meant::Link(principal.own_user()?.0)
+            Meant::Link(principal.own_credentials()?.0)
         } else {
             Meant::SignIn
         };
-        let browser = SecretToken::generate("", &*self.0.entropy);
-        let until = self.0.clock.now() + TRIP;
-        let trip = Trip::of(&self.0, voucher, browser.reveal(), until, meant)?;
-        let asked = self.0.vouchers.authorize_url(voucher, &trip.challenge()).await;
+        let departure = Departure::to(&self.0, Towards::Operators(voucher), meant)?;
+        let asked = self.0.vouchers.authorize_url(voucher, &departure.trip.challenge()).await;
         let url = match asked.ok_or_else(ApiError::not_found)? {
             Ok(url) => url,
             Err(error) => return self.back(told(&error)),
         };
-        Binding { https: self.0.https }.browser(&Outgoing::of(request), browser.reveal(), TRIP.num_seconds());
+        departure.begin(&self.0, request);
         Ok(Onward::To(url))
     }
 
@@ -175,15 +109,15 @@ impl OauthApi {
         let Some(browser) = cookies::incoming(request, BROWSER_COOKIE).map(str::to_owned) else {
             return self.back(Back::Stale);
         };
-        let now = self.0.clock.now();
+        let (towards, now) = (Towards::Operators(voucher), self.0.clock.now());
         let state = state.0.unwrap_or_default();
-        let Some((until, meant)) = read_state(&self.0, voucher, &browser, &state, now) else {
+        let Some((until, meant)) = read_state(&self.0, towards, &browser, &state, now) else {
             return self.back(Back::Stale);
         };
         let Some(code) = code.0.filter(|code| !code.is_empty() && code.len() <= 2_048) else {
             return self.back(Back::Refused);
         };
-        let trip = Trip::of(&self.0, voucher, &browser, until, meant)?;
+        let trip = Trip::of(&self.0, towards, &browser, until, meant)?;
         let vouched = self.0.vouchers.redeem(voucher, &code, &trip.challenge()).await;
         let vouched = match vouched.ok_or_else(ApiError::not_found)? {
             Ok(vouched) => vouched,
@@ -191,13 +125,15 @@ impl OauthApi {
         };
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = match meant {
-            Meant::Link(user) => match self.link(request, &mut tx, user, &vouched).await? {
-                Ok(()) => {
-                    tx.commit().await?;
-                    return self.onward("/profile");
+            Meant::Link(user) | Meant::LinkAndSignIn(user) => {
+                match self.link(request, &mut tx, user, &vouched).await? {
+                    Ok(()) => {
+                        tx.commit().await?;
+                        return self.onward("/profile");
+                    }
+                    Err(back) => return self.back(back),
                 }
-                Err(back) => return self.back(back),
-            },
+            }
             Meant::SignIn => match self.user(request, &mut tx, &vouched).await? {
                 Ok(user) => user,
                 Err(back) => {
@@ -207,11 +143,10 @@ impl OauthApi {
                 }
             },
         };
-        let ours = SecretToken::generate(EXCHANGE_PREFIX, &*self.0.entropy);
-        let hashes = (&ours.hash().0, &TokenHash::of(&browser).0);
-        tx.system()?.create_exchange_code(hashes, (user, voucher.as_str()), now, now + EXCHANGE).await?;
+        let new = NewExchangeCode { user, method: voucher.as_str(), provider: None };
+        let page = hand_over(&self.0, &mut tx, &browser, &new).await?;
         tx.commit().await?;
-        self.onward(&format!("/signed-in#x={}", ours.reveal()))
+        self.onward(&page)
     }
 
     /// Sign in with the code that came back
@@ -228,12 +163,19 @@ impl OauthApi {
         let browser = cookies::incoming(request, BROWSER_COOKIE).ok_or_else(refused)?;
         let hashes = (&TokenHash::of(&body.0.code).0, &TokenHash::of(browser).0);
         let mut tx = self.0.store.system().await?.begin().await?;
-        let used = tx.system()?.use_exchange_code(hashes, self.0.clock.now()).await?;
-        let (user, method) = used.ok_or_else(refused)?;
-        let user = tx.system()?.user(user).await?;
+        let now = self.0.clock.now();
+        let used = tx.system()?.use_exchange_code(hashes, now).await?.ok_or_else(refused)?;
+        let (wanted, proof) = match used.provider {
+            None => (body.0.tenant_id.map(|id| id.0), Proof::by(&used.method, false)),
+            // A tenant's provider vouches in that tenant, and while it is the tenant's.
+            Some(id) => {
+                let provider = tx.system()?.sso_provider_by_id(id).await?.ok_or_else(refused)?;
+                (Some(provider.tenant_id), Proof::by_provider(id, now))
+            }
+        };
+        let user = tx.system()?.user(used.user).await?;
         let memberships = tx.system()?.memberships(user.id).await?;
-        let membership = opening::membership(memberships, body.0.tenant_id.map(|id| id.0))?;
-        let proof = Proof::by(&method, false);
+        let membership = opening::membership(memberships, wanted)?;
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
         tx.commit().await?;
         opened.give(&self.0, request);
@@ -253,7 +195,7 @@ impl OauthApi {
     ) -> Result<IdentityUnlinked, ApiError> {
         auth.0.require_fresh(Permission::OwnUser)?;
         auth.0.may_change()?;
-        let (user, _) = auth.0.own_user()?;
+        let (user, _) = auth.0.own_credentials()?;
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = tx.system()?.lock_user(user).await?;
         let others = tx.system()?.user_identities(user.id).await?;
@@ -282,11 +224,11 @@ impl OauthApi {
     }
 
     fn onward(&self, page: &str) -> Result<Onward, ApiError> {
-        Ok(Onward::To(self.0.link(page)?.as_str().to_owned()))
+        trips::onward(&self.0, page)
     }
 
     fn back(&self, why: Back) -> Result<Onward, ApiError> {
-        self.onward(&format!("/sign-in?problem={}", why.word()))
+        trips::back(&self.0, why)
     }
 
     /// Adds them to somebody's ways of signing in.
@@ -357,100 +299,4 @@ impl OauthApi {
         }
         Ok(Ok(user.id))
     }
-}
-
-/// What a new person is called: what it calls itself there, else the first part of its address.
-fn display_name(vouched: &Vouched, email: &str) -> String {
-    let plain = |name: &str| -> String { name.chars().filter(|c| !c.is_control()).take(100).collect() };
-    let name = vouched.name.as_deref().map(plain).unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { plain(email.split('@').next().unwrap_or(email)) } else { name.to_owned() }
-}
-
-fn told(error: &VouchError) -> Back {
-    tracing::warn!(error = error as &dyn std::error::Error, "nobody was vouched for");
-    match error {
-        VouchError::Refused | VouchError::Token(_) => Back::Refused,
-        VouchError::Unreachable(_) | VouchError::Description(_) => Back::Unavailable,
-    }
-}
-
-/// One trip, as it follows from the browser's number.
-struct Trip {
-    redirect_uri: String,
-    state: String,
-    nonce: String,
-    verifier: String,
-}
-
-impl Trip {
-    fn of(
-        parts: &ApiParts,
-        voucher: Voucher,
-        browser: &str,
-        until: DateTime<Utc>,
-        meant: Meant,
-    ) -> Result<Self, ApiError> {
-        let path = format!("/api/v1/oauth/{}/callback", voucher.as_str());
-        let of = |purpose: &str| {
-            let tag = parts.keyring.tag(purpose, &[browser.as_bytes(), voucher.as_str().as_bytes()]);
-            URL_SAFE_NO_PAD.encode(tag)
-        };
-        let (head, user) = head(until, meant);
-        let tag = parts.keyring.tag(STATE, &signed(browser, voucher, &head, &user));
-        Ok(Self {
-            redirect_uri: parts.link(&path)?.as_str().to_owned(),
-            state: URL_SAFE_NO_PAD.encode([head.as_slice(), &user, &tag].concat()),
-            nonce: of("costlens/oauth/nonce/1"),
-            verifier: of("costlens/oauth/verifier/1"),
-        })
-    }
-
-    fn challenge(&self) -> Challenge<'_> {
-        Challenge {
-            redirect_uri: &self.redirect_uri,
-            state: &self.state,
-            nonce: &self.nonce,
-            verifier: &self.verifier,
-        }
-    }
-}
-
-const STATE: &str = "costlens/oauth/state/1";
-
-/// The end of the trip in seconds and what it is for; and for whom, or nobody.
-fn head(until: DateTime<Utc>, meant: Meant) -> ([u8; 9], [u8; 16]) {
-    let (kind, user) = match meant {
-        Meant::SignIn => (0, [0; 16]),
-        Meant::Link(user) => (1, *user.uuid().as_bytes()),
-    };
-    let mut head = [0; 9];
-    let (seconds, last) = head.split_at_mut(8);
-    seconds.copy_from_slice(&until.timestamp().to_be_bytes());
-    last.fill(kind);
-    (head, user)
-}
-
-fn signed<'a>(browser: &'a str, voucher: Voucher, head: &'a [u8; 9], user: &'a [u8; 16]) -> [&'a [u8]; 4] {
-    [browser.as_bytes(), voucher.as_str().as_bytes(), head, user]
-}
-
-/// Until when a trip may last and what it is for, if it began in this browser and is not over.
-fn read_state(
-    parts: &ApiParts,
-    voucher: Voucher,
-    browser: &str,
-    state: &str,
-    now: DateTime<Utc>,
-) -> Option<(DateTime<Utc>, Meant)> {
-    let bytes = URL_SAFE_NO_PAD.decode(state).ok()?;
-    let (head, rest) = bytes.split_first_chunk::<9>()?;
-    let (user, tag) = rest.split_first_chunk::<16>()?;
-    if !parts.keyring.verify_tag(STATE, &signed(browser, voucher, head, user), tag) {
-        return None;
-    }
-    let (seconds, kind) = head.split_first_chunk::<8>()?;
-    let until = DateTime::from_timestamp(i64::from_be_bytes(*seconds), 0)?;
-    let meant = if kind == [1] { Meant::Link(Uuid::from_bytes(*user).into()) } else { Meant::SignIn };
-    (now < until).then_some((until, meant))
 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::{Action, Actor};
-use costlens_domain::{ProblemCode, Role, SessionId, TenantId};
+use costlens_domain::{ProblemCode, Role, SessionId, SsoProviderId, TenantId};
 use costlens_store::{Membership, NewRefresh, NewSession, NewUserSession, SystemTx, User};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::{REFRESH_PREFIX, SESSION_PREFIX};
@@ -22,6 +22,9 @@ pub(crate) const SESSION_LIFE: TimeDelta = TimeDelta::hours(1);
 pub(crate) const SIGN_IN_LIFE: TimeDelta = TimeDelta::days(7);
 /// How much of a browser's description is kept.
 const LONGEST_BROWSER: usize = 200;
+
+/// The method of a session that a tenant's own provider vouched for.
+pub(crate) const BY_PROVIDER: &str = "oidc";
 
 /// How a person proved who it is.
 #[derive(Clone, Debug)]
@@ -42,6 +45,17 @@ impl Proof {
     /// A proof that lasts as long as a session does.
     pub(crate) fn by(method: &str, two_factors: bool) -> Self {
         Self { method: method.to_owned(), two_factors, outer: None, read_only: false, proven_at: None }
+    }
+
+    /// A proof of a tenant's own provider: it is asked anew after an hour, and what it vouched for ends with it.
+    pub(crate) fn by_provider(id: SsoProviderId, now: DateTime<Utc>) -> Self {
+        let outer = Some((id.to_string(), now + SESSION_LIFE));
+        Self { outer, ..Self::by(BY_PROVIDER, false) }
+    }
+
+    /// Whether it is of a kind that a tenant may ask for instead of passwords and the like.
+    fn is_of_keeper(&self) -> bool {
+        matches!(self.method.as_str(), BY_PROVIDER | "clerk")
     }
 }
 
@@ -74,7 +88,8 @@ impl Opened {
     }
 }
 
-/// Which of a person's tenants a sign-in is for: the wanted one, else the oldest that is not being closed.
+/// Which of a person's tenants a sign-in is for: the wanted one, else the oldest that is not being closed and wants no
+/// sign-in of its own.
 pub(crate) fn membership(
     memberships: Vec<Membership>,
     wanted: Option<TenantId>,
@@ -83,7 +98,7 @@ pub(crate) fn membership(
     if let Some(wanted) = wanted {
         memberships.retain(|membership| membership.tenant.id == wanted);
     } else {
-        memberships.sort_by_key(|membership| membership.tenant.closing_at.is_some());
+        memberships.sort_by_key(|of| (of.tenant.closing_at.is_some(), of.by_single_sign_on));
     }
     memberships.into_iter().next().ok_or_else(|| {
         let detail = "you belong to no organisation here; ask somebody there to invite you";
@@ -108,6 +123,10 @@ pub(crate) async fn open(
 ) -> Result<Opened, ApiError> {
     if user.disabled_at.is_some() {
         return Err(ApiError::new(ProblemCode::SignInRefused, "this sign-in is not possible"));
+    }
+    if membership.by_single_sign_on && !proof.is_of_keeper() {
+        let detail = "your organisation wants you to come by its own identity provider; use single sign-on";
+        return Err(ApiError::new(ProblemCode::SingleSignOnRequired, detail));
     }
     let now = parts.clock.now();
     let tenant = &membership.tenant;

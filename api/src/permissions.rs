@@ -54,6 +54,8 @@ permissions! {
     ConnectionsRead: Member, reads;
     MembersRead: Member, reads;
     BillsWrite: Analyst, writes;
+    /// Handing in calls that never passed the proxy.
+    CallsImport: Analyst, writes;
     BudgetsWrite: Analyst, writes;
     NotificationsRead: Analyst, reads;
     WorkflowsRead: Analyst, reads;
@@ -61,6 +63,9 @@ permissions! {
     SettingsWrite: Admin, writes;
     NotificationsWrite: Admin, writes;
     MembersWrite: Admin, writes;
+    SingleSignOnRead: Admin, reads;
+    /// Who vouches for the organisation's people, and for which addresses.
+    SingleSignOnWrite: Admin, writes;
     AuditRead: Admin, reads;
     /// Reading prompts and answers, which no key may. Each time is written down, and who acts in another's name reads
     /// none.

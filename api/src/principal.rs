@@ -21,6 +21,7 @@ use poem_openapi::auth::{ApiKey, Bearer};
 
 use crate::audit::By;
 use crate::error::{ApiError, problem_response};
+use crate::opening::BY_PROVIDER;
 pub use crate::permissions::Permission;
 
 /// How long after a person proved who it is dangerous changes ask for no new proof.
@@ -53,6 +54,8 @@ pub struct Principal {
     pub fresh: bool,
     /// Whether it may only look.
     pub read_only: bool,
+    /// Whether its organisation's own identity provider vouched for it, which vouches in that organisation alone.
+    pub by_provider: bool,
     /// Whether it runs the service.
     pub operator: bool,
     /// Whether the account is being closed: then it is frozen, and can only be kept or let go.
@@ -79,6 +82,7 @@ impl Principal {
             scopes: KeyScopes::ALL,
             fresh: now - session.proven_at < FRESH,
             read_only: session.read_only,
+            by_provider: session.method == BY_PROVIDER,
             operator: session.operator,
             closing,
             request_id: request_id(request),
@@ -88,7 +92,7 @@ impl Principal {
 
     /// The tenant, if the caller may do this there.
     pub fn require(&self, permission: Permission) -> Result<TenantId, ApiError> {
-        use Permission::{AccountClose, BillsRead, Operate, RequestsRead, SpendRead};
+        use Permission::{AccountClose, BillsRead, CallsImport, Operate, RequestsRead, SpendRead};
         if permission == Operate && !self.operator {
             // Whoever does not run the service need not know that there is anything here.
             return Err(ApiError::not_found());
@@ -104,8 +108,9 @@ impl Principal {
                 RequestsRead => KeyScope::RequestsRead,
                 SpendRead => KeyScope::SpendRead,
                 BillsRead => KeyScope::BillsRead,
+                CallsImport => KeyScope::CallsImport,
                 _ => {
-                    let detail = "API keys read requests, spend and bills; this needs a signed-in session";
+                    let detail = "API keys read requests, spend and bills, and hand in calls; this needs a signed-in session";
                     return Err(ApiError::new(ProblemCode::Forbidden, detail));
                 }
             };
@@ -154,6 +159,17 @@ impl Principal {
             (Who::Session(session), Some(user)) => Ok((user, session)),
             _ => Err(ApiError::new(ProblemCode::Forbidden, "this is for people who signed in as themselves")),
         }
+    }
+
+    /// The person and its session, for what the person signs in with. Its organisation's own provider vouches in one
+    /// organisation, and a password or the like opens all of the person's.
+    pub fn own_credentials(&self) -> Result<(UserId, SessionId), ApiError> {
+        if self.by_provider {
+            let detail =
+                "your organisation's identity provider let you in, and cannot change how you sign in here";
+            return Err(ApiError::new(ProblemCode::Forbidden, detail));
+        }
+        self.own_user()
     }
 
     /// As whom it stands in the audit.
@@ -305,6 +321,17 @@ pub(crate) async fn optional_session(request: &Request) -> Option<Principal> {
     check_session(request, ApiKey { key }).await.ok()
 }
 
+/// Whoever presents an API key where the framework looks for no credential.
+pub(crate) async fn by_key(gate: Gate, request: &mut Request, token: String) -> Result<Principal, ApiError> {
+    let refused = Refused::default();
+    request.extensions_mut().insert(gate);
+    request.extensions_mut().insert(refused.clone());
+    check_key(request, Bearer { token }).await.map_err(|_| {
+        let internal = || Problem::new(ProblemCode::Internal, "a key was refused without a reason");
+        refused.0.get().cloned().unwrap_or_else(internal).into()
+    })
+}
+
 async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal> {
     let gate = gate(request)?;
     let mut conn = gate.store.system().await.map_err(|error| unavailable(request, &error))?;
@@ -330,6 +357,7 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
             scopes: key.scopes,
             fresh: false,
             read_only: false,
+            by_provider: false,
             operator: false,
             closing,
             request_id: request_id(request),

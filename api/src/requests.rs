@@ -1,10 +1,10 @@
-//! Proxied calls, each with its receipt.
+//! Calls, each with its receipt.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use costlens_domain::export::{ExportFormat as FileFormat, REQUEST_COLUMNS, request_cells};
-use costlens_domain::request::{Outcome, RepricedNote, RequestFact};
+use costlens_domain::request::{Origin, Outcome, RepricedNote, RequestFact};
 use costlens_domain::{ApiKeyId, ConnectionId, Currency, RequestId, Usage, Usd};
 use costlens_store::RequestFilter;
 use futures_util::StreamExt as _;
@@ -15,6 +15,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::bodies::BodyStateView;
 use crate::error::ApiError;
+use crate::imports::ImportClaimView;
 use crate::page::{DEFAULT_LIMIT, Page};
 use crate::principal::{Caller, Permission};
 use crate::wire::Wire;
@@ -32,6 +33,21 @@ pub enum OutcomeView {
     ClientGone,
     /// The proxy died in the middle; found again in the spool.
     Interrupted,
+}
+
+/// Who saw a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "Origin", remote = "Origin")]
+pub enum OriginView {
+    /// The proxy, which carried it.
+    #[oai(rename = "proxy")]
+    Proxy,
+    /// A LiteLLM proxy, whose spend logs were imported.
+    #[oai(rename = "litellm")]
+    LiteLlm,
+    /// The program that made it, which sent its spans by OTLP.
+    #[oai(rename = "otlp")]
+    Otlp,
 }
 
 /// How sure a cost is.
@@ -126,7 +142,7 @@ impl From<RepricedNote> for RepricedView {
     }
 }
 
-/// One proxied call.
+/// One call.
 #[derive(Object)]
 #[oai(rename = "Request")]
 pub struct RequestView {
@@ -185,6 +201,17 @@ pub struct RequestView {
     pub provider_request_id: Option<String>,
     /// What became of prompt and answer.
     pub body: BodyStateView,
+    /// Who saw the call. One that was imported went through no connection; `endpoint` is its source's word for it.
+    pub origin: OriginView,
+    /// The region that an imported call says it went to.
+    #[oai(nullable)]
+    pub region: Option<String>,
+    /// The id that the provider gave its answer, in the answer itself.
+    #[oai(nullable)]
+    pub response_id: Option<String>,
+    /// What the source of an imported call says of it; told of one call alone, and null in lists.
+    #[oai(nullable)]
+    pub claim: Option<ImportClaimView>,
 }
 
 impl From<RequestFact> for RequestView {
@@ -221,6 +248,10 @@ impl From<RequestFact> for RequestView {
             caller_request_id: fact.caller_request_id,
             provider_request_id: fact.provider_request_id,
             body: fact.body.into(),
+            origin: fact.provenance.origin.into(),
+            region: fact.provenance.region,
+            response_id: fact.provenance.response_id,
+            claim: None,
         }
     }
 }
@@ -253,7 +284,7 @@ pub(crate) struct RequestsApi(pub(crate) Arc<ApiParts>);
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Requests")]
 impl RequestsApi {
-    /// List proxied calls
+    /// List calls
     ///
     /// Newest first.
     #[expect(clippy::too_many_arguments, reason = "each is one query parameter of the contract")]
@@ -269,6 +300,8 @@ impl RequestsApi {
         model: Query<Option<String>>,
         /// Ended like this.
         outcome: Query<Option<OutcomeView>>,
+        /// Seen by this.
+        origin: Query<Option<OriginView>>,
         /// Accepted at or after this moment.
         from: Query<Option<DateTime<Utc>>>,
         /// Accepted before this moment.
@@ -280,7 +313,7 @@ impl RequestsApi {
         cursor: Query<Option<Wire<RequestId>>>,
     ) -> Result<Json<Page<RequestView>>, ApiError> {
         let tenant = caller.require(Permission::RequestsRead)?;
-        let filter = filter(api_key_id.0, provider.0, model.0, outcome.0, from.0, to.0);
+        let filter = filter((api_key_id.0, origin.0), provider.0, model.0, outcome.0, (from.0, to.0));
         let cursor = cursor.0.map(|id| id.0);
         let page = self.0.store.tenant(tenant).await?.list_requests(&filter, cursor, limit.0).await?;
         Ok(Json(Page {
@@ -289,7 +322,7 @@ impl RequestsApi {
         }))
     }
 
-    /// Export proxied calls
+    /// Export calls
     ///
     /// Every row that the filter lets through, newest first, streamed as it is read. An export that breaks in the
     /// middle ends its connection early: a whole answer is a whole export.
@@ -310,13 +343,15 @@ impl RequestsApi {
         model: Query<Option<String>>,
         /// Ended like this.
         outcome: Query<Option<OutcomeView>>,
+        /// Seen by this.
+        origin: Query<Option<OriginView>>,
         /// Accepted at or after this moment.
         from: Query<Option<DateTime<Utc>>>,
         /// Accepted before this moment.
         to: Query<Option<DateTime<Utc>>>,
     ) -> Result<Exported, ApiError> {
         let tenant = caller.require(Permission::RequestsRead)?;
-        let filter = filter(api_key_id.0, provider.0, model.0, outcome.0, from.0, to.0);
+        let filter = filter((api_key_id.0, origin.0), provider.0, model.0, outcome.0, (from.0, to.0));
         let store = self.0.store.clone();
         let format = format.0;
         // Pages, each in a short transaction of its own: no snapshot is held while a slow client reads.
@@ -353,12 +388,16 @@ impl RequestsApi {
         Ok(Exported::Rows(Binary(Body::from_bytes_stream(rows)), disposition))
     }
 
-    /// Get one proxied call
+    /// Get one call
     #[oai(path = "/requests/:id", method = "get", operation_id = "get_request")]
     async fn get(&self, caller: Caller, id: Path<Wire<RequestId>>) -> Result<Json<RequestView>, ApiError> {
         let tenant = caller.require(Permission::RequestsRead)?;
-        let fact = self.0.store.tenant(tenant).await?.request(id.0.0).await?;
-        Ok(Json(fact.into()))
+        let mut conn = self.0.store.tenant(tenant).await?;
+        let mut view = RequestView::from(conn.request(id.0.0).await?);
+        if view.origin != OriginView::Proxy {
+            view.claim = conn.import_claim(id.0.0).await?.map(Into::into);
+        }
+        Ok(Json(view))
     }
 }
 
@@ -381,12 +420,11 @@ fn line(format: ExportFormat, fact: RequestFact) -> String {
 }
 
 fn filter(
-    api_key_id: Option<Wire<ApiKeyId>>,
+    (api_key_id, origin): (Option<Wire<ApiKeyId>>, Option<OriginView>),
     provider: Option<String>,
     model: Option<String>,
     outcome: Option<OutcomeView>,
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+    (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
 ) -> RequestFilter {
     RequestFilter {
         api_key_id: api_key_id.map(|id| id.0),
@@ -394,6 +432,7 @@ fn filter(
         provider,
         model,
         outcome: outcome.map(Into::into),
+        origin: origin.map(Into::into),
         from,
         to,
     }

@@ -1,9 +1,10 @@
-//! Sealing a tenant's secret under the tenant's own data key, in the transaction that stores it.
+//! Sealing a tenant's secret under the tenant's own data key, in the transaction that stores it; and opening it again.
 
 use chrono::{DateTime, Utc};
 use costlens_domain::{ProblemCode, TenantId};
 use costlens_store::TenantConn;
 use costlens_vault::{SealError, SealedFor};
+use zeroize::Zeroizing;
 
 use crate::ApiParts;
 use crate::error::ApiError;
@@ -61,5 +62,29 @@ fn not_sealed(tenant: TenantId, error: SealError) -> ApiError {
         tenant.id = %tenant, error = &error as &dyn std::error::Error,
         "the tenant's data key does not open, so nothing can be sealed for it"
     );
+    ApiError::new(ProblemCode::Internal, "the cause has been logged under this request's id")
+}
+
+/// Opens what was sealed for a place, for the moment in which it is needed.
+pub(crate) async fn open(
+    parts: &ApiParts,
+    place: &SealedFor<'_>,
+    sealed: &[u8],
+) -> Result<Zeroizing<String>, ApiError> {
+    ready(parts, place.tenant).await?;
+    let keys = parts.store.tenant(place.tenant).await?.data_keys().await?;
+    let wrapped: Vec<_> = keys.into_iter().map(|key| (key.version, key.wrapped)).collect();
+    let opened = parts.keyring.tenant(place.tenant, &wrapped).open(place, sealed);
+    let opened = opened.map_err(|error| not_opened(place.tenant, error))?;
+    let text = std::str::from_utf8(&opened).map_err(|_| not_opened(place.tenant, SealError::Rejected))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn not_opened(tenant: TenantId, error: SealError) -> ApiError {
+    if error.is_passing() {
+        let detail = format!("{error}, so nothing that is sealed can be used now");
+        return ApiError::new(ProblemCode::KeysUnavailable, &detail);
+    }
+    tracing::error!(tenant.id = %tenant, error = &error as &dyn std::error::Error, "a tenant's secret does not open");
     ApiError::new(ProblemCode::Internal, "the cause has been logged under this request's id")
 }

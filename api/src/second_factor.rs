@@ -147,7 +147,7 @@ impl SecondFactorApi {
         self.0.local_people()?;
         principal.require_fresh(Permission::OwnUser)?;
         principal.may_change()?;
-        let (user, _) = principal.own_user()?;
+        let (user, _) = principal.own_credentials()?;
         Ok(self.0.store.system().await?.user(user).await?)
     }
 

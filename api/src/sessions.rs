@@ -231,51 +231,19 @@ impl SessionsApi {
     ) -> Result<SignedIn, ApiError> {
         self.0.local_people()?;
         let body = body.0;
-        let refused = || {
-            let detail = "the e-mail address or the password is not right";
-            ApiError::new(ProblemCode::SignInRefused, detail)
-        };
-        let email = normal_email(&body.email).ok_or_else(refused)?;
-        let user = self.0.store.system().await?.user_by_login(&email).await?;
-        let known = self.known_browser(request, user.as_ref());
-        limits::take(&self.0, request, Try::SignIn { email: &email, known: known.as_deref() }).await?;
-        let hash = user.as_ref().and_then(|user| user.password_hash.clone()).map(PasswordHash);
-        let right = self.0.passwords.verify(&body.password, hash.as_ref()).await?;
-        let why = match &user {
-            Some(user) if right && user.disabled_at.is_some() => "disabled",
-            Some(_) if !right => "password",
-            _ => "unknown",
-        };
-        let known_user = user.as_ref().map(|user| user.id);
-        let Some(user) = user.filter(|user| right && user.disabled_at.is_none()) else {
-            self.note_refused_user(request, known_user, why);
-            return Err(refused());
-        };
-        let two_factors = user.totp_confirmed_at.is_some();
-        if two_factors {
-            let code = body.code.as_deref().ok_or_else(|| {
-                let detail = "send the authenticator's code, or a recovery code, with the password";
-                ApiError::new(ProblemCode::SecondFactorRequired, detail)
-            })?;
-            let id = user.id.to_string();
-            limits::take(&self.0, request, Try::SecondFactor { user: &id }).await?;
-            if !second_factor::accept(&self.0, &user, code).await? {
-                self.note_refused_user(request, Some(user.id), "second_factor");
-                let detail = "the code is not right, or was used before";
-                return Err(ApiError::new(ProblemCode::SecondFactorRequired, detail));
-            }
-        }
-        if let Some(old) = hash.filter(PasswordHash::is_outdated) {
-            let new = self.0.passwords.hash(&body.password).await?;
-            self.0.store.system().await?.upgrade_password_hash(user.id, &old.0, &new.0).await?;
-        }
+        let (password, code) = (&body.password, body.code.as_deref());
+        let proven = by_password(&self.0, request, &body.email, (password, code)).await?;
+        let PasswordProof { user, two_factors, known } = proven;
         let memberships = self.0.store.system().await?.memberships(user.id).await?;
         let membership = opening::membership(memberships, body.tenant_id.map(|id| id.0))?;
+        if membership.by_single_sign_on {
+            note_refused_user(&self.0, request, Some(user.id), "single_sign_on");
+        }
         let mut tx = self.0.store.system().await?.begin().await?;
         let proof = Proof::by("password", two_factors);
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
         tx.commit().await?;
-        limits::forgive(&self.0, &email, known.as_deref()).await;
+        limits::forgive(&self.0, &user.email, known.as_deref()).await;
         self.signed_in(request, &user, &opened).await
     }
 
@@ -309,7 +277,8 @@ impl SessionsApi {
         let memberships = tx.system()?.memberships(user.id).await?;
         let membership = opening::membership(memberships, Some(before.tenant_id)).map_err(|_| invalid())?;
         // What the person has become since may end with the hour.
-        if membership.role.administers() || membership.tenant.one_hour_sign_in {
+        let another_way = membership.by_single_sign_on;
+        if membership.role.administers() || membership.tenant.one_hour_sign_in || another_way {
             return Err(invalid());
         }
         let (proof, continues) = going_on(&before);
@@ -378,6 +347,10 @@ impl SessionsApi {
     ) -> Result<SignedIn, ApiError> {
         self.0.local_people()?;
         let (user, session) = auth.0.own_user()?;
+        if auth.0.by_provider {
+            let detail = "your organisation's identity provider vouches for you there alone; sign in anew";
+            return Err(ApiError::new(ProblemCode::Forbidden, detail));
+        }
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = tx.system()?.user(user).await?;
         let memberships = tx.system()?.memberships(user.id).await?;
@@ -423,47 +396,101 @@ impl SessionsApi {
         self.view(opened.id).await.map(|view| SignedIn::Created(Json(view)))
     }
 
-    /// Writes down that somebody was not let in, in every organisation that the person belongs to. Behind the answer:
-    /// an address that somebody has takes no longer to refuse than one that nobody has.
-    fn note_refused_user(&self, request: &Request, user: Option<UserId>, why: &'static str) {
-        let by = By::of(request, Actor::Nobody);
-        let parts = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let noted = async {
-                let mut tx = parts.store.system().await?.begin().await?;
-                let memberships = match user {
-                    Some(user) => tx.system()?.memberships(user).await?,
-                    None => Vec::new(),
-                };
-                let tenants: Vec<_> = memberships.iter().map(|of| Some(of.tenant.id)).collect();
-                for tenant in if tenants.is_empty() { vec![None] } else { tenants } {
-                    let change = json!({ "method": "password", "reason": why });
-                    let target = user.map(|user| user.to_string());
-                    let event = by.event(&parts, Action::SessionRefused, target, change);
-                    tx.system()?.note_refusal(tenant, &event).await?;
-                }
-                tx.commit().await
-            };
-            if let Err(error) = noted.await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a refused sign-in is not written down"
-                );
-            }
-        });
-    }
-
-    /// What names this browser among those in which this person signed in before.
-    fn known_browser(&self, request: &Request, user: Option<&User>) -> Option<String> {
-        let (token, nonce) = cookies::incoming(request, KNOWN_BROWSER_COOKIE)?.split_once('.')?;
-        let whose = read_personal_token(&self.0.keyring, PersonalPurpose::KnownBrowser, token)?;
-        let nonce = Uuid::try_parse(nonce).ok()?;
-        user.filter(|user| user.id.uuid() == whose).map(|user| format!("{}:{nonce}", user.id))
-    }
-
     async fn view(&self, id: SessionId) -> Result<SessionView, ApiError> {
         view(&self.0, id).await
     }
+}
+
+/// Somebody who proved by its password who it is.
+pub(crate) struct PasswordProof {
+    pub(crate) user: User,
+    pub(crate) two_factors: bool,
+    /// What names the browser, where its person signed in there before.
+    known: Option<String>,
+}
+
+/// Proves by address, password and second factor who somebody is. A wrong password and an unknown address get the same
+/// answer in the same time.
+pub(crate) async fn by_password(
+    parts: &Arc<ApiParts>,
+    request: &Request,
+    email: &str,
+    (password, code): (&str, Option<&str>),
+) -> Result<PasswordProof, ApiError> {
+    let refused = || {
+        let detail = "the e-mail address or the password is not right";
+        ApiError::new(ProblemCode::SignInRefused, detail)
+    };
+    let email = normal_email(email).ok_or_else(refused)?;
+    let user = parts.store.system().await?.user_by_login(&email).await?;
+    let known = known_browser(parts, request, user.as_ref());
+    limits::take(parts, request, Try::SignIn { email: &email, known: known.as_deref() }).await?;
+    let hash = user.as_ref().and_then(|user| user.password_hash.clone()).map(PasswordHash);
+    let right = parts.passwords.verify(password, hash.as_ref()).await?;
+    let why = match &user {
+        Some(user) if right && user.disabled_at.is_some() => "disabled",
+        Some(_) if !right => "password",
+        _ => "unknown",
+    };
+    let known_user = user.as_ref().map(|user| user.id);
+    let Some(user) = user.filter(|user| right && user.disabled_at.is_none()) else {
+        note_refused_user(parts, request, known_user, why);
+        return Err(refused());
+    };
+    let two_factors = user.totp_confirmed_at.is_some();
+    if two_factors {
+        let code = code.ok_or_else(|| {
+            let detail = "send the authenticator's code, or a recovery code, with the password";
+            ApiError::new(ProblemCode::SecondFactorRequired, detail)
+        })?;
+        let id = user.id.to_string();
+        limits::take(parts, request, Try::SecondFactor { user: &id }).await?;
+        if !second_factor::accept(parts, &user, code).await? {
+            note_refused_user(parts, request, Some(user.id), "second_factor");
+            let detail = "the code is not right, or was used before";
+            return Err(ApiError::new(ProblemCode::SecondFactorRequired, detail));
+        }
+    }
+    if let Some(old) = hash.filter(PasswordHash::is_outdated) {
+        let new = parts.passwords.hash(password).await?;
+        parts.store.system().await?.upgrade_password_hash(user.id, &old.0, &new.0).await?;
+    }
+    Ok(PasswordProof { user, two_factors, known })
+}
+
+/// Writes down that somebody was not let in, in every organisation that the person belongs to. Behind the answer:
+/// an address that somebody has takes no longer to refuse than one that nobody has.
+fn note_refused_user(parts: &Arc<ApiParts>, request: &Request, user: Option<UserId>, why: &'static str) {
+    let by = By::of(request, Actor::Nobody);
+    let parts = Arc::clone(parts);
+    tokio::spawn(async move {
+        let noted = async {
+            let mut tx = parts.store.system().await?.begin().await?;
+            let memberships = match user {
+                Some(user) => tx.system()?.memberships(user).await?,
+                None => Vec::new(),
+            };
+            let tenants: Vec<_> = memberships.iter().map(|of| Some(of.tenant.id)).collect();
+            for tenant in if tenants.is_empty() { vec![None] } else { tenants } {
+                let change = json!({ "method": "password", "reason": why });
+                let target = user.map(|user| user.to_string());
+                let event = by.event(&parts, Action::SessionRefused, target, change);
+                tx.system()?.note_refusal(tenant, &event).await?;
+            }
+            tx.commit().await
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a refused sign-in is not written down");
+        }
+    });
+}
+
+/// What names this browser among those in which this person signed in before.
+fn known_browser(parts: &ApiParts, request: &Request, user: Option<&User>) -> Option<String> {
+    let (token, nonce) = cookies::incoming(request, KNOWN_BROWSER_COOKIE)?.split_once('.')?;
+    let whose = read_personal_token(&parts.keyring, PersonalPurpose::KnownBrowser, token)?;
+    let nonce = Uuid::try_parse(nonce).ok()?;
+    user.filter(|user| user.id.uuid() == whose).map(|user| format!("{}:{nonce}", user.id))
 }
 
 /// Writes down that somebody was not let in, and why: in the account whose link it was, if it was one's.

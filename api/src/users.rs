@@ -142,7 +142,7 @@ impl UsersApi {
     async fn get(&self, auth: SessionAuth) -> Result<Json<UserView>, ApiError> {
         auth.0.require(Permission::OwnUser)?;
         let (user, _) = auth.0.own_user()?;
-        self.view(user).await.map(Json)
+        self.view(user, &auth.0).await.map(Json)
     }
 
     /// Change one's own user
@@ -159,7 +159,7 @@ impl UsersApi {
             told_of_user(&self.0, &mut tx, &auth.0, user, (Action::UserRenamed, json!({}))).await?;
             tx.commit().await?;
         }
-        self.view(user).await.map(Json)
+        self.view(user, &auth.0).await.map(Json)
     }
 
     /// Change one's password
@@ -175,7 +175,7 @@ impl UsersApi {
         self.0.local_people()?;
         auth.0.require_fresh(Permission::OwnUser)?;
         auth.0.may_change()?;
-        let (user, session) = auth.0.own_user()?;
+        let (user, session) = auth.0.own_credentials()?;
         limits::take(&self.0, request, Try::Proof { user: &user.to_string() }).await?;
         let user = self.0.store.system().await?.user(user).await?;
         if let Some(hash) = user.password_hash.clone().map(PasswordHash) {
@@ -208,7 +208,8 @@ impl UsersApi {
         let mut system = self.0.store.system().await?;
         let own = system.session(session).await?.sign_in_id;
         let items = system.sign_ins(user, self.0.clock.now()).await?;
-        let items = items.into_iter().map(|(session, tenant_name)| SignInView {
+        let visible = items.into_iter().filter(|(session, _)| shows(&auth.0, session.tenant_id));
+        let items = visible.map(|(session, tenant_name)| SignInView {
             id: Wire(session.sign_in_id),
             current: session.sign_in_id == own,
             tenant_name,
@@ -233,7 +234,9 @@ impl UsersApi {
         auth.0.require(Permission::OwnUser)?;
         let (user, _) = auth.0.own_user()?;
         let mut tx = self.0.store.system().await?.begin().await?;
-        if !tx.system()?.end_sign_in(user, id.0.0, self.0.clock.now()).await? {
+        let open = tx.system()?.sign_ins(user, self.0.clock.now()).await?;
+        let another = open.iter().any(|(of, _)| of.sign_in_id == id.0.0 && !shows(&auth.0, of.tenant_id));
+        if another || !tx.system()?.end_sign_in(user, id.0.0, self.0.clock.now()).await? {
             return Err(ApiError::not_found());
         }
         let change = json!({ "sign_in": id.0.0.to_string() });
@@ -244,12 +247,13 @@ impl UsersApi {
 }
 
 impl UsersApi {
-    async fn view(&self, user: UserId) -> Result<UserView, ApiError> {
+    async fn view(&self, user: UserId, principal: &Principal) -> Result<UserView, ApiError> {
         let mut system = self.0.store.system().await?;
         let user = system.user(user).await?;
         let left = system.recovery_codes_left(user.id).await?;
         let identities = system.user_identities(user.id).await?.into_iter();
         let memberships = system.memberships(user.id).await?.into_iter();
+        let memberships = memberships.filter(|of| shows(principal, of.tenant.id));
         Ok(UserView {
             id: Wire(user.id),
             name: user.name,
@@ -269,6 +273,12 @@ impl UsersApi {
                 .collect(),
         })
     }
+}
+
+/// Whether somebody sees what it has in an organisation: all of it, or, where an organisation's own provider let it in,
+/// what it has there. Whoever runs that provider could be the one who looks.
+fn shows(principal: &Principal, tenant: TenantId) -> bool {
+    !principal.by_provider || principal.tenant_id == tenant
 }
 
 /// Hashes a password that is to become somebody's, or says why it may not.

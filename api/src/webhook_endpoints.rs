@@ -10,8 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
 use costlens_domain::{EventId, ProblemCode, WebhookEndpointId};
-use costlens_jobs::ask;
-use costlens_jobs::events::{ForgetEndpoint, happened};
+use costlens_jobs::events::{ask_to_mirror, happened};
 use costlens_notify::webhooks::{WebhookSecret, WebhookUrl};
 use costlens_store::{TenantConn, WebhookEndpoint};
 use costlens_vault::SealedFor;
@@ -297,6 +296,7 @@ impl WebhookEndpointsApi {
             endpoint.host = host;
         }
         conn.replace_webhook_endpoint(&endpoint).await?;
+        ask_to_mirror(&mut conn, id).await?;
         let another = body.0.url.is_some();
         let change = json!({ "name": endpoint.name, "kinds": endpoint.kinds, "another_url": another });
         let target = (Action::WebhookEndpointUpdated, Some(id.to_string()));
@@ -325,6 +325,7 @@ impl WebhookEndpointsApi {
         let secret = WebhookSecret::generate(&*self.0.entropy);
         endpoint.sealed_secret = self.seal(&mut conn, ("sealed_secret", id), &secret.reveal(), now).await?;
         conn.replace_webhook_endpoint(&endpoint).await?;
+        ask_to_mirror(&mut conn, id).await?;
         let target = (Action::WebhookSecretRolled, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;
@@ -344,7 +345,7 @@ impl WebhookEndpointsApi {
         let id = id.0.0;
         let mut conn = self.0.store.tenant(tenant).await?;
         conn.delete_webhook_endpoint(id).await?;
-        ask(&mut conn, &ForgetEndpoint { tenant, endpoint: id }).await?;
+        ask_to_mirror(&mut conn, id).await?;
         let target = (Action::WebhookEndpointDeleted, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
         conn.commit().await?;

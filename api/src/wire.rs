@@ -8,9 +8,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use costlens_domain::{
-    AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, Currency, ErasureId,
-    EventId, ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId,
-    RequestId, SessionId, SlackChannelId, SupportGrantId, TenantId, Usd, UserId, WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, AwsConnectionId, BillDeliveryId, BillId, BillUploadId, BudgetId,
+    ConnectionId, Currency, ErasureId, EventId, ExportId, InsightEventId, InvitationId, InvoiceSourceId,
+    MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RecommendationId, RepricingId, RequestId,
+    SessionId, SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, Usd, UserId,
+    WebhookEndpointId,
 };
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
@@ -50,6 +52,10 @@ spelled! {
     RequestId = "RequestId", "request-id", "^req_[0-9a-f]{32}$", "req_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillId = "BillId", "bill-id", "^bil_[0-9a-f]{32}$", "bil_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillUploadId = "BillUploadId", "bill-upload-id", "^upl_[0-9a-f]{32}$", "upl_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    AwsConnectionId = "AwsConnectionId", "aws-connection-id", "^awc_[0-9a-f]{32}$", "awc_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    InvoiceSourceId = "InvoiceSourceId", "invoice-source-id", "^ivs_[0-9a-f]{32}$", "ivs_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    BillDeliveryId = "BillDeliveryId", "bill-delivery-id", "^dlv_[0-9a-f]{32}$", "dlv_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    costlens_domain::aws::Month = "Month", "month", "^[0-9]{4}-[0-9]{2}$", "2026-10";
     ExportId = "ExportId", "export-id", "^exp_[0-9a-f]{32}$", "exp_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SessionId = "SessionId", "session-id", "^ses_[0-9a-f]{32}$", "ses_019ab3c4d5e67f8091a2b3c4d5e6f708";
     RecipientId = "RecipientId", "recipient-id", "^rcp_[0-9a-f]{32}$", "rcp_019ab3c4d5e67f8091a2b3c4d5e6f708";
@@ -59,6 +65,10 @@ spelled! {
     EventId = "EventId", "event-id", "^evt_[0-9a-f]{32}$", "evt_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BudgetId = "BudgetId", "budget-id", "^bud_[0-9a-f]{32}$", "bud_019ab3c4d5e67f8091a2b3c4d5e6f708";
     AnomalyId = "AnomalyId", "anomaly-id", "^ano_[0-9a-f]{32}$", "ano_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    SsoDomainId = "SsoDomainId", "single-sign-on-domain-id", "^dom_[0-9a-f]{32}$", "dom_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    SsoProviderId = "SsoProviderId", "single-sign-on-provider-id", "^idp_[0-9a-f]{32}$", "idp_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    InsightEventId = "InsightEventId", "insight-event-id", "^ins_[0-9a-f]{32}$", "ins_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    RecommendationId = "RecommendationId", "recommendation-id", "^rec_[0-9a-f]{32}$", "rec_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SupportGrantId = "SupportGrantId", "support-grant-id", "^sup_[0-9a-f]{32}$", "sup_019ab3c4d5e67f8091a2b3c4d5e6f708";
     ErasureId = "ErasureId", "erasure-id", "^era_[0-9a-f]{32}$", "era_019ab3c4d5e67f8091a2b3c4d5e6f708";
     AuditEventId = "AuditEventId", "audit-event-id", "^aud_[0-9a-f]{32}$", "aud_019ab3c4d5e67f8091a2b3c4d5e6f708";
@@ -71,6 +81,7 @@ spelled! {
     Usd = "Usd", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "0.0018";
     Currency = "Currency", "currency", "^[A-Z]{3}$", "USD";
     Exact = "Decimal", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "12.5";
+    crate::settlements::SettlementCursor = "SettlementCursor", "settlement-cursor", "^[0-9]{4}-[0-9]{2}-[0-9]{2}-[a-z]+$", "2026-10-01-aws";
     chrono::NaiveDate = "Date", "date", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-11-01";
 }
 

@@ -4,7 +4,7 @@
 //   node e2e/vouched.mjs <base-url> <provider-base-url> <newcomer> <taken>
 //
 // `newcomer` is somebody whom both providers know and nobody here; `taken` has the address of somebody with a password.
-import { openBrowser, openPage } from "../test/browser.mjs";
+import { checked, insist, walk } from "./strangers.mjs";
 
 const [base, providers, newcomer, taken] = process.argv.slice(2);
 if (!taken) {
@@ -13,40 +13,14 @@ if (!taken) {
 }
 const origin = new URL(base).origin;
 
-function insist(condition, what) {
-  if (!condition) throw new Error(what);
-}
+await walk(async (stranger) => {
+  async function leaveBy(page, provider) {
+    await page.goto(`${origin}/sign-in`);
+    await page.getByRole("link", { name: `Continue with ${provider}` }).or(page.getByRole("button", { name: `Continue with ${provider}` })).click();
+    await page.getByRole("heading", { name: "Who are you?" }).waitFor();
+    insist(page.url().startsWith(providers), `the browser is at ${page.url()}`);
+  }
 
-const browser = await openBrowser();
-
-/** A browser that nobody knows, and every address that it saw. */
-async function stranger() {
-  const { page, faults, context } = await openPage(browser, {});
-  page.setDefaultTimeout(15_000);
-  const seen = [];
-  page.on("request", (request) => {
-    if (request.isNavigationRequest()) seen.push(request.url());
-  });
-  return { page, faults, context, seen };
-}
-
-async function leaveBy(page, provider) {
-  await page.goto(`${origin}/sign-in`);
-  await page.getByRole("link", { name: `Continue with ${provider}` }).or(page.getByRole("button", { name: `Continue with ${provider}` })).click();
-  await page.getByRole("heading", { name: "Who are you?" }).waitFor();
-  insist(page.url().startsWith(providers), `the browser is at ${page.url()}`);
-}
-
-async function checked({ page, faults, context, seen }) {
-  const session = (await context.cookies()).find(({ name }) => name.endsWith("costlens_session"));
-  insist(session?.httpOnly && session.sameSite === "Strict", `the session's cookie is ${JSON.stringify(session)}`);
-  for (const url of seen) insist(!url.includes(session.value), "the session stands in an address");
-  insist(!page.url().includes("x="), "the code is still in the address");
-  insist(await page.evaluate(() => window.breaches.length === 0), "the content security policy was breached");
-  insist(faults.length === 0, faults.join("\n"));
-}
-
-try {
   const first = await stranger();
   await leaveBy(first.page, "Google");
   await first.page.getByRole("link", { name: newcomer, exact: true }).click();
@@ -81,12 +55,4 @@ try {
   await third.page.waitForURL(/\/sign-in\?problem=address_taken/);
   insist(!(await third.context.cookies()).some(({ name }) => name.endsWith("costlens_session")), "somebody was let in");
   console.log("an address with a password is not taken over");
-  console.log("ok");
-} catch (error) {
-  for (const page of browser.contexts().flatMap((context) => context.pages())) {
-    console.error(page.url(), "shows", (await page.locator("body").innerText()).slice(0, 500));
-  }
-  throw error;
-} finally {
-  await browser.close();
-}
+});

@@ -17,6 +17,7 @@ import { readAccountSearch } from "./screens/account/search";
 import { readBillSearch } from "./screens/bills/search";
 import { BillScreen } from "./screens/bills/bill-screen";
 import { BillsScreen } from "./screens/bills/bills-screen";
+import { DriftScreen } from "./screens/bills/drift";
 import { ConnectionsScreen } from "./screens/connections/connections-screen";
 import { KeysScreen } from "./screens/keys/keys-screen";
 import { readNotificationsSearch } from "./screens/notifications/search";
@@ -24,6 +25,8 @@ import { OverviewScreen } from "./screens/overview/overview-screen";
 import { readOverviewSearch } from "./screens/overview/search";
 import { RequestsScreen } from "./screens/requests/requests-screen";
 import { readSignInSearch } from "./screens/people/search";
+import { readChargebackSearch } from "./screens/chargeback/search";
+import { readSettlementSearch } from "./screens/settlement/search";
 import { readWelcomeSearch, WelcomeScreen } from "./screens/welcome";
 import { readWorkflowsSearch } from "./screens/workflows/search";
 import { Failure, NotFound } from "./shell/failure";
@@ -151,6 +154,17 @@ const connectionsRoute = createRoute({
   component: ConnectionsScreen,
 });
 const billsRoute = createRoute({ getParentRoute: () => memberRoute, path: "/bills", component: BillsScreen });
+const driftRoute = createRoute({ getParentRoute: () => memberRoute, path: "/bills/drift", component: DriftScreen });
+const awsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/bills/aws",
+  component: lazyRouteComponent(() => import("./screens/aws/aws-screen"), "AwsScreen"),
+});
+const vendorsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/bills/vendors",
+  component: lazyRouteComponent(() => import("./screens/vendors/vendors-screen"), "VendorsScreen"),
+});
 const billRoute = createRoute({
   getParentRoute: () => memberRoute,
   path: "/bills/$billId",
@@ -158,6 +172,18 @@ const billRoute = createRoute({
   component: BillScreen,
 });
 
+const settlementRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/settlement",
+  validateSearch: readSettlementSearch,
+  component: lazyRouteComponent(() => import("./screens/settlement/settlement-screen"), "SettlementScreen"),
+});
+const chargebackRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/chargeback",
+  validateSearch: readChargebackSearch,
+  component: lazyRouteComponent(() => import("./screens/chargeback/chargeback-screen"), "ChargebackScreen"),
+});
 const notificationsRoute = createRoute({
   getParentRoute: () => memberRoute,
   path: "/notifications",
@@ -168,6 +194,11 @@ const budgetsRoute = createRoute({
   getParentRoute: () => memberRoute,
   path: "/budgets",
   component: lazyRouteComponent(() => import("./screens/budgets/budgets-screen"), "BudgetsScreen"),
+});
+const savingsRoute = createRoute({
+  getParentRoute: () => memberRoute,
+  path: "/savings",
+  component: lazyRouteComponent(() => import("./screens/savings/savings-screen"), "SavingsScreen"),
 });
 const exportsRoute = createRoute({
   getParentRoute: () => memberRoute,
@@ -220,9 +251,15 @@ export const router = createRouter({
       keysRoute,
       connectionsRoute,
       billsRoute,
+      awsRoute,
       billRoute,
+      driftRoute,
+      vendorsRoute,
+      settlementRoute,
+      chargebackRoute,
       notificationsRoute,
       budgetsRoute,
+      savingsRoute,
       exportsRoute,
       workflowsRoute,
       membersRoute,

@@ -31,6 +31,7 @@ export const KEYS = [
   last_used_at: at === 2 ? null : new Date(Date.now() - at * 7 * HOUR - 40_000).toISOString(),
   scopes: at === 2 ? ["proxy"] : ["proxy", "requests.read", "spend.read", "bills.read"],
   expires_at: at === 1 ? new Date(Date.now() + 19 * DAY).toISOString() : null,
+  zero_retention: at === 2,
   rolled_at: at === 0 ? new Date(Date.now() - 5 * HOUR).toISOString() : null,
   previous_until: at === 0 ? new Date(Date.now() + 19 * HOUR).toISOString() : null,
 }));
@@ -45,6 +46,8 @@ export const PROVIDERS = [
 export const CONNECTIONS = [
   { id: "con_01", provider: "openai", name: "openai", has_secret: true, base_url: null, models: [], created_at: new Date(Date.now() - 30 * DAY).toISOString(), disabled_at: null },
   { id: "con_02", provider: "anthropic", name: "anthropic-eu", has_secret: true, base_url: null, models: ["claude-sonnet-4-5", "claude-haiku-4-5"], created_at: new Date(Date.now() - 22 * DAY).toISOString(), disabled_at: null },
+  { id: "con_03", provider: "custom", name: "bedrock-us", has_secret: true, base_url: "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", models: [], created_at: new Date(Date.now() - 90 * DAY).toISOString(), disabled_at: null },
+  { id: "con_04", provider: "custom", name: "bedrock-eu", has_secret: true, base_url: "https://bedrock-runtime.eu-central-1.amazonaws.com/openai/v1", models: [], created_at: new Date(Date.now() - 60 * DAY).toISOString(), disabled_at: null },
 ];
 
 /** Prices per million tokens as decimal text with two places, so that whole numbers can carry the arithmetic. */
@@ -66,7 +69,7 @@ function plain(units, scale) {
 
 function priceOf(model, usage) {
   if (!model.rates) {
-    return { cost: null, cost_basis: "unpriced", price: { price_id: null, source: null, effective: null, formula: null, note: "No price is known for the model in-house-llama." } };
+    return { cost: null, cost_basis: "unpriced", price: { price_id: null, source: null, effective: null, formula: null, repriced: null, note: "No price is known for the model in-house-llama." } };
   }
   let units = 0n;
   const terms = [];
@@ -78,7 +81,31 @@ function priceOf(model, usage) {
   return {
     cost: plain(units, 8),
     cost_basis: "exact",
-    price: { price_id: `${model.provider}/${model.name}`, source: `${model.provider} price list`, effective: "2026-03-01", formula: terms.join(" + "), note: null },
+    price: { price_id: `${model.provider}/${model.name}`, source: `${model.provider} price list`, effective: "2026-03-01", formula: terms.join(" + "), repriced: null, note: null },
+  };
+}
+
+/** What differs where a call never passed the proxy. */
+function imported(origin, number) {
+  return {
+    connection_id: null,
+    endpoint: origin === "litellm" ? "acompletion" : "chat",
+    first_byte_ms: null,
+    streamed: false,
+    status: null,
+    body: "none",
+    caller_request_id: null,
+    provider_request_id: null,
+    claim: {
+      source_id: origin === "litellm" ? `chatcmpl-${number.toString(36)}` : "5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174",
+      imported_at: new Date(Date.now() - 3 * HOUR).toISOString(),
+      claimed_cost: origin === "litellm" ? "0.0125" : null,
+      user: "u-7",
+      end_user: null,
+      team: origin === "litellm" ? "Search" : null,
+      service: origin === "litellm" ? null : "shop-assistant",
+      tags: origin === "litellm" ? ["litellm_key_alias:ci", "checkout"] : ["environment:production"],
+    },
   };
 }
 
@@ -103,6 +130,7 @@ export function makeRequest(random, number, at) {
   const priced = priceOf(model, usage);
   if (outcome === "failed") Object.assign(priced, { cost: "0", cost_basis: "exact", price: { ...priced.price, formula: null, note: "The provider refused the call and counts no tokens." } });
   if (priced.cost !== null && (outcome === "client_gone" || outcome === "interrupted")) priced.cost_basis = "estimated";
+  const origin = outcome === "completed" && number % 9 === 0 ? (number % 2 === 0 ? "litellm" : "otlp") : "proxy";
   const duration = Math.floor(300 + output * 9 * (0.6 + random()));
   return {
     id: `req_${String(number).padStart(8, "0")}`,
@@ -121,10 +149,16 @@ export function makeRequest(random, number, at) {
     usage,
     currency: "USD",
     ...priced,
+    body: number % 3 === 0 ? "none" : "sealed",
     api_key_id: key.id,
     connection_id: model.provider === "openai" ? "con_01" : "con_02",
     caller_request_id: random() < 0.3 ? `order-${number}` : null,
-    provider_request_id: `chatcmpl-${number.toString(36)}`,
+    provider_request_id: `req_${number.toString(36)}`,
+    origin,
+    region: null,
+    response_id: `chatcmpl-${number.toString(36)}`,
+    claim: null,
+    ...(origin === "proxy" ? {} : imported(origin, number)),
   };
 }
 
@@ -203,6 +237,12 @@ export function makeBreakdown(by) {
   return { currency: "USD", items };
 }
 
+/** What the AI of a bill costs by each measure; a bill may not tell the list price. */
+function costsOf(billed, list = (Number(billed) * 1.25).toFixed(6)) {
+  const times = (factor) => (Number(billed) * factor).toFixed(6);
+  return { unblended: billed, net_unblended: times(0.94), amortised: times(0.97), net_amortised: times(0.91), list };
+}
+
 export const BILLS = [
   {
     id: "bil_01",
@@ -211,7 +251,7 @@ export const BILLS = [
     first_day: "2026-10-01",
     last_day: "2026-10-31",
     lines: 1_204_331,
-    totals: [{ currency: "USD", total_cost: "84211.3372", ai_cost: "12904.118235", candidate_cost: "3120.55", ai_percent: "15.32", lines: 1_204_331 }],
+    totals: [{ currency: "USD", total_cost: "84211.3372", ai_cost: "12904.118235", candidate_cost: "3120.55", ai_costs: costsOf("12904.118235"), ai_percent: "15.32", lines: 1_204_331 }],
     resources: [
       { resource_id: "arn:aws:sagemaker:us-east-1:111122223333:endpoint/ranking-v3", account: "111122223333", service: "sagemaker", currency: "USD", cost: "1140.22" },
       { resource_id: "i-0a1b2c3d4e5f60718", account: "444455556666", service: "ec2", currency: "USD", cost: "980.4" },
@@ -228,8 +268,8 @@ export const BILLS = [
     last_day: "2026-09-30",
     lines: 48_112,
     totals: [
-      { currency: "USD", total_cost: "9120.10", ai_cost: "1204.50", candidate_cost: "0", ai_percent: "13.2", lines: 40_000 },
-      { currency: "EUR", total_cost: "2210.00", ai_cost: "310.2", candidate_cost: "12", ai_percent: "14", lines: 8_112 },
+      { currency: "USD", total_cost: "9120.10", ai_cost: "1204.50", candidate_cost: "0", ai_costs: costsOf("1204.50", null), ai_percent: "13.2", lines: 40_000 },
+      { currency: "EUR", total_cost: "2210.00", ai_cost: "310.2", candidate_cost: "12", ai_costs: costsOf("310.2", null), ai_percent: "14", lines: 8_112 },
     ],
     resources: [],
     unknown_line_types: [],
@@ -248,20 +288,22 @@ const VIEW_GROUPS = {
   region: ["us-east-1", "eu-central-1", "us-west-2"],
 };
 
-export function makeBillBreakdown(bill, by) {
+export function makeBillBreakdown(bill, by, measure) {
   const groups = VIEW_GROUPS[by];
   const weights = groups.map((_, at) => 1 / (at + 1.1) ** 1.5);
   const sum = weights.reduce((a, b) => a + b, 0);
   const counted = by === "model" || by === "token_class";
-  const items = bill.totals.flatMap(({ currency, ai_cost }) =>
+  const items = bill.totals.flatMap(({ currency, ai_cost, ai_costs }) =>
     groups.map((group, at) => {
-      const cost = (Number(ai_cost) * weights[at]) / sum;
+      const used = (Number(ai_cost) * weights[at]) / sum;
+      const whole = ai_costs[measure];
+      const cost = whole === null ? null : (Number(whole) * weights[at]) / sum;
       return {
         group,
         currency,
-        cost: cost.toFixed(6),
-        tokens: counted ? String(Math.floor(cost * 210_000)) : "0",
-        unit_cost_per_million: counted ? (1e6 / 210_000).toFixed(4) : null,
+        cost: cost === null ? null : cost.toFixed(6),
+        tokens: counted ? String(Math.floor(used * 210_000)) : "0",
+        unit_cost_per_million: counted && cost !== null ? ((cost * 1e6) / (used * 210_000)).toFixed(4) : null,
         lines: 900 - at * 70,
       };
     }),

@@ -1,10 +1,5 @@
 // Fixtures for whom is told, budgets, workflows and the account: every state that has a word of its own.
-
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-const at = (ms) => new Date(Date.now() + ms).toISOString();
-const id = (prefix, number) => `${prefix}_${String(number).padStart(32, "0")}`;
-const page = (items) => ({ items, next_cursor: null });
+import { at, DAY, HOUR, id, page } from "./shapes.mjs";
 
 const RECIPIENTS = [
   ["finance@acme.example", true, true, -9 * DAY, null, null],
@@ -80,18 +75,15 @@ const BUDGETS = [
   period,
   thresholds,
   api_key_id: number === 1 ? "key_02" : null,
-  provider: number === 2 ? "openai" : null,
+  provider: number === 3 ? "openai" : null,
   model: number === 3 ? "in-house-llama" : null,
   created_at: at(-30 * DAY),
   ended_at: ended === null ? null : at(ended),
+  includes_unproxied: number === 0,
+  estimated: number === 0 ? "5012.77" : spent,
   period_start: at(-12 * DAY),
   unpriced_requests: number === 3 ? 212 : 0,
 }));
-
-const ANOMALIES = [
-  { id: id("ano", 1), hour: at(-30 * HOUR), found_at: at(-29 * HOUR), detector: "hour-median", api_key_id: "key_01", actual: "241.89", expected: "31.2", contributors: [{ name: "claude-sonnet-4-5", cost: "201.5" }, { name: "in-house-llama", cost: null }] },
-  { id: id("ano", 2), hour: at(-75 * HOUR), found_at: at(-74 * HOUR), detector: "hour-median", api_key_id: null, actual: "88.004", expected: "12.75", contributors: [{ name: "gpt-4o", cost: "80.1" }] },
-];
 
 const JOBS = ["running", "retrying", "dead", "scheduled", "done", "cancelled", "waiting", "ready"].map((state, number) => ({
   id: `01a2150c-6a3f-70a6-829f-${String(number).padStart(12, "0")}`,
@@ -159,9 +151,9 @@ const EXPORTS = [
   ["expired", { rows: 17, permille: 1000, size_bytes: 1_204, sha256: "9f2c".repeat(16), expires_at: at(-DAY) }],
 ].map(([state, more], number) => ({
   id: id("exp", number),
-  what: number % 2 === 1 ? "hourly_spend" : "requests",
+  what: number === 2 ? "focus" : number % 2 === 1 ? "hourly_spend" : "requests",
   format: number % 2 === 1 ? "jsonl" : "csv",
-  filter: { from: at(-30 * DAY), to: at(0), api_key_id: null, connection_id: null, provider: number === 2 ? "openai" : null, model: null, outcome: null },
+  filter: { from: at(-30 * DAY), to: at(0), api_key_id: null, connection_id: null, provider: number === 3 ? "openai" : null, model: null, outcome: null },
   state,
   rows: 0,
   permille: 0,
@@ -211,7 +203,6 @@ export function noticesAnswer(world, path) {
   if (path === "/messages") return page(list(MESSAGES));
   if (path === "/exports") return page(list(EXPORTS));
   if (path === "/budgets") return { items: list(BUDGETS) };
-  if (path === "/anomalies") return page(list(ANOMALIES));
   if (path === "/workflows") return page(list(JOBS));
   const job = JOBS.find((one) => path.endsWith(one.id));
   if (job && path.startsWith("/workflows/")) return detailsOf(job);

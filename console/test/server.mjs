@@ -5,8 +5,18 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BILLS, CONNECTIONS, KEYS, makeBillBreakdown, makeBillSeries, makeBreakdown, makeRequest, makeRequests, makeSeries, PROVIDERS, seeded } from "./fixtures.mjs";
+import { awsAnswer } from "./aws.mjs";
+import { insightAnswer } from "./insight.mjs";
 import { noticesAnswer, publicAnswer } from "./notices.mjs";
+import { openAnswer, peopleAnswer, sessionOf } from "./people.mjs";
+import { pricesAnswer } from "./prices.mjs";
+import { chargebackAnswer } from "./chargeback.mjs";
+import { settlementAnswer } from "./settlement.mjs";
 import { TRUST } from "./trust.mjs";
+import { vendorsAnswer } from "./vendors.mjs";
+
+/** Who answers what is not answered here, by topic. */
+const TOPICS = [awsAnswer, chargebackAnswer, insightAnswer, peopleAnswer, pricesAnswer, settlementAnswer, vendorsAnswer];
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
@@ -27,14 +37,15 @@ async function bodyOf(request) {
 
 /**
  * A fresh world; `empty` has no calls and no bills, `broken` answers spend with a problem, `closing` is an account
- * whose end was asked for.
+ * whose end was asked for, `amber` has a month with much that no reason explains, `issuers` settles against two issuers, `clerk` keeps people in our place,
+ * `byLink` came by a link of the operator.
  */
-export function makeWorld({ empty = false, broken = false, closing = false, signedIn = true } = {}) {
+export function makeWorld({ empty = false, broken = false, signedIn = true, ...states } = {}) {
   return {
+    ...states,
     signedIn,
     broken,
     empty,
-    closing,
     keys: empty ? [] : structuredClone(KEYS),
     connections: empty ? [] : structuredClone(CONNECTIONS),
     requests: empty ? [] : makeRequests(400),
@@ -48,33 +59,41 @@ export function makeWorld({ empty = false, broken = false, closing = false, sign
 function call(world, keyId) {
   world.made += 1;
   const row = makeRequest(world.random, world.made, Date.now());
-  if (keyId) Object.assign(row, { api_key_id: keyId, model_requested: "demo/echo", model_served: "demo/echo", provider: "demo", outcome: "completed", status: 200, cost_basis: "exact", cost: "0.0021", error_code: null });
+  if (keyId) Object.assign(row, { api_key_id: keyId, model_requested: "demo/echo", model_served: "demo/echo", provider: "demo", outcome: "completed", status: 200, cost_basis: "exact", cost: "0.0021", error_code: null, origin: "proxy", claim: null });
   world.requests.unshift(row);
   return row;
 }
 
-async function answer(world, request, url) {
+async function answer(world, request, url, raw) {
   const path = url.pathname.replace(/^\/api\/v1/, "");
   const { searchParams: query } = url;
   const { method } = request;
-  const session = { id: "ses_01", operator: true, closing_at: world.closing ? new Date().toISOString() : null, tenant_id: "ten_01", tenant_name: "Acme Corp", expires_at: new Date(Date.now() + 8.64e7).toISOString() };
+  const session = sessionOf(world);
   if (path === "/sessions" && method === "POST") {
-    const { token } = JSON.parse((await bodyOf(request)).toString());
+    const { token } = JSON.parse(raw.toString());
     if (token !== "good-token-0123456789") return problem("sign_in_link_invalid", 401, "The sign-in link is not valid", "It was used before, or it is older than 30 minutes.");
     world.signedIn = true;
     return ok(session, 201);
   }
   if (path === "/trust") return ok(TRUST);
   if (path === "/recipients/confirm" || path === "/unsubscribe" || path === "/status" || path.startsWith("/erasures/")) {
-    const token = method === "POST" ? JSON.parse((await bodyOf(request)).toString()).token : undefined;
+    const token = method === "POST" ? JSON.parse(raw.toString()).token : undefined;
     const found = publicAnswer(path, token);
     return found ? ok(found) : problem("link_invalid", 404, "The link is not valid", "The link is incomplete, or no longer leads anywhere.");
   }
+  const isForm = method !== "GET" && raw.length > 0 && request.headers["content-type"] === "application/json";
+  const asked = { query, method, body: isForm ? JSON.parse(raw.toString()) : undefined };
+  if (path === "/sessions/password" && world.wantsSingleSignOn) return problem("single_sign_on_required", 403, "Your organisation wants single sign-on", "Go on with single sign-on.");
+  if (path === "/sessions/exchange") return problem("link_invalid", 404, "The link is not valid", "It was used before, or it is older than a minute.");
+  const open = openAnswer(world, path, asked);
+  if (open) return ok(open);
   if (!world.signedIn) return problem("session_invalid", 401, "The session is not valid", "Sign in again.");
   if (path === "/session") {
     if (method === "DELETE") world.signedIn = false;
     return method === "DELETE" ? { status: 204 } : ok(session);
   }
+  const found = TOPICS.map((topic) => topic(world, path, asked)).find((one) => one !== undefined);
+  if (found !== undefined) return ok(found);
   const notice = method === "GET" || path.endsWith("/preview") ? noticesAnswer(world, path) : undefined;
   if (notice) return ok(notice);
   if (path === "/webhook-endpoints" && method === "POST") {
@@ -82,7 +101,7 @@ async function answer(world, request, url) {
   }
   if (path === "/keys" && method === "GET") return ok({ items: world.keys, next_cursor: null });
   if (path === "/keys" && method === "POST") {
-    const wanted = JSON.parse((await bodyOf(request)).toString());
+    const wanted = JSON.parse(raw.toString());
     const key = { ...KEYS[0], expires_at: null, rolled_at: null, previous_until: null, ...wanted, id: `key_new${world.keys.length}`, hint: "wYkVs".slice(1), created_at: new Date().toISOString(), last_used_at: null, revoked_at: null };
     world.keys.unshift(key);
     return ok({ key, secret: "acl_4Kq8vW2nZ7fR1sXy6TtB9mPcLh3JdGe0aUiQoNwYkVs" }, 201);
@@ -91,13 +110,13 @@ async function answer(world, request, url) {
   if (keyPath) {
     const key = world.keys.find(({ id }) => id === keyPath[1]);
     if (method === "DELETE") key.revoked_at = new Date().toISOString();
-    if (method === "PATCH") Object.assign(key, JSON.parse((await bodyOf(request)).toString()));
+    if (method === "PATCH") Object.assign(key, JSON.parse(raw.toString()));
     return method === "DELETE" ? { status: 204 } : ok(key);
   }
   if (path === "/providers") return ok({ items: PROVIDERS });
   if (path === "/connections" && method === "GET") return ok({ items: world.connections, next_cursor: null });
   if (path === "/connections") {
-    const { secret: _secret, ...wanted } = JSON.parse((await bodyOf(request)).toString());
+    const { secret: _secret, ...wanted } = JSON.parse(raw.toString());
     const connection = { models: [], base_url: null, has_secret: true, ...wanted, id: `con_${world.connections.length + 1}x`, created_at: new Date().toISOString(), disabled_at: null };
     world.connections.push(connection);
     return ok(connection, 201);
@@ -109,13 +128,17 @@ async function answer(world, request, url) {
   }
   if (path === "/requests") {
     let rows = world.requests;
-    for (const name of ["api_key_id", "provider", "outcome"]) {
+    for (const name of ["api_key_id", "provider", "outcome", "origin"]) {
       if (query.get(name)) rows = rows.filter((row) => row[name] === query.get(name));
     }
     if (query.get("model")) rows = rows.filter((row) => [row.model_requested, row.model_served].includes(query.get("model")));
     const from = query.get("cursor") ? rows.findIndex((row) => row.id === query.get("cursor")) + 1 : 0;
     const items = rows.slice(from, from + Number(query.get("limit") ?? 50));
     return ok({ items, next_cursor: from + items.length < rows.length ? items.at(-1).id : null });
+  }
+  if (path.startsWith("/imports/litellm/")) {
+    const refusals = [{ line: 17, detail: "begins in the future" }, { line: 204, detail: "did not fail and tells no tokens: what is not counted in tokens is not imported" }];
+    return ok({ taken: 1_204, known: 38, refused: 2, refusals });
   }
   const requestPath = /^\/requests\/(\w+)$/.exec(path);
   if (requestPath) {
@@ -130,10 +153,9 @@ async function answer(world, request, url) {
   if (path === "/bills/series") return ok(makeBillSeries(query.get("from"), query.get("to"), query.get("group_by")));
   if (path === "/bills" && method === "GET") return ok({ items: world.bills, next_cursor: null });
   if (path === "/bills") {
-    const body = await bodyOf(request);
     const name = query.get("filename");
-    const upload = { id: `upl_${world.uploads.size + 1}`, name, size_bytes: body.length, state: "received", progress: null, problem: null, bill_id: null, created_at: new Date().toISOString(), finished_at: null };
-    world.uploads.set(upload.id, { upload, isBad: body.includes("garbage") });
+    const upload = { id: `upl_${world.uploads.size + 1}`, name, size_bytes: raw.length, state: "received", progress: null, problem: null, bill_id: null, created_at: new Date().toISOString(), finished_at: null };
+    world.uploads.set(upload.id, { upload, isBad: raw.includes("garbage") });
     return ok(upload, 202);
   }
   const uploadPath = /^\/bills\/uploads\/(\w+)$/.exec(path);
@@ -153,7 +175,7 @@ async function answer(world, request, url) {
   }
   const billPath = /^\/bills\/(\w+)(\/breakdown)?$/.exec(path);
   const bill = billPath && world.bills.find(({ id }) => id === billPath[1]);
-  if (bill) return ok(billPath[2] ? makeBillBreakdown(bill, query.get("by") ?? "service") : bill);
+  if (bill) return ok(billPath[2] ? makeBillBreakdown(bill, query.get("by") ?? "service", query.get("measure") ?? "unblended") : bill);
   return problem("not_found", 404, "There is no such thing", `${method} ${path}`);
 }
 
@@ -180,7 +202,7 @@ export async function startServer(world) {
         call(world, secret ? world.keys[0]?.id : undefined);
         response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ choices: [{ message: { content: "Hello" } }] }));
       } else if (url.pathname.startsWith("/api/")) {
-        const { status, type, body } = await answer(world, request, url);
+        const { status, type, body } = await answer(world, request, url, await bodyOf(request));
         response.writeHead(status, type ? { "content-type": type } : {}).end(body === undefined ? undefined : JSON.stringify(body));
       } else {
         await serveFile(url, response);

@@ -51,6 +51,12 @@ const CHANGING: &[(&str, Writes)] = &[
     ("change_password", BY_A_PERSON),
     ("end_sign_in", BY_A_PERSON),
     ("unlink_identity", BY_A_PERSON),
+    ("start_single_sign_on", BY_NOBODY),
+    ("set_single_sign_on", Nothing("it asks the provider first, which the tests of people play")),
+    ("remove_single_sign_on", EventOfWhatGoes("single_sign_on.removed")),
+    ("create_single_sign_on_domain", Event("single_sign_on_domain.added")),
+    ("check_single_sign_on_domain", Nothing("it asks name servers first, which the tests of people play")),
+    ("delete_single_sign_on_domain", EventOfWhatGoes("single_sign_on_domain.removed")),
     ("begin_second_factor", Nothing("it is asked for only once it is confirmed")),
     ("confirm_second_factor", BY_A_PERSON),
     ("replace_recovery_codes", BY_A_PERSON),
@@ -63,11 +69,26 @@ const CHANGING: &[(&str, Writes)] = &[
     ("delete_session", Event("session.ended")),
     ("create_key", Event("key.created")),
     ("update_key", Event("key.updated")),
+    ("set_key_labels", Event("key.labelled")),
     ("roll_key", Event("key.rolled")),
     ("revoke_key", Event("key.revoked")),
     ("create_connection", Event("connection.created")),
     ("disable_connection", Event("connection.disabled")),
     ("create_bill", EventOfWhatGoes("bill.uploaded")),
+    // Before the first row is stored, in a transaction of its own.
+    ("import_litellm_logs", EventOfWhatGoes("calls.imported")),
+    ("create_aws_connection", EventOfWhatGoes("aws_connection.created")),
+    ("test_aws_connection", EventOfWhatGoes("aws_connection.tested")),
+    ("pause_aws_connection", Event("aws_connection.paused")),
+    ("resume_aws_connection", EventOfWhatGoes("aws_connection.resumed")),
+    ("reconnect_aws_connection", EventOfWhatGoes("aws_connection.reconnected")),
+    ("revoke_aws_connection", Event("aws_connection.revoked")),
+    ("create_invoice_source", EventOfWhatGoes("invoice_source.created")),
+    ("test_invoice_source", EventOfWhatGoes("invoice_source.tested")),
+    ("replace_invoice_key", EventOfWhatGoes("invoice_source.key_replaced")),
+    ("pause_invoice_source", Event("invoice_source.paused")),
+    ("resume_invoice_source", EventOfWhatGoes("invoice_source.resumed")),
+    ("revoke_invoice_source", Event("invoice_source.revoked")),
     ("update_settings", Event("settings.updated")),
     ("create_recipient", Event("recipient.created")),
     ("update_recipient", Event("recipient.updated")),
@@ -93,6 +114,8 @@ const CHANGING: &[(&str, Writes)] = &[
     ("delete_export", EventOfWhatGoes("export.removed")),
     ("create_budget", Event("budget.created")),
     ("delete_budget", Event("budget.ended")),
+    ("decide_anomaly", Event("anomaly.decided")),
+    ("dismiss_recommendation", Event("recommendation.dismissed")),
     ("request_closure", Event("closure.requested")),
     ("cancel_closure", Event("closure.cancelled")),
     ("keep_account", BY_MAIL),
@@ -189,6 +212,19 @@ impl Walk<'_> {
         self.looked(id, answer)
     }
 
+    async fn single_sign_on(&mut self, tenant: &str) {
+        let domain =
+            id_of(&self.does("create_single_sign_on_domain", "/api/v1/single-sign-on/domains").await);
+        self.does("delete_single_sign_on_domain", &format!("/api/v1/single-sign-on/domains/{domain}")).await;
+        self.app.sql(&format!(
+            "INSERT INTO sso_provider (tenant_id, id, issuer, client_id, sealed_secret, default_role, required, \
+             created_at, changed_at) VALUES ('{0}', '{0}', 'https://idp.example', 'client', '\\x01', 'viewer', false, \
+             now(), now())",
+            tenant.trim_start_matches("ten_")
+        ));
+        self.does("remove_single_sign_on", "/api/v1/single-sign-on").await;
+    }
+
     fn looked(&mut self, id: &str, answer: Answer) -> Answer {
         look(self.app, id, &answer);
         self.walked.insert(id.to_owned());
@@ -212,6 +248,19 @@ fn keeps_prompts(app: &TestApp, tenant: &str, key: &str) {
     ));
 }
 
+/// A key's life.
+async fn key(walk: &mut Walk<'_>, tenant: &str) {
+    let key = id_of(&walk.does("create_key", "/api/v1/keys").await);
+    let path = format!("/api/v1/keys/{key}");
+    walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
+    walk.does("set_key_labels", &format!("{path}/labels")).await;
+    walk.does_with("roll_key", ("POST", &format!("{path}/roll")), &json!({})).await;
+    keeps_prompts(walk.app, tenant, &key);
+    walk.does("destroy_key_bodies", &format!("{path}/bodies")).await;
+    walk.does("import_litellm_logs", &format!("/api/v1/imports/litellm/{key}")).await;
+    walk.does("revoke_key", &path).await;
+}
+
 #[test]
 fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
     run(async {
@@ -225,16 +274,10 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let mut walk = Walk { app, owner: &owner, all: &all, walked: BTreeSet::new() };
         walk.walked.insert("create_session".to_owned());
 
-        let key = id_of(&walk.does("create_key", "/api/v1/keys").await);
-        let path = format!("/api/v1/keys/{key}");
-        walk.does_with("update_key", ("PATCH", &path), &json!({"name": "renamed"})).await;
-        walk.does_with("roll_key", ("POST", &format!("{path}/roll")), &json!({})).await;
-        keeps_prompts(app, &tenant, &key);
-        walk.does("destroy_key_bodies", &format!("{path}/bodies")).await;
-        walk.does("revoke_key", &path).await;
+        key(&mut walk, &tenant).await;
         let connection = id_of(&walk.does("create_connection", "/api/v1/connections").await);
         walk.does("disable_connection", &format!("/api/v1/connections/{connection}")).await;
-        walk.does("create_bill", "/api/v1/bills").await;
+        bills(&mut walk).await;
         walk.does_with(
             "update_settings",
             ("PATCH", "/api/v1/settings"),
@@ -280,8 +323,7 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let again = owner.call("POST", &format!("{path}/test"), None).await;
         again.expect_problem(429, "too_many_requests");
         walk.does("delete_webhook_endpoint", &path).await;
-        let budget = id_of(&walk.does("create_budget", "/api/v1/budgets").await);
-        walk.does("delete_budget", &format!("/api/v1/budgets/{budget}")).await;
+        budgets_and_surprises(&mut walk).await;
         let export = id_of(&walk.does("create_export", "/api/v1/exports").await);
         // Called off where it is not yet written, and taken away where it is.
         let path = format!("/api/v1/exports/{export}");
@@ -292,6 +334,7 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         walk.does("delete_export", &path).await;
         let invitation = id_of(&walk.does("create_invitation", "/api/v1/invitations").await);
         walk.does("revoke_invitation", &format!("/api/v1/invitations/{invitation}")).await;
+        walk.single_sign_on(&tenant).await;
         walk.does_with("update_tenant", ("PATCH", "/api/v1/tenant"), &json!({"one_hour_sign_in": true}))
             .await;
         walk.does("request_closure", "/api/v1/account/closure").await;
@@ -338,6 +381,37 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let unwalked: Vec<_> = writing.filter(|(id, _)| !walk.walked.contains(*id)).collect();
         assert!(unwalked.is_empty(), "these were not called: {unwalked:?}");
     });
+}
+
+/// Budgets, and what was found in weeks of facts.
+async fn budgets_and_surprises(walk: &mut Walk<'_>) {
+    let budget = id_of(&walk.does("create_budget", "/api/v1/budgets").await);
+    walk.does("delete_budget", &format!("/api/v1/budgets/{budget}")).await;
+    let tenant = &walk.owner.tenant_id;
+    walk.app.sql(&crate::victim::insight_of(tenant));
+    let path = format!("/api/v1/anomalies/{}/decision", tenant.replace("ten_", "ano_"));
+    let other = format!("/api/v1/recommendations/{}/dismissal", tenant.replace("ten_", "rec_"));
+    walk.does("decide_anomaly", &path).await;
+    walk.does("dismiss_recommendation", &other).await;
+}
+
+/// Bills, and where they come from.
+async fn bills(walk: &mut Walk<'_>) {
+    walk.does("create_bill", "/api/v1/bills").await;
+    let account = id_of(&walk.does("create_aws_connection", "/api/v1/aws-connections").await);
+    let path = format!("/api/v1/aws-connections/{account}");
+    walk.does("test_aws_connection", &format!("{path}/test")).await;
+    walk.does("pause_aws_connection", &format!("{path}/pause")).await;
+    walk.does("resume_aws_connection", &format!("{path}/resume")).await;
+    walk.does("reconnect_aws_connection", &format!("{path}/reconnect")).await;
+    walk.does("revoke_aws_connection", &path).await;
+    let source = id_of(&walk.does("create_invoice_source", "/api/v1/invoice-sources").await);
+    let path = format!("/api/v1/invoice-sources/{source}");
+    walk.does("test_invoice_source", &format!("{path}/test")).await;
+    walk.does("replace_invoice_key", &format!("{path}/key")).await;
+    walk.does("pause_invoice_source", &format!("{path}/pause")).await;
+    walk.does("resume_invoice_source", &format!("{path}/resume")).await;
+    walk.does("revoke_invoice_source", &path).await;
 }
 
 /// What an operator does about prices. The document that is published says what the program's own prices say.

@@ -10,9 +10,13 @@ use costlens_aws::testing::{ACCESS_KEY, FakeKms, KEY_ARN};
 use costlens_cache::testing::PrivateRedis;
 use costlens_tests::actors::{CHAT, Owner, call_id};
 use costlens_tests::app::TestApp;
+use costlens_tests::http;
 use costlens_tests::reply::Tokens;
 use costlens_tests::run;
 use serde_json::json;
+
+use super::people::sign_in::authenticator;
+use super::people::{Open, PASSWORD, Person};
 
 const MASTER_KEY: &str = "8f1d0c6b7a5e4932f0e1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5e4f3a2b";
 /// Stands in clear in the ledger: if it is not found, nothing was looked at.
@@ -144,6 +148,53 @@ fn no_secret_and_no_key_stands_in_what_outlives_the_moment() {
         }
         remains.tell_nothing_of("the master key", &hex::decode(MASTER_KEY).unwrap());
     });
+}
+
+#[test]
+fn what_a_person_signs_in_with_stands_nowhere() {
+    run(async {
+        let redis = PrivateRedis::start();
+        let open = Open::own(&[("COSTLENS_LOG", "debug"), ("REDIS_URL", &redis.url_text())]);
+        let mut ann = Person::new(&open, IN_CLEAR);
+        ann.post("/api/v1/registrations", json!({"email": ann.email})).await.expect(202);
+        let link = open.mailbox.letter(&ann.email, 0).await.token("/register");
+        let body = json!({"token": link, "name": "Ann", "tenant_name": "Ann", "password": PASSWORD});
+        ann.post("/api/v1/registrations/complete", body).await.expect(201);
+        let setup = ann.call("POST", "/api/v1/user/second-factor", None).await.expect(200).json();
+        let factor = setup["secret"].as_str().unwrap().to_owned();
+        let code = json!({"code": authenticator(&factor, 0)});
+        let codes = ann.post("/api/v1/user/second-factor/confirm", code).await.expect(200).json();
+        let key = ann.post("/api/v1/keys", json!({"name": "canary"})).await.expect(201).json();
+        // A key of the person's writes a call into the spool, and the forgotten password a second link.
+        let program = format!("Bearer {}", key["secret"].as_str().unwrap());
+        let headers = [("authorization", program.as_str()), ("content-type", "application/json")];
+        let body =
+            json!({"model": "demo/echo", "messages": [{"role": "user", "content": "hello"}]}).to_string();
+        http::send("POST", &format!("{}{CHAT}", ann.base), &headers, body).await.expect(200);
+        ann.post("/api/v1/password-resets", json!({"email": ann.email})).await.expect(202);
+        let reset = open.mailbox.letter(&ann.email, 1).await.token("/new-password");
+
+        let remains = Remains::of(&open.app, Some(&redis));
+        remains.tell_nothing_of("the password", PASSWORD.as_bytes());
+        remains.tell_nothing_of("the second factor", factor.as_bytes());
+        remains.tell_nothing_of("the second factor's bytes", &base32(&factor));
+        remains.tell_nothing_of("the link of the registration", link.as_bytes());
+        remains.tell_nothing_of("the link to a new password", reset.as_bytes());
+        for code in codes["codes"].as_array().unwrap() {
+            remains.tell_nothing_of("a recovery code", code.as_str().unwrap().as_bytes());
+        }
+        assert!(!ann.cookies.is_empty());
+        for (name, value) in &ann.cookies {
+            remains.tell_nothing_of(name, value.as_bytes());
+        }
+    });
+}
+
+/// The bytes that a text of RFC 4648's base 32 stands for.
+fn base32(text: &str) -> Vec<u8> {
+    let fives = text.bytes().map(|byte| if byte.is_ascii_digit() { byte - b'2' + 26 } else { byte - b'A' });
+    let bits: Vec<u8> = fives.flat_map(|five| (0..5).rev().map(move |bit| five >> bit & 1)).collect();
+    bits.chunks_exact(8).map(|eight| eight.iter().fold(0, |byte, bit| byte << 1 | bit)).collect()
 }
 
 #[test]

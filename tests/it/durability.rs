@@ -32,9 +32,11 @@ fn only_database_durability_waits_for_a_database_that_hangs() {
         let mut keys = Vec::new();
         for durability in ["spool", "fsync", "database"] {
             let key = owner.create_key_with(json!({"name": durability, "durability": durability})).await;
-            // Known keys are served from memory.
-            key.post(CHAT, &call_id(), HELLO).await.expect(200);
             keys.push(key);
+        }
+        // Known keys are served from memory.
+        for key in &keys {
+            key.post(CHAT, &call_id(), HELLO).await.expect(200);
         }
         app.signal_postgres("STOP");
         let mut took = Vec::new();

@@ -32,6 +32,8 @@ enum About {
     Own,
     /// What a mail's link does: its token is the only credential, and this one is made up.
     Link,
+    /// The way back from somebody who vouches: to the sign-in, whatever is there.
+    Comeback,
     /// Running the service: not there for anybody else.
     Operator,
     /// The door itself.
@@ -54,6 +56,14 @@ const MATRIX: &[(&str, About)] = &[
     ("start_oauth", About::Link),
     ("finish_oauth", About::Link),
     ("unlink_identity", About::Person),
+    ("start_single_sign_on", About::Link),
+    ("finish_single_sign_on", About::Comeback),
+    ("get_single_sign_on", About::Own),
+    ("set_single_sign_on", About::Own),
+    ("remove_single_sign_on", About::Own),
+    ("create_single_sign_on_domain", About::NewThing),
+    ("check_single_sign_on_domain", About::OneThing),
+    ("delete_single_sign_on_domain", About::OneThing),
     ("get_session", About::Session),
     ("delete_session", About::Session),
     ("prove_session", About::Person),
@@ -85,6 +95,9 @@ const MATRIX: &[(&str, About)] = &[
     ("create_key", About::NewThing),
     ("get_key", About::OneThing),
     ("update_key", About::OneThing),
+    ("get_key_labels", About::OneThing),
+    ("set_key_labels", About::OneThing),
+    ("list_key_labels", About::Things(&["", "?limit=1000"])),
     ("roll_key", About::OneThing),
     ("revoke_key", About::OneThing),
     ("destroy_key_bodies", About::OneThing),
@@ -100,6 +113,7 @@ const MATRIX: &[(&str, About)] = &[
             "?api_key_id={key}",
             "?model=gpt-4o-mini",
             "?provider=openai",
+            "?origin=proxy",
             "?cursor={request}",
         ]),
     ),
@@ -113,6 +127,7 @@ const MATRIX: &[(&str, About)] = &[
         ]),
     ),
     ("get_request", About::OneThing),
+    ("import_litellm_logs", About::OneThing),
     ("get_request_body", About::OneThing),
     (
         "get_spend_series",
@@ -126,6 +141,40 @@ const MATRIX: &[(&str, About)] = &[
     ("get_bill", About::OneThing),
     ("get_bill_breakdown", About::OneThing),
     ("get_bill_series", About::Things(&["", "?group_by=account"])),
+    ("list_bill_drift", About::Things(&["", "?limit=1000"])),
+    ("list_aws_connections", About::Things(&["", "?limit=200", "?cursor={aws_connection}"])),
+    ("create_aws_connection", About::NewThing),
+    ("get_aws_connection", About::OneThing),
+    ("test_aws_connection", About::OneThing),
+    ("pause_aws_connection", About::OneThing),
+    ("resume_aws_connection", About::OneThing),
+    ("reconnect_aws_connection", About::OneThing),
+    ("revoke_aws_connection", About::OneThing),
+    ("list_invoice_sources", About::Things(&["", "?limit=200", "?cursor={invoice_source}"])),
+    ("create_invoice_source", About::NewThing),
+    ("get_invoice_source", About::OneThing),
+    ("test_invoice_source", About::OneThing),
+    ("replace_invoice_key", About::OneThing),
+    ("pause_invoice_source", About::OneThing),
+    ("resume_invoice_source", About::OneThing),
+    ("revoke_invoice_source", About::OneThing),
+    ("list_bill_months", About::OneThing),
+    ("list_bill_deliveries", About::OneThing),
+    (
+        "list_settlements",
+        About::Things(&["", "?limit=200", "?cursor=2026-11-01-aws", "?cursor=2026-10-01-openai"]),
+    ),
+    ("get_settlement", About::OneThing),
+    ("get_settlement_breakdown", About::OneThing),
+    ("get_settlement_coverage", About::OneThing),
+    ("get_settlement_prices", About::OneThing),
+    ("get_settled_cost", About::OneThing),
+    (
+        "get_chargeback",
+        About::Things(&["", "?by=key", "?by=user", "?by=tag&tag=cost-centre", "?measure=amortised&limit=1"]),
+    ),
+    ("get_statement", About::Things(&["", "?measure=net_unblended"])),
+    ("export_chargeback", About::Things(&["", "?by=key", "?by=tag&tag=cost-centre"])),
     ("get_privacy", About::Own),
     ("update_privacy", About::Own),
     ("preview_body_purge", About::Own),
@@ -165,6 +214,11 @@ const MATRIX: &[(&str, About)] = &[
     ("create_budget", About::NewThing),
     ("delete_budget", About::OneThing),
     ("list_anomalies", About::Things(&["", "?limit=200", "?cursor={anomaly}"])),
+    ("decide_anomaly", About::OneThing),
+    ("list_insight_events", About::Things(&["", "?limit=200", "?cursor={happening}"])),
+    ("list_recommendations", About::Things(&["", "?dismissed=true"])),
+    ("dismiss_recommendation", About::OneThing),
+    ("get_forecast", About::Everybody),
     ("list_messages", About::Things(&["", "?limit=200", "?cursor={message}"])),
     ("list_message_kinds", About::Everybody),
     ("preview_message", About::Everybody),
@@ -277,6 +331,7 @@ fn without_a_valid_credential_no_operation_gives_anything() {
                 let what = format!("{} with {credential:?}", operation.id);
                 let expected: &[u16] = match about(operation) {
                     About::Link => &[404],
+                    About::Comeback => &[303],
                     About::Anybody => &[200, 202, 403, 429],
                     About::Public => &[200],
                     _ => &[401],
@@ -340,6 +395,7 @@ fn another_tenants_key_and_session_see_and_change_nothing() {
                     About::Session => (&[200, 204], &[401]),
                     About::Own => (&[200, 204, 400], &[403]),
                     About::Link | About::Operator => (&[404], &[404]),
+                    About::Comeback => (&[303], &[303]),
                     About::SignIn => (&[401], &[401]),
                     About::Anybody => (&[200, 202, 403, 429], &[200, 202, 403, 429]),
                     About::Person => (&[403], &[401]),
@@ -371,7 +427,10 @@ async fn check_the_row_itself(
     as_victim: &[(&str, &str)],
     secrets: &[String],
 ) {
-    let anybodys = matches!(about(operation), About::Link | About::Operator | About::Anybody | About::Person);
+    let anybodys = matches!(
+        about(operation),
+        About::Link | About::Comeback | About::Operator | About::Anybody | About::Person
+    );
     if operation.method != "GET" || path.contains("cursor=") || anybodys {
         return;
     }
@@ -399,10 +458,17 @@ async fn untouched(victim: &Victim) {
     assert_eq!(victim.owner.get("/api/v1/connections").await["items"].as_array().unwrap().len(), 2);
     let budgets = victim.owner.get("/api/v1/budgets").await;
     assert_eq!(budgets["items"][0]["ended_at"], Value::Null, "{budgets}");
+    let account = victim.owner.get(&format!("/api/v1/aws-connections/{}", victim.aws_connection)).await;
+    assert_eq!((&account["revoked_at"], &account["external_id"]), (&Value::Null, &json!(victim.external_id)));
+    let source = victim.owner.get(&format!("/api/v1/invoice-sources/{}", victim.invoice_source)).await;
+    assert_eq!((&source["revoked_at"], &source["key_hint"]), (&Value::Null, &json!("rora")), "{source}");
     for things in ["members", "invitations", "recipients", "slack-channels", "webhook-endpoints", "budgets"] {
         let things = victim.owner.get(&format!("/api/v1/{things}")).await;
         assert_eq!(things["items"].as_array().unwrap().len(), 1, "{things}");
     }
+    let single_sign_on = victim.owner.get("/api/v1/single-sign-on").await;
+    assert_eq!(single_sign_on["provider"]["client_id"], "aurora-client");
+    assert_eq!(single_sign_on["domains"].as_array().unwrap().len(), 1);
     assert_eq!(victim.owner.get("/api/v1/exports").await["items"][0]["state"], "done");
     assert_eq!(victim.owner.get("/api/v1/account/closure").await["closure"], Value::Null);
     assert_eq!(victim.program.rows().await.len(), ROUTES.len());

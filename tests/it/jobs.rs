@@ -11,9 +11,10 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 22] = [
     "anomalies",
     "audit-anchors",
+    "aws-checks",
     "bill-uploads",
     "budgets",
     "clerk-sweep",
@@ -21,12 +22,16 @@ const NAMES: [&str; 17] = [
     "digests",
     "erasures",
     "exports",
+    "insight",
+    "invoice-fetches",
     "key-rotation",
     "messages",
     "partitions",
     "prices",
     "queue-rows",
     "retention",
+    "settlements",
+    "sso-domains",
     "status",
     "unpriced",
 ];

@@ -76,6 +76,16 @@ fn no_secret_prompt_or_answer_stands_in_the_clear_on_any_disk_or_in_any_log() {
                 )
                 .await;
         }
+        // The vendor is asked with both, in vain, which is what gets logged.
+        let (key, other) = ("sk-admin-CANARYOFASOURCE-0001", "sk-admin-CANARYOFANOTHERKEY-0002");
+        let body = json!({"vendor": "openai", "name": "source", "admin_key": key});
+        let source = owner.call("POST", "/api/v1/invoice-sources", Some(&body)).await.expect(201).json();
+        let path = format!("/api/v1/invoice-sources/{}/key", source["id"].as_str().unwrap());
+        let replaced = owner.call("PUT", &path, Some(&json!({"admin_key": other}))).await.expect(200).json();
+        for (key, shown) in [(key, source), (other, replaced)] {
+            secrets.add("an admin key", key);
+            assert!(!shown.to_string().contains("CANARY"), "{shown}");
+        }
         secrets.add("a Slack address", "CANARYOFSLACK");
         let slack = format!("http://{}/services/T0/B0/CANARYOFSLACK", app.nothing_there);
         let channel = json!({"name": "team", "url": slack});

@@ -20,6 +20,9 @@ pub(crate) struct Victim {
     pub(crate) program: Program,
     pub(crate) line: Line,
     pub(crate) connection: String,
+    pub(crate) aws_connection: String,
+    pub(crate) invoice_source: String,
+    pub(crate) external_id: String,
     request: String,
     /// The upload and the bill that it became.
     bill: Option<(String, String)>,
@@ -37,11 +40,14 @@ struct Told {
     budget: String,
     export: String,
     anomaly: String,
+    happening: String,
+    recommendation: String,
     message: String,
     workflow: String,
     audit: String,
     repricing: String,
     grant: String,
+    domain: String,
 }
 
 const ACCOUNT: &str = "424242424242";
@@ -56,6 +62,9 @@ impl Victim {
             .connect(json!({"provider": "anthropic", "name": "aurora-anthropic", "secret": line.secret()}))
             .await;
         let program = owner.create_key("aurora-key").await;
+        let labels = json!({"labels": [{"name": "team", "value": "aurora-team"}]});
+        let path = format!("/api/v1/keys/{}/labels", program.key_id);
+        owner.call("PUT", &path, Some(&labels)).await.expect(200);
         let mut request = String::new();
         for (path, model) in ROUTES {
             let body =
@@ -70,10 +79,24 @@ impl Victim {
                 let path = format!("{}?filename=aurora.csv", operation.path);
                 let upload = owner.upload(&path, bill(ACCOUNT, "4242.42")).await;
                 let text = |name: &str| upload[name].as_str().unwrap().to_owned();
+                owner.settled().await;
                 Some((text("id"), text("bill_id")))
             }
             None => None,
         };
+        let account = json!({
+            "account_id": ACCOUNT, "bucket": "aurora-billing", "prefix": "aurora", "report_name": "aurora",
+        });
+        let account = owner.call("POST", "/api/v1/aws-connections", Some(&account)).await.expect(201).json();
+        let aws_connection = account["id"].as_str().unwrap().to_owned();
+        let external_id = account["external_id"].as_str().unwrap().to_owned();
+        let source =
+            json!({"vendor": "openai", "name": "Aurora's", "admin_key": "sk-admin-abcdefghijklmnop-aurora"});
+        let source = owner.call("POST", "/api/v1/invoice-sources", Some(&source)).await.expect(201).json();
+        let invoice_source = source["id"].as_str().unwrap().to_owned();
+        if let Some((_, bill)) = &bill {
+            delivered(app, &owner.tenant_id, &aws_connection, bill);
+        }
         let told = Told::by(app, &owner).await;
         let invite = async |email: &str| {
             let body = json!({"email": email, "role": "analyst"});
@@ -90,7 +113,20 @@ impl Victim {
             .as_str()
             .unwrap()
             .to_owned();
-        Self { owner, program, line, connection, request, bill, told, member, invitation }
+        Self {
+            owner,
+            program,
+            line,
+            connection,
+            aws_connection,
+            invoice_source,
+            external_id,
+            request,
+            bill,
+            told,
+            member,
+            invitation,
+        }
     }
 
     /// Everything that must never reach another tenant.
@@ -109,7 +145,9 @@ impl Victim {
             [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.export, &told.repricing]
                 .map(Clone::clone),
         );
-        words.push(told.grant.clone());
+        words.extend([&told.grant, &told.domain].map(Clone::clone));
+        words.extend([&self.aws_connection, &self.external_id, &self.invoice_source].map(Clone::clone));
+        words.extend([&told.happening, &told.recommendation].map(Clone::clone));
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
         words
     }
@@ -118,8 +156,10 @@ impl Victim {
     pub(crate) fn named_in(&self, path: &str) -> String {
         let (upload, bill) = self.bill.clone().unwrap_or_default();
         let of_path = |segment: &str| match segment {
-            "keys" => self.program.key_id.clone(),
+            "keys" | "litellm" => self.program.key_id.clone(),
             "connections" => self.connection.clone(),
+            "aws-connections" => self.aws_connection.clone(),
+            "invoice-sources" => self.invoice_source.clone(),
             "requests" => self.request.clone(),
             "bills" => bill.clone(),
             "uploads" => upload.clone(),
@@ -127,10 +167,13 @@ impl Victim {
             "slack-channels" => self.told.channel.clone(),
             "webhook-endpoints" => self.told.endpoint.clone(),
             "budgets" => self.told.budget.clone(),
+            "anomalies" => self.told.anomaly.clone(),
+            "recommendations" => self.told.recommendation.clone(),
             "invitations" => self.invitation.clone(),
             "sign-ins" => "ses_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "exports" => self.told.export.clone(),
             "support-grants" => self.told.grant.clone(),
+            "domains" => self.told.domain.clone(),
             "workflows" | "jobs" => self.told.workflow.clone(),
             "price-reviews" => "prv_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
             "price-corrections" => "pcr_019ab3c4d5e67f8091a2b3c4d5e6f708".to_owned(),
@@ -142,12 +185,18 @@ impl Victim {
             None => path.to_owned(),
         };
         path.replace("{event_id}", &self.told.event)
+            // Deliveries are of a month, and a settlement is named after its first day.
+            .replace(
+                "{month}",
+                if path.starts_with("/api/v1/settlements") { "2026-10-01" } else { "2026-10" },
+            )
             .replace("{user_id}", &self.member)
             .replace("{provider}", "google")
             .replace("{export}", &self.told.export)
             .replace("{kind}", "weekly_digest")
             .replace("{name}", "partitions")
             .replace("{anomaly}", &self.told.anomaly)
+            .replace("{happening}", &self.told.happening)
             .replace("{message}", &self.told.message)
             .replace("{workflow}", &self.told.workflow)
             .replace("{audit}", &self.told.audit)
@@ -156,6 +205,8 @@ impl Victim {
             .replace("{tenant_id}", &self.owner.tenant_id)
             .replace("{key}", &self.program.key_id)
             .replace("{connection}", &self.connection)
+            .replace("{aws_connection}", &self.aws_connection)
+            .replace("{invoice_source}", &self.invoice_source)
             .replace("{request}", &self.request)
             .replace("{upload}", &upload)
             .replace("{bill}", &bill)
@@ -192,11 +243,13 @@ pub(crate) async fn send(
     let name = call_id();
     let json = |body: Value| ("application/json", body.to_string());
     let (kind, body) = match operation.id.as_str() {
-        "create_recipient" => json(json!({"email": format!("{name}@mail.example")})),
+        "create_recipient" | "start_single_sign_on" => json(json!({"email": format!("{name}@mail.example")})),
         "create_slack_channel" => json(json!({"name": name, "url": slack_url(app)})),
         "create_webhook_endpoint" => json(json!({"name": name, "url": hook_url(app)})),
         "create_support_grant" => json(json!({"hours": 1, "reason": name})),
         "create_export" => json(json!({"what": "requests", "format": "csv"})),
+        "decide_anomaly" => json(json!({"judgement": "dismissed", "reason": name})),
+        "dismiss_recommendation" => json(json!({"reason": name})),
         "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
         "create_invitation" => json(json!({"email": format!("{name}@mail.example"), "role": "viewer"})),
         "update_member" => json(json!({"role": "viewer"})),
@@ -212,6 +265,11 @@ pub(crate) async fn send(
         "complete_password_reset" => {
             json(json!({"token": "bWFkZSB1cA", "password": "correct horse battery"}))
         }
+        // Nobody comes to run an account unasked.
+        "set_single_sign_on" => json(json!({
+            "issuer": "https://idp.example.com", "client_id": name, "client_secret": name, "default_role": "owner",
+        })),
+        "create_single_sign_on_domain" => json(json!({"domain": format!("{name}.example")})),
         "create_clerk_session" => json(json!({"token": "eyJ.made.up"})),
         "create_exchanged_session" => json(json!({"code": "acx_no-such-code"})),
         "switch_tenant" => json(json!({"tenant_id": "ten_019ab3c4d5e67f8091a2b3c4d5e6f708"})),
@@ -242,6 +300,7 @@ pub(crate) async fn send(
         | "cancel_price_correction"
         | "pause_schedule"
         | "resume_schedule" => json(json!({"reason": "x"})),
+        "set_key_labels" => json(json!({"labels": [{"name": "team", "value": name}]})),
         "create_key" | "update_key" => json(json!({"name": name})),
         "create_price_correction" => json(json!({
             "provider": "openai", "model": "gpt-4o", "reason": "x",
@@ -250,8 +309,21 @@ pub(crate) async fn send(
         "create_connection" => {
             ("application/json", json!({"provider": "openai", "name": name, "secret": "sk-x"}).to_string())
         }
+        "create_aws_connection" => {
+            let number: u64 =
+                name.bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 999_999_999_989);
+            json(json!({
+                "account_id": format!("{number:012}"), "bucket": "some-bucket", "prefix": "exports",
+                "report_name": "costlens",
+            }))
+        }
+        "create_invoice_source" => json(json!({
+            "vendor": "openai", "name": name, "admin_key": "sk-admin-abcdefghijklmnopqrst",
+        })),
+        "replace_invoice_key" => json(json!({"admin_key": "sk-admin-abcdefghijklmnopqrst"})),
         "create_session" => ("application/json", json!({"token": "acs_no-such-token"}).to_string()),
         "create_bill" => ("application/octet-stream", bill("000000000000", "1.00")),
+        "import_litellm_logs" => ("application/octet-stream", "[]".to_owned()),
         _ => ("", String::new()),
     };
     let mut headers = credential.to_vec();
@@ -266,6 +338,20 @@ pub(crate) async fn send(
         _ => "",
     };
     http::send(&operation.method, &format!("{}{path}{query}", app.base_url()), &headers, body).await
+}
+
+/// As if AWS had delivered the bill.
+fn delivered(app: &TestApp, tenant: &str, connection: &str, bill: &str) {
+    let id = |prefixed: &str| prefixed.split_once('_').unwrap().1.to_owned();
+    let (tenant, connection, bill) = (id(tenant), id(connection), id(bill));
+    app.sql(&format!(
+        "INSERT INTO bill_delivery (tenant_id, id, connection_id, month, delivery, manifest_key, manifest_etag, \
+             manifest_sha256, rules_version, bill_id, finality, files, bytes, changes, created_at) \
+         VALUES ('{tenant}', '{connection}', '{connection}', '2026-10-01', 'd', 'k', 'e', decode(repeat('00', 32), 'hex'), \
+             1, '{bill}', 'closing', 1, 1, '[]', now()); \
+         INSERT INTO bill_month (tenant_id, connection_id, month, state, manifest_key, delivery_id, updated_at) \
+         VALUES ('{tenant}', '{connection}', '2026-10-01', 'current', 'k', '{connection}', now())"
+    ));
 }
 
 /// A Slack webhook that nobody answers.
@@ -307,12 +393,7 @@ impl Told {
         .await;
         // An anomaly takes a week of calls to be found.
         let anomaly = owner.tenant_id.replace("ten_", "ano_");
-        app.sql(&format!(
-            "INSERT INTO anomaly (tenant_id, id, series, hour, detector, expected, actual, contributors, found_at) \
-             VALUES ('{0}', '{0}', 'total', '2026-11-01T00:00:00Z', 'median-hour/1', 1, 4242.42, '[]', \
-             '2026-11-01T01:00:00Z')",
-            owner.tenant_id.trim_start_matches("ten_")
-        ));
+        app.sql(&insight_of(&owner.tenant_id));
         // A price for the account's earlier calls, which takes a published catalogue to be found.
         let repricing = owner.tenant_id.replace("ten_", "rpc_");
         app.sql(&format!(
@@ -321,6 +402,14 @@ impl Told {
             owner.tenant_id.trim_start_matches("ten_")
         ));
         let grant = make("support-grants", json!({"hours": 1, "reason": "aurora"})).await;
+        // A provider is asked before it is stored, and nobody answers here.
+        let domain = make("single-sign-on/domains", json!({"domain": "aurora-firm.example"})).await;
+        app.sql(&format!(
+            "INSERT INTO sso_provider (tenant_id, id, issuer, client_id, sealed_secret, default_role, required, \
+             created_at, changed_at) VALUES ('{0}', '{0}', 'https://aurora.example', 'aurora-client', '\\x01', \
+             'viewer', false, now(), now())",
+            owner.tenant_id.trim_start_matches("ten_")
+        ));
         let newest = async |list: &str| text(&owner.get(list).await["items"][0]["id"]);
         Self {
             recipient: text(&recipient["id"]),
@@ -330,21 +419,44 @@ impl Told {
             budget: text(&budget["id"]),
             export,
             anomaly,
+            happening: owner.tenant_id.replace("ten_", "ins_"),
+            recommendation: owner.tenant_id.replace("ten_", "rec_"),
             repricing,
             message: newest("/api/v1/messages").await,
             workflow: newest("/api/v1/workflows").await,
             audit: newest("/api/v1/audit-events").await,
             grant: text(&grant["id"]),
+            domain: text(&domain["id"]),
         }
     }
 }
 
-/// A legacy Cost and Usage Report of two lines.
+/// What is found in weeks of facts: a surprise, an event and a recommendation, each with the tenant's own digits as its
+/// id.
+pub(crate) fn insight_of(tenant_id: &str) -> String {
+    let tenant = tenant_id.trim_start_matches("ten_");
+    format!(
+        "INSERT INTO anomaly (tenant_id, id, series, hour, detector, expected, actual, contributors, found_at) \
+         VALUES ('{tenant}', '{tenant}', 'total', '2026-11-01T00:00:00Z', 'log-level-hour/1', 1, 4242.42, '[]', \
+             '2026-11-01T01:00:00Z'); \
+         INSERT INTO insight_event (tenant_id, id, kind, subject, day, currency, amount, detail, found_at) \
+         VALUES ('{tenant}', '{tenant}', 'new_model', 'aurora', '2026-11-01', 'USD', 4242.42, '{{}}', \
+             '2026-11-02T05:35:00Z'); \
+         INSERT INTO recommendation (tenant_id, id, kind, subject, currency, monthly_saving, monthly_cost, confidence, \
+             evidence, first_found_at, found_at) \
+         VALUES ('{tenant}', '{tenant}', 'idle_endpoint', 'aurora', 'USD', 4242.42, 4242.42, 'medium', '{{}}', \
+             '2026-11-02T05:35:00Z', '2026-11-02T05:35:00Z')"
+    )
+}
+
+/// A legacy Cost and Usage Report of three lines, one of which no rule knows.
 fn bill(account: &str, cost: &str) -> String {
+    // A settlement is named after its month: a stranger has none of the victim's.
+    let (month, next) = if account == ACCOUNT { ("2026-10", "2026-11") } else { ("2026-09", "2026-10") };
     let line = |id: &str, service: &str, usage: &str, cost: &str| {
         format!(
-            "{id},2026-10-01T00:00:00Z/2026-10-01T01:00:00Z,{account},{account},Usage,2026-10-01T00:00:00Z,\
-             2026-10-01T01:00:00Z,{service},{usage},1000,USD,{cost},2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,AWS,Anniversary\n"
+            "{id},{month}-01T00:00:00Z/{month}-01T01:00:00Z,{account},{account},Usage,{month}-01T00:00:00Z,\
+             {month}-01T01:00:00Z,{service},{usage},1000,USD,{cost},{month}-01T00:00:00Z,{next}-01T00:00:00Z,AWS,Anniversary\n"
         )
     };
     "identity/LineItemId,identity/TimeInterval,bill/PayerAccountId,lineItem/UsageAccountId,lineItem/LineItemType,\
@@ -354,4 +466,5 @@ fn bill(account: &str, cost: &str) -> String {
         .to_owned()
         + &line("a1", "AmazonBedrock", "USE1-Claude3Sonnet-input-tokens", cost)
         + &line("a2", "AmazonEC2", "BoxUsage:t3.micro", "1.00")
+        + &line("a3", "AmazonBedrock", &format!("USE1-Unheard-Of-{account}"), "0.00")
 }

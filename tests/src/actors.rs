@@ -87,6 +87,15 @@ impl Owner {
         .await
     }
 
+    /// Waits until some month is settled.
+    pub async fn settled(&self) {
+        eventually(Duration::from_mins(1), "settled month", async || {
+            let months = self.get("/api/v1/settlements").await;
+            months["items"].as_array().is_some_and(|months| !months.is_empty()).then_some(())
+        })
+        .await;
+    }
+
     /// The same person at a server that came up elsewhere.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {

@@ -118,6 +118,17 @@ impl TestApp {
             own("COSTLENS_PROVIDER_URLS", format!("openai={0},anthropic={0}", llm.base_url())),
             own("COSTLENS_PRINT_JSON", "true".to_owned()),
             own("COSTLENS_LOG", "info".to_owned()),
+            // The platform's role, and an AWS where nothing listens; tests that want one bring their own.
+            own("COSTLENS_AWS_ASSUMER_ROLE", "arn:aws:iam::999988887777:role/costlens-assumer".to_owned()),
+            own("COSTLENS_AWS_STS_URL", format!("http://{nothing_there}")),
+            own("COSTLENS_AWS_S3_URL", format!("http://{nothing_there}")),
+            own(
+                "COSTLENS_INVOICE_URLS",
+                format!("openai=http://{nothing_there},anthropic=http://{nothing_there}"),
+            ),
+            own("AWS_ACCESS_KEY_ID", "ASIDASSUMEREXAMPLE".to_owned()),
+            own("AWS_SECRET_ACCESS_KEY", "not-a-secret".to_owned()),
+            own("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ];
         for (name, value) in settings {
             match env.iter_mut().find(|(known, _)| known == name) {

@@ -80,7 +80,7 @@ impl Clerk {
             let socket = TcpListener::from_std(socket).unwrap();
             while let Ok((stream, _)) = socket.accept().await {
                 let state = Arc::clone(&shared);
-                crate::spawn(async move { drop(serve(stream, &state).await) });
+                crate::spawn(async move { drop(serve(stream, port, &state).await) });
             }
         });
         Self { port, state, made: AtomicU64::new(1) }
@@ -249,15 +249,7 @@ impl Clerk {
     /// What a token for this person says now: it proved both factors a minute ago.
     #[must_use]
     pub fn claims(&self, person: &ClerkPerson) -> Value {
-        let now = milliseconds() / 1_000;
-        let mut claims = json!({
-            "iss": self.issuer(), "azp": PARTY, "sub": person.id, "sid": person.session, "v": 2, "jti": self.id("jti"),
-            "iat": now, "nbf": now - 5, "exp": now + 60, "fva": [1, 1], "sts": "active", "pla": "u:free",
-        });
-        if let Some((organization, _, role)) = &person.organization {
-            claims["o"] = json!({"id": organization, "rol": role, "slg": "slug", "per": "read", "fpm": "3"});
-        }
-        claims
+        claims(&self.issuer(), PARTY, person)
     }
 
     /// A token for this person.
@@ -299,6 +291,20 @@ impl Clerk {
     }
 }
 
+fn claims(issuer: &str, party: &str, person: &ClerkPerson) -> Value {
+    static TOKENS: AtomicU64 = AtomicU64::new(1);
+    let now = milliseconds() / 1_000;
+    let id = format!("jti_{}", TOKENS.fetch_add(1, Ordering::Relaxed));
+    let mut claims = json!({
+        "iss": issuer, "azp": party, "sub": person.id, "sid": person.session, "v": 2, "jti": id,
+        "iat": now, "nbf": now - 5, "exp": now + 60, "fva": [1, 1], "sts": "active", "pla": "u:free",
+    });
+    if let Some((organization, _, role)) = &person.organization {
+        claims["o"] = json!({"id": organization, "rol": role, "slg": "slug", "per": "read", "fpm": "3"});
+    }
+    claims
+}
+
 /// Sends a message under these headers.
 pub async fn send(base: &str, family: &str, signed: (&str, &str, &str), body: &str) -> Answer {
     let names = ["id", "timestamp", "signature"].map(|part| format!("{family}-{part}"));
@@ -311,7 +317,14 @@ pub async fn send(base: &str, family: &str, signed: (&str, &str, &str), body: &s
     http::send("POST", &format!("{base}/webhooks/clerk"), &headers, body.to_owned()).await
 }
 
-async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+/// What a browser sends along.
+#[derive(Default)]
+struct Browser {
+    origin: String,
+    cookie: String,
+}
+
+async fn serve(stream: TcpStream, port: u16, state: &Mutex<State>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -321,7 +334,7 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let mut words = line.split(' ');
         let method = words.next().unwrap_or_default().to_owned();
         let target = words.next().unwrap_or_default().to_owned();
-        let (mut length, mut bearer, mut origin) = (0, String::new(), String::new());
+        let (mut length, mut bearer, mut browser) = (0, String::new(), Browser::default());
         loop {
             line.clear();
             stream.read_line(&mut line).await?;
@@ -329,28 +342,91 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().unwrap_or(0),
                 "authorization" => value.trim().trim_start_matches("Bearer ").clone_into(&mut bearer),
-                "origin" => value.trim().clone_into(&mut origin),
+                "origin" => value.trim().clone_into(&mut browser.origin),
+                "cookie" => value.trim().clone_into(&mut browser.cookie),
                 _ => {}
             }
         }
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await?;
-        let (status, answer) = {
+        let (status, headers, answer) = {
             let mut state = state.lock().unwrap();
-            answer(&mut state, &method, &target, &bearer)
+            let of_a_browser = frontend(&state, port, (&method, &target), &browser);
+            of_a_browser.unwrap_or_else(|| {
+                let (status, answer) = answer(&mut state, &method, &target, &bearer);
+                (status, String::new(), answer)
+            })
         };
-        let answer = answer.to_string();
+        let (kind, answer) = match answer {
+            Value::String(page) => ("text/html", page),
+            json => ("application/json", json.to_string()),
+        };
+        let origin = &browser.origin;
         let cors = if origin.is_empty() {
             String::new()
         } else {
             format!("access-control-allow-origin: {origin}\r\naccess-control-allow-credentials: true\r\n")
         };
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{cors}content-length: {}\r\n\r\n",
+            "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{headers}{cors}content-length: {}\r\n\r\n",
             answer.len()
         );
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(answer.as_bytes()).await?;
+    }
+}
+
+/// What it shows and tells a browser: who it may be, whom it is, and a token for the page that asks. `None` where that
+/// is no page and no question of a browser's.
+fn frontend(
+    state: &State,
+    port: u16,
+    (method, target): (&str, &str),
+    browser: &Browser,
+) -> Option<(u16, String, Value)> {
+    let url = url::Url::parse(&format!("http://127.0.0.1:{port}{target}")).ok()?;
+    let asked =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let signed_in = browser.cookie.split("; ").find_map(|cookie| cookie.strip_prefix("__client="));
+    let parts: Vec<&str> = url.path().trim_start_matches('/').split('/').collect();
+    match (method, parts.as_slice()) {
+        ("GET", ["sign-in"]) => {
+            let back = asked("redirect_url")?;
+            if let Some(session) = asked("as") {
+                let headers = format!(
+                    "location: {back}\r\nset-cookie: __client={session}; Path=/; HttpOnly; SameSite=Lax\r\n"
+                );
+                return Some((302, headers, Value::String(String::new())));
+            }
+            let people = state.sessions.iter().map(|(session, of)| {
+                let mut link = url.clone();
+                link.query_pairs_mut().append_pair("as", session);
+                let name = state.users[of["user_id"].as_str().unwrap()]["first_name"].as_str().unwrap();
+                format!("<p><a href=\"{}\">{name}</a></p>", link.as_str().replace('&', "&amp;"))
+            });
+            let page = format!(
+                "<!doctype html><title>Clerk</title><h1>Who are you?</h1>{}",
+                people.collect::<String>()
+            );
+            Some((200, String::new(), Value::String(page)))
+        }
+        ("GET", ["v1", "client"]) => {
+            let client = json!({"response": {"object": "client", "last_active_session_id": signed_in}});
+            Some((200, String::new(), client))
+        }
+        ("POST", ["v1", "client", "sessions", session, "tokens"]) if signed_in == Some(*session) => {
+            let user = state.sessions.get(*session)?["user_id"].as_str()?;
+            let of = state.memberships.values().find(|of| of["public_user_data"]["user_id"] == user);
+            let organization = of.map(|of| {
+                let text = |pointer: &str| of.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+                (text("/organization/id"), text("/id"), text("/role").replace("org:", ""))
+            });
+            let person = ClerkPerson { id: user.to_owned(), session: (*session).to_owned(), organization };
+            let issuer = format!("http://127.0.0.1:{port}");
+            let token = state.signers.last()?.sign(&claims(&issuer, &browser.origin, &person));
+            Some((200, String::new(), json!({ "jwt": token })))
+        }
+        _ => None,
     }
 }
 

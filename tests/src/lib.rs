@@ -17,6 +17,7 @@ pub mod actors;
 pub mod aimock;
 pub mod app;
 pub mod clerk;
+pub mod fake_invoices;
 pub mod fake_llm;
 pub mod http;
 pub mod judge;

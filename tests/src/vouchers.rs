@@ -1,4 +1,4 @@
-//! Google and GitHub, played on one real socket with real RSA keys: they check what they are told (client, redirect,
+//! Google, GitHub and firms' own identity providers, played on one real socket with real RSA keys: they check what they are told (client, redirect,
 //! PKCE, that a code comes once), and vouch for whoever the test says is at the browser.
 
 use std::collections::HashMap;
@@ -37,6 +37,12 @@ pub enum Fault {
     OtherIssuer,
     OtherKey,
     Expired,
+    /// A letter of what was signed is another.
+    Mutated,
+    /// They do not say whether they checked an address.
+    Unsaid,
+    /// They send the browser back with another's name.
+    OtherSender,
     Down,
 }
 
@@ -48,6 +54,8 @@ struct State {
     access: HashMap<String, String>,
     fault: Fault,
     given: usize,
+    /// Whether they sign with their next key, and publish no other.
+    turned: bool,
 }
 
 /// Both of them.
@@ -70,7 +78,8 @@ impl Vouchers {
         socket.set_nonblocking(true).unwrap();
         let port = socket.local_addr().unwrap().port();
         let state = Arc::<Mutex<State>>::default();
-        let (shared, signer) = (Arc::clone(&state), Arc::new((Signer::new("there"), Signer::new("there"))));
+        let signers = ["there", "there", "next"].map(Signer::new);
+        let (shared, signer) = (Arc::clone(&state), Arc::new(signers));
         crate::spawn(async move {
             let socket = TcpListener::from_std(socket).unwrap();
             while let Ok((stream, _)) = socket.accept().await {
@@ -107,6 +116,17 @@ impl Vouchers {
         self.state.lock().unwrap().people.insert(short.to_owned(), known);
     }
 
+    /// From now on they sign with another key, and publish that one alone.
+    pub fn turn_key(&self) {
+        self.state.lock().unwrap().turned = true;
+    }
+
+    /// `http://127.0.0.1:port`: who they are as a provider of `OpenID` Connect.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        format!("http://{}", self.host_port())
+    }
+
     /// From now on they misbehave in this way.
     pub fn misbehave(&self, fault: Fault) {
         self.state.lock().unwrap().fault = fault;
@@ -121,7 +141,7 @@ async fn serve(
     stream: TcpStream,
     port: u16,
     state: &Mutex<State>,
-    signers: &(Signer, Signer),
+    signers: &[Signer; 3],
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
@@ -180,7 +200,7 @@ type Form = HashMap<String, String>;
 
 fn answer(
     state: &mut State,
-    signers: &(Signer, Signer),
+    signers: &[Signer; 3],
     port: u16,
     (path, search, form, bearer): (&str, &Form, &Form, &str),
 ) -> (u16, Option<String>, Value) {
@@ -197,7 +217,7 @@ fn answer(
                 "token_endpoint": format!("{base}/token"), "jwks_uri": format!("{base}/keys"),
             }),
         ),
-        "/keys" => (200, None, json!({"keys": [signers.0.jwk()]})),
+        "/keys" => (200, None, json!({"keys": [signers[if state.turned { 2 } else { 0 }].jwk()]})),
         // The person says yes. Whoever is at the browser is said by the test.
         "/authorize" | "/login/oauth/authorize" => {
             if !search.contains_key("as") {
@@ -207,7 +227,8 @@ fn answer(
             assert_eq!(search["code_challenge_method"], "S256");
             state.given += 1;
             let code = format!("code-{}", state.given);
-            let back = format!("{}?code={code}&state={}", search["redirect_uri"], search["state"]);
+            let sender = if state.fault == Fault::OtherSender { "&iss=https://evil.example" } else { "" };
+            let back = format!("{}?code={code}&state={}{sender}", search["redirect_uri"], search["state"]);
             state.codes.insert(code, (search["as"].clone(), search.clone()));
             (302, Some(back), json!({}))
         }
@@ -241,15 +262,28 @@ fn answer(
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
             let wrong =
                 |fault, odd: &str, right: &str| if state.fault == fault { odd } else { right }.to_owned();
-            let claims = json!({
+            let mut claims = json!({
                 "iss": wrong(Fault::OtherIssuer, "https://evil.example", &base),
                 "aud": wrong(Fault::OtherAudience, "another-client", CLIENT),
                 "nonce": wrong(Fault::OtherNonce, "another", &asked["nonce"]),
                 "sub": known.subject, "email": known.email.0, "email_verified": known.email.1, "name": who,
                 "iat": now - 300, "exp": if state.fault == Fault::Expired { now - 60 } else { now + 300 },
             });
-            let signer = if state.fault == Fault::OtherKey { &signers.1 } else { &signers.0 };
-            (200, None, json!({"access_token": "x", "id_token": signer.sign(&claims)}))
+            if state.fault == Fault::Unsaid {
+                claims.as_object_mut().unwrap().remove("email_verified");
+            }
+            let signer = match (state.fault, state.turned) {
+                (Fault::OtherKey, _) => &signers[1],
+                (_, true) => &signers[2],
+                _ => &signers[0],
+            };
+            let mut token = signer.sign(&claims);
+            if state.fault == Fault::Mutated {
+                let at = token.find('.').unwrap() + 20;
+                let another = if &token[at..=at] == "A" { "B" } else { "A" };
+                token.replace_range(at..=at, another);
+            }
+            (200, None, json!({"access_token": "x", "id_token": token}))
         }
         "/api/user" | "/api/user/emails" => {
             let Some(known) = state.access.get(bearer).and_then(|who| state.people.get(who)) else {

@@ -5,11 +5,14 @@
 
 mod alerts;
 pub mod audit_anchors;
+pub mod aws_accounts;
 pub mod bill_ingestion;
 mod clerk;
 mod digest;
 pub mod erasure;
-mod exports;
+pub mod exports;
+mod insight;
+mod invoices;
 mod key_rotation;
 mod links;
 mod messages;
@@ -19,6 +22,8 @@ mod prices;
 mod queue_rows;
 mod retention;
 mod sealing;
+mod settlement;
+mod single_sign_on;
 mod spend;
 mod status;
 mod webhooks;
@@ -26,6 +31,7 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_egress::Egress;
 use costlens_identity::Clerk;
@@ -40,6 +46,7 @@ use costlens_store::{ENQUEUER_ROLES, Neighbour, Store, StoreError, WORKER_ROLE};
 use costlens_store::{TenantConn, TenantSettings};
 use costlens_vault::Keyring;
 
+pub use invoices::InvoiceHosts;
 pub use links::Links;
 pub use prices::{PricesUrl, RefusedPricesUrl};
 pub use status::{StatusTarget, StatusTargets};
@@ -47,18 +54,33 @@ pub use status::{StatusTarget, StatusTargets};
 /// How often schedules are looked at.
 const TICK: Duration = Duration::from_secs(5);
 
+/// How far a process's clock may be from the database's.
+pub const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
+
 /// What handlers work with.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each part is documented where it is defined")]
 pub struct WorkerParts {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
+    /// How far the clock may be from the database's, see [`CLOCKS_APART`]; `None` for one that a test moves.
+    pub clocks_apart: Option<TimeDelta>,
     pub keyring: Arc<Keyring>,
     pub entropy: Arc<dyn Entropy>,
     pub objects: Objects,
     /// The most bytes of an export's file.
     pub max_export_bytes: u64,
     pub bills: Arc<dyn bill_ingestion::ReadBill>,
+    /// Who writes Parquet.
+    pub parquet: Arc<dyn exports::parquet::WriteParquet>,
+    /// Customers' AWS accounts; `None` where none can be connected.
+    pub aws: Option<Arc<dyn aws_accounts::port::AwsAccounts>>,
+    /// Where deliveries lie while they are read.
+    pub scratch: aws_accounts::ScratchDir,
+    /// The most bytes of a bill's files.
+    pub max_bill_bytes: u64,
+    /// Where vendors' own reports are asked for.
+    pub invoices: InvoiceHosts,
     /// The way out to addresses that tenants gave.
     pub egress: Egress,
     /// The operator's mail server, if there is one.
@@ -110,8 +132,9 @@ pub fn queue(runtime_url: &str) -> Result<Queue, SetupError> {
     Ok(Queue::new(&QueueConfig::new(costlens_store::worker_url(runtime_url)?))?)
 }
 
-/// Writes the schedules, and refuses a database with work that this version does not know.
+/// Writes the schedules, and refuses a database with work that this version does not know, or with another clock.
 pub async fn prepare(queue: &Queue, parts: &WorkerParts) -> Result<(), SetupError> {
+    hold_clock(queue, parts).await?;
     let mut conn = queue.conn().await?;
     let known = workers(queue.clone(), "", parts);
     if let Some(unknown) = costlens_queue::unknown_work(&mut conn, &known.queues()).await?.into_iter().next()
@@ -128,10 +151,24 @@ pub async fn prepare(queue: &Queue, parts: &WorkerParts) -> Result<(), SetupErro
     Ok(())
 }
 
+/// Holds the clock against the database's, before something that only the right time allows.
+async fn hold_clock(queue: &Queue, parts: &WorkerParts) -> Result<(), QueueError> {
+    let Some(most_apart) = parts.clocks_apart else { return Ok(()) };
+    let mut conn = queue.conn().await?;
+    costlens_queue::check_clock(&mut conn, parts.clock.now(), most_apart).await
+}
+
+/// Another worker may have the right time, and this one again.
+fn wrong_clock(error: QueueError) -> JobError {
+    let is_wrong = matches!(error, QueueError::Clock { .. });
+    let error = JobError::retry(error);
+    if is_wrong { error.code("clock") } else { error }
+}
+
 /// Every workflow's worker, and what ticks their schedules. `host` stands in the story of what fails here.
 pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let clock = Arc::clone(&parts.clock);
-    let workers = Workers::new(queue, host).schedules(TICK, move || clock.now());
+    let workers = Workers::new(queue, host).schedules(TICK, parts.clocks_apart, move || clock.now());
     let workers = add(workers, parts, partitions::ensure_partitions);
     let workers = add(workers, parts, retention::purge_expired);
     let workers = add(workers, parts, key_rotation::rotate_keys);
@@ -140,6 +177,8 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add(workers, parts, audit_anchors::anchor_audit);
     let workers = add(workers, parts, alerts::check_budgets);
     let workers = add(workers, parts, alerts::find_anomalies);
+    let workers = add(workers, parts, insight::find_facts);
+    let workers = insight::add(workers, parts);
     let workers = add(workers, parts, digest::write_digests);
     let workers = add(workers, parts, erasure::find_erasures);
     let workers = add(workers, parts, erasure::erase_account);
@@ -153,12 +192,19 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = add_calls(workers, parts, people::send_invitation);
     let workers = add_calls(workers, parts, webhooks::spread_event);
     let workers = add_calls(workers, parts, webhooks::deliver_webhook);
-    let workers = add_calls(workers, parts, webhooks::forget_endpoint);
+    let workers = add_calls(workers, parts, webhooks::mirror_endpoint);
     let workers = add_calls(workers, parts, clerk::heed_clerk);
     let workers = add(workers, parts, clerk::sweep_clerk);
+    let workers = add(workers, parts, single_sign_on::look_for_domains);
     let workers = add(workers, parts, webhooks::find_deliveries);
     let workers = bill_ingestion::add(workers, parts);
     let workers = add(workers, parts, bill_ingestion::sweep_uploads);
+    let workers = aws_accounts::add(workers, parts);
+    let workers = add(workers, parts, aws_accounts::find_aws_checks);
+    let workers = invoices::add(workers, parts);
+    let workers = add(workers, parts, invoices::find_invoice_fetches);
+    let workers = add_settling(workers, parts);
+    let workers = add(workers, parts, settlement::find_settlements);
     let workers = exports::add(workers, parts);
     let workers = add(workers, parts, exports::sweep_exports);
     let workers = add(workers, parts, status::probe_status);
@@ -186,19 +232,33 @@ fn add_walks(workers: Workers, parts: &WorkerParts) -> Workers {
     workers.job(settings, 2, move |job, context| prices::reprice_tenant(job, context, parts.clone()))
 }
 
+/// Settling: some tenants at a time, and one month of each.
+fn add_settling(workers: Workers, parts: &WorkerParts) -> Workers {
+    let parts = parts.clone();
+    let settings =
+        Settings { timeout: Some(Duration::from_mins(10)), per_tenant: Some(1), ..Settings::default() };
+    workers.job(settings, 2, move |job, context| settlement::settle_month(job, context, parts.clone()))
+}
+
 /// The schedules; their times are UTC.
 fn schedules() -> Result<Vec<Schedule>, QueueError> {
     Ok(vec![
         Schedule::of("bill-uploads", "*/10 * * * *", "UTC", &bill_ingestion::SweepUploads {})?,
         Schedule::of("budgets", "*/10 * * * *", "UTC", &alerts::CheckBudgets {})?,
+        Schedule::of("aws-checks", "* * * * *", "UTC", &aws_accounts::FindAwsChecks {})?,
         Schedule::of("anomalies", "20 * * * *", "UTC", &alerts::FindAnomalies {})?,
         // Every quarter of an hour: time zones are apart by such.
         Schedule::of("digests", "1,16,31,46 * * * *", "UTC", &digest::WriteDigests {})?,
         // After midnight by UTC, and again: what failed in the night is made up for in the day.
         Schedule::of("audit-anchors", "25 0,6,12,18 * * *", "UTC", &audit_anchors::AnchorAudit {})?,
-        Schedule::of("clerk-sweep", "50 3 * * *", "UTC", &clerk::SweepClerk {})?,
+        Schedule::of("clerk-sweep", "50 3 * * *", "UTC", &clerk::SweepClerk::default())?,
+        // After midnight by UTC, when the day's last calls have long reached the ledger.
+        Schedule::of("insight", "35 5 * * *", "UTC", &insight::FindFacts {})?,
+        // Between the night's prices and the look at the facts.
+        Schedule::of("settlements", "10 5 * * *", "UTC", &settlement::FindSettlements {})?,
         Schedule::of("erasures", "*/10 * * * *", "UTC", &erasure::FindErasures {})?,
         Schedule::of("exports", "3,13,23,33,43,53 * * * *", "UTC", &exports::SweepExports {})?,
+        Schedule::of("invoice-fetches", "2,12,22,32,42,52 * * * *", "UTC", &invoices::FindInvoiceFetches {})?,
         Schedule::of("messages", "5,15,25,35,45,55 * * * *", "UTC", &messages::FindMessages {})?,
         Schedule::of("deliveries", "8,18,28,38,48,58 * * * *", "UTC", &webhooks::FindDeliveries {})?,
         Schedule::of("partitions", "7 * * * *", "UTC", &partitions::EnsurePartitions {})?,
@@ -206,6 +266,7 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("unpriced", "50 4 * * *", "UTC", &costlens_jobs::prices::PriceUnpriced {})?,
         Schedule::of("retention", "10 2 * * *", "UTC", &retention::PurgeExpired {})?,
         Schedule::of("key-rotation", "20 3 * * *", "UTC", &key_rotation::RotateKeys {})?,
+        Schedule::of("sso-domains", "35 */6 * * *", "UTC", &single_sign_on::LookForDomains::default())?,
         // What was missed stays unknown: nobody can look at the past.
         Schedule::of("status", "* * * * *", "UTC", &status::ProbeStatus {})?.catch_up(CatchUp::Skip),
         Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,
@@ -224,6 +285,11 @@ where
     workers.job(settings, 1, move |job: J, context: JobContext| handler(job, context, parts.clone()))
 }
 
+/// What cannot be on paper: a value of ours that has no JSON, an id of ours that cannot be read.
+fn bug(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Bug(Box::new(error))
+}
+
 /// The store's failures pass, but for those that are ours to mend.
 fn store_failure(error: StoreError) -> JobError {
     match error {
@@ -234,34 +300,49 @@ fn store_failure(error: StoreError) -> JobError {
     }
 }
 
-/// Tells the tenant's people that nothing more goes to a channel, in the transaction that stops it.
-async fn tell_of_stopped_channel(
+/// What its people are to hear of a channel.
+struct ChannelNews<'a> {
+    medium: Medium,
+    id: &'a str,
+    name: &'a str,
+    why: &'a str,
+    /// Since when it takes nothing, where what was sent last is given up and the channel is not stopped. Once for each
+    /// such time.
+    fails_since: Option<DateTime<Utc>>,
+}
+
+/// Tells the tenant's people that nothing more goes to a channel, or that something to it was given up, in the
+/// transaction that stops it or gives up.
+async fn tell_of_channel(
     tx: &mut TenantConn,
     parts: &WorkerParts,
-    medium: Medium,
-    (id, name): (&str, &str),
-    why: &str,
+    news: &ChannelNews<'_>,
 ) -> Result<(), JobError> {
     let now = parts.clock.now();
     let settings = tx.settings().await.map_err(store_failure)?;
     let settings = settings.unwrap_or_else(|| TenantSettings::initial(now));
-    let stopped = ChannelDisabled {
+    let words = ChannelDisabled {
         tenant: tx.tenant().await.map_err(store_failure)?.name,
-        medium,
-        channel: name.to_owned(),
-        reason: why.to_owned(),
+        medium: news.medium,
+        channel: news.name.to_owned(),
+        reason: news.why.to_owned(),
+        goes_on: news.fails_since.is_some(),
         at: now,
         zone: settings.zone,
         console: parts.links.to("/notifications")?,
         preferences: parts.links.to("/notifications")?,
     };
+    let about = match news.fails_since {
+        None => format!("stopped:{}:{}", news.id, now.timestamp()),
+        Some(since) => format!("given-up:{}:{}", news.id, since.timestamp()),
+    };
     let telling = Telling {
-        about: &format!("stopped:{id}:{}", now.timestamp()),
+        about: &about,
         kind: Kind::ChannelDisabled.as_str(),
-        figures: serde_json::to_value(&stopped)?,
+        figures: serde_json::to_value(&words)?,
         audience: Audience::People,
         at: now,
-        expires_at: now + chrono::TimeDelta::days(7),
+        expires_at: now + TimeDelta::days(7),
     };
     tell(tx, &telling, &*parts.entropy).await.map_err(store_failure)?;
     Ok(())

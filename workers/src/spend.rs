@@ -46,8 +46,12 @@ pub(crate) async fn key_names(tx: &mut TenantConn) -> Result<HashMap<String, Str
 
 /// A watched series, as its people know it.
 pub(crate) fn series_name(series: &str, keys: &HashMap<String, String>) -> String {
-    match series.strip_prefix("key:") {
-        Some(id) => format!("key {}", keys.get(id).map_or(id, String::as_str)),
+    if let Some(of_bills) = series.strip_prefix("bill:") {
+        return format!("{} on the bill", of_bills.replacen(':', " ", 1));
+    }
+    match series.split_once(':') {
+        Some(("key", id)) => format!("key {}", keys.get(id).map_or(id, String::as_str)),
+        Some((by, name)) => format!("{by} {name}"),
         None => "all calls".to_owned(),
     }
 }

@@ -182,10 +182,15 @@ pub struct Arriving(Arc<Mutex<HashMap<TenantId, u32>>>);
 
 impl Arriving {
     /// A place for one more; `None` where the account has none left.
-    fn enter(&self, tenant: TenantId) -> Option<Arrival> {
+    pub(crate) fn enter(&self, tenant: TenantId) -> Option<Arrival> {
+        self.enter_one_of(MOST_ARRIVING, tenant)
+    }
+
+    /// The same where an account has so many places.
+    pub(crate) fn enter_one_of(&self, most: u32, tenant: TenantId) -> Option<Arrival> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = all.entry(tenant).or_default();
-        if *count >= MOST_ARRIVING {
+        if *count >= most {
             return None;
         }
         *count += 1;
@@ -194,7 +199,7 @@ impl Arriving {
 }
 
 /// A place that is free again when this goes.
-struct Arrival {
+pub(crate) struct Arrival {
     all: Arriving,
     tenant: TenantId,
 }

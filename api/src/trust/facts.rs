@@ -1,5 +1,6 @@
 //! What holds in this process, by its own constants and settings, and whom it is set up to call.
 
+use costlens_domain::invoices::InvoiceVendor;
 use costlens_domain::providers::PROVIDERS;
 use costlens_jobs::closures::{DEADLINE_DAYS, GRACE_DAYS};
 use costlens_vault::secret_token::API_KEY_PREFIX;
@@ -64,6 +65,13 @@ pub(super) fn subprocessors(parts: &ApiParts) -> Vec<Subprocessor> {
         data: text("The event's ids and figures."),
         your_choice: true,
     });
+    all.push(Subprocessor {
+        name: text("Your identity provider"),
+        host: None,
+        purpose: text("Vouches for your people, where you set single sign-on up."),
+        data: text("That somebody signs in here. It tells us the person's name there, its address, and what it calls itself."),
+        your_choice: true,
+    });
     for provider in PROVIDERS.iter().filter(|provider| provider.connectable()) {
         let host = provider.base_url.and_then(|url| url.split('/').nth(2));
         all.push(Subprocessor {
@@ -71,6 +79,15 @@ pub(super) fn subprocessors(parts: &ApiParts) -> Vec<Subprocessor> {
             host: host.map(str::to_owned),
             purpose: text("Answers the calls that you send to it, under your own contract with it."),
             data: text("Your call as you wrote it, and the credential that you connected."),
+            your_choice: true,
+        });
+    }
+    for vendor in InvoiceVendor::ALL {
+        all.push(Subprocessor {
+            name: format!("{}'s cost reports", vendor.title()),
+            host: vendor.base_url().split('/').nth(2).map(str::to_owned),
+            purpose: text("Tells what your organisation owes it, if you connect its reports."),
+            data: text("The admin key that you connected, and which months are asked for."),
             your_choice: true,
         });
     }

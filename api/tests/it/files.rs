@@ -181,6 +181,8 @@ async fn what_cannot_be_exported_is_refused_and_changes_nothing() {
         json!({"what": "requests", "format": "csv", "api_key_id": key}),
         json!({"what": "requests", "format": "csv", "connection_id": connection}),
         json!({"what": "hourly_spend", "format": "csv", "connection_id": connection}),
+        json!({"what": "focus", "format": "csv", "api_key_id": key}),
+        json!({"what": "focus", "format": "csv", "model": "gpt-4o"}),
         json!({"what": "requests", "format": "parquet"}),
         json!({"what": "requests", "format": "csv", "model": ""}),
     ] {

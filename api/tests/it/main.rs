@@ -71,6 +71,7 @@ fn parts(db: &TestDb, files: &Path, clock: &Arc<Hand>) -> Arc<ApiParts> {
         egress_policy: costlens_egress::Policy::default(),
         prices: costlens_domain::pricing::PricesInForce::embedded().unwrap(),
         objects: Objects::local(files).unwrap(),
+        aws: None,
         max_bill_bytes: MAX_BILL_BYTES,
         arriving: costlens_api::bills::uploads::Arriving::default(),
         last_status: costlens_api::status::LastStatus::default(),
@@ -82,6 +83,10 @@ fn parts(db: &TestDb, files: &Path, clock: &Arc<Hand>) -> Arc<ApiParts> {
         passwords: costlens_identity::Passwords::new(),
         sign_up: costlens_api::SignUp::Invited,
         vouchers: costlens_identity::vouching::Vouchers::default(),
+        providers: costlens_identity::single_sign_on::Providers::asked_by(
+            costlens_egress::Egress::new(costlens_egress::EgressConfig::default()).unwrap(),
+            Arc::clone(clock) as _,
+        ),
         clerk: None,
         https: true,
     })

@@ -1,7 +1,7 @@
 // What several screens ask for, under one cache key each.
 import { useMemo } from "react";
 import { api } from "./client";
-import type { Key } from "./types";
+import type { Key, Settlement } from "./types";
 
 /** Lists that a person makes by hand are short; the first page of the largest size is all of them. */
 const ALL = { params: { query: { limit: 200 } } } as const;
@@ -13,6 +13,16 @@ export const providersQuery = () => api.queryOptions("get", "/api/v1/providers",
 export const modelsQuery = () =>
   api.queryOptions("get", "/api/v1/spend/breakdown", { params: { query: { by: "model", limit: 200 } } }, { staleTime: 60_000 });
 export const billsQuery = () => api.queryOptions("get", "/api/v1/bills", ALL);
+export const invoiceSourcesQuery = () => api.queryOptions("get", "/api/v1/invoice-sources", ALL);
+export const awsConnectionsQuery = () => api.queryOptions("get", "/api/v1/aws-connections", ALL);
+
+/** What no rule knows: of one bill, or of every bill that counts. */
+export const driftQuery = (billId?: string) =>
+  api.queryOptions("get", "/api/v1/bills/drift", { params: { query: { ...(billId ? { bill_id: billId } : {}), limit: 200 } } });
+/** Whose each key is. */
+export const keyLabelsQuery = () => api.queryOptions("get", "/api/v1/key-labels", { params: { query: { limit: 10_000 } } });
+export const settlementsQuery = (measure: Settlement["measure"]) =>
+  api.queryOptions("get", "/api/v1/settlements", { params: { query: { measure, limit: 200 } } });
 
 /** The name of a key by its id; the id itself while it is not known. */
 export function useKeyNames(): (id: string) => string {
@@ -23,11 +33,21 @@ export function useKeyNames(): (id: string) => string {
   }, [data]);
 }
 
+/** The same for connections. */
+export function useConnectionNames(): (id: string) => string {
+  const { data } = api.useQuery("get", "/api/v1/connections", ALL, { staleTime: 30_000 });
+  return useMemo(() => {
+    const names = new Map((data?.items ?? []).map((connection) => [connection.id, connection.name]));
+    return (id: string) => names.get(id) ?? id;
+  }, [data]);
+}
+
 export const sessionQuery = () => api.queryOptions("get", "/api/v1/session");
 export const userQuery = () => api.queryOptions("get", "/api/v1/user");
 export const signInsQuery = () => api.queryOptions("get", "/api/v1/user/sign-ins");
 export const membersQuery = () => api.queryOptions("get", "/api/v1/members");
 export const invitationsQuery = () => api.queryOptions("get", "/api/v1/invitations");
+export const singleSignOnQuery = () => api.queryOptions("get", "/api/v1/single-sign-on");
 export const tenantQuery = () => api.queryOptions("get", "/api/v1/tenant");
 export const signInOptionsQuery = () => api.queryOptions("get", "/api/v1/sign-in-options", {}, { staleTime: 600_000 });
 export const settingsQuery = () => api.queryOptions("get", "/api/v1/settings");

@@ -60,11 +60,32 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List surprising hours
-         * @description Newest find first.
+         * List surprises
+         * @description Hours of calls, and days of calls and bills, newest find first.
          */
         get: operations["list_anomalies"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/anomalies/{id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say what to make of a surprise
+         * @description It is known and somebody sees to it, or it is nothing. What was said before is replaced; all of it stands in the
+         *     audit.
+         */
+        put: operations["decide_anomaly"];
         post?: never;
         delete?: never;
         options?: never;
@@ -155,6 +176,170 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/aws-connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List connected AWS accounts
+         * @description Newest first, revoked ones included.
+         */
+        get: operations["list_aws_connections"];
+        put?: never;
+        /**
+         * Connect an AWS account
+         * @description Answers the ExternalId, which is made here, and the link that creates the role. From then on the role is looked for
+         *     until it is there: `state` tells.
+         */
+        post: operations["create_aws_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aws-connections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get one connected AWS account */
+        get: operations["get_aws_connection"];
+        put?: never;
+        post?: never;
+        /**
+         * End a connection to an AWS account
+         * @description Nothing is read any more, and no session is opened. The months that were read stay. Doing it again changes nothing.
+         */
+        delete: operations["revoke_aws_connection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aws-connections/{id}/months": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the months of a connected AWS account
+         * @description Newest first: what was delivered, how far it is read, and which delivery counts.
+         */
+        get: operations["list_bill_months"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aws-connections/{id}/months/{month}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the deliveries of a month
+         * @description Newest first, each with what it changed.
+         */
+        get: operations["list_bill_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aws-connections/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a connected AWS account
+         * @description Nothing is read until it is resumed. What was read stays.
+         */
+        post: operations["pause_aws_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aws-connections/{id}/reconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Connect an AWS account anew
+         * @description With a new ExternalId: the role's trust policy must name it, which updating the stack does. The old one is never
+         *     used again.
+         */
+        post: operations["reconnect_aws_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aws-connections/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resume a paused AWS account */
+        post: operations["resume_aws_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aws-connections/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look at a connected AWS account now
+         * @description Whether the role lets us in and what was delivered, months included that could not be read before.
+         */
+        post: operations["test_aws_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/bills": {
         parameters: {
             query?: never;
@@ -170,12 +355,34 @@ export interface paths {
         put?: never;
         /**
          * Upload a bill
-         * @description The body is the file: legacy CUR, CUR 2.0 or FOCUS 1.x, as CSV, CSV with gzip, or Parquet, told apart by its
+         * @description The body is the file: legacy CUR, CUR 2.0, a cost export of Azure, Google Cloud's billing export or FOCUS 1.x, as CSV,
+         *     lines of JSON (Google's), either with gzip, or Parquet, told apart by its
          *     columns. It is kept at once and read afterwards, as a whole: a truncated or corrupt file names its place in the
          *     upload's problem and changes nothing. A newer delivery of the same month takes the older one's place; the same
          *     content as that of a bill which counts makes no second one.
          */
         post: operations["create_bill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what no rule knows
+         * @description AI lines that were kept and counted, but that no rule could take apart: a usage type or model that is newer than
+         *     the rules. Of one bill, or of every bill that counts.
+         */
+        get: operations["list_bill_drift"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -294,7 +501,8 @@ export interface paths {
         put?: never;
         /**
          * Make a budget
-         * @description Whoever is told of alerts hears when a threshold is reached, once in each period. No call is stopped by it.
+         * @description Whoever is told of alerts hears when a threshold is reached, once in each period; and of a monthly budget once when
+         *     the rest of its month is expected to cross it. No call is stopped by it.
          */
         post: operations["create_budget"];
         delete?: never;
@@ -462,9 +670,72 @@ export interface paths {
         };
         /**
          * Download an export's file
-         * @description A gzip file, as a browser saves it. Its SHA-256 stands in the export.
+         * @description A gzip file, or Parquet, as a browser saves it. Its SHA-256 stands in the export.
          */
         get: operations["download_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Forecast the month's end and thirty days
+         * @description With a band that holds four of five outcomes. What is committed goes on to the digit.
+         */
+        get: operations["get_forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/litellm/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import LiteLLM's spend logs
+         * @description The body is rows of `LiteLLM_SpendLogs`, or an answer of `/spend/logs`: a JSON array, JSON lines, or CSV. Each row
+         *     becomes a call of the API key that is named, priced by our own prices; what LiteLLM says that it cost is kept
+         *     beside it. A row counts once by its `request_id`, however often it is sent, and not at all where the proxy carried
+         *     the call. Rows that cannot be read are named, and the others are taken. Prompts and answers are not read.
+         */
+        post: operations["import_litellm_logs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/insight-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what happened
+         * @description Told by rules without statistics over bills and calls, newest find first.
+         */
+        get: operations["list_insight_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -528,6 +799,145 @@ export interface paths {
         post?: never;
         /** Take an invitation back */
         delete: operations["revoke_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoice-sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the vendors whose own cost reports are read
+         * @description Newest first, revoked ones included.
+         */
+        get: operations["list_invoice_sources"];
+        put?: never;
+        /**
+         * Read a vendor's own cost reports
+         * @description From now on the month that runs and the one before it are read once a day, so that calls which never touch AWS are
+         *     billed here, too. A key that makes calls is refused: the reports want an admin key.
+         */
+        post: operations["create_invoice_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoice-sources/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get one source of a vendor's reports */
+        get: operations["get_invoice_source"];
+        put?: never;
+        post?: never;
+        /**
+         * End reading a vendor's reports
+         * @description Nothing is read any more, and the key is gone from here. The months that were read stay. Doing it again changes
+         *     nothing.
+         */
+        delete: operations["revoke_invoice_source"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoice-sources/{id}/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Replace the key to a vendor's reports
+         * @description The vendor is asked with the new one at once, unless the source is paused. The old one is forgotten here; at the
+         *     vendor it lasts until somebody deletes it there.
+         */
+        put: operations["replace_invoice_key"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoice-sources/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause reading a vendor's reports
+         * @description Nothing is read until it is resumed. What was read stays.
+         */
+        post: operations["pause_invoice_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoice-sources/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resume reading a vendor's reports */
+        post: operations["resume_invoice_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoice-sources/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a vendor for its reports now */
+        post: operations["test_invoice_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/key-labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the labels of all keys */
+        get: operations["list_key_labels"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -598,6 +1008,28 @@ export interface paths {
          *     moment on and in no backup that holds no keys either. What the calls used and cost stays. The key goes on working.
          */
         delete: operations["destroy_key_bodies"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the labels of a key */
+        get: operations["get_key_labels"];
+        /**
+         * Set the labels of a key
+         * @description They take the place of all that it has. Reports say whose every call of the key was by the labels of now, earlier
+         *     months included.
+         */
+        put: operations["set_key_labels"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -714,6 +1146,68 @@ export interface paths {
          * @description Newest first: what went to people and Slack channels, and how it fared.
          */
         get: operations["list_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/months/{month}/chargeback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Charge a month back
+         * @description Every dollar of the month's bills and calls in one row: calls by key, or by what a label of their keys says, and
+         *     what the bills have beside calls by its reason. All rows add up to the bills and what is on no bill.
+         */
+        get: operations["get_chargeback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/months/{month}/chargeback/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Charge a month back, as CSV
+         * @description The same rows as a file, amounts to the last digit.
+         */
+        get: operations["export_chargeback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/months/{month}/statement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A month's statement
+         * @description What the month came to by estimate and by bill, its chargeback by team, its dearest models and keys, why bills and
+         *     estimates differ, what went around the proxy, restatements, surprises, and what may still change: one page.
+         */
+        get: operations["get_statement"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1513,6 +2007,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/recommendations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what could be saved
+         * @description As the last look at the facts found it, dearest first. Each carries the question over facts that shows it.
+         */
+        get: operations["list_recommendations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recommendations/{id}/dismissal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Dismiss a recommendation
+         * @description It is not listed any more, also when it is found again. The reason stands in the audit.
+         */
+        put: operations["dismiss_recommendation"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/registrations": {
         parameters: {
             query?: never;
@@ -1582,7 +2116,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List proxied calls
+         * List calls
          * @description Newest first.
          */
         get: operations["list_requests"];
@@ -1602,7 +2136,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Export proxied calls
+         * Export calls
          * @description Every row that the filter lets through, newest first, streamed as it is read. An export that breaks in the
          *     middle ends its connection early: a whole answer is a whole export.
          */
@@ -1622,7 +2156,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get one proxied call */
+        /** Get one call */
         get: operations["get_request"];
         put?: never;
         post?: never;
@@ -1644,6 +2178,23 @@ export interface paths {
          * @description For administrators and owners who are signed in as themselves, and never for programs. Each time they are shown stands in the account's audit.
          */
         get: operations["get_request_body"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{id}/settled-cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What one call cost by the bill */
+        get: operations["get_settled_cost"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1838,6 +2389,104 @@ export interface paths {
         patch: operations["update_settings"];
         trace?: never;
     };
+    "/api/v1/settlements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List settled months
+         * @description Newest month first, and each month once for every issuer of bills that has any.
+         */
+        get: operations["list_settlements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settlements/{month}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a settled month
+         * @description What its calls were estimated to cost, what they cost by the bills, every difference by its reason, and how near
+         *     the estimates came, day by day.
+         */
+        get: operations["get_settlement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settlements/{month}/breakdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Break a settled month down
+         * @description Estimated and settled costs by one dimension, dearest first. The sum over all rows is the month's `settled`.
+         */
+        get: operations["get_settlement_breakdown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settlements/{month}/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who used what, and how much of it went through the proxy
+         * @description By account, region, principal and model, what went around the proxy first.
+         */
+        get: operations["get_settlement_coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settlements/{month}/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Unit prices by the bill, beside the catalogue's */
+        get: operations["get_settlement_prices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-in-options": {
         parameters: {
             query?: never;
@@ -1847,6 +2496,139 @@ export interface paths {
         };
         /** How one may sign in here */
         get: operations["get_sign_in_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/single-sign-on": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at the organisation's own identity provider */
+        get: operations["get_single_sign_on"];
+        /**
+         * Set the organisation's own identity provider up, or change it
+         * @description By OpenID Connect. The provider is asked what it says of itself before anything is stored. Another issuer or
+         *     client takes the place of the one before, and ends every session that that one vouched for; it wants its secret.
+         *     Wants a fresh proof of who asks.
+         */
+        put: operations["set_single_sign_on"];
+        post?: never;
+        /**
+         * Remove the organisation's own identity provider
+         * @description Every session that it vouched for ends at once. Its people stay members, and come in other ways: who has none
+         *     is invited anew. Domains stay proven. Wants a fresh proof of who asks.
+         */
+        delete: operations["remove_single_sign_on"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/single-sign-on/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that a domain is the organisation's
+         * @description It counts once a TXT record proves it. Suffixes below which anybody may have a domain, and domains of mail
+         *     providers, are refused.
+         */
+        post: operations["create_single_sign_on_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/single-sign-on/domains/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a domain
+         * @description Nobody signs in by an address of it from now on; whoever is signed in is so until its hour is over. Wants a
+         *     fresh proof of who asks.
+         */
+        delete: operations["delete_single_sign_on_domain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/single-sign-on/domains/{id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look for a domain's record now
+         * @description Where the record is seen, the domain counts from now on. It is looked for every six hours besides; one that was
+         *     proven counts for 72 hours without its record. Wants a fresh proof of who asks.
+         */
+        post: operations["check_single_sign_on_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/single-sign-on/trips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go to one's organisation's own identity provider
+         * @description By an address in a domain that an organisation has proven; every address of a domain gets the same answer,
+         *     whoever has it, and 404 means that no organisation comes this way. With `link`, whoever is signed in and proved it
+         *     lately is vouched for by its organisation's provider from now on; with a password, whoever it is right for.
+         */
+        post: operations["start_single_sign_on"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/single-sign-on/{tenant_id}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from one's organisation's own identity provider
+         * @description Where it sends the browser. Answers with the next page of the console, which holds no token.
+         */
+        get: operations["finish_single_sign_on"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2428,30 +3210,54 @@ export interface components {
             token: string;
         };
         /**
+         * AllKeyLabels
+         * @description The labels of all keys.
+         */
+        AllKeyLabels: {
+            /** @description The labels, by key and name. */
+            items: components["schemas"]["KeyLabel"][];
+            /** @description Every name that some label has. */
+            names: string[];
+        };
+        /**
          * Anomaly
-         * @description A surprising hour.
+         * @description A surprising hour or day.
          */
         Anomaly: {
             /**
              * Format: decimal
              * @description What it cost.
-             * @example 0.0018
+             * @example 12.5
              */
             actual: string;
             /**
              * Format: api-key-id
-             * @description The key whose calls were surprising; null where all calls together were.
+             * @description The key whose calls were surprising; null where it is not a key's.
              * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
             api_key_id?: string | null;
+            /** @description How long it lasts. */
+            cadence: components["schemas"]["AnomalyCadence"];
+            /** @description What was changed at that time, newest first. */
+            changes: components["schemas"]["AnomalyChange"][];
             /** @description What it was made of, dearest first. */
             contributors: components["schemas"]["AnomalyContributor"][];
+            /**
+             * Format: currency
+             * @description What the amounts count.
+             * @example USD
+             */
+            currency: string;
+            /** @description What somebody made of it; null while nobody has. */
+            decision?: components["schemas"]["AnomalyDecision"] | null;
             /** @description The rule that found it. */
             detector: string;
+            /** @description Who made the difference, largest first. */
+            drivers: components["schemas"]["AnomalyDriver"][];
             /**
              * Format: decimal
-             * @description What the hour was expected to cost.
-             * @example 0.0018
+             * @description What was expected.
+             * @example 12.5
              */
             expected: string;
             /**
@@ -2461,7 +3267,7 @@ export interface components {
             found_at: string;
             /**
              * Format: date-time
-             * @description The UTC hour.
+             * @description The UTC hour; of a day its first.
              */
             hour: string;
             /**
@@ -2470,10 +3276,38 @@ export interface components {
              * @example ano_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
             id: string;
+            /** @description `spike`, or `new_level` where it lasts since three days. */
+            kind: string;
+            /** @description Why it differs from what was expected, largest part first; the parts add up to the difference. */
+            parts: components["schemas"]["AnomalyPart"][];
+            /** @description What was watched: `total`, `key:…` or `model:…` of calls; `bill:` and what it is by of bills. */
+            series: string;
+        };
+        /**
+         * @description How long what is judged lasts.
+         * @enum {string}
+         */
+        AnomalyCadence: "hour" | "day";
+        /**
+         * AnomalyChange
+         * @description Something that the audit says was changed at that time.
+         */
+        AnomalyChange: {
+            /** @description The kind of act, as in the audit. */
+            action: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description What it was done to. */
+            target?: string | null;
         };
         /**
          * AnomalyContributor
-         * @description What a surprising hour was made of.
+         * @description What a surprise was made of.
          */
         AnomalyContributor: {
             /**
@@ -2484,6 +3318,64 @@ export interface components {
             cost?: string | null;
             /** @description The model. */
             name: string;
+        };
+        /**
+         * AnomalyDecision
+         * @description What somebody made of a surprise.
+         */
+        AnomalyDecision: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description What. */
+            judgement: components["schemas"]["AnomalyJudgement"];
+            /** @description Why. */
+            reason: string;
+        };
+        /**
+         * AnomalyDriver
+         * @description Who or what made the difference. Those of each kind add up to it.
+         */
+        AnomalyDriver: {
+            /**
+             * Format: decimal
+             * @description What it cost.
+             * @example 12.5
+             */
+            actual: string;
+            /** @description By what it is told apart: `who` (keys, principals, accounts) or `model`. */
+            by: string;
+            /**
+             * Format: decimal
+             * @description What was expected of it.
+             * @example 12.5
+             */
+            expected: string;
+            /** @description Its name; null for all others together. */
+            name?: string | null;
+        };
+        /**
+         * @description What somebody makes of a surprise.
+         * @enum {string}
+         */
+        AnomalyJudgement: "acknowledged" | "dismissed";
+        /**
+         * AnomalyPart
+         * @description A part of the difference between what was expected and what it was. All parts add up to it.
+         */
+        AnomalyPart: {
+            /**
+             * Format: decimal
+             * @description How much of the difference; negative where it made things cheaper.
+             * @example 12.5
+             */
+            amount: string;
+            /** @description Why: `volume`, `tokens_per_request`, `price`, `mix` or `fees`. */
+            cause: string;
         };
         /**
          * AuditEvent
@@ -2589,6 +3481,104 @@ export interface components {
             verified: boolean;
         };
         /**
+         * AwsConnection
+         * @description A connected AWS account.
+         */
+        AwsConnection: {
+            /** @description The account's twelve digits. */
+            account_id: string;
+            /** @description The bucket. */
+            bucket: string;
+            /**
+             * Format: date-time
+             * @description When it was looked at last; null before.
+             */
+            checked_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the last delivery was stored; null before.
+             */
+            delivered_at?: string | null;
+            /** @description What the role's trust policy must ask for. Made here, and no secret. */
+            external_id: string;
+            /**
+             * Format: aws-connection-id
+             * @description The connection.
+             * @example awc_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description The key that encrypts the report, if one was stated. */
+            kms_key_arn?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is looked at next; null while it rests.
+             */
+            next_check_at?: string | null;
+            /** @description The folder below which the report lies. */
+            prefix: string;
+            /** @description What is wrong; null while nothing is. */
+            problem?: components["schemas"]["AwsProblem"] | null;
+            /** @description The bucket's region, as stated or found; null before. */
+            region?: string | null;
+            /** @description The report's or export's name. */
+            report_name: string;
+            /**
+             * Format: date-time
+             * @description When it was ended; null before.
+             */
+            revoked_at?: string | null;
+            /** @description The role that is assumed. */
+            role_arn: string;
+            /** @description What lets us in; null where the operator has set up no role for the service. */
+            setup?: components["schemas"]["AwsSetup"] | null;
+            /** @description How it is. */
+            state: components["schemas"]["AwsConnectionState"];
+        };
+        /**
+         * @description How a connection is.
+         * @enum {string}
+         */
+        AwsConnectionState: "pending" | "verifying" | "active" | "paused" | "failing" | "revoked";
+        /**
+         * AwsProblem
+         * @description What is wrong.
+         */
+        AwsProblem: {
+            /**
+             * @description A stable name, such as `role_not_assumable`, `role_without_external_id`, `access_denied`, `bucket_not_found`,
+             *     `bucket_not_yours`, `wrong_region`, `manifest_missing`, `parts_missing`, `column_missing` or `file_unreadable`.
+             */
+            code: string;
+            /** @description What happened. */
+            detail: string;
+            /** @description What can be done about it. */
+            remedy: string;
+        };
+        /**
+         * AwsSetup
+         * @description What lets us in: one of these ways, all of the same effect.
+         */
+        AwsSetup: {
+            /** @description The role's policy, as JSON. */
+            permissions_policy: string;
+            /**
+             * @description The page of the AWS console that creates the stack, filled in; null where the operator has not put the template
+             *     into S3, or the role is not the template's.
+             */
+            quick_create_url?: string | null;
+            /** @description The CloudFormation template. */
+            template_url: string;
+            /** @description The same as a Terraform module. */
+            terraform_url: string;
+            /** @description The role's trust policy, as JSON. */
+            trust_policy: string;
+        };
+        /**
          * Bill
          * @description A delivery of a report.
          */
@@ -2618,6 +3608,8 @@ export interface components {
              * @example 2026-11-01
              */
             last_day?: string | null;
+            /** @description What was left out: files of an upload that are no bill, and usage whose cost a vendor's report does not tell. */
+            left_out: string[];
             /**
              * Format: uint64
              * @description How many lines were read.
@@ -2646,10 +3638,236 @@ export interface components {
             items: components["schemas"]["BillSlice"][];
         };
         /**
+         * BillChange
+         * @description What a delivery changed of one line-item type, in one currency.
+         */
+        BillChange: {
+            /**
+             * Format: decimal
+             * @description The newer one's.
+             * @example 12.5
+             */
+            after: string;
+            /**
+             * Format: decimal
+             * @description The older delivery's sum.
+             * @example 12.5
+             */
+            before: string;
+            /**
+             * Format: decimal
+             * @description How much more that is.
+             * @example 12.5
+             */
+            by: string;
+            /**
+             * Format: currency
+             * @description What the amounts count.
+             * @example USD
+             */
+            currency: string;
+            /** @description The line-item type, as the bill writes it. */
+            line_item_type: string;
+        };
+        /**
+         * BillCosts
+         * @description The AI of a bill by each measure; null where it is unknown, which is never zero: the bill does not say it, or it was
+         *     read before this was kept and says it once it is read again.
+         */
+        BillCosts: {
+            /**
+             * Format: decimal
+             * @description Commitments spread over what they cover.
+             * @example 12.5
+             */
+            amortised?: string | null;
+            /**
+             * Format: decimal
+             * @description By the public list price.
+             * @example 12.5
+             */
+            list?: string | null;
+            /**
+             * Format: decimal
+             * @description Commitments spread over what they cover, after private discounts.
+             * @example 12.5
+             */
+            net_amortised?: string | null;
+            /**
+             * Format: decimal
+             * @description As billed, after private discounts.
+             * @example 12.5
+             */
+            net_unblended?: string | null;
+            /**
+             * Format: decimal
+             * @description As billed on the day.
+             * @example 12.5
+             */
+            unblended: string;
+        };
+        /**
+         * BillDelivery
+         * @description One version of a month's bill, as AWS delivered it.
+         */
+        BillDelivery: {
+            /**
+             * Format: bill-id
+             * @description The bill that it became. Of one that no longer counts the totals are kept.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            bill_id: string;
+            /** @description What it changed against the delivery before it, in a sentence; null where nothing changed or none was before. */
+            change?: string | null;
+            /** @description The same by line-item type and currency. */
+            changes: components["schemas"]["BillChange"][];
+            /**
+             * Format: date-time
+             * @description When it was stored.
+             */
+            created_at: string;
+            /**
+             * Format: uint32
+             * @description How many files it has.
+             */
+            files: number;
+            /** @description How final its figures are. */
+            finality: components["schemas"]["BillFinality"];
+            /**
+             * Format: bill-delivery-id
+             * @description The delivery.
+             * @example dlv_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /**
+             * Format: month
+             * @description The month.
+             * @example 2026-10
+             */
+            month: string;
+            /**
+             * Format: bill-delivery-id
+             * @description The delivery before it; null for the first.
+             * @example dlv_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            previous_id?: string | null;
+            /**
+             * Format: uint64
+             * @description And bytes.
+             */
+            size_bytes: number;
+        };
+        /**
          * @description What a breakdown of a bill groups by.
          * @enum {string}
          */
         BillDimension: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "day";
+        /**
+         * BillDrift
+         * @description What no rule knows, dearest first, currency by currency.
+         */
+        BillDrift: {
+            /** @description The rows; none where every AI line was understood. */
+            items: components["schemas"]["BillDriftRow"][];
+        };
+        /**
+         * BillDriftRow
+         * @description AI lines of one usage type that no rule of ours could take apart.
+         */
+        BillDriftRow: {
+            /**
+             * Format: decimal
+             * @description The unblended cost, which is in the AI total.
+             * @example 12.5
+             */
+            cost: string;
+            /**
+             * Format: currency
+             * @description What the cost counts.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: date
+             * @description The first UTC day with such a line.
+             * @example 2026-11-01
+             */
+            first_day: string;
+            /**
+             * Format: date
+             * @description The last UTC day with such a line.
+             * @example 2026-11-01
+             */
+            last_day: string;
+            /**
+             * Format: uint64
+             * @description How many bill lines there are.
+             */
+            lines: number;
+            /** @description The unit in which usage is counted, as billed. */
+            pricing_unit: string;
+            /** @description The product code as billed. */
+            product_code: string;
+            /** @description The product's name; empty where the bill gives none. */
+            product_name: string;
+            /** @description The service that the lines belong to. */
+            service: string;
+            /** @description The usage type as billed; empty where the bill names none. */
+            usage_type: string;
+        };
+        /**
+         * @description How final a delivery's figures are.
+         * @enum {string}
+         */
+        BillFinality: "open" | "closing" | "invoiced" | "restated";
+        /**
+         * @description Who issues a bill.
+         * @enum {string}
+         */
+        BillIssuer: "aws" | "anthropic" | "openai" | "azure" | "google";
+        /**
+         * @description Which of a line's costs is meant.
+         * @enum {string}
+         */
+        BillMeasure: "unblended" | "net_unblended" | "amortised" | "net_amortised" | "list";
+        /**
+         * BillMonth
+         * @description A month of a connected account.
+         */
+        BillMonth: {
+            /** @description The delivery that counts; null before the first. */
+            delivery?: components["schemas"]["BillDelivery"] | null;
+            /**
+             * Format: month
+             * @description The month.
+             * @example 2026-10
+             */
+            month: string;
+            /** @description Why the newest delivery does not count; null while nothing is wrong. */
+            problem?: components["schemas"]["AwsProblem"] | null;
+            /** @description How far the reading is; null while nothing is read. */
+            progress?: components["schemas"]["BillUploadProgress"] | null;
+            /** @description How it is. */
+            state: components["schemas"]["BillMonthState"];
+            /**
+             * Format: date-time
+             * @description When something last changed.
+             */
+            updated_at: string;
+        };
+        /**
+         * @description How a month is.
+         * @enum {string}
+         */
+        BillMonthState: "waiting" | "reading" | "current" | "failed";
+        /**
+         * BillMonths
+         * @description A connected account's months.
+         */
+        BillMonths: {
+            /** @description The months, newest first. */
+            items: components["schemas"]["BillMonth"][];
+        };
         /**
          * BillPoint
          * @description What one day cost by the bills.
@@ -2657,10 +3875,10 @@ export interface components {
         BillPoint: {
             /**
              * Format: decimal
-             * @description The sum.
+             * @description The sum; null where it is unknown for any of the lines, which is never zero.
              * @example 12.5
              */
-            cost: string;
+            cost?: string | null;
             /**
              * Format: currency
              * @description What the amount counts.
@@ -2719,6 +3937,8 @@ export interface components {
              * @example 12.5
              */
             ai_cost: string;
+            /** @description What the AI costs by each measure. */
+            ai_costs: components["schemas"]["BillCosts"];
             /**
              * Format: decimal
              * @description The AI part in percent; null where the whole is not positive.
@@ -2756,10 +3976,10 @@ export interface components {
         BillSlice: {
             /**
              * Format: decimal
-             * @description The sum.
+             * @description The sum; null where it is unknown for any of the lines, which is never zero.
              * @example 12.5
              */
-            cost: string;
+            cost?: string | null;
             /**
              * Format: currency
              * @description What the amounts count.
@@ -2781,7 +4001,7 @@ export interface components {
             tokens: string;
             /**
              * Format: decimal
-             * @description The average price of a million tokens; null where nothing was billed by tokens.
+             * @description The average price of a million tokens; null where nothing was billed by tokens, or the cost of it is unknown.
              * @example 12.5
              */
             unit_cost_per_million?: string | null;
@@ -2928,18 +4148,26 @@ export interface components {
              */
             ended_at?: string | null;
             /**
+             * Format: decimal
+             * @description What calls since then were estimated to cost; null where no call has a price, and for a budget that has ended.
+             * @example 0.0018
+             */
+            estimated?: string | null;
+            /**
              * Format: budget-id
              * @description The budget.
              * @example bud_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
             id: string;
+            /** @description Whether what is billed and no call through the proxy used counts, too. */
+            includes_unproxied: boolean;
             /** @description Only calls served by this model count; null for all. */
             model?: string | null;
             /** @description What its people call it. */
             name: string;
             /**
              * Format: decimal
-             * @description How many percent of the amount that is.
+             * @description How many percent of the amount `spent` is.
              * @example 12.5
              */
             percent?: string | null;
@@ -2954,7 +4182,8 @@ export interface components {
             provider?: string | null;
             /**
              * Format: decimal
-             * @description What was spent since; null where no call has a price, and for a budget that has ended.
+             * @description What was spent since: by the bills, private discounts taken off, where calls are settled, by their estimates
+             *     elsewhere; null where nothing has a price, and for a budget that has ended.
              * @example 0.0018
              */
             spent?: string | null;
@@ -2962,7 +4191,7 @@ export interface components {
             thresholds: number[];
             /**
              * Format: uint64
-             * @description Calls since then without a price, which `spent` leaves out.
+             * @description Calls since then without a price that no bill has settled, which `spent` leaves out.
              */
             unpriced_requests: number;
         };
@@ -3004,6 +4233,196 @@ export interface components {
             current?: string;
             /** @description The password from now on: at least 10 characters, at most 71 bytes. */
             new: string;
+        };
+        /**
+         * Chargeback
+         * @description A month's chargeback. All amounts are dollars, but for `other_currencies`.
+         */
+        Chargeback: {
+            /** @description To whom calls are charged. */
+            by: components["schemas"]["ChargebackDimension"];
+            /** @description Whether every bill is settled and every call by it. A later delivery may still restate a bill. */
+            is_final: boolean;
+            /** @description The bills. */
+            issuers: components["schemas"]["ChargebackIssuer"][];
+            /** @description Calls, dearest first, then what the bills have beside them. */
+            items: components["schemas"]["ChargebackRow"][];
+            /** @description Which of the bills' costs. */
+            measure: components["schemas"]["CostMeasure"];
+            /**
+             * Format: month
+             * @description The month.
+             * @example 2026-10
+             */
+            month: string;
+            /** @description AI in other currencies. */
+            other_currencies: components["schemas"]["OtherCurrency"][];
+            /** @description Which tag; null where it is by none. */
+            tag?: string | null;
+            /** @description The sums. */
+            totals: components["schemas"]["ChargebackTotals"];
+        };
+        /**
+         * @description To whom calls are charged.
+         * @enum {string}
+         */
+        ChargebackDimension: "team" | "key" | "model" | "user" | "tag";
+        /**
+         * ChargebackIssuer
+         * @description Whose bills a month has.
+         */
+        ChargebackIssuer: {
+            /**
+             * Format: decimal
+             * @description The AI on the bills that count.
+             * @example 12.5
+             */
+            billed: string;
+            /**
+             * Format: date
+             * @description The last day that the bills have to its end.
+             * @example 2026-11-01
+             */
+            complete_through?: string | null;
+            /** @description Whose. */
+            issuer: components["schemas"]["BillIssuer"];
+            /** @description Every difference between estimates, calls and bills, by its reason. */
+            residuals: components["schemas"]["SettlementResidual"][];
+            /**
+             * Format: date-time
+             * @description When it was settled.
+             */
+            settled_at?: string | null;
+            /**
+             * Format: bill-id
+             * @description The newest bill that it is settled by; null before it is.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            version?: string | null;
+        };
+        /**
+         * ChargebackRow
+         * @description A row of a chargeback. What does not go with its kind is null.
+         */
+        ChargebackRow: {
+            /**
+             * Format: decimal
+             * @description What is charged: `settled`, `provisional` and `unbilled` of calls.
+             * @example 12.5
+             */
+            amount: string;
+            /**
+             * Format: uint64
+             * @description How many calls.
+             */
+            calls?: number | null;
+            /** @description Why the bill has it. */
+            code?: components["schemas"]["ResidualCode"] | null;
+            /**
+             * Format: decimal
+             * @description What they were estimated to cost.
+             * @example 12.5
+             */
+            estimated?: string | null;
+            /** @description The key's id, the model, or what the label says. */
+            group?: string | null;
+            /** @description Whose bill, for what is no calls. */
+            issuer?: components["schemas"]["BillIssuer"] | null;
+            /** @description What it is of. */
+            kind: components["schemas"]["ChargebackRowKind"];
+            /** @description What the key is called. */
+            name?: string | null;
+            /**
+             * Format: decimal
+             * @description What calls cost whose day the bill has not to its end, in part by what it is expected to charge.
+             * @example 12.5
+             */
+            provisional?: string | null;
+            /**
+             * Format: decimal
+             * @description What calls cost by the bill, for good.
+             * @example 12.5
+             */
+            settled?: string | null;
+            /**
+             * Format: decimal
+             * @description What those are estimated to cost.
+             * @example 12.5
+             */
+            unbilled?: string | null;
+            /**
+             * Format: uint64
+             * @description How many of the calls no bill has.
+             */
+            unbilled_calls?: number | null;
+            /**
+             * Format: uint64
+             * @description Calls without a known price that are not settled for good. What they cost is in no sum.
+             */
+            unpriced_calls?: number | null;
+        };
+        /**
+         * @description What a row is of.
+         * @enum {string}
+         */
+        ChargebackRowKind: "calls" | "rest" | "beside_calls" | "unsettled";
+        /**
+         * ChargebackTotals
+         * @description The sums of a chargeback: `amount` is what all rows add up to, and `billed` plus `not_billed`.
+         */
+        ChargebackTotals: {
+            /**
+             * Format: decimal
+             * @description All of it.
+             * @example 12.5
+             */
+            amount: string;
+            /**
+             * Format: decimal
+             * @description The AI on the bills.
+             * @example 12.5
+             */
+            billed: string;
+            /**
+             * Format: uint64
+             * @description How many calls.
+             */
+            calls: number;
+            /**
+             * Format: decimal
+             * @description What they were estimated to cost.
+             * @example 12.5
+             */
+            estimated: string;
+            /**
+             * Format: decimal
+             * @description What is on no bill: calls that are late, or that no bill has.
+             * @example 12.5
+             */
+            not_billed: string;
+            /**
+             * Format: decimal
+             * @description What calls cost whose day the bills have not to its end.
+             * @example 12.5
+             */
+            provisional: string;
+            /**
+             * Format: decimal
+             * @description What calls cost by the bills, for good.
+             * @example 12.5
+             */
+            settled: string;
+            /**
+             * Format: decimal
+             * @description The estimates of calls that no bill has.
+             * @example 12.5
+             */
+            unbilled: string;
+            /**
+             * Format: uint64
+             * @description Calls without a known price that are not settled for good. What they cost is in no sum.
+             */
+            unpriced_calls: number;
         };
         /**
          * ClerkSignIn
@@ -3126,10 +4545,53 @@ export interface components {
          */
         CostBasis: "exact" | "estimated" | "unpriced";
         /**
-         * @description Which of a line's costs is meant.
+         * @description Which of a bill's costs a month is settled by.
          * @enum {string}
          */
-        CostMeasure: "unblended" | "net_unblended" | "amortised";
+        CostMeasure: "unblended" | "net_unblended" | "amortised" | "net_amortised";
+        /**
+         * CoverageReport
+         * @description Who used what in a month, what went around the proxy first.
+         */
+        CoverageReport: {
+            /** @description The rows. */
+            items: components["schemas"]["SettlementCoverage"][];
+            /**
+             * Format: bill-id
+             * @description The newest of the bills that it was settled by.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            version: string;
+        };
+        /**
+         * CreateAwsConnection
+         * @description An AWS account to be connected.
+         */
+        CreateAwsConnection: {
+            /** @description The account's twelve digits: the one that owns role and bucket. */
+            account_id: string;
+            /** @description The bucket that AWS writes the report to. */
+            bucket: string;
+            /**
+             * @description The key in AWS KMS that the report's files are encrypted with, if there is one.
+             * @default null
+             */
+            kms_key_arn?: string;
+            /** @description The folder in it below which the report lies. */
+            prefix: string;
+            /**
+             * @description The bucket's region; found by itself without it.
+             * @default null
+             */
+            region?: string;
+            /** @description The report's or export's name. */
+            report_name: string;
+            /**
+             * @description The role, if it is another one than the template's.
+             * @default null
+             */
+            role_arn?: string;
+        };
         /**
          * CreateBudget
          * @description A budget to be made.
@@ -3148,6 +4610,11 @@ export interface components {
              * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
             api_key_id?: string;
+            /**
+             * @description What is billed and no call through the proxy used counts, too; for a budget of all calls alone.
+             * @default false
+             */
+            include_unproxied?: boolean;
             /**
              * @description Only calls served by this model count.
              * @default null
@@ -3224,7 +4691,7 @@ export interface components {
              * @example con_019ab3c4d5e67f8091a2b3c4d5e6f708
              */
             connection_id?: string;
-            /** @description How its rows are written; compressed with gzip. */
+            /** @description How its rows are written; text is compressed with gzip. */
             format: components["schemas"]["ExportFileFormat"];
             /**
              * Format: date-time
@@ -3265,6 +4732,18 @@ export interface components {
             email: string;
             /** @description As what. */
             role: components["schemas"]["Role"];
+        };
+        /**
+         * CreateInvoiceSource
+         * @description A source to be made.
+         */
+        CreateInvoiceSource: {
+            /** @description An admin key of the organisation. It is sealed before it is stored and never given out again. */
+            admin_key: string;
+            /** @description What its people call it. */
+            name: string;
+            /** @description Who bills. */
+            vendor: components["schemas"]["InvoiceVendor"];
         };
         /**
          * CreateKey
@@ -3357,6 +4836,14 @@ export interface components {
         CreateSession: {
             /** @description What stands behind `#t=` in the link. */
             token: string;
+        };
+        /**
+         * CreateSingleSignOnDomain
+         * @description A domain to be proven.
+         */
+        CreateSingleSignOnDomain: {
+            /** @description The domain, such as `example.com`. */
+            domain: string;
         };
         /**
          * CreateSlackChannel
@@ -3458,6 +4945,16 @@ export interface components {
             tenant_id?: string;
         };
         /**
+         * DecideAnomaly
+         * @description What is to be made of a surprise.
+         */
+        DecideAnomaly: {
+            /** @description What. */
+            judgement: components["schemas"]["AnomalyJudgement"];
+            /** @description Why. */
+            reason: string;
+        };
+        /**
          * DestroyedBodies
          * @description The end of a key's prompts and answers.
          */
@@ -3488,6 +4985,14 @@ export interface components {
             reason: string;
             /** @description Which. */
             which: components["schemas"]["DeadLetters"];
+        };
+        /**
+         * DismissRecommendation
+         * @description Why a recommendation is not followed.
+         */
+        DismissRecommendation: {
+            /** @description Why. */
+            reason: string;
         };
         /**
          * @description What an answer's last byte waits for.
@@ -3598,7 +5103,7 @@ export interface components {
          * @description How an export's rows are written.
          * @enum {string}
          */
-        ExportFileFormat: "csv" | "jsonl";
+        ExportFileFormat: "csv" | "jsonl" | "parquet";
         /**
          * ExportFilter
          * @description Which rows an export has; null narrows nothing.
@@ -3657,7 +5162,7 @@ export interface components {
          * @description What is exported.
          * @enum {string}
          */
-        ExportWhat: "requests" | "hourly_spend";
+        ExportWhat: "requests" | "hourly_spend" | "focus" | "focus_settled";
         /**
          * FieldError
          * @description One field of a request and what is wrong with it.
@@ -3667,6 +5172,112 @@ export interface components {
             detail: string;
             /** @description A JSON pointer (RFC 6901) or the parameter's name. */
             field: string;
+        };
+        /**
+         * Forecast
+         * @description A forecast of one currency.
+         */
+        Forecast: {
+            /**
+             * Format: currency
+             * @description What the amounts count.
+             * @example USD
+             */
+            currency: string;
+            /** @description The days ahead, each alone. */
+            days: components["schemas"]["ForecastDay"][];
+            /**
+             * Format: uint32
+             * @description By so many days of history.
+             */
+            history_days: number;
+            /** @description The calendar month (UTC) that the first of them lies in. */
+            month: components["schemas"]["ForecastStretch"];
+            /** @description Thirty days from the first. */
+            thirty_days: components["schemas"]["ForecastStretch"];
+        };
+        /**
+         * ForecastDay
+         * @description A day ahead.
+         */
+        ForecastDay: {
+            /**
+             * Format: date
+             * @description The UTC day.
+             * @example 2026-11-01
+             */
+            day: string;
+            /** @description What it will cost. */
+            estimate: components["schemas"]["ForecastEstimate"];
+        };
+        /**
+         * ForecastEstimate
+         * @description An estimate and what holds four of five outcomes.
+         */
+        ForecastEstimate: {
+            /**
+             * Format: decimal
+             * @description One of ten outcomes is above.
+             * @example 12.5
+             */
+            high: string;
+            /**
+             * Format: decimal
+             * @description One of ten outcomes is below.
+             * @example 12.5
+             */
+            low: string;
+            /**
+             * Format: decimal
+             * @description What is expected.
+             * @example 12.5
+             */
+            middle: string;
+        };
+        /**
+         * @description What is forecast.
+         * @enum {string}
+         */
+        ForecastSource: "calls" | "bills";
+        /**
+         * ForecastStretch
+         * @description Days that are partly over.
+         */
+        ForecastStretch: {
+            /**
+             * Format: decimal
+             * @description The part of what is ahead that is committed, to the digit.
+             * @example 12.5
+             */
+            committed: string;
+            /** @description What all of it will cost, the days so far included. */
+            estimate: components["schemas"]["ForecastEstimate"];
+            /**
+             * Format: date
+             * @description The first day.
+             * @example 2026-11-01
+             */
+            from: string;
+            /**
+             * Format: decimal
+             * @description What its days before the forecast cost.
+             * @example 12.5
+             */
+            so_far: string;
+            /**
+             * Format: date
+             * @description The day after the last.
+             * @example 2026-11-01
+             */
+            to: string;
+        };
+        /**
+         * Forecasts
+         * @description Forecasts.
+         */
+        Forecasts: {
+            /** @description One for each currency with enough history; none where nothing can be said. */
+            items: components["schemas"]["Forecast"][];
         };
         /**
          * @description What a series is told apart by.
@@ -3690,6 +5301,112 @@ export interface components {
              * @description Since when.
              */
             linked_at: string;
+        };
+        /**
+         * ImportClaim
+         * @description What its source says of an imported call. Nothing of it is reckoned with.
+         */
+        ImportClaim: {
+            /**
+             * Format: decimal
+             * @description What the source says that it cost, in dollars.
+             * @example 0.0018
+             */
+            claimed_cost?: string | null;
+            /** @description The user that the caller named. */
+            end_user?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was handed in.
+             */
+            imported_at: string;
+            /** @description The service that made the call. */
+            service?: string | null;
+            /** @description The source's id of the call. */
+            source_id: string;
+            /** @description Labels. */
+            tags: string[];
+            /** @description The team. */
+            team?: string | null;
+            /** @description The source's user. */
+            user?: string | null;
+        };
+        /**
+         * ImportRefusal
+         * @description A row that was not taken.
+         */
+        ImportRefusal: {
+            /** @description Why. */
+            detail: string;
+            /**
+             * Format: uint64
+             * @description Its line in the file, counted from 1; in a JSON array, its number.
+             */
+            line: number;
+        };
+        /**
+         * ImportReport
+         * @description What became of a log.
+         */
+        ImportReport: {
+            /**
+             * Format: uint64
+             * @description How many were counted before: by an earlier import, or because the proxy carried them.
+             */
+            known: number;
+            /** @description The first 20 of those. */
+            refusals: components["schemas"]["ImportRefusal"][];
+            /**
+             * Format: uint64
+             * @description How many rows were not taken.
+             */
+            refused: number;
+            /**
+             * Format: uint64
+             * @description How many calls are new, and count now.
+             */
+            taken: number;
+        };
+        /**
+         * InsightEvent
+         * @description Something that happened, by the facts of bills and calls.
+         */
+        InsightEvent: {
+            /**
+             * Format: decimal
+             * @description The money that goes with it.
+             * @example 12.5
+             */
+            amount: string;
+            /**
+             * Format: currency
+             * @description What the amount counts.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: date
+             * @description The UTC day.
+             * @example 2026-11-01
+             */
+            day: string;
+            /** @description Figures and names beside it. */
+            detail: unknown;
+            /**
+             * Format: date-time
+             * @description When it was found.
+             */
+            found_at: string;
+            /**
+             * Format: insight-event-id
+             * @description The event.
+             * @example ins_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description What kind of thing, such as `new_model`, `price_changed`, `shadow_use`, `month_restated`. */
+            kind: string;
+            /** @description What it happened to. */
+            subject: string;
         };
         /**
          * @description How long each point of a series lasts.
@@ -3765,6 +5482,107 @@ export interface components {
             /** @description The invitations, newest first. */
             items: components["schemas"]["Invitation"][];
         };
+        /**
+         * InvoiceMonth
+         * @description A month of a source.
+         */
+        InvoiceMonth: {
+            /**
+             * Format: bill-id
+             * @description The bill that counts; null where the vendor billed nothing so far.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            bill_id?: string | null;
+            /**
+             * Format: date-time
+             * @description When that last changed what counts.
+             */
+            changed_at?: string | null;
+            /**
+             * Format: month
+             * @description Which it is.
+             * @example 2026-10
+             */
+            month: string;
+            /** @description Why the vendor's last answers became no bill; null while they did. The bill before them counts on. */
+            problem?: components["schemas"]["InvoiceProblem"] | null;
+            /**
+             * Format: date-time
+             * @description When it was last read to an end.
+             */
+            read_at?: string | null;
+        };
+        /**
+         * InvoiceProblem
+         * @description What is wrong.
+         */
+        InvoiceProblem: {
+            /**
+             * @description A stable name, such as `key_refused`, `access_denied`, `organisation_connected`, `report_unreadable` or
+             *     `vendor_away`.
+             */
+            code: string;
+            /** @description What happened. */
+            detail: string;
+            /** @description What can be done about it. */
+            remedy: string;
+        };
+        /**
+         * InvoiceSource
+         * @description A vendor whose own cost reports are read.
+         */
+        InvoiceSource: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When all of it was read last.
+             */
+            fetched_at?: string | null;
+            /**
+             * Format: invoice-source-id
+             * @description The source.
+             * @example ivs_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description The admin key's last characters. */
+            key_hint: string;
+            /** @description Its months, newest first. */
+            months: components["schemas"]["InvoiceMonth"][];
+            /** @description What its people call it. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When the vendor is asked next; null while paused or revoked.
+             */
+            next_fetch_at?: string | null;
+            /** @description Whose reports these are, by the vendor's own word; null where it tells none, or was not asked yet. */
+            organisation?: string | null;
+            /** @description What is wrong; null while nothing is. */
+            problem?: components["schemas"]["InvoiceProblem"] | null;
+            /**
+             * Format: date-time
+             * @description When its people ended it.
+             */
+            revoked_at?: string | null;
+            /** @description How it is. */
+            state: components["schemas"]["InvoiceSourceState"];
+            /** @description Who bills. */
+            vendor: components["schemas"]["InvoiceVendor"];
+        };
+        /**
+         * @description How a source is.
+         * @enum {string}
+         */
+        InvoiceSourceState: "pending" | "active" | "paused" | "failing" | "revoked";
+        /**
+         * @description Who bills.
+         * @enum {string}
+         */
+        InvoiceVendor: "anthropic" | "openai";
         /**
          * JobCount
          * @description A number of jobs.
@@ -3843,10 +5661,47 @@ export interface components {
             zero_retention: boolean;
         };
         /**
+         * KeyLabel
+         * @description A label and the key that has it.
+         */
+        KeyLabel: {
+            /**
+             * Format: api-key-id
+             * @description The key.
+             * @example key_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            api_key_id: string;
+            /** @description The label's name. */
+            name: string;
+            /** @description What it says. */
+            value: string;
+        };
+        /**
+         * KeyLabels
+         * @description The labels of a key.
+         */
+        KeyLabels: {
+            /** @description The labels, each name once. */
+            labels: components["schemas"]["Label"][];
+        };
+        /**
          * @description What a key may be used for.
          * @enum {string}
          */
-        KeyScope: "proxy" | "requests.read" | "spend.read" | "bills.read";
+        KeyScope: "proxy" | "requests.read" | "spend.read" | "bills.read" | "calls.import";
+        /**
+         * Label
+         * @description A label.
+         */
+        Label: {
+            /**
+             * @description `team` or `user`, which chargeback knows by name, or a tag's: a small letter, then small letters, digits, `_`, `.`
+             *     and `-`.
+             */
+            name: string;
+            /** @description What it says. */
+            value: string;
+        };
         /**
          * LinkToken
          * @description A link's token.
@@ -3855,6 +5710,11 @@ export interface components {
             /** @description What stands behind `#t=` in the link. */
             token: string;
         };
+        /**
+         * @description How sure it is which billed tokens were whose.
+         * @enum {string}
+         */
+        MatchConfidence: "certain" | "likely" | "shared";
         /**
          * Member
          * @description Somebody who belongs to the organisation.
@@ -4171,6 +6031,31 @@ export interface components {
             items: components["schemas"]["OperatorSupportGrant"][];
         };
         /**
+         * @description Who saw a call.
+         * @enum {string}
+         */
+        Origin: "proxy" | "litellm" | "otlp";
+        /**
+         * OtherCurrency
+         * @description AI that is billed in another currency than dollars. It is settled with nothing and in no sum.
+         */
+        OtherCurrency: {
+            /**
+             * Format: decimal
+             * @description How much.
+             * @example 12.5
+             */
+            billed: string;
+            /**
+             * Format: currency
+             * @description What the amount counts.
+             * @example USD
+             */
+            currency: string;
+            /** @description Whose bill. */
+            issuer: components["schemas"]["BillIssuer"];
+        };
+        /**
          * @description How a call ended.
          * @enum {string}
          */
@@ -4196,12 +6081,32 @@ export interface components {
             next_cursor?: string | null;
         };
         /**
+         * Page_AwsConnection
+         * @description One page of a list.
+         */
+        Page_AwsConnection: {
+            /** @description The items. */
+            items: components["schemas"]["AwsConnection"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
          * Page_Bill
          * @description One page of a list.
          */
         Page_Bill: {
             /** @description The items. */
             items: components["schemas"]["Bill"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_BillDelivery
+         * @description One page of a list.
+         */
+        Page_BillDelivery: {
+            /** @description The items. */
+            items: components["schemas"]["BillDelivery"][];
             /** @description What to send as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
         };
@@ -4232,6 +6137,26 @@ export interface components {
         Page_Export: {
             /** @description The items. */
             items: components["schemas"]["Export"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_InsightEvent
+         * @description One page of a list.
+         */
+        Page_InsightEvent: {
+            /** @description The items. */
+            items: components["schemas"]["InsightEvent"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_InvoiceSource
+         * @description One page of a list.
+         */
+        Page_InvoiceSource: {
+            /** @description The items. */
+            items: components["schemas"]["InvoiceSource"][];
             /** @description What to send as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
         };
@@ -4322,6 +6247,16 @@ export interface components {
         Page_Request: {
             /** @description The items. */
             items: components["schemas"]["Request"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Page_Settlement
+         * @description One page of a list.
+         */
+        Page_Settlement: {
+            /** @description The items. */
+            items: components["schemas"]["Settlement"][];
             /** @description What to send as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
         };
@@ -4534,6 +6469,11 @@ export interface components {
          * @enum {string}
          */
         PriceFetch: "unchanged" | "published" | "needs_review" | "failed";
+        /**
+         * @description How a unit price on the bill stands to the catalogue's.
+         * @enum {string}
+         */
+        PriceFinding: "agrees" | "discount" | "differs" | "unit" | "unlisted";
         /**
          * PriceReceipt
          * @description Where a call's price came from.
@@ -4958,6 +6898,76 @@ export interface components {
             mail_configured: boolean;
         };
         /**
+         * Recommendation
+         * @description Something that could be saved.
+         */
+        Recommendation: {
+            /** @description What to do, in a sentence. */
+            advice: string;
+            /**
+             * @description `high` where waste and amount follow from the facts, `medium` where one of them rests on what is named in the
+             *     evidence, `low` where both do.
+             */
+            confidence: string;
+            /**
+             * Format: currency
+             * @description What the amounts count.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: date-time
+             * @description Since when nobody wants to hear of it; null where nobody said so.
+             */
+            dismissed_at?: string | null;
+            /** @description Who said so. */
+            dismissed_by?: string | null;
+            /** @description Why. */
+            dismissed_reason?: string | null;
+            /** @description The question over facts that shows it: `from`, `to`, `filter`, its `figures`, and the `assumption` beyond them. */
+            evidence: unknown;
+            /**
+             * Format: date-time
+             * @description When it was first found.
+             */
+            first_found_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last found.
+             */
+            found_at: string;
+            /**
+             * Format: recommendation-id
+             * @description The recommendation.
+             * @example rec_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description What to do, such as `idle_endpoint` or `global_routing`. */
+            kind: string;
+            /**
+             * Format: decimal
+             * @description What it costs in thirty days as it is.
+             * @example 12.5
+             */
+            monthly_cost: string;
+            /**
+             * Format: decimal
+             * @description What would be saved in thirty days.
+             * @example 12.5
+             */
+            monthly_saving: string;
+            /** @description With what. */
+            subject: string;
+        };
+        /**
+         * Recommendations
+         * @description What could be saved.
+         */
+        Recommendations: {
+            /** @description Dearest first. */
+            items: components["schemas"]["Recommendation"][];
+        };
+        /**
          * RecoveryCodes
          * @description Codes that stand in for the authenticator, once each.
          */
@@ -4988,10 +6998,18 @@ export interface components {
             which: components["schemas"]["DeadLetters"];
         };
         /**
+         * ReplaceInvoiceKey
+         * @description Another key for a source.
+         */
+        ReplaceInvoiceKey: {
+            /** @description An admin key of the same organisation. The one before it is forgotten. */
+            admin_key: string;
+        };
+        /**
          * @description Which schema a report has.
          * @enum {string}
          */
-        ReportFormat: "legacy_cur" | "cur2" | "focus";
+        ReportFormat: "legacy_cur" | "cur2" | "focus" | "anthropic_costs" | "openai_costs" | "azure_costs" | "azure_amortised" | "azure_focus" | "google_costs" | "google_focus";
         /**
          * Reporting
          * @description How to tell of a weakness, or of something on this page that is not so.
@@ -5086,7 +7104,7 @@ export interface components {
         RepricingKind: "unpriced" | "correction";
         /**
          * Request
-         * @description One proxied call.
+         * @description One call.
          */
         Request: {
             /**
@@ -5099,6 +7117,8 @@ export interface components {
             body: components["schemas"]["BodyState"];
             /** @description The client's own id of the call. */
             caller_request_id?: string | null;
+            /** @description What the source of an imported call says of it; told of one call alone, and null in lists. */
+            claim?: components["schemas"]["ImportClaim"] | null;
             /**
              * Format: connection-id
              * @description The connection it went through; null for the built-in provider.
@@ -5143,6 +7163,8 @@ export interface components {
             model_requested: string;
             /** @description The model that the provider says it served. */
             model_served?: string | null;
+            /** @description Who saw the call. One that was imported went through no connection; `endpoint` is its source's word for it. */
+            origin: components["schemas"]["Origin"];
             /** @description How it ended. */
             outcome: components["schemas"]["Outcome"];
             /** @description Where the price came from. */
@@ -5151,6 +7173,10 @@ export interface components {
             provider: string;
             /** @description The provider's id of the call. */
             provider_request_id?: string | null;
+            /** @description The region that an imported call says it went to. */
+            region?: string | null;
+            /** @description The id that the provider gave its answer, in the answer itself. */
+            response_id?: string | null;
             /** @description The service tier that the provider says it served. */
             service_tier?: string | null;
             /**
@@ -5215,6 +7241,16 @@ export interface components {
             /** @description The account's name, exactly as it is shown. */
             confirm: string;
         };
+        /**
+         * @description Why an estimate and a bill differ.
+         * @enum {string}
+         */
+        ResidualCode: "unit_change" | "unproxied" | "lag" | "aborted_streams" | "cache_ttl" | "tier" | "routing" | "long_context" | "price" | "discount" | "credit" | "tax" | "unmetered" | "rounding" | "unknown";
+        /**
+         * @description On which side a difference stands.
+         * @enum {string}
+         */
+        ResidualSide: "calls" | "outside";
         /**
          * Retention
          * @description How long the rows of a table are kept.
@@ -5395,6 +7431,32 @@ export interface components {
             name: string;
         };
         /**
+         * SetSingleSignOn
+         * @description A provider to be set up, or what is to change of it.
+         */
+        SetSingleSignOn: {
+            /** @description Our name there. */
+            client_id: string;
+            /**
+             * @description Our secret there. It is sealed before it is stored and never given out again. May be left out where issuer and
+             *     client stay the same: then it stays, too.
+             * @default null
+             */
+            client_secret?: string;
+            /**
+             * @description What somebody becomes who comes for the first time and was not invited: `viewer`, `member` or `analyst`.
+             * @default viewer
+             */
+            default_role?: components["schemas"]["Role"];
+            /** @description Who vouches: the provider's issuer, by https, to the last character. */
+            issuer: string;
+            /**
+             * @description Whether members with addresses in a proven domain must come by it. Owners may come as ever.
+             * @default false
+             */
+            required?: boolean;
+        };
+        /**
          * Settings
          * @description The account's calendar.
          */
@@ -5414,6 +7476,421 @@ export interface components {
             /** @description Where its days, weeks and months begin: a name of the IANA time zone database. */
             time_zone: string;
         };
+        /**
+         * SettledCost
+         * @description What one call cost by the bill.
+         */
+        SettledCost: {
+            /** @description How sure it is that these were its tokens. */
+            confidence: components["schemas"]["MatchConfidence"];
+            /**
+             * Format: decimal
+             * @description The cost; null where the bill knows nothing of the call.
+             * @example 12.5
+             */
+            cost?: string | null;
+            /**
+             * Format: date
+             * @description The month that settled it.
+             * @example 2026-11-01
+             */
+            month: string;
+            /**
+             * Format: date-time
+             * @description When it was settled.
+             */
+            settled_at: string;
+            /** @description How far it is settled. */
+            state: components["schemas"]["SettlementState"];
+        };
+        /**
+         * SettledRequest
+         * @description A call and what it cost by the bill.
+         */
+        SettledRequest: {
+            /**
+             * Format: request-id
+             * @description The call.
+             * @example req_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            request_id: string;
+            /** @description Null while no settlement has the call: its bill has not come, or does not concern its connection. */
+            settled?: components["schemas"]["SettledCost"] | null;
+        };
+        /**
+         * Settlement
+         * @description A settled month. `estimated` plus the differences of the side `calls` is `settled`; `settled` plus those of the side
+         *     `outside` is `billed`. All amounts are dollars.
+         */
+        Settlement: {
+            /**
+             * Format: decimal
+             * @description What those were estimated to cost; it is in no other sum.
+             * @example 12.5
+             */
+            absent: string;
+            /**
+             * Format: uint64
+             * @description How many calls the bills know nothing of.
+             */
+            absent_calls: number;
+            /** @description The bills. */
+            bill_ids: string[];
+            /**
+             * Format: decimal
+             * @description The AI on the bills.
+             * @example 12.5
+             */
+            billed: string;
+            /**
+             * Format: decimal
+             * @description What was charged by the token.
+             * @example 12.5
+             */
+            billed_for_tokens: string;
+            /**
+             * Format: uint64
+             * @description Tokens on the bills.
+             */
+            billed_tokens: number;
+            /**
+             * Format: uint64
+             * @description How many calls are settled.
+             */
+            calls: number;
+            /**
+             * Format: date
+             * @description The last day that the bills have to its end. What is missing on later days is late and not lost.
+             * @example 2026-11-01
+             */
+            complete_through: string;
+            /**
+             * Format: decimal
+             * @description The same in percent; null where the bills have no tokens.
+             * @example 12.5
+             */
+            coverage_percent?: string | null;
+            /**
+             * Format: decimal
+             * @description The part of it that calls cost.
+             * @example 12.5
+             */
+            covered: string;
+            /**
+             * Format: uint64
+             * @description The part of them that went through the proxy.
+             */
+            covered_tokens: number;
+            /**
+             * Format: decimal
+             * @description What the calls were estimated to cost.
+             * @example 12.5
+             */
+            estimated: string;
+            /** @description Whether that is more than one part in a hundred of the bill. */
+            is_amber: boolean;
+            /** @description Whose bills. */
+            issuer: components["schemas"]["BillIssuer"];
+            /** @description Which of the bill's costs it is by. */
+            measure: components["schemas"]["CostMeasure"];
+            /**
+             * Format: date
+             * @description The month's first day.
+             * @example 2026-11-01
+             */
+            month: string;
+            /** @description Currencies of the bills that estimates in dollars say nothing about. */
+            other_currencies: string[];
+            /**
+             * Format: decimal
+             * @description What they cost.
+             * @example 12.5
+             */
+            settled: string;
+            /**
+             * Format: date-time
+             * @description When it was settled.
+             */
+            settled_at: string;
+            /**
+             * Format: decimal
+             * @description What no code explains, without signs.
+             * @example 12.5
+             */
+            unknown: string;
+            /**
+             * Format: bill-id
+             * @description The newest of its bills.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            version: string;
+        };
+        /**
+         * SettlementBreakdown
+         * @description A month by one dimension, dearest first.
+         */
+        SettlementBreakdown: {
+            /** @description The rows. */
+            items: components["schemas"]["SettlementSlice"][];
+            /**
+             * Format: bill-id
+             * @description The newest of the bills that it was settled by.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            version: string;
+        };
+        /**
+         * SettlementCoverage
+         * @description What of a principal's use of a model went through the proxy.
+         */
+        SettlementCoverage: {
+            /** @description The account. */
+            account: string;
+            /**
+             * Format: decimal
+             * @description The charge.
+             * @example 12.5
+             */
+            billed: string;
+            /**
+             * Format: uint64
+             * @description Tokens on the bill.
+             */
+            billed_tokens: number;
+            /**
+             * Format: decimal
+             * @description The part of it that calls cost which are known here, proxied or imported.
+             * @example 12.5
+             */
+            covered: string;
+            /**
+             * Format: uint64
+             * @description The part of them that went through the proxy.
+             */
+            covered_tokens: number;
+            /** @description The model. */
+            model: string;
+            /** @description The IAM principal; empty where the bill names none. */
+            principal: string;
+            /** @description The region; empty where the bill names none. */
+            region: string;
+            /**
+             * Format: decimal
+             * @description The rest: what went around the proxy.
+             * @example 12.5
+             */
+            unproxied: string;
+        };
+        /**
+         * SettlementDay
+         * @description How near the estimates of a day came, by one version of its bill.
+         */
+        SettlementDay: {
+            /**
+             * Format: decimal
+             * @description What is on the bill of the day.
+             * @example 12.5
+             */
+            billed: string;
+            /**
+             * Format: uint64
+             * @description Calls that the bill settled.
+             */
+            calls: number;
+            /**
+             * Format: date
+             * @description The UTC day.
+             * @example 2026-11-01
+             */
+            day: string;
+            /**
+             * Format: decimal
+             * @description `missed` in percent of `settled`; null where nothing was settled.
+             * @example 12.5
+             */
+            error_percent?: string | null;
+            /**
+             * Format: decimal
+             * @description What was estimated for them.
+             * @example 12.5
+             */
+            estimated: string;
+            /**
+             * Format: decimal
+             * @description The differences of calls that were added up, each without its sign: what cancels out in the sums.
+             * @example 12.5
+             */
+            missed: string;
+            /**
+             * Format: decimal
+             * @description What they cost.
+             * @example 12.5
+             */
+            settled: string;
+            /**
+             * Format: date-time
+             * @description When it was settled.
+             */
+            settled_at: string;
+            /**
+             * Format: decimal
+             * @description What no code explains, without signs.
+             * @example 12.5
+             */
+            unknown: string;
+            /**
+             * Format: bill-id
+             * @description The version.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            version: string;
+        };
+        /**
+         * SettlementDetails
+         * @description A settled month with its differences and its history.
+         */
+        SettlementDetails: {
+            /** @description How near the estimates came, day by day and version by version, oldest first. */
+            days: components["schemas"]["SettlementDay"][];
+            /** @description The differences, by code and side. */
+            residuals: components["schemas"]["SettlementResidual"][];
+            /** @description The sums. */
+            settlement: components["schemas"]["Settlement"];
+        };
+        /**
+         * @description What settled costs are told apart by.
+         * @enum {string}
+         */
+        SettlementGroup: "key" | "model" | "connection" | "day" | "origin";
+        /**
+         * SettlementPrice
+         * @description A unit price that the bill implies, beside the catalogue's.
+         */
+        SettlementPrice: {
+            /**
+             * Format: decimal
+             * @description The price of a million by the bill; null where nothing was counted.
+             * @example 12.5
+             */
+            billed_per_million?: string | null;
+            /**
+             * Format: decimal
+             * @description For how much.
+             * @example 12.5
+             */
+            charged: string;
+            /** @description What that says. */
+            finding: components["schemas"]["PriceFinding"];
+            /**
+             * Format: date
+             * @description The first day on which the bill shows it.
+             * @example 2026-11-01
+             */
+            first_day: string;
+            /** @description What is counted. */
+            kind: string;
+            /**
+             * Format: date
+             * @description The last one.
+             * @example 2026-11-01
+             */
+            last_day: string;
+            /**
+             * Format: decimal
+             * @description The same by the catalogue; null where it has no such price.
+             * @example 12.5
+             */
+            listed_per_million?: string | null;
+            /** @description Whether it is the price of long prompts. */
+            long_context: boolean;
+            /** @description The model. */
+            model: string;
+            /**
+             * Format: uint64
+             * @description How much was bought.
+             */
+            quantity: number;
+            /** @description The route. */
+            routing: string;
+            /**
+             * Format: uint64
+             * @description How many of the bill's rows agree.
+             */
+            rows: number;
+            /** @description The tier. */
+            tier: string;
+        };
+        /**
+         * SettlementPrices
+         * @description A month's unit prices.
+         */
+        SettlementPrices: {
+            /** @description The rows. */
+            items: components["schemas"]["SettlementPrice"][];
+            /**
+             * Format: bill-id
+             * @description The newest of the bills that it was settled by.
+             * @example bil_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            version: string;
+        };
+        /**
+         * SettlementResidual
+         * @description The differences of one code on one side.
+         */
+        SettlementResidual: {
+            /**
+             * Format: decimal
+             * @description How much; above zero where the bill is the dearer.
+             * @example 12.5
+             */
+            amount: string;
+            /** @description Why. */
+            code: components["schemas"]["ResidualCode"];
+            /** @description Whether it changed what calls cost, or is the bill's alone. */
+            side: components["schemas"]["ResidualSide"];
+            /**
+             * Format: uint64
+             * @description How many tokens it is about.
+             */
+            tokens: number;
+        };
+        /**
+         * SettlementSlice
+         * @description Settled costs of one group.
+         */
+        SettlementSlice: {
+            /**
+             * Format: uint64
+             * @description How many calls.
+             */
+            calls: number;
+            /**
+             * Format: decimal
+             * @description What they were estimated to cost.
+             * @example 12.5
+             */
+            estimated: string;
+            /** @description The group. */
+            group: string;
+            /**
+             * Format: decimal
+             * @description The part of it that the next delivery may still change.
+             * @example 12.5
+             */
+            provisional: string;
+            /**
+             * Format: decimal
+             * @description What they cost.
+             * @example 12.5
+             */
+            settled: string;
+        };
+        /**
+         * @description How far calls are settled.
+         * @enum {string}
+         */
+        SettlementState: "settled" | "provisional" | "absent";
         /**
          * SeverityView
          * @description How soon a weakness of this severity is mended.
@@ -5481,12 +7958,113 @@ export interface components {
             registration: boolean;
         };
         /**
+         * SignInTrip
+         * @description A trip to somebody who vouches.
+         */
+        SignInTrip: {
+            /** @description Where the browser is to go. */
+            url: string;
+        };
+        /**
          * SignIns
          * @description One's own sign-ins.
          */
         SignIns: {
             /** @description The sign-ins, newest first. */
             items: components["schemas"]["SignIn"][];
+        };
+        /**
+         * SingleSignOn
+         * @description How the organisation's people may come by its own identity provider.
+         */
+        SingleSignOn: {
+            /** @description The domains, oldest first. */
+            domains: components["schemas"]["SingleSignOnDomain"][];
+            /** @description The provider; null where there is none. */
+            provider?: components["schemas"]["SingleSignOnProvider"] | null;
+            /** @description Where the provider must send browsers back to, to be registered there. */
+            redirect_uri: string;
+            /**
+             * Format: uint64
+             * @description How many members with addresses in proven domains the provider never vouched for, owners left out: each links
+             *     itself with its password at its next sign-in, if the provider is required.
+             */
+            unlinked_members: number;
+        };
+        /**
+         * SingleSignOnDomain
+         * @description A domain of e-mail addresses that the organisation says is its own.
+         */
+        SingleSignOnDomain: {
+            /**
+             * Format: date-time
+             * @description When the record was last looked for and an answer came.
+             */
+            checked_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was added.
+             */
+            created_at: string;
+            /** @description Its name. */
+            domain: string;
+            /**
+             * Format: single-sign-on-domain-id
+             * @description The domain.
+             * @example dom_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Since when it counts; null where it does not.
+             */
+            proven_at?: string | null;
+            /** @description What the TXT record must say. */
+            record: string;
+            /** @description Where the record is to stand; at the domain itself does as well. */
+            record_name: string;
+            /**
+             * Format: date-time
+             * @description When the record was last seen.
+             */
+            seen_at?: string | null;
+            /** @description How far it is. */
+            state: components["schemas"]["SingleSignOnDomainState"];
+        };
+        /**
+         * @description How far a domain is.
+         * @enum {string}
+         */
+        SingleSignOnDomainState: "pending" | "proven" | "failing";
+        /**
+         * SingleSignOnProvider
+         * @description The organisation's own identity provider, without our secret there.
+         */
+        SingleSignOnProvider: {
+            /**
+             * Format: date-time
+             * @description When anything of it last changed.
+             */
+            changed_at: string;
+            /** @description Our name there. */
+            client_id: string;
+            /**
+             * Format: date-time
+             * @description When it was set up.
+             */
+            created_at: string;
+            /** @description What somebody becomes who comes for the first time and was not invited. */
+            default_role: components["schemas"]["Role"];
+            /**
+             * Format: single-sign-on-provider-id
+             * @description The provider. Another issuer or client is another one.
+             * @example idp_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description Who vouches, as it writes itself in its tokens. */
+            issuer: string;
+            /** @description Whether members with addresses in a proven domain must come by it. Owners may come as ever. */
+            required: boolean;
         };
         /**
          * SlackChannel
@@ -5642,6 +8220,32 @@ export interface components {
             unpriced_requests: number;
             /** @description What the calls used. */
             usage: components["schemas"]["Usage"];
+        };
+        /**
+         * StartSingleSignOn
+         * @description Somebody who wants to come by its organisation's own identity provider.
+         */
+        StartSingleSignOn: {
+            /**
+             * @description The authenticator's code, or a recovery code, with the password of those who set a second factor up.
+             * @default null
+             */
+            code?: string;
+            /**
+             * @description The person's address; its domain says which organisation is meant. Left out with `link`.
+             * @default null
+             */
+            email?: string;
+            /**
+             * @description Whether the provider is to vouch for whoever is signed in from now on.
+             * @default false
+             */
+            link?: boolean;
+            /**
+             * @description The password of whoever has one here, to let the provider vouch for the person from now on, too.
+             * @default null
+             */
+            password?: string;
         };
         /**
          * Status
@@ -6961,6 +9565,132 @@ export interface operations {
             };
         };
     };
+    decide_anomaly: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideAnomaly"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anomaly"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_audit_events: {
         parameters: {
             query?: {
@@ -7465,6 +10195,1241 @@ export interface operations {
             };
         };
     };
+    list_aws_connections: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AwsConnection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_aws_connection: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body have one effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAwsConnection"];
+            };
+        };
+        responses: {
+            /** @description The connection, with what its people do next. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AwsConnection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_aws_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AwsConnection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_aws_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing is read any more. The months that were read stay. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_bill_months: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BillMonths"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_bill_deliveries: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BillDelivery"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_aws_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AwsConnection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reconnect_aws_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AwsConnection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_aws_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AwsConnection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_aws_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ask for the connection until `checked_at` has moved. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AwsConnection"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_bills: {
         parameters: {
             query?: {
@@ -7723,6 +11688,131 @@ export interface operations {
             };
         };
     };
+    list_bill_drift: {
+        parameters: {
+            query?: {
+                /** @description Of this bill alone, also where a newer delivery counts in its place. */
+                bill_id?: string;
+                /** @description How many rows of each currency at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BillDrift"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_bill_series: {
         parameters: {
             query?: {
@@ -7732,8 +11822,8 @@ export interface operations {
                 to?: string;
                 /** @description What the points are told apart by; one sum a day without it. */
                 group_by?: components["schemas"]["BillDimension"];
-                /** @description Which cost. */
-                measure?: components["schemas"]["CostMeasure"];
+                /** @description Which cost. What a bill does not tell by it is null, never zero. */
+                measure?: components["schemas"]["BillMeasure"];
             };
             header?: never;
             path?: never;
@@ -8226,8 +12316,8 @@ export interface operations {
             query?: {
                 /** @description By what. */
                 by?: components["schemas"]["BillDimension"];
-                /** @description Which cost. */
-                measure?: components["schemas"]["CostMeasure"];
+                /** @description Which cost. What a bill does not tell by it is null, never zero. */
+                measure?: components["schemas"]["BillMeasure"];
                 /** @description How many rows of each currency at most. */
                 limit?: number;
             };
@@ -9977,6 +14067,382 @@ export interface operations {
                 };
                 content: {
                     "application/gzip": string;
+                    "application/vnd.apache.parquet": string;
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_forecast: {
+        parameters: {
+            query?: {
+                /** @description What is forecast. */
+                source?: components["schemas"]["ForecastSource"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecasts"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_litellm_logs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The API key whose calls they are to be. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_insight_events: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_InsightEvent"];
                 };
             };
             /** @description The request is not what the operation wants. */
@@ -10480,6 +14946,1118 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_invoice_sources: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_InvoiceSource"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_invoice_source: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body have one effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateInvoiceSource"];
+            };
+        };
+        responses: {
+            /** @description The source. The vendor is asked at once: `state` tells how that went. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceSource"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_invoice_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceSource"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_invoice_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing is read any more, and the key is gone. The months that were read stay. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_invoice_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceInvoiceKey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceSource"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_invoice_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceSource"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_invoice_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceSource"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_invoice_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ask for the source until `fetched_at` has moved, or `problem` says why not. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceSource"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_key_labels: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AllKeyLabels"];
+                };
             };
             /** @description The request is not what the operation wants. */
             400: {
@@ -11223,6 +16801,254 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DestroyedBodies"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_key_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyLabels"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_key_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyLabels"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyLabels"];
                 };
             };
             /** @description The request is not what the operation wants. */
@@ -12090,6 +17916,400 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Message"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_chargeback: {
+        parameters: {
+            query?: {
+                /** @description To whom. */
+                by?: components["schemas"]["ChargebackDimension"];
+                /** @description Which tag, where it is by `tag`. */
+                tag?: string;
+                /** @description Which of the bills' costs. */
+                measure?: components["schemas"]["CostMeasure"];
+                /** @description How many rows of calls at most; what comes after them is one row. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The month, in UTC. */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Chargeback"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_chargeback: {
+        parameters: {
+            query?: {
+                /** @description To whom. */
+                by?: components["schemas"]["ChargebackDimension"];
+                /** @description Which tag, where it is by `tag`. */
+                tag?: string;
+                /** @description Which of the bills' costs. */
+                measure?: components["schemas"]["CostMeasure"];
+            };
+            header?: never;
+            path: {
+                /** @description The month, in UTC. */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description RFC 4180 with a header line. */
+            200: {
+                headers: {
+                    /** @description What a browser saves it as. */
+                    "Content-Disposition": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_statement: {
+        parameters: {
+            query?: {
+                /** @description Which of the bills' costs. */
+                measure?: components["schemas"]["CostMeasure"];
+            };
+            header?: never;
+            path: {
+                /** @description The month, in UTC. */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A whole HTML document: no script, nothing fetched, to be printed on A4. */
+            200: {
+                headers: {
+                    /** @description That it may run and load nothing. */
+                    "Content-Security-Policy": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
             /** @description The request is not what the operation wants. */
@@ -17780,6 +24000,255 @@ export interface operations {
             };
         };
     };
+    list_recommendations: {
+        parameters: {
+            query?: {
+                /** @description Those that were dismissed, too. */
+                dismissed?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dismiss_recommendation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DismissRecommendation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recommendation"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_registration: {
         parameters: {
             query?: never;
@@ -18164,6 +24633,8 @@ export interface operations {
                 model?: string;
                 /** @description Ended like this. */
                 outcome?: components["schemas"]["Outcome"];
+                /** @description Seen by this. */
+                origin?: components["schemas"]["Origin"];
                 /** @description Accepted at or after this moment. */
                 from?: string;
                 /** @description Accepted before this moment. */
@@ -18303,6 +24774,8 @@ export interface operations {
                 model?: string;
                 /** @description Ended like this. */
                 outcome?: components["schemas"]["Outcome"];
+                /** @description Seen by this. */
+                origin?: components["schemas"]["Origin"];
                 /** @description Accepted at or after this moment. */
                 from?: string;
                 /** @description Accepted before this moment. */
@@ -18567,6 +25040,131 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RequestBody"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_settled_cost: {
+        parameters: {
+            query?: {
+                /** @description Which of the bill's costs. */
+                measure?: components["schemas"]["CostMeasure"];
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettledRequest"];
                 };
             };
             /** @description The request is not what the operation wants. */
@@ -20025,6 +26623,653 @@ export interface operations {
             };
         };
     };
+    list_settlements: {
+        parameters: {
+            query?: {
+                /** @description Which of the bill's costs. */
+                measure?: components["schemas"]["CostMeasure"];
+                /** @description How many at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Settlement"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_settlement: {
+        parameters: {
+            query?: {
+                /** @description Whose bills. */
+                issuer?: components["schemas"]["BillIssuer"];
+                /** @description Which of the bill's costs. */
+                measure?: components["schemas"]["CostMeasure"];
+            };
+            header?: never;
+            path: {
+                /** @description Any day of the month. */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettlementDetails"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_settlement_breakdown: {
+        parameters: {
+            query?: {
+                /** @description By what. */
+                by?: components["schemas"]["SettlementGroup"];
+                /** @description Whose bills. */
+                issuer?: components["schemas"]["BillIssuer"];
+                /** @description Which of the bill's costs. */
+                measure?: components["schemas"]["CostMeasure"];
+                /** @description How many rows at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Any day of the month. */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettlementBreakdown"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_settlement_coverage: {
+        parameters: {
+            query?: {
+                /** @description Whose bills. */
+                issuer?: components["schemas"]["BillIssuer"];
+                /** @description Which of the bill's costs. */
+                measure?: components["schemas"]["CostMeasure"];
+                /** @description How many rows at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Any day of the month. */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoverageReport"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_settlement_prices: {
+        parameters: {
+            query?: {
+                /** @description Whose bills. */
+                issuer?: components["schemas"]["BillIssuer"];
+                /** @description Which of the bill's costs. */
+                measure?: components["schemas"]["CostMeasure"];
+                /** @description How many rows at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Any day of the month. */
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettlementPrices"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_sign_in_options: {
         parameters: {
             query?: never;
@@ -20041,6 +27286,994 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SignInOptions"];
                 };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_single_sign_on: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleSignOn"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_single_sign_on: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetSingleSignOn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleSignOn"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_single_sign_on: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every session that it vouched for has ended. Its people stay members. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_single_sign_on_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateSingleSignOnDomain"];
+            };
+        };
+        responses: {
+            /** @description The domain, with the record that proves it. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleSignOnDomain"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_single_sign_on_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It counts no longer. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_single_sign_on_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleSignOnDomain"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_single_sign_on: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartSingleSignOn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInTrip"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_single_sign_on: {
+        parameters: {
+            query?: {
+                /** @description What it gave for the person. */
+                code?: string;
+                /** @description What the browser took with it. */
+                state?: string;
+                /** @description Who it says it is (RFC 9207). */
+                iss?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Whose provider it is. */
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go there. */
+            303: {
+                headers: {
+                    /** @description Where. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request is not what the operation wants. */
             400: {

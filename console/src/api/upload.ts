@@ -1,7 +1,7 @@
 // Sends a bill and follows it until it is one. XMLHttpRequest, because fetch cannot tell how much of a body has left.
 import { client } from "./client";
 import { ApiError, asApiError, readProblem } from "./problem";
-import type { BillUpload } from "./types";
+import type { BillUpload, ImportReport } from "./types";
 
 export type Progress =
   | { phase: "sending"; sent: number; total: number }
@@ -62,4 +62,20 @@ export async function uploadBill(file: File, onProgress: (progress: Progress) =>
     const { data } = await client.GET("/api/v1/bills/uploads/{id}", { params: { path: { id: upload.id } }, signal });
     if (data) upload = data;
   }
+}
+
+/** Hands in a LiteLLM's spend logs as calls of a key; gives what became of them. The same file may be sent again. */
+export async function importLogs(file: File, keyId: string, signal: AbortSignal): Promise<ImportReport> {
+  const sent = fetch(`/api/v1/imports/litellm/${keyId}`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: file,
+    signal,
+  });
+  const answer = await sent.catch((reason: unknown) => {
+    throw asApiError(reason);
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw readProblem(answer.status, text, answer.headers.get("x-request-id"));
+  return JSON.parse(text) as ImportReport;
 }

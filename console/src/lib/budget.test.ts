@@ -31,6 +31,7 @@ describe("a budget's meter", () => {
 
 it("a budget's scope is told narrow or whole", () => {
   const name = (id: string) => (id === "key_1" ? "ci" : id);
-  expect(scopeInWords({ api_key_id: null, provider: null, model: null }, name)).toBe("every call");
-  expect(scopeInWords({ api_key_id: "key_1", provider: "openai", model: "gpt-5" }, name)).toBe("key ci, provider openai, model gpt-5");
+  expect(scopeInWords({ api_key_id: null, provider: null, model: null, includes_unproxied: false }, name)).toBe("every call");
+  expect(scopeInWords({ api_key_id: null, provider: null, model: null, includes_unproxied: true }, name)).toBe("every call, and what is billed around the proxy");
+  expect(scopeInWords({ api_key_id: "key_1", provider: "openai", model: "gpt-5", includes_unproxied: false }, name)).toBe("key ci, provider openai, model gpt-5");
 });

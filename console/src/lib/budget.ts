@@ -23,11 +23,12 @@ export function meterOf(budget: Pick<Budget, "percent" | "thresholds">): Meter {
 }
 
 /** What a budget counts, in words. */
-export function scopeInWords(budget: Pick<Budget, "api_key_id" | "provider" | "model">, keyName: (id: string) => string): string {
+export function scopeInWords(budget: Pick<Budget, "api_key_id" | "provider" | "model" | "includes_unproxied">, keyName: (id: string) => string): string {
   const parts = [
     budget.api_key_id ? `key ${keyName(budget.api_key_id)}` : null,
     budget.provider ? `provider ${budget.provider}` : null,
     budget.model ? `model ${budget.model}` : null,
   ].filter((part) => part !== null);
-  return parts.length === 0 ? "every call" : parts.join(", ");
+  if (parts.length > 0) return parts.join(", ");
+  return budget.includes_unproxied ? "every call, and what is billed around the proxy" : "every call";
 }

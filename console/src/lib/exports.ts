@@ -13,13 +13,21 @@ export const EXPORT_STATES: Record<Export["state"], Word> = {
 
 export const EXPORT_KINDS: Record<Export["what"], { label: string; note: string }> = {
   requests: { label: "Requests", note: "Every proxied call, one a row." },
+  focus: { label: "FOCUS 1.2", note: "Bills by day and calls by hour in one file, in the columns of the FinOps Foundation's specification." },
+  focus_settled: { label: "FOCUS, settled", note: "Calls at what they cost by their bill, and what the bills have beside them: each dollar once." },
   hourly_spend: { label: "Hourly spend", note: "One row for each hour, key, provider, model, outcome and basis." },
 };
 
 export const EXPORT_FORMATS: Record<Export["format"], { label: string; note: string }> = {
   csv: { label: "CSV", note: "For spreadsheets. Amounts are exact; unknown is empty." },
+  parquet: { label: "Parquet", note: "For warehouses, of FOCUS alone. Amounts are decimals, times are UTC." },
   jsonl: { label: "JSON Lines", note: "For programs. Amounts are text; unknown is null." },
 };
+
+/** Whether it has FOCUS' columns, which the period alone narrows. */
+export function isFocus(what: Export["what"]): boolean {
+  return what === "focus" || what === "focus_settled";
+}
 
 /** Whether a worker has still to do with it. */
 export function isUnderWay({ state }: Pick<Export, "state">): boolean {

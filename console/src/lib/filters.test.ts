@@ -34,8 +34,14 @@ describe("filters in the address", () => {
     expect(toQuery(readFilters({ id: "req_1", model: "x" }), NOW)).toEqual({ model: "x" });
   });
 
+  it("tell apart who saw a call", () => {
+    expect(toQuery(readFilters({ origin: "otlp" }), NOW)).toEqual({ origin: "otlp" });
+    expect(readFilters({ origin: "somebody" })).toEqual({});
+  });
+
   it("are counted once each", () => {
     expect(countFilters({ model: "x", from: "2026-01-01", to: "2026-01-02" })).toBe(2);
+    expect(countFilters({ origin: "litellm" })).toBe(1);
   });
 
   it("reach the export escaped", () => {

@@ -3,6 +3,10 @@ import { type RangeSearch, readRange, spanOf } from "./range";
 
 export const OUTCOMES = ["completed", "failed", "client_gone", "interrupted"] as const;
 
+export const ORIGINS = ["proxy", "litellm", "otlp"] as const;
+
+export type Origin = (typeof ORIGINS)[number];
+
 export type Outcome = (typeof OUTCOMES)[number];
 
 export interface RequestFilters extends RangeSearch {
@@ -10,6 +14,7 @@ export interface RequestFilters extends RangeSearch {
   provider?: string;
   model?: string;
   outcome?: Outcome;
+  origin?: Origin;
 }
 
 /** The query string of the screen: the filters and the row whose receipt is open. */
@@ -34,6 +39,7 @@ export function readFilters(search: Record<string, unknown>): RequestSearch {
     provider: text(search.provider),
     model: text(search.model),
     outcome: oneOf(OUTCOMES, search.outcome),
+    origin: oneOf(ORIGINS, search.origin),
     id: text(search.id),
   };
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined));
@@ -44,14 +50,15 @@ export interface RequestQuery {
   provider?: string;
   model?: string;
   outcome?: Outcome;
+  origin?: Origin;
   from?: string;
   to?: string;
 }
 
 /** The filters as the API takes them. Without a range there is no bound, so that the newest row is always there. */
 export function toQuery(filters: RequestFilters, now: number): RequestQuery {
-  const { range, from, to, api_key_id, provider, model, outcome } = filters;
-  const query: RequestQuery = { api_key_id, provider, model, outcome };
+  const { range, from, to, api_key_id, provider, model, outcome, origin } = filters;
+  const query: RequestQuery = { api_key_id, provider, model, outcome, origin };
   if (range ?? from) {
     const span = spanOf({ range, from, to }, now);
     query.from = span.from;
@@ -61,8 +68,8 @@ export function toQuery(filters: RequestFilters, now: number): RequestQuery {
 }
 
 export function countFilters(filters: RequestFilters): number {
-  const { api_key_id, provider, model, outcome, range, from } = filters;
-  return [api_key_id, provider, model, outcome, range ?? from].filter(Boolean).length;
+  const { api_key_id, provider, model, outcome, origin, range, from } = filters;
+  return [api_key_id, provider, model, outcome, origin, range ?? from].filter(Boolean).length;
 }
 
 /** The address of the server-side export for these filters. */

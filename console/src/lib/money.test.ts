@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { exactMoney, perThousand, share, shortMoney, sumByCurrency } from "./money";
+import { difference, exactMoney, groupedNumber, perThousand, share, shortMoney, signedMoney, sumByCurrency } from "./money";
 
 describe("the short form", () => {
   it.each([
@@ -71,4 +71,23 @@ describe("the cost per thousand", () => {
   it("is absent where there was no call", () => {
     expect(perThousand("1", 0)).toBeNull();
   });
+});
+
+describe("differences", () => {
+  it("have their sign", () => {
+    expect(signedMoney("3.92")).toBe("+$3.92");
+    expect(signedMoney("-250")).toBe("−$250.00");
+    expect(signedMoney("0")).toBe("$0.00");
+  });
+
+  it("are exact", () => {
+    expect(difference("0.3", "0.1")).toBe("0.2");
+    expect(difference("11311.764801", "11482.370188")).toBe("-170.605387");
+    expect(difference("1", "unpriced")).toBeNull();
+  });
+});
+
+it("counts keep every digit", () => {
+  expect(groupedNumber("560755333")).toBe("560,755,333");
+  expect(groupedNumber("-1440.50")).toBe("−1,440.5");
 });

@@ -55,6 +55,26 @@ export function exactMoney(text: string, currency = "USD"): string {
   return withSign(withSeparators(plain), currency, value.units < 0n);
 }
 
+/** The same with its sign, for what is a difference: `+$1.20`, `−$1.20`. */
+export function signedMoney(text: string, currency = "USD"): string {
+  const value = parseDecimal(text);
+  const short = shortMoney(text, currency);
+  return value && value.units > 0n ? `+${short}` : short;
+}
+
+/** `after` less `before`, exactly; `null` where one of them is no number. */
+export function difference(after: string, before: string): string | null {
+  const [a, b] = [parseDecimal(after), parseDecimal(before)];
+  return a && b ? toShortText(add(a, { ...b, units: -b.units })) : null;
+}
+
+/** A number that is no money, with separators and every digit. */
+export function groupedNumber(text: string): string {
+  const value = parseDecimal(text);
+  if (!value) return text;
+  return `${value.units < 0n ? "−" : ""}${withSeparators(toShortText(magnitude(value)))}`;
+}
+
 export interface Amount {
   amount: string;
   currency: string;

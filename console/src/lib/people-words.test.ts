@@ -1,11 +1,17 @@
 import { expect, test } from "vitest";
-import { browserLabel, comebackInWords, isAtLeast, rolesUpTo } from "./people-words";
+import { browserLabel, comebackInWords, isAtLeast, issuerLabel, rolesUpTo } from "./people-words";
 
 test("nobody gives a role above its own away", () => {
   expect(rolesUpTo("admin").map(({ value }) => value)).toEqual(["viewer", "member", "analyst", "admin"]);
   expect(rolesUpTo("viewer")).toHaveLength(1);
   expect(isAtLeast("owner", "admin")).toBe(true);
   expect(isAtLeast("analyst", "admin")).toBe(false);
+});
+
+test("who vouches is told by the name that people know", () => {
+  expect(issuerLabel("https://accounts.google.com")).toBe("Google");
+  expect(issuerLabel("https://github.com/")).toBe("GitHub");
+  expect(issuerLabel("https://login.acme.example/realms/people")).toBe("https://login.acme.example/realms/people");
 });
 
 test("a browser is told by what people call it", () => {

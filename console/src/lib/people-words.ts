@@ -40,6 +40,13 @@ export function methodLabel(method: string): string {
   return METHODS[method] ?? method;
 }
 
+const ISSUERS: Record<string, string> = { "accounts.google.com": "Google", "github.com": "GitHub" };
+
+/** Who vouches, by the name that people know; an organisation's own provider by its address. */
+export function issuerLabel(issuer: string): string {
+  return ISSUERS[issuer.replace(/^https:\/\//, "").replace(/\/$/, "")] ?? issuer;
+}
+
 /** `Firefox on Linux`, of a browser's own words; those words where they say nothing known. */
 export function browserLabel(words: string | null): string {
   if (!words) return "An unknown browser";
@@ -67,6 +74,7 @@ const PROBLEMS: Record<string, string> = {
   refused: "They did not vouch for you. Try again.",
   unavailable: "They cannot be asked at this moment. Try again in a while.",
   no_verified_address: "They have not checked your e-mail address. Confirm it there, then try again.",
+  foreign_domain: "They vouch for an address that is not in a domain of your organisation.",
   address_taken: "Somebody signs in with this address in another way. Sign in that way, then add this one in your profile.",
   not_invited: "Nobody has invited this address. Ask somebody of your organisation to.",
   linked_elsewhere: "This account there belongs to somebody else here.",

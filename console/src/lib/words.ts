@@ -37,6 +37,12 @@ export const BASIS_WORDS: Record<CostBasis, Word> = {
   },
 };
 
+export const ORIGIN_WORDS: Record<RequestRow["origin"], Pick<Word, "label" | "meaning">> = {
+  proxy: { label: "Proxy", meaning: "The call went through the proxy, which counted it." },
+  litellm: { label: "LiteLLM", meaning: "The call was imported from a LiteLLM's spend logs, and priced here." },
+  otlp: { label: "OpenTelemetry", meaning: "The program that made the call sent it as a span; it was priced here." },
+};
+
 export const SOURCE_WORDS = {
   proxy: {
     label: "Estimate",
@@ -60,6 +66,7 @@ export const SCOPE_WORDS = {
   "requests.read": { label: "Reading requests", meaning: "The calls of the whole organisation and their receipts." },
   "spend.read": { label: "Reading spend", meaning: "What was spent, over time and by what." },
   "bills.read": { label: "Reading bills", meaning: "Bills and what they say about AI." },
+  "calls.import": { label: "Handing in calls", meaning: "Spans by OpenTelemetry and logs of LiteLLM, of calls that never passed the proxy." },
 } as const;
 
 export const STREAM_USAGE_WORDS = {

@@ -1,6 +1,6 @@
 // The places of the console, in the order of the rail, with the key that follows `g`. The bar of a phone has room for
 // four of them; the others are behind its last button.
-import { Bell, ChartColumn, FileDown, FileSpreadsheet, Gauge, KeyRound, List, Plug, UserRound, UsersRound, Workflow } from "lucide-react";
+import { Bell, ChartColumn, FileDown, FileSpreadsheet, Gauge, HandCoins, KeyRound, List, PiggyBank, Plug, Scale, UserRound, UsersRound, Workflow } from "lucide-react";
 
 export const PLACES = [
   { to: "/", label: "Overview", key: "o", icon: ChartColumn, inBar: true },
@@ -9,6 +9,9 @@ export const PLACES = [
   { to: "/keys", label: "Keys", key: "k", icon: KeyRound, inBar: true },
   { to: "/connections", label: "Connections", key: "c", icon: Plug, inBar: false },
   { to: "/bills", label: "Bills", key: "b", icon: FileSpreadsheet, inBar: false },
+  { to: "/settlement", label: "Settlement", key: "t", icon: Scale, inBar: false },
+  { to: "/chargeback", label: "Chargeback", key: "h", icon: HandCoins, inBar: false },
+  { to: "/savings", label: "Savings", key: "s", icon: PiggyBank, inBar: false },
   { to: "/exports", label: "Exports", key: "e", icon: FileDown, inBar: false },
   { to: "/notifications", label: "Notifications", key: "n", icon: Bell, inBar: false },
   { to: "/workflows", label: "Workflows", key: "w", icon: Workflow, inBar: false },

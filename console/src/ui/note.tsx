@@ -18,7 +18,7 @@ export function Note({ tone = "neutral", title, className, children }: { tone?: 
         {icon}
       </span>
       <div className="min-w-0 flex-1">
-        {title ? <p className="font-medium">{title}</p> : null}
+        {title ? <p className="font-medium [overflow-wrap:anywhere]">{title}</p> : null}
         {children ? <div className="text-sm">{children}</div> : null}
       </div>
     </div>

@@ -5,6 +5,7 @@ import { asApiError } from "@/api/problem";
 import { Button } from "./button";
 import { CopyButton } from "./copy";
 import { cx } from "./cx";
+import { Note } from "./note";
 
 export function Skeleton({ className }: { className?: string }) {
   return <div className={cx("skeleton", className)} aria-hidden />;
@@ -48,6 +49,18 @@ export function Problem({ error, retry, what }: { error: unknown; retry?: () => 
           </span>
         ) : null}
       </div>
+    </div>
+  );
+}
+
+/** What keeps something that goes on by itself from its end, and what to do about it. */
+export function ProblemNote({ problem, isFailing }: { problem: { code: string; detail: string; remedy: string }; isFailing: boolean }) {
+  return (
+    <div role={isFailing ? "alert" : "status"} className="mt-3">
+      <Note tone={isFailing ? "worse" : "neutral"} title={problem.detail}>
+        <p className="text-muted [overflow-wrap:anywhere]">{problem.remedy}</p>
+        <p className="mt-1 font-mono text-xs text-muted">{problem.code}</p>
+      </Note>
     </div>
   );
 }

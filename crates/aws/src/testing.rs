@@ -8,6 +8,8 @@
     reason = "a test whose key service fails cannot go on; this module is for tests alone"
 )]
 
+pub mod aws;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -5,6 +5,7 @@
 //! text, and turns them into what they are.
 
 pub(crate) mod cells;
+pub(crate) mod json_lines;
 
 use std::fmt;
 use std::io::{BufRead, Read};
@@ -25,18 +26,32 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use crate::BillError;
-use crate::lines::{SCALE, Wanted, What};
-use crate::source::csv_reader;
+use crate::lines::{SCALE, Wanted, What, google_fields};
+use crate::source::{Encoding, SourceFile, csv_reader};
 
 /// Lines per batch: a line of 120 columns has about 2 KB.
 const BATCH: usize = 4096;
 
-/// One CSV file.
+/// One CSV file, or one of lines of JSON.
 #[derive(Clone, Debug)]
 pub(crate) struct CsvFile {
     pub(crate) path: PathBuf,
     pub(crate) name: String,
     pub(crate) gzip: bool,
+    /// Lines of JSON.
+    pub(crate) json: bool,
+}
+
+impl CsvFile {
+    /// The file and how many columns it has, if it is one of text.
+    pub(crate) fn of(source: &SourceFile) -> Option<(Self, usize)> {
+        let (gzip, json, width) = match source.encoding {
+            Encoding::Csv { gzip, width } => (gzip, false, width),
+            Encoding::JsonLines { gzip } => (gzip, true, google_fields().count()),
+            Encoding::Parquet { .. } => return None,
+        };
+        Some((Self { path: source.path.clone(), name: source.name.clone(), gzip, json }, width))
+    }
 }
 
 /// What is read of the lines of CSV files with the same header.
@@ -76,7 +91,7 @@ impl fmt::Debug for CsvTable {
 fn data_type(what: What) -> DataType {
     match what {
         What::Text | What::Entry(_) => DataType::Utf8,
-        What::Amount => DataType::Decimal128(38, SCALE.cast_signed()),
+        What::Amount | What::AddedTo(_) => DataType::Decimal128(38, SCALE.cast_signed()),
         What::Day => DataType::Date32,
     }
 }
@@ -174,6 +189,9 @@ impl CsvLines {
         file: &CsvFile,
         send: &mut dyn FnMut(RecordBatch, u64) -> bool,
     ) -> Result<(), BillError> {
+        if file.json {
+            return json_lines::read(self, file, send);
+        }
         let corrupt = |lines: u64, reason: String| BillError::Corrupt {
             file: file.name.clone(),
             place: format!("near line {lines}"),
@@ -211,17 +229,25 @@ impl CsvLines {
 
     fn convert(&self, rows: &RecordBatch, places: &[usize]) -> Result<RecordBatch, cells::BadCell> {
         let mut maps = cells::Maps::default();
+        let texts_of = |index: usize| {
+            let place = places.iter().position(|place| *place == index);
+            let column = place.and_then(|at| rows.columns().get(at));
+            column.and_then(|column| column.as_any().downcast_ref::<StringArray>())
+        };
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.wanted.len());
         for wanted in &self.wanted {
-            let texts = places
-                .iter()
-                .position(|place| *place == wanted.found.index)
-                .and_then(|at| rows.columns().get(at))
-                .and_then(|column| column.as_any().downcast_ref::<StringArray>());
-            let Some(texts) = texts else {
+            let Some(texts) = texts_of(wanted.found.index) else {
                 let reason = format!("column {} is missing", wanted.found.name);
                 return Err(cells::BadCell { row: 0, reason });
             };
+            if let What::AddedTo(name) = wanted.what {
+                let is_base = |one: &&Wanted| {
+                    one.what == What::Amount && one.found.name.trim().eq_ignore_ascii_case(name)
+                };
+                let base = self.wanted.iter().find(is_base);
+                columns.push(cells::sums(texts, wanted, base.and_then(|base| texts_of(base.found.index)))?);
+                continue;
+            }
             columns.push(cells::convert(texts, wanted, &mut maps)?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));

@@ -75,14 +75,12 @@ impl DataFusionEngine {
         let Some(first) = group.first() else { return Ok(()) };
         let table = format!("files_{}", self.selects.len());
         let (sql, provider): (String, Arc<dyn TableProvider>) = match &first.encoding {
-            Encoding::Csv { width, .. } => {
+            Encoding::Csv { .. } | Encoding::JsonLines { .. } => {
                 let (sql, wanted) = select(first.format, &first.columns, Typing::Exact, &table);
-                let files = group.iter().filter_map(|file| csv_file(file)).collect();
+                let width = CsvFile::of(first).map_or(0, |(_, width)| width);
+                let files = group.iter().filter_map(|file| CsvFile::of(file)).map(|(file, _)| file).collect();
                 let lines = Arc::clone(&self.csv_lines);
-                (
-                    sql,
-                    Arc::new(CsvTable::new(files, CsvLines::new(*width, wanted), options.partitions, lines)),
-                )
+                (sql, Arc::new(CsvTable::new(files, CsvLines::new(width, wanted), options.partitions, lines)))
             }
             Encoding::Parquet { schema, .. } => {
                 let (sql, wanted) = select(first.format, &first.columns, Typing::AsFound, &table);
@@ -166,6 +164,7 @@ fn alike(files: &[SourceFile]) -> Vec<Vec<&SourceFile>> {
             other.columns == file.columns
                 && match (&other.encoding, &file.encoding) {
                     (Encoding::Csv { width: a, .. }, Encoding::Csv { width: b, .. }) => a == b,
+                    (Encoding::JsonLines { .. }, Encoding::JsonLines { .. }) => true,
                     (Encoding::Parquet { schema: a, .. }, Encoding::Parquet { schema: b, .. }) => {
                         a.fields() == b.fields()
                     }
@@ -178,15 +177,6 @@ fn alike(files: &[SourceFile]) -> Vec<Vec<&SourceFile>> {
         }
     }
     groups
-}
-
-fn csv_file(file: &SourceFile) -> Option<CsvFile> {
-    match file.encoding {
-        Encoding::Csv { gzip, .. } => {
-            Some(CsvFile { path: file.path.clone(), name: file.name.clone(), gzip })
-        }
-        Encoding::Parquet { .. } => None,
-    }
 }
 
 fn parquet_file(file: &SourceFile) -> ParquetFile {

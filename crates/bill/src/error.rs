@@ -24,7 +24,7 @@ pub enum BillError {
         /// How many files were no bill.
         skipped: usize,
     },
-    /// A file is neither a legacy CUR nor a CUR 2.0 nor a FOCUS report.
+    /// A file has the schema of no bill.
     #[error("{file} is no bill that we know: {seen}")]
     UnknownFormat {
         /// The file.
@@ -43,6 +43,16 @@ pub enum BillError {
         second: String,
         /// Its format.
         second_format: ReportFormat,
+    },
+    /// A file of a known format that leaves out what cannot be done without.
+    #[error("{file} looks like {format}, but has no column {columns}")]
+    MissingColumns {
+        /// The file.
+        file: String,
+        /// What it looks like.
+        format: ReportFormat,
+        /// The names of the columns.
+        columns: String,
     },
     /// Two versions of one period's bill in one read: each repeats the other.
     #[error("{first} and {second} are two deliveries of the same period: read the newer one alone")]

@@ -1,7 +1,7 @@
-//! From a report's files to classified daily facts.
+//! From a report's files to classified daily facts; and rows as a Parquet file, since the writer comes with the engine.
 //!
-//! [`read_bill`] reads a legacy CUR, a CUR 2.0 or a FOCUS report, as one file or as a folder of them, and says
-//! what in it is AI. It promises: the format is told from the columns, never from a name; every line is in the
+//! [`read_bill`] reads a legacy CUR, a CUR 2.0, a FOCUS report, a cost export of Azure or the billing export of Google Cloud,
+//! as one file or as a folder of them, and says what in it is AI. It promises: the format is told from the columns, never from a name; every line is in the
 //! control totals; CSV amounts are added as the exact decimals that they are; a file that is truncated or
 //! corrupt is an error that names the place, never a smaller sum; memory stays bounded, whatever the file.
 //!
@@ -17,6 +17,7 @@ mod datafusion_engine;
 pub mod engine;
 mod error;
 mod lines;
+mod parquet_file;
 mod parquet_table;
 mod progress;
 mod report;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 use costlens_domain::bill::BillReport;
 
 pub use error::BillError;
+pub use parquet_file::{PRECISION, ParquetFault, ParquetRows, SCALE};
 pub use progress::{NoProgress, Progress};
 
 /// How a bill is read.

@@ -24,6 +24,8 @@ pub(crate) enum What {
     Entry(&'static str),
     /// Money or a quantity.
     Amount,
+    /// Money as a JSON list of amounts (Google's credits) or as their sum, added to the column of this name.
+    AddedTo(&'static str),
     /// A day.
     Day,
 }
@@ -84,47 +86,171 @@ const CUR: &[Mapping] = &[
     ("reserved_cost", &[amount("reservation_effective_cost")]),
     ("unused_upfront", &[amount("reservation_unused_amortized_upfront_fee_for_billing_period")]),
     ("unused_recurring", &[amount("reservation_unused_recurring_fee")]),
+    ("list_cost", &[amount("pricing_public_on_demand_cost")]),
+    ("net_plan_cost", &[amount("savings_plan_net_savings_plan_effective_cost")]),
+    ("net_reserved_cost", &[amount("reservation_net_effective_cost")]),
+    ("net_unused_upfront", &[amount("reservation_net_unused_amortized_upfront_fee_for_billing_period")]),
+    ("net_unused_recurring", &[amount("reservation_net_unused_recurring_fee")]),
 ];
 
+/// Azure Cost Management, of whichever agreement and version (Microsoft, "Cost and usage details file schema", 2026-11).
+const AZURE: &[Mapping] = &[
+    ("day", &[("Date", What::Day), ("UsageDate", What::Day), ("UsageDateTime", What::Day)]),
+    // A file of one subscription may not say to which account it belongs.
+    (
+        "billing_account",
+        &[
+            text("BillingAccountId"),
+            text("BillingAccountName"),
+            text("SubscriptionId"),
+            text("SubscriptionGuid"),
+            text("SubscriptionName"),
+        ],
+    ),
+    ("usage_account", &[text("SubscriptionId"), text("SubscriptionGuid"), text("SubscriptionName")]),
+    ("region", &[text("ResourceLocation"), text("ResourceLocationNormalized"), text("MeterRegion")]),
+    ("billing_entity", &[text("PublisherName"), text("PublisherType")]),
+    ("product_code", &[text("MeterCategory")]),
+    ("product_name", &[text("ProductName"), text("Product")]),
+    ("cheap_name", &[text("MeterCategory")]),
+    ("product_family", &[text("MeterSubCategory")]),
+    ("usage_type", &[text("MeterName"), text("Meter")]),
+    // What a commitment covers is known by how it was priced.
+    ("operation", &[text("PricingModel")]),
+    ("description", &[text("ProductName"), text("Product")]),
+    ("line_type", &[text("ChargeType")]),
+    ("currency", &[text("BillingCurrency"), text("BillingCurrencyCode"), text("Currency")]),
+    ("resource_id", &[text("ResourceId"), text("InstanceId"), text("InstanceName")]),
+    ("pricing_unit", &[text("UnitOfMeasure")]),
+    ("usage_quantity", &[amount("Quantity"), amount("UsageQuantity")]),
+    ("cost", &[amount("CostInBillingCurrency"), amount("Cost"), amount("PreTaxCost")]),
+];
+
+/// Rows of Google Cloud's export to BigQuery (Google, "Structure of the standard data export", 2026-11). BigQuery writes a
+/// field in a field as `service.description` in JSON; whoever makes CSV of it names it so, or `service_description`.
+const GOOGLE: &[Mapping] = &[
+    ("day", &[("usage_start_time", What::Day), ("usage_end_time", What::Day)]),
+    ("billing_account", &[text("billing_account_id")]),
+    ("usage_account", &[text("project.id"), text("project.number")]),
+    ("region", &[text("location.region"), text("location.location")]),
+    ("billing_entity", &[text("seller_name")]),
+    ("product_code", &[text("service.description"), text("service.id")]),
+    ("product_name", &[text("service.description")]),
+    ("cheap_name", &[text("service.description")]),
+    ("usage_type", &[text("sku.description"), text("sku.id")]),
+    ("description", &[text("sku.description")]),
+    ("line_type", &[text("cost_type")]),
+    ("currency", &[text("currency")]),
+    ("resource_id", &[text("resource.global_name"), text("resource.name")]),
+    ("pricing_unit", &[text("usage.pricing_unit"), text("usage.unit")]),
+    ("usage_quantity", &[amount("usage.amount_in_pricing_units"), amount("usage.amount")]),
+    ("cost", &[amount("cost")]),
+    (
+        "net_cost",
+        &[
+            ("credits", What::AddedTo("cost")),
+            ("credits_amount", What::AddedTo("cost")),
+            ("total_credits", What::AddedTo("cost")),
+        ],
+    ),
+];
+
+/// Every field of Google's rows that is read; a row in JSON leaves out those that say nothing.
+pub(crate) fn google_fields() -> impl Iterator<Item = &'static str> {
+    let fields = GOOGLE.iter().flat_map(|(_, sources)| sources.iter().map(|(name, _)| *name));
+    fields.collect::<std::collections::BTreeSet<_>>().into_iter()
+}
+
 const FOCUS: &[Mapping] = &[
+    // Whose bill it is.
+    ("issuer", &[text("ProviderName"), text("ServiceProviderName"), text("InvoiceIssuerName")]),
     ("day", &[("ChargePeriodStart", What::Day), ("BillingPeriodStart", What::Day)]),
     ("billing_account", &[text("BillingAccountId")]),
     ("usage_account", &[text("SubAccountId"), text("BillingAccountId")]),
     ("region", &[text("RegionId"), text("Region")]),
     ("billing_entity", &[text("PublisherName"), text("ProviderName")]),
-    ("product_code", &[text("x_ServiceCode"), text("ServiceName")]),
+    // Columns with `x_` are the providers' own: AWS' first, then Azure's.
+    ("product_code", &[text("x_ServiceCode"), text("x_SkuMeterCategory"), text("ServiceName")]),
     ("product_name", &[text("ServiceName")]),
     ("cheap_name", &[text("ServiceName")]),
-    ("usage_type", &[text("x_UsageType"), text("SkuMeter")]),
+    ("product_family", &[text("x_SkuMeterSubcategory")]),
+    ("usage_type", &[text("x_UsageType"), text("x_SkuMeterName"), text("SkuMeter")]),
     ("operation", &[text("x_Operation")]),
     ("description", &[text("ChargeDescription")]),
     ("line_type", &[text("ChargeCategory")]),
     ("currency", &[text("BillingCurrency")]),
     ("resource_id", &[text("ResourceId")]),
-    ("pricing_unit", &[text("PricingUnit"), text("ConsumedUnit")]),
+    // Azure's own column says of how many the price is.
+    ("pricing_unit", &[text("x_PricingUnitDescription"), text("PricingUnit"), text("ConsumedUnit")]),
     ("service_category", &[text("ServiceCategory")]),
     ("usage_quantity", &[amount("PricingQuantity"), amount("ConsumedQuantity")]),
     ("cost", &[amount("BilledCost")]),
     ("effective_cost", &[amount("EffectiveCost")]),
+    ("list_cost", &[amount("ListCost")]),
 ];
 
-/// The column that says what a line cost.
+/// The column that says what a line cost. Files are never of vendors' own reports, which have no columns.
 pub(crate) const fn cost_column(format: ReportFormat) -> &'static str {
     match format {
-        ReportFormat::Focus => "BilledCost",
-        ReportFormat::LegacyCur | ReportFormat::Cur2 => "line_item_unblended_cost",
+        ReportFormat::Focus | ReportFormat::AzureFocus | ReportFormat::GoogleFocus => "BilledCost",
+        ReportFormat::AzureCosts | ReportFormat::AzureAmortised => "CostInBillingCurrency",
+        ReportFormat::GoogleCosts => "cost",
+        ReportFormat::LegacyCur
+        | ReportFormat::Cur2
+        | ReportFormat::AnthropicCosts
+        | ReportFormat::OpenAiCosts => "line_item_unblended_cost",
     }
 }
 
 /// Does the file say what anything cost?
 pub(crate) fn has_cost(format: ReportFormat, columns: &Columns) -> bool {
-    columns.has(cost_column(format))
+    !sources(format, columns, "cost").is_empty()
+}
+
+/// What a file of this format must say beside its costs, and which of it no column of the file says. Without a meter's name
+/// nothing would be AI, and without a currency no sum would be money.
+pub(crate) fn missing(format: ReportFormat, columns: &Columns) -> Vec<&'static str> {
+    let needed: &[&'static str] = match format {
+        ReportFormat::AzureCosts | ReportFormat::AzureAmortised => {
+            &["day", "currency", "product_code", "usage_type"]
+        }
+        ReportFormat::GoogleCosts => &["day", "currency", "product_code", "usage_type", "billing_account"],
+        _ => &[],
+    };
+    let unsaid = needed.iter().filter(|meaning| sources(format, columns, meaning).is_empty());
+    let first = |meaning: &&'static str| {
+        let (_, sources) = mapping(format).iter().find(|(name, _)| name == meaning)?;
+        sources.first().map(|(name, _)| *name)
+    };
+    unsaid.filter_map(first).collect()
+}
+
+/// Whose lines a file of this format has, where the format alone says it.
+const fn issuer(format: ReportFormat) -> Option<&'static str> {
+    match format {
+        ReportFormat::AzureCosts | ReportFormat::AzureAmortised => Some("Microsoft"),
+        ReportFormat::GoogleCosts => Some("Google"),
+        _ => None,
+    }
+}
+
+const fn mapping(format: ReportFormat) -> &'static [Mapping] {
+    match format {
+        ReportFormat::Focus | ReportFormat::AzureFocus | ReportFormat::GoogleFocus => FOCUS,
+        ReportFormat::AzureCosts | ReportFormat::AzureAmortised => AZURE,
+        ReportFormat::GoogleCosts => GOOGLE,
+        ReportFormat::LegacyCur
+        | ReportFormat::Cur2
+        | ReportFormat::AnthropicCosts
+        | ReportFormat::OpenAiCosts => CUR,
+    }
 }
 
 /// The columns that say `meaning`, best first; none where the file does not say it.
 pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) -> Vec<Wanted> {
-    let mapping = if format == ReportFormat::Focus { FOCUS } else { CUR };
-    let Some((_, sources)) = mapping.iter().find(|(name, _)| *name == meaning) else { return Vec::new() };
+    let Some((_, sources)) = mapping(format).iter().find(|(name, _)| *name == meaning) else {
+        return Vec::new();
+    };
     let mut wanted: Vec<Wanted> = Vec::new();
     for (name, what) in *sources {
         let Some(found) = columns.find(name) else { continue };
@@ -136,13 +262,20 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
         if found.kind == Kind::Other || (*what == What::Text && found.kind == Kind::Map) {
             continue;
         }
+        if matches!(what, What::AddedTo(_)) && found.kind != Kind::Text {
+            continue;
+        }
+        // Azure prices by blocks and says how large they are; what was consumed is counted in single ones.
+        if *name == "ConsumedQuantity" && columns.find("x_PricingUnitDescription").is_some() {
+            continue;
+        }
         wanted.push(Wanted { found: found.clone(), what: *what });
     }
     wanted
 }
 
 /// The texts that a first look at a line needs, in the order of [`Layout::texts`].
-pub(crate) const FIRST_TEXTS: [&str; 9] = [
+pub(crate) const FIRST_TEXTS: [&str; 10] = [
     "line_type",
     "currency",
     "billing_entity",
@@ -152,7 +285,10 @@ pub(crate) const FIRST_TEXTS: [&str; 9] = [
     "service_category",
     "usage_type",
     "operation",
+    "issuer",
 ];
+/// The place of the issuer in [`FIRST_TEXTS`].
+pub(crate) const ISSUER_TEXT: usize = FIRST_TEXTS.len() - 1;
 /// The amounts that a first look needs.
 pub(crate) const FIRST_AMOUNTS: [&str; 1] = ["cost"];
 
@@ -163,17 +299,22 @@ pub(crate) const PRODUCT_TEXTS: [&str; 7] =
 pub(crate) const USER_TEXTS: [&str; 4] = ["billing_account", "usage_account", "region", "principal"];
 /// Of the reservation it only counts whether there is one.
 pub(crate) const REST_FLAGS: [&str; 1] = ["reservation_arn"];
-/// The other amounts.
-pub(crate) const REST_AMOUNTS: [&str; 9] = [
-    "usage_quantity",
-    "net_cost",
+/// The other amounts of any line.
+pub(crate) const PLAIN_AMOUNTS: [&str; 4] = ["usage_quantity", "net_cost", "list_cost", "effective_cost"];
+/// Where the list price stands among them.
+pub(crate) const LIST_COST: usize = 2;
+/// The amounts that only say something of commitments: what they cover, and what nothing used.
+pub(crate) const COMMITMENT_AMOUNTS: [&str; 10] = [
     "plan_cost",
+    "net_plan_cost",
     "plan_total",
     "plan_used",
     "reserved_cost",
+    "net_reserved_cost",
     "unused_upfront",
+    "net_unused_upfront",
     "unused_recurring",
-    "effective_cost",
+    "net_unused_recurring",
 ];
 
 /// Which columns of a batch have which meanings: places in the batch, best source first.
@@ -189,6 +330,8 @@ pub(crate) struct Layout {
     pub(crate) amounts: Vec<Vec<Source>>,
     /// The sources of the day.
     pub(crate) day: Vec<Source>,
+    /// Whose lines they are, where the format says it and no column.
+    pub(crate) issuer: Option<&'static str>,
 }
 
 /// One source of one meaning.
@@ -246,7 +389,7 @@ impl Layout {
         };
         let (texts, flags, amounts) = (all(&texts), all(&flags), all(&amounts));
         let day = day.iter().filter_map(source).collect();
-        Self { wanted, texts, flags, amounts, day }
+        Self { wanted, texts, flags, amounts, day, issuer: issuer(format) }
     }
 
     /// The columns of the file to read, in its order.

@@ -4,7 +4,9 @@ mod row;
 
 use std::collections::{BTreeMap, HashMap};
 
-use costlens_domain::bill::{BillReport, ControlTotal, DailyFact, KNOWN_LINE_TYPES, ResourceCost, Text};
+use costlens_domain::bill::{
+    BillReport, ControlTotal, DailyFact, KNOWN_LINE_TYPES, ReportFormat, ResourceCost, Text,
+};
 use costlens_domain::classify::{RULES_VERSION, Verdict};
 use costlens_domain::money::Currency;
 
@@ -25,7 +27,19 @@ pub(crate) async fn read(
     let scanned = if options.top_resources > 0 { 600 } else { 1000 };
     let step = Step { progress, name: "adding up every line", from: 0, to: scanned };
     let rollup = scan::scan(sources, options, step).await?;
-    let (lines, days, filter) = (rollup.lines(), rollup.days()?, rollup.filter());
+    let (lines, days, months) = (rollup.lines(), rollup.days()?, rollup.months()?);
+    let filter = rollup.filter();
+    let format = rollup.format(sources.format);
+    if let [first, .., last] = sources.files.as_slice()
+        && rollup.is_twice()
+    {
+        return Err(BillError::MixedFormats {
+            first: first.name.clone(),
+            first_format: ReportFormat::AzureCosts,
+            second: last.name.clone(),
+            second_format: ReportFormat::AzureAmortised,
+        });
+    }
     let mut totals = rollup.totals()?;
     must_carry_cost(sources, &totals)?;
     let facts = rollup.into_facts()?;
@@ -44,11 +58,12 @@ pub(crate) async fn read(
     }
     let totals: Vec<ControlTotal> = totals.into_values().collect();
     Ok(BillReport {
-        format: sources.format,
+        format,
         files: sources.report_files(),
         lines,
         first_day: days.map(|(first, _)| first),
         last_day: days.map(|(_, last)| last),
+        months,
         rules_version: RULES_VERSION,
         unknown_line_types: unknown_line_types(&totals),
         totals,
@@ -132,8 +147,14 @@ fn add_ai(totals: &mut BTreeMap<(Text, Currency), ControlTotal>, facts: &[DailyF
     for fact in facts {
         if let Some(total) = totals.get_mut(&(fact.line_item_type.clone(), fact.currency)) {
             match fact.class.verdict {
-                Verdict::Ai => total.ai += fact.unblended,
-                Verdict::Candidate => total.candidate += fact.unblended,
+                Verdict::Ai => {
+                    total.ai += fact.unblended;
+                    total.ai_costs.add_fact(fact);
+                }
+                Verdict::Candidate => {
+                    total.candidate += fact.unblended;
+                    total.candidate_costs.add_fact(fact);
+                }
                 Verdict::NotAi => {}
             }
         }

@@ -10,9 +10,9 @@ mod products;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
-use costlens_domain::bill::{ControlTotal, DailyFact, Text};
-use costlens_domain::classify::{LineKey, screen};
+use chrono::{Datelike as _, NaiveDate};
+use costlens_domain::bill::{ControlTotal, DailyFact, OtherCosts, ReportFormat, Text};
+use costlens_domain::classify::{Cloud, LineKey, screen};
 use costlens_domain::money::Currency;
 use datafusion::arrow::array::ArrayRef;
 use hashbrown::HashMap;
@@ -21,11 +21,12 @@ use rust_decimal::Decimal;
 use crate::lines::amounts::{self, Amount, Day, date, decimal, out_of_range};
 use crate::lines::texts::{Code, TextReader, Texts};
 use crate::lines::{
-    FIRST_AMOUNTS, FIRST_TEXTS, Layout, Meanings, PRODUCT_TEXTS, REST_AMOUNTS, REST_FLAGS, SCALE, USER_TEXTS,
+    COMMITMENT_AMOUNTS, FIRST_AMOUNTS, FIRST_TEXTS, ISSUER_TEXT, LIST_COST, Layout, Meanings, PLAIN_AMOUNTS,
+    PRODUCT_TEXTS, REST_FLAGS, SCALE, USER_TEXTS,
 };
 use crate::{BillError, sql};
 use facts::{FactKey, Facts};
-use measures::Measures;
+use measures::{Measures, Rule};
 use products::Products;
 
 /// What [`Rollup::look`] needs of a batch.
@@ -34,12 +35,17 @@ pub(crate) const FIRST: Meanings<'_> =
 /// What [`Rollup::add`] needs of a batch.
 pub(crate) const REST: Meanings<'_> =
     Meanings { texts: &REST_TEXTS, flags: &REST_FLAGS, amounts: &REST_AMOUNTS, day: false };
+/// The same without what says something of commitments, for batches in which no line is of one.
+pub(crate) const PLAIN_REST: Meanings<'_> =
+    Meanings { texts: &REST_TEXTS, flags: &[], amounts: &PLAIN_AMOUNTS, day: false };
 /// What both need, for [`BatchReader::split`].
 pub(crate) const ALL: Meanings<'_> =
     Meanings { texts: &ALL_TEXTS, flags: &REST_FLAGS, amounts: &ALL_AMOUNTS, day: true };
 
 const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUCT_TEXTS, USER_TEXTS);
 const ALL_TEXTS: [&str; FIRST_TEXTS.len() + REST_TEXTS.len()] = joined(FIRST_TEXTS, REST_TEXTS);
+const REST_AMOUNTS: [&str; PLAIN_AMOUNTS.len() + COMMITMENT_AMOUNTS.len()] =
+    joined(PLAIN_AMOUNTS, COMMITMENT_AMOUNTS);
 const ALL_AMOUNTS: [&str; FIRST_AMOUNTS.len() + REST_AMOUNTS.len()] = joined(FIRST_AMOUNTS, REST_AMOUNTS);
 
 #[expect(clippy::indexing_slicing, reason = "used in constants alone, where a wrong place does not compile")]
@@ -95,15 +101,16 @@ impl BatchReader {
 
     /// The readers for both looks at batches that hold [`ALL`].
     pub(crate) fn split(all: Layout) -> (Self, Self) {
-        let Layout { wanted, mut texts, flags, mut amounts, day } = all;
+        let Layout { wanted, mut texts, flags, mut amounts, day, issuer } = all;
         let rest = Layout {
             wanted: wanted.clone(),
             texts: texts.split_off(FIRST_TEXTS.len().min(texts.len())),
             flags,
             amounts: amounts.split_off(FIRST_AMOUNTS.len().min(amounts.len())),
             day: Vec::new(),
+            issuer,
         };
-        (Self::new(Layout { wanted, texts, flags: Vec::new(), amounts, day }), Self::new(rest))
+        (Self::new(Layout { wanted, texts, flags: Vec::new(), amounts, day, issuer }), Self::new(rest))
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -153,6 +160,20 @@ struct First {
     /// A container's share of its instance's line.
     is_split: bool,
     may_be_ai: bool,
+    /// Its lines have more to say of a commitment.
+    is_of_commitment: bool,
+    azures: Azures,
+}
+
+/// What tells the kind of an Azure file: whether its costs are amortised or actual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Azures {
+    /// Use of what a commitment covers: only a file of amortised costs has a cost of it.
+    Covered,
+    /// A charge for what is bought ahead: only a file of actual costs has it.
+    Commitment,
+    /// A line that either has, and every line of anybody else's.
+    Either,
 }
 
 /// A line that may be AI.
@@ -181,6 +202,13 @@ struct Total {
     split_cost: i128,
 }
 
+/// Azure's pricing models of what was bought ahead.
+const COVERED: [&str; 2] = ["Reservation", "SavingsPlan"];
+
+/// A month with fewer than one in so many of a bill's lines is not what the bill is of. A year has twelve, of which a
+/// quiet one may have a third of its share.
+const FAIR_PART: u64 = 36;
+
 /// Sums of lines.
 #[derive(Debug, Default)]
 pub(crate) struct Rollup {
@@ -190,9 +218,12 @@ pub(crate) struct Rollup {
     /// By line-item type and currency.
     total_by_key: HashMap<[Code; 2], usize>,
     totals: Vec<Total>,
-    days: Option<(i32, i32)>,
+    /// How many lines each day has.
+    lines_by_day: BTreeMap<i32, u64>,
     products: Products,
     facts: Facts,
+    /// Whether anything that a commitment of Azure's covers had a cost.
+    has_covered_cost: bool,
 }
 
 impl Rollup {
@@ -203,15 +234,15 @@ impl Rollup {
         columns: &[ArrayRef],
         rows: usize,
     ) -> Result<Vec<Pick>, Failed> {
-        let texts = reader.codes::<{ FIRST_TEXTS.len() }>(columns, rows, 0, &mut self.texts)?;
+        let mut texts = reader.codes::<{ FIRST_TEXTS.len() }>(columns, rows, 0, &mut self.texts)?;
+        if let Some((codes, issuer)) = texts.get_mut(ISSUER_TEXT).zip(reader.layout.issuer) {
+            codes.fill(self.texts.code(issuer));
+        }
         let [costs] = reader.amounts::<1>(columns, rows)?;
         let days = amounts::days(columns, rows, &reader.layout.day).map_err(Failed::Cell)?;
+        self.count_days(&days);
         let mut picks = Vec::new();
         for (at, (cost, day)) in costs.into_iter().zip(days).enumerate() {
-            if let Some(day) = day {
-                self.days =
-                    Some(self.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
-            }
             let key = row(&texts, at);
             let first = self.first(key);
             let Some(known) = usize::try_from(first).ok().and_then(|at| self.firsts.get(at)) else {
@@ -223,6 +254,7 @@ impl Rollup {
                 None => total.lines_without_cost += 1,
                 Some(cost) => {
                     total.cost = total.cost.checked_add(cost).ok_or_else(out_of_range)?;
+                    self.has_covered_cost |= known.azures == Azures::Covered && cost != 0;
                     if known.is_split {
                         total.split_cost = total.split_cost.checked_add(cost).ok_or_else(out_of_range)?;
                     }
@@ -233,6 +265,21 @@ impl Rollup {
             }
         }
         Ok(picks)
+    }
+
+    fn count_days(&mut self, days: &[Day]) {
+        // Lines of a day mostly stand together.
+        for run in days.chunk_by(PartialEq::eq) {
+            if let Some(Some(day)) = run.first() {
+                *self.lines_by_day.entry(*day).or_default() += run.len() as u64;
+            }
+        }
+    }
+
+    /// Whether any of these lines has more to say of a commitment than [`PLAIN_REST`] reads.
+    pub(crate) fn any_of_commitment(&self, picks: &[Pick]) -> bool {
+        let first = |pick: &Pick| usize::try_from(pick.first).ok().and_then(|at| self.firsts.get(at));
+        picks.iter().any(|pick| first(pick).is_some_and(|first| first.is_of_commitment))
     }
 
     /// Adds the picked lines, of which the batch holds the rest, to the facts.
@@ -247,6 +294,7 @@ impl Rollup {
         let user =
             reader.codes::<{ USER_TEXTS.len() }>(columns, rows, PRODUCT_TEXTS.len(), &mut self.texts)?;
         let amounts = reader.amounts::<{ REST_AMOUNTS.len() }>(columns, rows)?;
+        let says_list = reader.layout.amounts.get(LIST_COST).is_some_and(|sources| !sources.is_empty());
         let mut reserved = Vec::new();
         if let Some(sources) = reader.layout.flags.first() {
             reserved = amounts::said(columns, rows, sources).map_err(Failed::Cell)?;
@@ -261,6 +309,7 @@ impl Rollup {
                 cost: pick.cost,
                 rest: row(&amounts, at),
                 is_reserved: reserved.get(at).copied().unwrap_or(false),
+                says_list,
             };
             let key = FactKey { product, user: row(&user, at), day: pick.day };
             self.facts.add(key, measures.sums(look.rule, look.counts_usage)?)?;
@@ -275,8 +324,11 @@ impl Rollup {
         }
         let number = u32::try_from(self.firsts.len()).unwrap_or(u32::MAX);
         let [line_type, currency, ..] = key;
-        let [kind, _, entity, code, name, family, category, usage_type, operation] = self.texts.texts(key);
+        let [kind, _, entity, code, name, family, category, usage_type, operation, issuer] =
+            self.texts.texts(key);
+        let cloud = Cloud::named(&issuer);
         let may_be_ai = screen(&LineKey {
+            cloud,
             product_code: &code,
             product_name: &name,
             product_family: &family,
@@ -288,7 +340,16 @@ impl Rollup {
         });
         let is_split = sql::SPLIT_OPERATIONS.contains(&operation.as_ref());
         let total = self.total([line_type, currency]);
-        self.firsts.push(First { key, total, is_split, may_be_ai });
+        let is_of_commitment = Rule::is_of_commitment(&kind);
+        let is_bought_ahead = COVERED.contains(&operation.as_ref());
+        let azures = match &*kind {
+            _ if cloud != Cloud::Azure => Azures::Either,
+            "Usage" if is_bought_ahead => Azures::Covered,
+            "Purchase" if is_bought_ahead => Azures::Commitment,
+            unused if unused.starts_with("Unused") => Azures::Covered,
+            _ => Azures::Either,
+        };
+        self.firsts.push(First { key, total, is_split, may_be_ai, is_of_commitment, azures });
         self.first_by_key.insert(key, number);
         number
     }
@@ -317,16 +378,39 @@ impl Rollup {
             total.cost = total.cost.checked_add(theirs.cost).ok_or_else(out_of_range)?;
             total.split_cost = total.split_cost.checked_add(theirs.split_cost).ok_or_else(out_of_range)?;
         }
-        self.days = match (self.days, other.days) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (days, None) | (None, days) => days,
-        };
+        for (day, lines) in &other.lines_by_day {
+            *self.lines_by_day.entry(*day).or_default() += lines;
+        }
+        self.has_covered_cost |= other.has_covered_cost;
         let products = self.products.absorb(&other.products, own);
         self.facts.absorb(&other.facts, |key| FactKey {
             product: usize::try_from(key.product).ok().and_then(|at| products.get(at)).copied().unwrap_or(0),
             user: key.user.map(own),
             day: key.day,
         })
+    }
+
+    /// The format, once the lines have said whose they are and what their costs mean. FOCUS of several clouds is nobody's own.
+    pub(crate) fn format(&self, of_columns: ReportFormat) -> ReportFormat {
+        let mut clouds = BTreeSet::new();
+        for first in &self.firsts {
+            let [.., issuer] = self.texts.texts(first.key);
+            if !issuer.is_empty() {
+                clouds.insert(Cloud::named(&issuer));
+            }
+        }
+        let cloud = clouds.pop_first().filter(|_| clouds.is_empty()).unwrap_or_default();
+        match (of_columns, cloud) {
+            (ReportFormat::Focus, Cloud::Azure) => ReportFormat::AzureFocus,
+            (ReportFormat::Focus, Cloud::Google) => ReportFormat::GoogleFocus,
+            (ReportFormat::AzureCosts, _) if self.has_covered_cost => ReportFormat::AzureAmortised,
+            (format, _) => format,
+        }
+    }
+
+    /// Whether Azure's actual and amortised costs were both read, which are the same money twice.
+    pub(crate) fn is_twice(&self) -> bool {
+        self.has_covered_cost && self.firsts.iter().any(|first| first.azures == Azures::Commitment)
     }
 
     /// How many lines were added.
@@ -336,7 +420,26 @@ impl Rollup {
 
     /// The first and the last day of any line.
     pub(crate) fn days(&self) -> Result<Option<(NaiveDate, NaiveDate)>, BillError> {
-        self.days.map(|(first, last)| Ok((date(first)?, date(last)?))).transpose()
+        let (Some((first, _)), Some((last, _))) =
+            (self.lines_by_day.first_key_value(), self.lines_by_day.last_key_value())
+        else {
+            return Ok(None);
+        };
+        Ok(Some((date(*first)?, date(*last)?)))
+    }
+
+    /// The first and the last of the months with at least one in [`FAIR_PART`] of the lines, by their first days.
+    pub(crate) fn months(&self) -> Result<Option<(NaiveDate, NaiveDate)>, BillError> {
+        let mut lines_by_month: BTreeMap<NaiveDate, u64> = BTreeMap::new();
+        for (day, lines) in &self.lines_by_day {
+            let day = date(*day)?;
+            *lines_by_month.entry(day.with_day(1).unwrap_or(day)).or_default() += lines;
+        }
+        let all: u64 = lines_by_month.values().sum();
+        let mut fair = lines_by_month.iter().filter(|(_, lines)| **lines * FAIR_PART >= all);
+        let Some((first, _)) = fair.next() else { return Ok(None) };
+        let last = fair.next_back().map_or(first, |(last, _)| last);
+        Ok(Some((*first, *last)))
     }
 
     /// The control totals; their AI and candidate parts are still to be added.
@@ -355,6 +458,8 @@ impl Rollup {
                 split_cost: Decimal::ZERO,
                 ai: Decimal::ZERO,
                 candidate: Decimal::ZERO,
+                ai_costs: OtherCosts::default(),
+                candidate_costs: OtherCosts::default(),
             });
             entry.lines += total.lines;
             entry.lines_without_cost += total.lines_without_cost;
@@ -369,7 +474,7 @@ impl Rollup {
         // For each product, the usage types that may be AI and those that are not.
         let mut products: BTreeMap<Text, (BTreeSet<Text>, BTreeSet<Text>)> = BTreeMap::new();
         for first in &self.firsts {
-            let [_, _, _, code, _, _, _, usage_type, _] = self.texts.texts(first.key);
+            let [_, _, _, code, _, _, _, usage_type, ..] = self.texts.texts(first.key);
             let (ai, not_ai) = products.entry(code).or_default();
             if first.may_be_ai {
                 ai.insert(usage_type)
@@ -397,7 +502,7 @@ impl Rollup {
 
     /// The facts, in an order that does not depend on threads.
     pub(crate) fn into_facts(self) -> Result<Vec<DailyFact>, BillError> {
-        let first_day = self.days.map(|(first, _)| first);
+        let first_day = self.lines_by_day.first_key_value().map(|(first, _)| *first);
         self.facts.into_daily(&self.products, &self.texts, first_day)
     }
 }

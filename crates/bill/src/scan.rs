@@ -73,7 +73,7 @@ impl Work {
     fn new(files: Vec<SourceFile>) -> Self {
         let units = files.iter().enumerate().flat_map(|(file, source)| {
             let groups: Vec<Option<usize>> = match source.encoding {
-                Encoding::Csv { .. } => vec![None],
+                Encoding::Csv { .. } | Encoding::JsonLines { .. } => vec![None],
                 Encoding::Parquet { row_groups, .. } => (0..row_groups).map(Some).collect(),
             };
             groups.into_iter().map(move |row_group| Unit { file, row_group })

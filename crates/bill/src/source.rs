@@ -1,7 +1,8 @@
 //! Which files make up the bill, and what they are: told from their content.
 //!
 //! A folder is walked; manifests, notes and status files in it are passed over and reported. A file that was
-//! asked for by name must be a bill.
+//! asked for by name must be a bill, and so must one in a folder that is named like a bill's data: without a damaged part
+//! the others would add up to less than the bill.
 
 mod open;
 mod walk;
@@ -25,6 +26,11 @@ pub(crate) enum Encoding {
         gzip: bool,
         /// How many columns the header names.
         width: usize,
+    },
+    /// Lines of JSON, one object each.
+    JsonLines {
+        /// True for gzip.
+        gzip: bool,
     },
     /// Parquet, with the schema of its footer.
     Parquet {
@@ -86,6 +92,9 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Sources, BillError> {
             for (path, name) in walk::files_below(path)? {
                 match open::look(&path, name.clone())? {
                     open::Looked::Bill(file) => files.push(*file),
+                    open::Looked::Other(seen) if walk::is_named_like_data(&name) => {
+                        return Err(BillError::UnknownFormat { file: name, seen });
+                    }
                     open::Looked::Other(_) => skipped.push(name),
                 }
             }
@@ -113,6 +122,11 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Sources, BillError> {
     }
     walk::one_delivery_per_period(&files)?;
     for file in &files {
+        let missing = crate::lines::missing(file.format, &file.columns);
+        if !missing.is_empty() {
+            let (file, format) = (file.name.clone(), file.format);
+            return Err(BillError::MissingColumns { file, format, columns: missing.join(", ") });
+        }
         if !crate::lines::has_cost(file.format, &file.columns) {
             let wanted = crate::lines::cost_column(file.format);
             let reason = format!("there is no column {wanted}");

@@ -5,7 +5,7 @@
 use costlens_domain::bill::ReportFormat;
 
 use crate::columns::{Columns, Kind};
-use crate::lines::{FLOAT_SCALE, SCALE, Wanted, What, cost_column, sources};
+use crate::lines::{FLOAT_SCALE, SCALE, Wanted, What, sources};
 
 /// The columns of the view.
 const COLUMNS: [&str; 7] =
@@ -38,6 +38,7 @@ pub(crate) fn select(
             [] if out == "cost" => format!("CAST(NULL AS {amount})"),
             [] => "CAST(NULL AS VARCHAR)".to_owned(),
             [one] => one.clone(),
+            several if out == "cost" => format!("COALESCE({})", several.join(", ")),
             // An empty text says nothing; the next source may.
             several => {
                 let said: Vec<String> = several.iter().map(|each| format!("NULLIF({each}, '')")).collect();
@@ -56,8 +57,8 @@ pub(crate) fn select(
 
 /// All amounts of one table have one type: exact where the file is exact.
 fn amount_type(format: ReportFormat, columns: &Columns, typing: Typing) -> String {
-    let binary =
-        columns.find(cost_column(format)).is_some_and(|found| matches!(found.kind, Kind::Float | Kind::Text));
+    let costs = sources(format, columns, "cost");
+    let binary = costs.iter().any(|cost| matches!(cost.found.kind, Kind::Float | Kind::Text));
     let scale = if typing == Typing::AsFound && binary { FLOAT_SCALE } else { SCALE };
     format!("DECIMAL(38, {scale})")
 }
@@ -68,7 +69,7 @@ fn expression(column: &Wanted, typing: Typing, amount: &str) -> String {
     match (typing, column.what, column.found.kind) {
         (Typing::Exact, ..) | (_, What::Text, Kind::Text) => name,
         (_, What::Amount, Kind::Text) => format!("CAST(CAST(NULLIF({name}, '') AS DOUBLE) AS {amount})"),
-        (_, What::Amount, _) => format!("CAST({name} AS {amount})"),
+        (_, What::Amount | What::AddedTo(_), _) => format!("CAST({name} AS {amount})"),
         (_, What::Text | What::Entry(_) | What::Day, _) => format!("CAST({name} AS VARCHAR)"),
     }
 }

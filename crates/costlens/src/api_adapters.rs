@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use costlens_bill::{BillError, Progress, ReadOptions, read_bill};
+use costlens_bill::{BillError, ParquetRows, Progress, ReadOptions, read_bill};
 use costlens_domain::bill::BillReport;
+use costlens_domain::export::{Cell, Column};
 use costlens_proxy::spool::Spool;
 use costlens_store::Store;
 use costlens_vault::{Keyring, ServiceState};
 use costlens_workers::bill_ingestion::{BillRefused, HearProgress, ReadBill};
+use costlens_workers::exports::parquet::{NotWritten, ParquetFile, WriteParquet};
 use poem::endpoint::make;
 use poem::http::StatusCode;
 use poem::{Endpoint, IntoResponse as _, Response, get};
@@ -86,7 +88,29 @@ impl ReadBill for BillAdapter {
         let read = read_bill(&[path.to_owned()], &ReadOptions::default(), &Told(progress)).await;
         read.map_err(|error| match error {
             BillError::Engine { .. } | BillError::Open { .. } => BillRefused::Engine(error.to_string()),
+            BillError::NoCost { .. } => BillRefused::NoCost(error.to_string()),
             theirs => BillRefused::Unreadable(theirs.to_string()),
         })
+    }
+}
+
+/// A Parquet file of the bill crate behind the workers' port.
+#[derive(Debug)]
+struct ParquetAdapter(ParquetRows);
+
+impl WriteParquet for BillAdapter {
+    fn begin(&self, columns: &'static [Column]) -> Result<Box<dyn ParquetFile>, NotWritten> {
+        let rows = ParquetRows::begin(columns).map_err(|fault| NotWritten(fault.to_string()))?;
+        Ok(Box::new(ParquetAdapter(rows)))
+    }
+}
+
+impl ParquetFile for ParquetAdapter {
+    fn add(&mut self, rows: &[Vec<Cell<'_>>]) -> Result<Vec<u8>, NotWritten> {
+        self.0.add(rows).map_err(|fault| NotWritten(fault.to_string()))
+    }
+
+    fn end(self: Box<Self>) -> Result<Vec<u8>, NotWritten> {
+        self.0.end().map_err(|fault| NotWritten(fault.to_string()))
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::keys::KeyArgs;
 use crate::outward::OutwardArgs;
 use crate::settings::{RetentionArgs, ServerArgs};
-use crate::{analyze, certificate, import, jobs, preview, prices, verify_audit};
+use crate::{analyze, certificate, import, jobs, preview, prices, statement, verify_audit};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
 #[derive(Parser, Debug)]
@@ -24,10 +24,12 @@ pub(crate) enum Command {
     Run(Box<ServerArgs>),
     /// Run the workers alone, as one more process beside `run` over a PostgreSQL that both are given.
     Work(Box<WorkArgs>),
-    /// Read AWS bills (CUR 2.0, legacy CUR, FOCUS) and say where the AI money went. Needs no server.
+    /// Read bills of AWS, Azure and Google Cloud (CUR, cost exports, FOCUS) and say where the AI money went. Needs no server.
     Analyze(analyze::AnalyzeArgs),
-    /// Read a bill into a tenant's ledger.
+    /// Read a bill, or a LiteLLM's spend logs, into a tenant's ledger.
     Import(import::ImportArgs),
+    /// Write a month's statement as a page to print and keep.
+    Statement(statement::StatementArgs),
     /// Make the schema and the runtime role, with the owner's URL.
     Migrate(MigrateArgs),
     /// Make and list tenants.
@@ -79,6 +81,9 @@ pub(crate) struct WorkArgs {
     /// The most bytes of an export's file, compressed.
     #[arg(long, env = "COSTLENS_MAX_EXPORT_BYTES", default_value_t = 1 << 30)]
     pub(crate) max_export_bytes: u64,
+    /// The most bytes of a bill that AWS delivers.
+    #[arg(long, env = "COSTLENS_MAX_BILL_BYTES", default_value_t = 4 << 30)]
+    pub(crate) max_bill_bytes: u64,
     /// For how long things are kept: as of the servers beside it.
     #[command(flatten)]
     pub(crate) retention: RetentionArgs,

@@ -5,6 +5,7 @@
 
 mod analyze;
 mod api_adapters;
+mod aws;
 mod boot;
 mod certificate;
 mod clerk;
@@ -22,6 +23,7 @@ mod run;
 mod seal_counts;
 mod settings;
 mod sign_in;
+mod statement;
 mod status_targets;
 mod tenants;
 mod verify_audit;
@@ -62,6 +64,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Tenants(args) => tenants::run(args).await,
         Command::SignIn(args) => sign_in::run(args).await,
         Command::Import(args) => import::run(args).await,
+        Command::Statement(args) => statement::run(args).await,
         Command::Preview(args) => preview::run(&args),
         Command::VerifyCertificate(args) => certificate::run(&args).await,
         Command::VerifyAudit(args) => verify_audit::run(&args),

@@ -12,12 +12,13 @@ use costlens_egress::{Egress, EgressConfig, HostPort, Policy};
 use costlens_identity::Clerk;
 use costlens_identity::fetch::Fetch;
 use costlens_identity::github::Github;
-use costlens_identity::oidc::{Client, Oidc};
+use costlens_identity::oidc::{Addresses, Client, Oidc};
 use costlens_identity::vouching::Vouchers;
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use costlens_notify::{Mailer, MailerConfig};
-use costlens_workers::{PricesUrl, StatusTargets};
+use costlens_workers::{InvoiceHosts, PricesUrl, StatusTargets};
 
+use crate::aws::AwsArgs;
 use crate::boot::Failure;
 use crate::clerk::ClerkArgs;
 use crate::status_targets;
@@ -56,12 +57,18 @@ pub(crate) struct OutwardArgs {
     /// Where a price document is fetched from every six hours, by https; without it the build's own prices hold.
     #[arg(long, env = "COSTLENS_PRICES_URL")]
     pub(crate) prices_url: Option<String>,
+    /// Other addresses for vendors' cost reports, as `anthropic=URL,openai=URL`: for tests. Production refuses it.
+    #[arg(long, env = "COSTLENS_INVOICE_URLS", value_delimiter = ',')]
+    pub(crate) invoice_urls: Vec<String>,
     /// Svix' API token. Without it webhooks are delivered from here.
     #[arg(long, env = "SVIX_TOKEN", hide_env_values = true)]
     pub(crate) svix_token: Option<String>,
     /// Who keeps people and organisations in our place.
     #[command(flatten)]
     pub(crate) clerk: ClerkArgs,
+    /// How customers' AWS accounts are reached.
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
 }
 
 /// Who vouches for people: flags and environment variables of a server.
@@ -111,7 +118,10 @@ impl VouchingArgs {
     pub(crate) fn vouchers(&self, egress: &Egress, clock: &Arc<dyn Clock>) -> Result<Vouchers, Failure> {
         let fetch = Fetch::by(egress.clone());
         let google = client("GOOGLE", self.google_client_id.as_ref(), self.google_client_secret.as_ref())?
-            .map(|client| Oidc::new(&self.google_issuer, client, fetch.clone(), Arc::clone(clock)));
+            .map(|client| {
+                let issuer = (self.google_issuer.trim_end_matches('/'), Addresses::Checked);
+                Oidc::new(issuer, client, fetch.clone(), Arc::clone(clock))
+            });
         let github = client("GITHUB", self.github_client_id.as_ref(), self.github_client_secret.as_ref())?;
         let github = match github {
             Some(client) => {
@@ -159,6 +169,12 @@ impl OutwardArgs {
         Ok(Some(parsed.map_err(|refused| format!("COSTLENS_PRICES_URL: {refused}"))?))
     }
 
+    /// Where vendors' own reports are asked for.
+    pub(crate) fn invoices(&self) -> Result<InvoiceHosts, Failure> {
+        let hosts = InvoiceHosts::new(&self.invoice_urls, &self.policy());
+        Ok(hosts.map_err(|wrong| format!("COSTLENS_INVOICE_URLS: {wrong}"))?)
+    }
+
     /// Whom the operator set up to be called, in the words of the page that lists them. Each has its line here, beside
     /// what makes its client.
     pub(crate) fn outside(&self) -> Vec<Subprocessor> {
@@ -191,6 +207,7 @@ impl OutwardArgs {
             });
         }
         all.extend(self.clerk.outside());
+        all.extend(self.aws.outside());
         all
     }
 

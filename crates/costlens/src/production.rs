@@ -32,6 +32,9 @@ pub(crate) fn missing(args: &ServerArgs) -> Vec<String> {
     if !args.provider_urls.is_empty() {
         wrong.push("COSTLENS_PROVIDER_URLS is set: production calls the vendors' own addresses".to_owned());
     }
+    if !args.outward.invoice_urls.is_empty() {
+        wrong.push("COSTLENS_INVOICE_URLS is set: production asks the vendors' own addresses".to_owned());
+    }
     wrong
 }
 

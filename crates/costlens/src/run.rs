@@ -5,19 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use costlens_api::ApiParts;
 use costlens_api::clerk::ClerkMode;
+use costlens_api::{ApiParts, aws_connections};
 use costlens_cache::{Limits, Patience};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::PricesInForce;
 use costlens_edge::{BodyRule, EdgeConfig};
 use costlens_identity::Passwords;
+use costlens_identity::single_sign_on::Providers;
 use costlens_objects::Objects;
 use costlens_proxy::spool::{Shipper, ShipperConfig, Spool, SpoolConfig};
 use costlens_proxy::{
     Bodies, BodiesConfig, KeyRing, Proxy, ProxyParts, StoreSink, follow_prices, take_newest,
 };
 use costlens_vault::{Keyring, OsEntropy};
+use costlens_workers::aws_accounts::ScratchDir;
 use costlens_workers::{Links, WorkerParts};
 use poem::Route;
 use tokio::net::TcpListener;
@@ -101,11 +103,17 @@ async fn serve(
     let parts = WorkerParts {
         store: ledger.store.clone(),
         clock: Arc::clone(&clock),
+        clocks_apart: Some(costlens_workers::CLOCKS_APART),
         keyring: Arc::clone(&keyring),
         entropy: Arc::clone(&entropy),
         objects: objects.clone(),
         max_export_bytes: args.max_export_bytes,
         bills: Arc::new(BillAdapter),
+        parquet: Arc::new(BillAdapter),
+        aws: args.outward.aws.accounts(&clock, &entropy).await?,
+        scratch: ScratchDir::below(&data_dir.join("scratch")),
+        max_bill_bytes: args.max_bill_bytes,
+        invoices: args.outward.invoices()?,
         egress: args.outward.egress()?,
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,
@@ -142,6 +150,7 @@ async fn serve(
         limits,
         passwords: Passwords::new(),
         sign_up: args.sign_up.into(),
+        providers: Providers::asked_by(args.outward.egress()?, Arc::clone(&clock)),
         vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
         clerk,
         egress_policy: args.policy(),
@@ -151,6 +160,7 @@ async fn serve(
         public_url: base.clone(),
         https: args.https(),
         objects,
+        aws: args.outward.aws.onboarding()?,
         max_bill_bytes: args.max_bill_bytes,
         arriving: costlens_api::bills::uploads::Arriving::default(),
         last_status: costlens_api::status::LastStatus::default(),
@@ -194,7 +204,12 @@ fn own_address(bound: SocketAddr) -> String {
 /// Every path of this process.
 fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route, Failure> {
     let contract = costlens_openapi::document(costlens_openapi::SpecVersion::V3_1)?;
-    Ok(costlens_proxy::http::add_routes(Route::new(), proxy)
+    let mut files = Route::new();
+    for (path, kind, text) in aws_connections::files::ALL {
+        let assumer = parts.aws.as_ref().map(|onboarding| &onboarding.assumer);
+        files = files.at(path, aws_connections::files::endpoint((kind, text), assumer));
+    }
+    Ok(costlens_proxy::http::add_routes(files, proxy)
         .nest_no_strip("/api/v1", costlens_api::routes(parts))
         .at("/openapi.json", crate::api_adapters::contract(contract))
         .at(
@@ -203,6 +218,7 @@ fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route,
         )
         .at("/healthz", crate::api_adapters::alive())
         .at("/readyz", crate::api_adapters::ready(health))
+        .at(costlens_api::imports::traces::PATH, costlens_api::imports::traces::endpoint(parts))
         .at(costlens_api::clerk::inbox::PATH, costlens_api::clerk::inbox::endpoint(parts))
         .nest("/", costlens_api::console::endpoint(parts.clerk.as_ref().map(|mode| mode.clerk.issuer()))))
 }
@@ -224,6 +240,17 @@ fn edge(args: &ServerArgs, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -
                     max_bytes: costlens_api::clerk::inbox::MOST_BYTES,
                     deadline: Duration::from_secs(30),
                 },
+            ),
+            (
+                costlens_api::imports::traces::PATH.to_owned(),
+                BodyRule {
+                    max_bytes: costlens_api::imports::traces::MOST_BYTES,
+                    deadline: Duration::from_secs(30),
+                },
+            ),
+            (
+                "/api/v1/imports".to_owned(),
+                BodyRule { max_bytes: costlens_api::imports::MOST_BYTES, deadline: Duration::from_mins(5) },
             ),
             ("/api/v1/bills".to_owned(), BodyRule { max_bytes: args.max_bill_bytes, deadline: minutes }),
         ],

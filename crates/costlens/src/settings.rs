@@ -112,7 +112,7 @@ pub(crate) struct ServerArgs {
     /// The most bytes of a proxied request.
     #[arg(long, env = "COSTLENS_MAX_REQUEST_BYTES", default_value_t = 32 << 20)]
     pub(crate) max_request_bytes: u64,
-    /// The most bytes of an uploaded bill.
+    /// The most bytes of a bill, uploaded or delivered by AWS.
     #[arg(long, env = "COSTLENS_MAX_BILL_BYTES", default_value_t = 4 << 30)]
     pub(crate) max_bill_bytes: u64,
     /// The most bytes of an export's file, compressed.
@@ -142,6 +142,9 @@ impl ServerArgs {
         }
         if let Err(error) = self.outward.clerk.check(self.environment == Environment::Production) {
             wrong.extend(error.0);
+        }
+        if let Err(error) = self.outward.aws.check(self.environment == Environment::Production) {
+            wrong.extend(error);
         }
         if let Err(error) = self.provider_base_urls() {
             wrong.push(error);

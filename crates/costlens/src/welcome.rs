@@ -102,7 +102,7 @@ async fn quick_start_key(store: &Store, tenant: TenantId, clock: &dyn Clock) -> 
         stream_usage: StreamUsagePolicy::Inject,
         durability: Durability::Spool,
         created_at: now,
-        scopes: KeyScopes::ALL,
+        scopes: KeyScopes::USUAL,
         expires_at: None,
         zero_retention: false,
     })

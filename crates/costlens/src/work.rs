@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use costlens_domain::ports::Clock;
+use costlens_domain::ports::{Clock, Entropy};
 use costlens_objects::Objects;
 use costlens_queue::Queue;
 use costlens_vault::OsEntropy;
+use costlens_workers::aws_accounts::ScratchDir;
 use costlens_workers::{Links, WorkerParts};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,15 +43,23 @@ pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
     let public_url = args.outward.public_url.as_deref().unwrap_or("http://localhost:8080");
     let data_dir = args.data_dir.unwrap_or_else(default_data_dir);
     args.outward.clerk.check(false)?;
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    args.outward.aws.check(false).map_err(|wrong| wrong.join("; "))?;
     let parts = WorkerParts {
         store: ledger.store.clone(),
         clerk: args.outward.clerk(&clock)?,
+        aws: args.outward.aws.accounts(&clock, &entropy).await?,
+        scratch: ScratchDir::below(&data_dir.join("scratch")),
+        max_bill_bytes: args.max_bill_bytes,
+        invoices: args.outward.invoices()?,
         clock,
+        clocks_apart: Some(costlens_workers::CLOCKS_APART),
         keyring: Arc::clone(&keyring),
-        entropy: Arc::new(OsEntropy),
+        entropy,
         objects: Objects::local(&object_dir(args.object_dir.as_deref(), &data_dir))?,
         max_export_bytes: args.max_export_bytes,
         bills: Arc::new(BillAdapter),
+        parquet: Arc::new(BillAdapter),
         egress: args.outward.egress()?,
         mailer: args.outward.mailer()?,
         svix: args.outward.svix()?,

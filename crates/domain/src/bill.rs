@@ -5,6 +5,7 @@
 //! they can be held against an independent sum of the same files.
 
 mod breakdown;
+mod measure;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,14 +16,16 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use breakdown::{Dimension, Share, Slice, breakdown, shares};
+pub use measure::{Measure, OtherCosts};
 
-use crate::classify::{Classification, Verdict};
+use crate::classify::{Classification, Verdict, is_usage};
 use crate::money::Currency;
 
 /// A text that many facts share.
 pub type Text = Arc<str>;
 
-/// The three schemas that AWS (and, for FOCUS, others) deliver bills in.
+/// The schemas that bills come in: those of AWS, those of vendors' own reports, and those of Azure and Google. FOCUS is one
+/// schema, and three formats: a format says whose bill it is, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportFormat {
@@ -30,11 +33,41 @@ pub enum ReportFormat {
     LegacyCur,
     /// CUR 2.0 from Data Exports: fixed columns, maps for product, tags and cost categories.
     Cur2,
-    /// The FinOps Open Cost and Usage Specification, 1.x.
+    /// The FinOps Open Cost and Usage Specification, 1.x, of AWS or of whoever else is neither Azure nor Google.
     Focus,
+    /// Anthropic's cost report, see [`crate::invoices`].
+    AnthropicCosts,
+    /// OpenAI's costs, see [`crate::invoices`].
+    #[serde(rename = "openai_costs")]
+    OpenAiCosts,
+    /// Azure Cost Management's export of actual costs.
+    AzureCosts,
+    /// The same of amortised costs: reservations and savings plans are spread over what they cover, so that no line says
+    /// what was billed for them.
+    AzureAmortised,
+    /// FOCUS from Azure.
+    AzureFocus,
+    /// Google Cloud's billing export, as rows.
+    GoogleCosts,
+    /// FOCUS from Google Cloud.
+    GoogleFocus,
 }
 
 impl ReportFormat {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::LegacyCur,
+        Self::Cur2,
+        Self::Focus,
+        Self::AnthropicCosts,
+        Self::OpenAiCosts,
+        Self::AzureCosts,
+        Self::AzureAmortised,
+        Self::AzureFocus,
+        Self::GoogleCosts,
+        Self::GoogleFocus,
+    ];
+
     /// The stable name, as in JSON and SQL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -42,6 +75,13 @@ impl ReportFormat {
             Self::LegacyCur => "legacy_cur",
             Self::Cur2 => "cur2",
             Self::Focus => "focus",
+            Self::AnthropicCosts => "anthropic_costs",
+            Self::OpenAiCosts => "openai_costs",
+            Self::AzureCosts => "azure_costs",
+            Self::AzureAmortised => "azure_amortised",
+            Self::AzureFocus => "azure_focus",
+            Self::GoogleCosts => "google_costs",
+            Self::GoogleFocus => "google_focus",
         }
     }
 
@@ -52,6 +92,13 @@ impl ReportFormat {
             Self::LegacyCur => "legacy Cost and Usage Report",
             Self::Cur2 => "CUR 2.0",
             Self::Focus => "FOCUS",
+            Self::AnthropicCosts => "Anthropic's cost report",
+            Self::OpenAiCosts => "OpenAI's costs",
+            Self::AzureCosts => "Azure's actual costs",
+            Self::AzureAmortised => "Azure's amortised costs",
+            Self::AzureFocus => "FOCUS from Azure",
+            Self::GoogleCosts => "Google Cloud's billing export",
+            Self::GoogleFocus => "FOCUS from Google Cloud",
         }
     }
 }
@@ -62,9 +109,9 @@ impl fmt::Display for ReportFormat {
     }
 }
 
-/// Line-item types (CUR) and charge categories (FOCUS) whose cost rules are known. Any other is kept with its
+/// Line-item types (CUR), charge types (Azure), cost types (Google) and charge categories (FOCUS) whose cost rules are known. Any other is kept with its
 /// unblended cost and listed in [`BillReport::unknown_line_types`].
-pub const KNOWN_LINE_TYPES: [&str; 23] = [
+pub const KNOWN_LINE_TYPES: [&str; 29] = [
     "Usage",
     "DiscountedUsage",
     "SavingsPlanCoveredUsage",
@@ -88,6 +135,12 @@ pub const KNOWN_LINE_TYPES: [&str; 23] = [
     "Purchase",
     "Adjustment",
     "DistributorDiscount",
+    "UnusedReservation",
+    "UnusedSavingsPlan",
+    "regular",
+    "tax",
+    "adjustment",
+    "rounding_error",
 ];
 
 /// One file of a report.
@@ -118,6 +171,10 @@ pub struct ControlTotal {
     pub ai: Decimal,
     /// The part of `unblended` that may be AI, see [`Verdict::Candidate`].
     pub candidate: Decimal,
+    /// What the AI part costs by the other measures.
+    pub ai_costs: OtherCosts,
+    /// What the part that may be AI costs by the other measures.
+    pub candidate_costs: OtherCosts,
 }
 
 /// The AI (or candidate) spend of one day with one set of properties.
@@ -161,6 +218,10 @@ pub struct DailyFact {
     pub net_unblended: Decimal,
     /// The cost with upfront and recurring commitments spread over the usage they cover.
     pub amortised: Decimal,
+    /// The same after private discounts; `None` for a fact that was kept before this was read.
+    pub net_amortised: Option<Decimal>,
+    /// The cost by the public on-demand price; `None` where the bill does not say it.
+    pub list: Option<Decimal>,
     /// How many bill lines were added up.
     pub lines: u64,
 }
@@ -172,28 +233,32 @@ impl DailyFact {
         self.class.verdict == Verdict::Ai
     }
 
-    /// The amount that the chosen measure takes of this fact.
+    /// The amount that the chosen measure takes of this fact; `None` where it is unknown.
     #[must_use]
-    pub const fn cost(&self, measure: Measure) -> Decimal {
+    pub const fn cost(&self, measure: Measure) -> Option<Decimal> {
         match measure {
-            Measure::Unblended => self.unblended,
-            Measure::NetUnblended => self.net_unblended,
-            Measure::Amortised => self.amortised,
+            Measure::Unblended => Some(self.unblended),
+            Measure::NetUnblended => Some(self.net_unblended),
+            Measure::Amortised => Some(self.amortised),
+            Measure::NetAmortised => self.net_amortised,
+            Measure::List => self.list,
         }
     }
-}
 
-/// Which of a fact's costs is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// As billed on the day.
-    #[default]
-    Unblended,
-    /// As billed, after private discounts.
-    NetUnblended,
-    /// Commitments spread over what they cover.
-    Amortised,
+    /// What it really costs its payer: net amortised, or amortised where that is unknown. What budgets, forecasts and
+    /// surprises go by.
+    #[must_use]
+    pub fn spread_cost(&self) -> Decimal {
+        self.net_amortised.unwrap_or(self.amortised)
+    }
+
+    /// Whether it is use of which a commitment pays more than the bill charges on the day: what a reservation covers, and
+    /// in FOCUS all that is covered (`EffectiveCost` above `BilledCost`). Its unblended cost is then no price of what was
+    /// used.
+    #[must_use]
+    pub fn is_paid_by_commitment(&self) -> bool {
+        is_usage(&self.line_item_type) && self.amortised > self.unblended
+    }
 }
 
 /// What one resource cost over the whole report.
@@ -228,6 +293,9 @@ pub struct BillReport {
     pub first_day: Option<NaiveDate>,
     /// The latest day of any line.
     pub last_day: Option<NaiveDate>,
+    /// The first and the last month that it is of, by their first days: those with a fair part of its lines. AWS adds
+    /// days of neighbouring months to a month's bill, and these are not its.
+    pub months: Option<(NaiveDate, NaiveDate)>,
     /// The version of the classification rules, [`crate::classify::RULES_VERSION`].
     pub rules_version: u32,
     /// Every line, by line-item type and currency.

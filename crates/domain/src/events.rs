@@ -26,6 +26,8 @@ event_kinds! {
     BillFailed = "bill.failed";
     /// A budget's threshold was reached.
     BudgetReached = "budget.reached";
+    /// A monthly budget is expected to be crossed before its month ends.
+    BudgetForecast = "budget.forecast";
     /// An hour cost more than its past explains.
     AnomalyFound = "anomaly.found";
     /// An API key was made.

@@ -5,13 +5,20 @@
 
 mod cells;
 mod columns;
+mod focus;
+mod settled;
 #[cfg(test)]
 mod tests;
 
 use crate::request::text_enum;
 
 pub use cells::Cell;
-pub use columns::{Column, HourlySpend, REQUEST_COLUMNS, SPEND_COLUMNS, request_cells, spend_cells};
+pub use columns::{
+    CHARGEBACK_COLUMNS, Column, ColumnKind, FOCUS_COLUMNS, HourlySpend, REQUEST_COLUMNS, SPEND_COLUMNS,
+    request_cells, spend_cells,
+};
+pub use focus::{focus_of_fact, focus_of_hour};
+pub use settled::{SettledCharge, SettledKind, focus_of_settled};
 
 text_enum! {
     /// What is exported.
@@ -20,6 +27,10 @@ text_enum! {
         Requests = "requests",
         /// Spend by hour, key, provider, model, outcome and basis of the cost.
         HourlySpend = "hourly_spend",
+        /// Every AI charge of the bills and every hour of calls, in the columns of FOCUS 1.2.
+        Focus = "focus",
+        /// The same with calls at what they cost by their bill, and of the bills what calls did not cost: each dollar once.
+        FocusSettled = "focus_settled",
     }
 }
 
@@ -30,6 +41,8 @@ text_enum! {
         Csv = "csv",
         /// One JSON object a line.
         Jsonl = "jsonl",
+        /// Apache Parquet, of FOCUS alone: amounts are decimals, times are UTC. Who writes it knows its columns' kinds.
+        Parquet = "parquet",
     }
 }
 
@@ -40,6 +53,7 @@ impl ExportWhat {
         match self {
             Self::Requests => &REQUEST_COLUMNS,
             Self::HourlySpend => &SPEND_COLUMNS,
+            Self::Focus | Self::FocusSettled => &FOCUS_COLUMNS,
         }
     }
 }
@@ -53,11 +67,11 @@ impl ExportFormat {
                 let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
                 names.join(",") + "\r\n"
             }
-            Self::Jsonl => String::new(),
+            Self::Jsonl | Self::Parquet => String::new(),
         }
     }
 
-    /// Appends a row.
+    /// Appends a row. Parquet has no rows of text, and nothing is appended.
     pub fn put_row(self, columns: &[Column], cells: &[Cell], to: &mut String) {
         match self {
             Self::Csv => {
@@ -82,6 +96,7 @@ impl ExportFormat {
                 }
                 to.push_str("}\n");
             }
+            Self::Parquet => {}
         }
     }
 }

@@ -135,6 +135,12 @@ typed_ids! {
     BillId = "bil";
     /// A bill's file on its way to become a bill.
     BillUploadId = "upl";
+    /// A tenant's link to an AWS account.
+    AwsConnectionId = "awc";
+    /// One version of a month's bill, as AWS delivered it.
+    BillDeliveryId = "dlv";
+    /// A tenant's way to a vendor's own cost reports.
+    InvoiceSourceId = "ivs";
     /// A file of calls or hours that was asked for.
     ExportId = "exp";
     /// A signed-in browser.
@@ -153,6 +159,10 @@ typed_ids! {
     BudgetId = "bud";
     /// An hour whose cost its own past does not explain.
     AnomalyId = "ano";
+    /// Something that happened by the facts of bills and calls.
+    InsightEventId = "ins";
+    /// Something that could be saved.
+    RecommendationId = "rec";
     /// The end of an account, and all that is left of it afterwards.
     ErasureId = "era";
     /// What was done, by whom and when.
@@ -171,6 +181,10 @@ typed_ids! {
     PriceCorrectionId = "pcr";
     /// One walk over a tenant's calls that prices them later or anew.
     RepricingId = "rpc";
+    /// A tenant's own identity provider.
+    SsoProviderId = "idp";
+    /// A domain of e-mail addresses that a tenant says is its own.
+    SsoDomainId = "dom";
 }
 
 #[cfg(test)]

@@ -11,11 +11,14 @@ pub enum KeyScope {
     SpendRead,
     /// Reading bills and what they say about AI.
     BillsRead,
+    /// Handing in calls that never passed the proxy.
+    CallsImport,
 }
 
 impl KeyScope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [Self::Proxy, Self::RequestsRead, Self::SpendRead, Self::BillsRead];
+    pub const ALL: [Self; 5] =
+        [Self::Proxy, Self::RequestsRead, Self::SpendRead, Self::BillsRead, Self::CallsImport];
 
     /// The stable name.
     #[must_use]
@@ -25,6 +28,7 @@ impl KeyScope {
             Self::RequestsRead => "requests.read",
             Self::SpendRead => "spend.read",
             Self::BillsRead => "bills.read",
+            Self::CallsImport => "calls.import",
         }
     }
 
@@ -45,7 +49,10 @@ pub struct KeyScopes(u8);
 
 impl KeyScopes {
     /// Everything that a key can be used for.
-    pub const ALL: Self = Self(0b1111);
+    pub const ALL: Self = Self(0b1_1111);
+
+    /// What a key gets where nobody says: who hands in calls of others' is to be told so.
+    pub const USUAL: Self = Self(0b1111);
 
     /// Whether this is among them.
     #[must_use]
@@ -85,5 +92,10 @@ mod tests {
             assert!(KeyScope::ALL.into_iter().all(|other| one.has(other) == (other == scope)));
         }
         assert_eq!(KeyScope::from_name("Proxy"), None);
+        assert!(
+            KeyScope::ALL
+                .into_iter()
+                .all(|scope| KeyScopes::USUAL.has(scope) != (scope == KeyScope::CallsImport))
+        );
     }
 }

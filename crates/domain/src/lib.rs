@@ -5,12 +5,15 @@
 
 pub mod alerts;
 pub mod audit;
+pub mod aws;
 pub mod bill;
 pub mod calendar;
 pub mod classify;
 pub mod events;
 pub mod export;
 pub mod ids;
+pub mod imports;
+pub mod invoices;
 pub mod keys;
 pub mod members;
 pub mod money;
@@ -22,13 +25,17 @@ pub mod problem;
 pub mod providers;
 pub mod redaction;
 pub mod request;
+pub mod settlement;
+pub mod single_sign_on;
 pub mod status;
 pub mod usage;
 
 pub use ids::{
-    AnomalyId, ApiKeyId, AuditEventId, BillId, BillUploadId, BudgetId, ConnectionId, ErasureId, EventId,
-    ExportId, InvitationId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RepricingId, RequestId,
-    SessionId, SlackChannelId, SupportGrantId, TenantId, UserId, UserLinkId, WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, AwsConnectionId, BillDeliveryId, BillId, BillUploadId, BudgetId,
+    ConnectionId, ErasureId, EventId, ExportId, InsightEventId, InvitationId, InvoiceSourceId, MessageId,
+    PriceCorrectionId, PriceReviewId, RecipientId, RecommendationId, RepricingId, RequestId, SessionId,
+    SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, UserId, UserLinkId,
+    WebhookEndpointId,
 };
 pub use members::Role;
 pub use money::{Currency, Money, Usd};

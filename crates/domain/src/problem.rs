@@ -62,6 +62,8 @@ problem_codes! {
     Forbidden = "forbidden", 403, "The caller may not do this";
     /// People and organisations are kept elsewhere, and so is what this would change.
     SignInElsewhere = "sign_in_elsewhere", 403, "People sign in elsewhere";
+    /// The person's organisation wants it to come by its own identity provider, and by nothing else.
+    SingleSignOnRequired = "single_sign_on_required", 403, "The organisation wants its own sign-in";
     /// The account is being closed, and is frozen.
     AccountClosing = "account_closing", 403, "The account is being closed";
     /// There is no such thing, or the caller may not know of it.
@@ -76,12 +78,16 @@ problem_codes! {
     Conflict = "conflict", 409, "The request conflicts with the present state";
     /// The account has as many unfinished or kept things of this kind as it may.
     LimitReached = "limit_reached", 409, "The account has as many of these as it may";
+    /// Whoever runs the service has not set up how AWS accounts are connected.
+    AwsNotSetUp = "aws_not_set_up", 409, "AWS accounts cannot be connected here";
     /// The body is larger than allowed.
     BodyTooLarge = "body_too_large", 413, "The body is too large";
     /// The content type is not one the operation reads.
     UnsupportedMediaType = "unsupported_media_type", 415, "The content type is not supported";
     /// The idempotency key was used with another body.
     IdempotencyMismatch = "idempotency_mismatch", 422, "The idempotency key was used with another body";
+    /// Another bill that counts keeps a month of this one.
+    BillOverlaps = "bill_overlaps", 409, "Another bill keeps these months";
     /// The uploaded bill cannot be read.
     BillUnreadable = "bill_unreadable", 422, "The bill cannot be read";
     /// The endpoint's address is not allowed.

@@ -100,6 +100,37 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// Who saw a call.
+    Origin {
+        /// The proxy, which carried it.
+        Proxy = "proxy",
+        /// A LiteLLM proxy, whose spend logs were imported.
+        LiteLlm = "litellm",
+        /// The program that made it, which sent its spans by OTLP.
+        Otlp = "otlp",
+    }
+}
+
+/// Where a call's row comes from, and what tells that two rows are one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Who saw the call.
+    pub origin: Origin,
+    /// The region that an imported call says it went to; a proxied call's is its connection's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub region: Option<String>,
+    /// The id that the provider gave its answer, in the answer itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub response_id: Option<String>,
+}
+
+impl Default for Provenance {
+    fn default() -> Self {
+        Self { origin: Origin::Proxy, region: None, response_id: None }
+    }
+}
+
 /// A finished call, ready to be stored. Costs at most what [`Usage`] times the named price is, to the last digit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFact {
@@ -145,8 +176,11 @@ pub struct RequestFact {
     pub price: PriceReceipt,
     /// The client's own request id, as it sent it.
     pub caller_request_id: Option<String>,
-    /// The provider's request id, as it answered.
+    /// The provider's request id, as it answered in its headers.
     pub provider_request_id: Option<String>,
+    /// Where the row comes from.
+    #[serde(default)]
+    pub provenance: Provenance,
     /// What became of prompt and answer.
     #[serde(default = "nothing_kept")]
     pub body: BodyState,

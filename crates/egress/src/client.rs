@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use crate::Body;
 use crate::connect::{ConnectError, Connector, Dial, TcpDial};
 use crate::endpoint::{Policy, RefusedUrl};
-use crate::resolve::Names;
+use crate::resolve::{Names, TxtError};
 
 /// How calls go out. One configuration makes one pool: a connection opened under one policy never serves another.
 #[derive(Clone, Debug)]
@@ -139,6 +139,7 @@ pub struct EgressSetupError(#[from] rustls::Error);
 pub struct Egress {
     client: Client<Connector, Body>,
     policy: Arc<Policy>,
+    names: Names,
 }
 
 impl Egress {
@@ -151,13 +152,13 @@ impl Egress {
         let policy = Arc::new(config.policy);
         let names = Names::new(&config.name_servers, config.dns_timeout);
         let tls = Arc::new(tls(config.extra_roots)?);
-        let connector = Connector::new(Arc::clone(&policy), names, dial, tls, config.connect_timeout);
+        let connector = Connector::new(Arc::clone(&policy), names.clone(), dial, tls, config.connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(config.pool_idle_timeout)
             .pool_max_idle_per_host(config.pool_max_idle_per_host)
             .build(connector);
-        Ok(Self { client, policy })
+        Ok(Self { client, policy, names })
     }
 
     /// The policy that every connection of this client obeys.
@@ -181,6 +182,12 @@ impl Egress {
 }
 
 impl Egress {
+    /// What a name's TXT records say, one text a record; none where there is no such name or record. Asked anew each
+    /// time, of the same name servers as addresses.
+    pub async fn txt_records(&self, name: &str) -> Result<Vec<String>, TxtError> {
+        self.names.txt(name).await
+    }
+
     /// The status that this address answers a plain GET with. The body is not read.
     pub async fn status_of(&self, uri: http::Uri) -> Result<u16, EgressError> {
         let mut request = Request::new(Body::default());

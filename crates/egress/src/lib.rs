@@ -12,10 +12,13 @@ mod connect;
 mod endpoint;
 mod name;
 mod resolve;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use address::is_global;
 pub use client::{Egress, EgressConfig, EgressError, EgressSetupError};
 pub use endpoint::{BadHostPort, EndpointUrl, HostPort, Policy, RefusedUrl};
+pub use resolve::TxtError;
 
 /// What this crate lets through, for people.
 pub const POLICY: &str =

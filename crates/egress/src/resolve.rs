@@ -14,6 +14,7 @@ use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
 use url::Host;
 
 use crate::address::is_global;
@@ -24,34 +25,71 @@ use crate::endpoint::EndpointUrl;
 #[derive(Clone)]
 pub(crate) struct Names {
     public: Option<Arc<TokioResolver>>,
+    /// Remembers nothing: whoever has just written a record does not wait for what was said before.
+    forgetful: Option<Arc<TokioResolver>>,
+}
+
+/// Why it is not known what a name's TXT records say.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the name servers do not say what {name} holds: {reason}")]
+pub struct TxtError {
+    /// The name that was asked about.
+    pub name: String,
+    /// What the resolver said.
+    pub reason: String,
 }
 
 impl Names {
     /// A resolver over the given name servers, or the system's where there are none. A machine without any keeps
     /// running: only names that need a lookup fail.
     pub(crate) fn new(name_servers: &[SocketAddr], timeout: Duration) -> Self {
-        let builder = if name_servers.is_empty() {
-            TokioResolver::builder_tokio()
-        } else {
-            let servers = name_servers.iter().map(name_server).collect();
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-            Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+        let resolver = |remembers: bool| {
+            let builder = if name_servers.is_empty() {
+                TokioResolver::builder_tokio()
+            } else {
+                let servers = name_servers.iter().map(name_server).collect();
+                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+                Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+            };
+            builder.and_then(|mut builder| {
+                let options = builder.options_mut();
+                options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+                options.use_hosts_file = ResolveHosts::Never;
+                options.timeout = timeout;
+                options.attempts = 2;
+                if !remembers {
+                    options.cache_size = 0;
+                }
+                builder.build()
+            })
         };
-        let resolver = builder.and_then(|mut builder| {
-            let options = builder.options_mut();
-            options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-            options.use_hosts_file = ResolveHosts::Never;
-            options.timeout = timeout;
-            options.attempts = 2;
-            builder.build()
-        });
-        match resolver {
-            Ok(resolver) => Self { public: Some(Arc::new(resolver)) },
-            Err(error) => {
+        match (resolver(true), resolver(false)) {
+            (Ok(public), Ok(forgetful)) => {
+                Self { public: Some(Arc::new(public)), forgetful: Some(Arc::new(forgetful)) }
+            }
+            (Err(error), _) | (_, Err(error)) => {
                 tracing::warn!(%error, "no DNS configuration can be read; endpoints with a name cannot be reached");
-                Self { public: None }
+                Self { public: None, forgetful: None }
             }
         }
+    }
+
+    /// What a name's TXT records say (RFC 1035, section 3.3.14): one text a record, its strings joined. None where there
+    /// is no such name or record; an error where that is not known.
+    pub(crate) async fn txt(&self, name: &str) -> Result<Vec<String>, TxtError> {
+        let failed = |reason: String| TxtError { name: name.to_owned(), reason };
+        let resolver = self.forgetful.as_ref();
+        let resolver = resolver.ok_or_else(|| failed("this machine has no DNS configuration".to_owned()))?;
+        let answer = match resolver.txt_lookup(format!("{name}.")).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let texts = answer.answers().iter().filter_map(|record| match &record.data {
+            RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+            _ => None,
+        });
+        Ok(texts.collect())
     }
 
     /// The addresses that may be dialled, IPv4 first; never empty.

@@ -72,6 +72,12 @@ impl Fetch {
         self.ask(url, request, Body::new(body.into()), patience).await
     }
 
+    /// Whether this may be called at all. Its query is no part of what is judged.
+    pub fn judge(&self, url: &str) -> Result<(), FetchError> {
+        let bare = url.split('?').next().unwrap_or_default();
+        EndpointUrl::parse(bare, self.egress.policy()).map(drop).map_err(FetchError::Address)
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         url: &str,
@@ -79,9 +85,7 @@ impl Fetch {
         body: Body,
         patience: Duration,
     ) -> Result<T, FetchError> {
-        // The query is ours, and no part of what is judged.
-        let bare = url.split('?').next().unwrap_or_default();
-        EndpointUrl::parse(bare, self.egress.policy()).map_err(FetchError::Address)?;
+        self.judge(url)?;
         let request = request
             .uri(url)
             // GitHub answers nobody who does not say who asks.

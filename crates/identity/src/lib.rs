@@ -4,6 +4,7 @@
 //! * [`token`], [`jwks`]: what somebody else signed, and the keys to check it with.
 //! * [`fetch`]: asking whoever vouches.
 //! * [`vouching`]: who vouches for people here: [`oidc`] in general, and [`github`], which is not it.
+//! * [`single_sign_on`]: tenants' own providers, and which domains are whose.
 //! * [`clerk`]: who keeps people and organisations in our place, where the operator wants that.
 //! * [`totp`]: codes of an authenticator (RFC 6238) as second factor.
 
@@ -13,6 +14,7 @@ pub mod github;
 pub mod jwks;
 pub mod oidc;
 pub mod passwords;
+pub mod single_sign_on;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod token;

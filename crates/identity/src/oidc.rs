@@ -55,9 +55,20 @@ impl std::fmt::Debug for Client {
     }
 }
 
+/// Which addresses of those that a provider tells are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// Those of which it says that it checked them: it vouches for anybody.
+    Checked,
+    /// All but those of which it says that it did not: it vouches for its own people, in domains that are proven to be
+    /// theirs, and many such providers do not say.
+    NotDenied,
+}
+
 /// A provider.
 pub struct Oidc {
     issuer: String,
+    addresses: Addresses,
     client: Client,
     fetch: Fetch,
     clock: Arc<dyn Clock>,
@@ -92,17 +103,26 @@ struct Tokens {
 }
 
 impl Oidc {
-    /// A provider by its issuer. Nothing is asked before somebody wants to sign in.
+    /// A provider by its issuer, to the last character. Nothing is asked before somebody wants to sign in.
     #[must_use]
-    pub fn new(issuer: impl Into<String>, client: Client, fetch: Fetch, clock: Arc<dyn Clock>) -> Self {
-        let issuer = issuer.into().trim_end_matches('/').to_owned();
-        Self { issuer, client, fetch, clock, known: Mutex::default() }
+    pub fn new(
+        (issuer, addresses): (impl Into<String>, Addresses),
+        client: Client,
+        fetch: Fetch,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { issuer: issuer.into(), addresses, client, fetch, clock, known: Mutex::default() }
     }
 
     /// By what name it vouches.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Whether it can be asked, and describes itself rightly.
+    pub async fn introduce(&self) -> Result<(), VouchError> {
+        self.known().await.map(drop)
     }
 
     /// Where a browser is sent.
@@ -144,8 +164,7 @@ impl Oidc {
 
     /// OpenID Connect Core 1.0, section 3.1.3.7.
     fn vouched(&self, claims: &Claims, nonce: &str) -> Result<Vouched, TokenError> {
-        let issuer = claims.text("iss").ok_or(TokenError::Claim("iss"))?;
-        if issuer.trim_end_matches('/') != self.issuer {
+        if claims.text("iss") != Some(&self.issuer) {
             return Err(TokenError::Claim("iss"));
         }
         if !claims.is_for(&self.client.id) {
@@ -160,9 +179,13 @@ impl Oidc {
         let subject = claims.text("sub").filter(|sub| !sub.is_empty() && sub.len() <= 255);
         let subject = subject.ok_or(TokenError::Claim("sub"))?.to_owned();
         // Some say it as a text.
-        let verified = matches!(claims.0.get("email_verified"), Some(Value::Bool(true)))
-            || claims.text("email_verified") == Some("true");
-        let email = claims.text("email").filter(|_| verified).and_then(normal_email);
+        let believed = match (claims.0.get("email_verified"), self.addresses) {
+            (Some(Value::Bool(checked)), _) => *checked,
+            (Some(Value::String(checked)), _) => checked == "true",
+            (None, Addresses::NotDenied) => true,
+            _ => false,
+        };
+        let email = claims.text("email").filter(|_| believed).and_then(normal_email);
         let name = claims.text("name").map(str::to_owned);
         Ok(Vouched { issuer: self.issuer.clone(), subject, email, name })
     }
@@ -175,18 +198,23 @@ impl Oidc {
         {
             return Ok(Arc::clone(description));
         }
-        let url = format!("{}/.well-known/openid-configuration", self.issuer);
+        // OpenID Connect Discovery 1.0, section 4.
+        let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         let document: Document =
             self.fetch.get_json(&url, None, PATIENCE).await.map_err(VouchError::Unreachable)?;
-        if document.issuer.trim_end_matches('/') != self.issuer {
+        if document.issuer != self.issuer {
             return Err(VouchError::Description("issuer"));
+        }
+        // A browser is sent to the first of them: to a page by https, and not to a script.
+        for (endpoint, name) in [
+            (&document.authorization_endpoint, "authorization_endpoint"),
+            (&document.token_endpoint, "token_endpoint"),
+            (&document.jwks_uri, "jwks_uri"),
+        ] {
+            self.fetch.judge(endpoint).map_err(|_| VouchError::Description(name))?;
         }
         let authorization_endpoint = Url::parse(&document.authorization_endpoint)
             .map_err(|_| VouchError::Description("authorization_endpoint"))?;
-        // A browser is sent there: to a page, and not to a script.
-        if !matches!(authorization_endpoint.scheme(), "https" | "http") {
-            return Err(VouchError::Description("authorization_endpoint"));
-        }
         let description = Arc::new(Description {
             authorization_endpoint,
             token_endpoint: document.token_endpoint,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const GRACE_DAYS: u64 = 7;
 /// By when nothing of it may be left.
 pub const DEADLINE_DAYS: u64 = 30;
-/// On which days after the request the operator is told that it is not done.
-pub const ALARM_DAYS: [u32; 3] = [14, 20, 25];
+/// On which days after the request the operator is told that it is not done; the last is the deadline.
+pub const ALARM_DAYS: [u32; 4] = [14, 20, 25, 30];
 
 /// Erases an account whose days of grace are over. It knows the erasure alone, so that the queue's rows name nobody.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

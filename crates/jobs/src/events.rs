@@ -55,23 +55,32 @@ impl TenantJob for DeliverWebhook {
     }
 }
 
-/// Takes an endpoint that was removed away from the operator's Svix, where there is one.
+/// Brings what the operator's Svix, where there is one, has of an endpoint to what the endpoint's row says.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct ForgetEndpoint {
-    /// Whose it was.
+pub struct MirrorEndpoint {
+    /// Whose it is.
     pub tenant: TenantId,
     /// The endpoint.
     pub endpoint: WebhookEndpointId,
+    /// Whether this is the second look after one that was removed.
+    #[serde(default)]
+    pub again: bool,
 }
 
-impl Job for ForgetEndpoint {
-    const QUEUE: &'static str = "webhook-forget.v1";
+impl Job for MirrorEndpoint {
+    const QUEUE: &'static str = "webhook-mirror.v1";
 }
 
-impl TenantJob for ForgetEndpoint {
+impl TenantJob for MirrorEndpoint {
     fn key(&self) -> Option<String> {
-        Some(self.endpoint.to_string())
+        None
     }
+}
+
+/// Asks for it, in the transaction of the change.
+pub async fn ask_to_mirror(tx: &mut TenantConn, endpoint: WebhookEndpointId) -> Result<(), StoreError> {
+    let mirror = MirrorEndpoint { tenant: tx.tenant_id(), endpoint, again: false };
+    ask(tx, &mirror).await.map(drop)
 }
 
 /// Writes down that something happened, in this transaction, and has it spread.

@@ -4,15 +4,19 @@
 //! handler is known to `workers` alone. [`ask`] writes the job in the tenant's transaction, beside the effect that it
 //! follows from, so that neither is there without the other.
 
+pub mod aws;
 pub mod bills;
 pub mod closures;
 pub mod events;
 pub mod exports;
 pub mod inbox;
+pub mod insight;
+pub mod invoices;
 pub mod messages;
 pub mod people;
 pub mod prices;
 mod rotation;
+pub mod settlement;
 
 use costlens_queue::{Enqueued, Job, NewJob, QueueError};
 use costlens_store::{StoreError, SystemTx, TenantConn};

@@ -35,6 +35,9 @@ pub struct RepriceTenant {
     pub repricing: RepricingId,
     /// How many jobs have carried it before this one.
     pub part: u32,
+    /// The number of the day on which it was asked for anew, because its jobs ended before it did; 0 with the walk itself.
+    #[serde(default)]
+    pub ask: i64,
 }
 
 impl Job for RepriceTenant {
@@ -43,6 +46,9 @@ impl Job for RepriceTenant {
 
 impl TenantJob for RepriceTenant {
     fn key(&self) -> Option<String> {
-        Some(format!("{}:{}", self.repricing, self.part))
+        Some(match self.ask {
+            0 => format!("{}:{}", self.repricing, self.part),
+            ask => format!("{}:{}:{ask}", self.repricing, self.part),
+        })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * [`words`]: the kinds of messages. Figures go in, exact and serialisable; a letter and a Slack message come out.
 //!   Pure: the same figures give the same words on any day.
+//! * [`statement`]: a month as a page to print and keep. Pure, too.
 //! * [`mail`]: hands a letter to an SMTP server.
 //! * [`slack`]: posts a message to a Slack incoming webhook.
 //! * [`webhooks`]: calls a tenant's endpoint by the Standard Webhooks specification, or asks Svix to do so.
@@ -15,6 +16,7 @@ mod answer;
 pub mod mail;
 mod outcome;
 pub mod slack;
+pub mod statement;
 pub mod webhooks;
 pub mod words;
 

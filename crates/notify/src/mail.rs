@@ -185,24 +185,40 @@ fn trouble(error: &SmtpError) -> SendError {
     SendError::NotSent { retry: Retry::Later, code: code(error), text: words(error) }
 }
 
-/// An answer to the letter itself.
+/// An answer to the letter itself. What is about us waits for the operator, as everywhere: servers that judge the sender
+/// at the letter's end say so by an X.7 code, or as Amazon SES does with a bare 554 ("Email address is not verified").
 fn refused(code: u16, error: &SmtpError) -> SendError {
-    let retry = if code >= 500 { Retry::Never } else { Retry::Later };
-    SendError::NotSent { retry, code: Some(code), text: words(error) }
+    let text = words(error);
+    let about_us = is_about_us(code, &text) || (code == 554 && enhanced(&text).is_none());
+    let retry = if code >= 500 && !about_us { Retry::Never } else { Retry::Later };
+    SendError::NotSent { retry, code: Some(code), text }
 }
 
 fn before_data(error: &SmtpError) -> SendError {
     code(error).map_or_else(|| trouble(error), |code| refused(code, error))
 }
 
-/// An answer to `RCPT TO`. Most are about the address. Not so 421, which ends the service, 530, which wants a password,
-/// and the enhanced codes X.7 (RFC 3463, 3.8), which are about us: the address must not be suppressed for them,
-/// and the letter may go once the operator has mended it.
+/// The enhanced code (RFC 3463) in what a server said, such as `5.7.1`.
+fn enhanced(text: &str) -> Option<&str> {
+    let code = text.split(' ').nth(1)?;
+    let numbers: Vec<&str> = code.split('.').collect();
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (numbers.len() == 3 && numbers.iter().all(is_number)).then_some(code)
+}
+
+/// Whether an answer is about whoever sends: 421, which ends the service, 530, which wants a password, and the enhanced
+/// codes X.7 (RFC 3463, 3.8).
+fn is_about_us(code: u16, text: &str) -> bool {
+    let is_of_policy = |code: &str| code.starts_with("5.7.") || code.starts_with("4.7.");
+    matches!(code, 421 | 530) || enhanced(text).is_some_and(is_of_policy)
+}
+
+/// An answer to `RCPT TO`. Most are about the address. For one that is about us the address must not be suppressed, and
+/// the letter may go once the operator has mended it.
 fn at_recipient(error: &SmtpError) -> SendError {
     let Some(code) = code(error) else { return trouble(error) };
     let text = words(error);
-    let enhanced = text.split(' ').nth(1).unwrap_or_default();
-    if matches!(code, 421 | 530) || enhanced.starts_with("5.7.") || enhanced.starts_with("4.7.") {
+    if is_about_us(code, &text) {
         return trouble(error);
     }
     SendError::AddressRefused { permanent: code >= 500, code: Some(code), text }

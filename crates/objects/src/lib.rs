@@ -13,11 +13,13 @@ mod put;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use costlens_domain::TenantId;
 use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
 use object_store::ObjectStore as _;
 use object_store::ObjectStoreExt as _;
 use object_store::local::LocalFileSystem;
@@ -141,16 +143,13 @@ impl Objects {
         tenant: Option<TenantId>,
         most: usize,
     ) -> Result<Vec<Listed>, ObjectsError> {
+        self.walk(tenant).next(most).await
+    }
+
+    /// The same, some at a time: whoever looks at all of them holds few.
+    pub fn walk(&self, tenant: Option<TenantId>) -> Walk {
         let prefix = tenant.map(|tenant| object_store::path::Path::from(tenant.to_string()));
-        let mut found = self.store.list(prefix.as_ref());
-        let mut listed = Vec::new();
-        while listed.len() < most {
-            let Some(object) = found.try_next().await? else { break };
-            if let Ok(key) = object.location.as_ref().parse() {
-                listed.push(Listed { key, bytes: object.size });
-            }
-        }
-        Ok(listed)
+        Walk { found: self.store.list(prefix.as_ref()) }
     }
 
     /// The empty folders name the tenant, too. One that is in use again meanwhile is not empty, and stays.
@@ -166,6 +165,31 @@ impl Objects {
 
     fn file(&self, key: &ObjectKey) -> PathBuf {
         self.root.join(key.to_string())
+    }
+}
+
+/// A walk over objects. What is put or removed meanwhile may be met or not.
+pub struct Walk {
+    found: BoxStream<'static, object_store::Result<object_store::ObjectMeta>>,
+}
+
+impl fmt::Debug for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk").finish_non_exhaustive()
+    }
+}
+
+impl Walk {
+    /// The next objects, at most so many; none at the end. Files that are none of ours are passed over.
+    pub async fn next(&mut self, most: usize) -> Result<Vec<Listed>, ObjectsError> {
+        let mut listed = Vec::new();
+        while listed.len() < most {
+            let Some(object) = self.found.try_next().await? else { break };
+            if let Ok(key) = object.location.as_ref().parse() {
+                listed.push(Listed { key, bytes: object.size });
+            }
+        }
+        Ok(listed)
     }
 }
 

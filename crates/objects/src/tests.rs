@@ -87,6 +87,14 @@ async fn removing_is_done_once_in_steps_and_of_one_tenant_alone() {
     objects.delete(&key(1, "upl_1")).await.unwrap();
     objects.delete(&key(1, "upl_1")).await.unwrap();
     assert_eq!(objects.count_prefix(tenant(1)).await.unwrap(), 2);
+    let (mut walk, mut met) = (objects.walk(None), Vec::new());
+    for many in [2, 1, 0] {
+        let some = walk.next(2).await.unwrap();
+        assert_eq!(some.len(), many);
+        met.extend(some);
+    }
+    met.sort_by_key(|each| each.key.to_string());
+    assert_eq!(met.iter().map(|each| each.key.name()).collect::<Vec<_>>(), ["upl_2", "upl_3", "upl_4"]);
     assert_eq!(objects.delete_prefix(tenant(1), 1).await.unwrap(), 1);
     assert_eq!(objects.delete_prefix(tenant(1), 5).await.unwrap(), 1);
     assert_eq!(objects.delete_prefix(tenant(1), 5).await.unwrap(), 0);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use costlens_domain::ports::Clock;
 use costlens_domain::privacy::BodyState;
-use costlens_domain::request::{CostBasis, Durability, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::request::{CostBasis, Durability, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{ApiKeyId, ConnectionId, RequestId, TenantId, Tokens, Usage};
 use costlens_proxy::spool::{FactSink, ShipperConfig, SinkError, Spool, SpoolConfig};
 
@@ -67,6 +67,7 @@ fn fact(at: DateTime<Utc>, number: u64) -> RequestFact {
         },
         caller_request_id: None,
         provider_request_id: Some("req_0123456789abcdef".to_owned()),
+        provenance: Provenance::default(),
         body: BodyState::None,
     }
 }

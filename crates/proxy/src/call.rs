@@ -77,6 +77,7 @@ impl Call {
         fact.duration_ms = millis(accepted.elapsed());
         fact.model_served.clone_from(&reading.model);
         fact.service_tier.clone_from(&reading.service_tier);
+        fact.provenance.response_id.clone_from(&reading.response_id);
         (fact.outcome, fact.error_code) = outcome(ending, reading.failed);
         match ending {
             Ending::Refused | Ending::NeverSent(_) => {

@@ -2,7 +2,8 @@
 //!
 //! A key is looked up by the SHA-256 of what was presented. It is served from memory while fresh, and, if the
 //! database cannot be reached, until it is `key_stale` old; a key that memory does not hold is then refused:
-//! authentication fails closed. A change of any key or connection empties the memory at once.
+//! authentication fails closed. A change of any key or connection empties the memory at once; where changes may have
+//! gone unheard it is doubted, and each key is asked about again as soon as the database answers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -138,7 +139,10 @@ impl Kept {
 /// The longest wait for news of a key that memory still vouches for.
 const ASK_WITHIN: Duration = Duration::from_millis(100);
 
-/// How often such news is asked for.
+/// The longest wait for news of a key that may have changed while nobody listened.
+const DOUBT_ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often news of a key is asked for while the database may be away.
 const ASK_EVERY_MS: u64 = 1_000;
 
 /// After so long without a change the listening connection is asked whether it is still there, and has as long to say
@@ -164,6 +168,8 @@ pub struct KeyRing {
     forgotten: AtomicU64,
     /// Whether changes are heard of as they happen.
     hears: AtomicBool,
+    /// What was loaded before this moment may have changed unheard.
+    doubted_before: RwLock<Instant>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -194,6 +200,7 @@ impl KeyRing {
             kept: RwLock::default(),
             forgotten: AtomicU64::new(0),
             hears: AtomicBool::new(false),
+            doubted_before: RwLock::new(Instant::now()),
             clock,
             entropy,
         }
@@ -216,13 +223,21 @@ impl KeyRing {
         };
         let Some(kept) = kept else { return self.look_up(hash).await };
         let age = kept.caller.loaded.elapsed();
-        // While changes may go unheard, memory is trusted for less than the second in which they must hold.
-        let fresh = if self.hears.load(Ordering::Acquire) { self.fresh } else { self.fresh.min(QUIET) };
+        // Where changes may have gone unheard, memory is trusted for less than the second in which they must hold.
+        let is_heard_of = self.is_heard_of(&kept.caller);
+        let fresh = if is_heard_of { self.fresh } else { self.fresh.min(QUIET) };
         if age < fresh {
             return Ok(Arc::clone(&kept.caller));
         }
         if age >= self.stale {
             return self.look_up(hash).await;
+        }
+        // The database was there a moment ago: its word is worth a wait, which ends when it is known to be away.
+        if !is_heard_of && self.hears.load(Ordering::Acquire) {
+            return match tokio::time::timeout(DOUBT_ENDS_WITHIN, self.look_up(hash)).await {
+                Ok(Err(KeyRefusal::Unavailable(_))) | Err(_) => Ok(Arc::clone(&kept.caller)),
+                Ok(answer) => answer,
+            };
         }
         // Not fresh, and still good if the database is away. One call at a time asks, and does not wait for long:
         // an outage must not slow down every call by the time it takes to notice it.
@@ -278,15 +293,27 @@ impl KeyRing {
     /// Whether a caller's wish that prompts and answers be kept is surely still its wish: changes are heard of as they
     /// happen, and the wish is no older than a key that counts as fresh. While it may have changed unheard, none are.
     pub fn may_keep(&self, caller: &Caller) -> bool {
-        self.hears.load(Ordering::Acquire) && caller.loaded.elapsed() <= self.fresh + ASK_WITHIN
+        self.is_heard_of(caller) && caller.loaded.elapsed() <= self.fresh + ASK_WITHIN
+    }
+
+    /// Whether every change since a caller was loaded has been heard of.
+    fn is_heard_of(&self, caller: &Caller) -> bool {
+        let doubted = *self.doubted_before.read().unwrap_or_else(PoisonError::into_inner);
+        self.hears.load(Ordering::Acquire) && caller.loaded > doubted
+    }
+
+    /// Doubts everything: something may have changed unheard. Forgetting it instead would refuse known keys if the
+    /// database went away in this moment.
+    fn doubt(&self) {
+        *self.doubted_before.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// Forgets on every change that the database tells of, for as long as this is polled. Whenever the listener
-    /// was away, something may have changed unheard: then everything is forgotten, too.
+    /// was away, something may have changed unheard: then everything is doubted.
     pub async fn follow_changes(&self) {
         loop {
             if let Ok(mut changes) = self.store.key_changes().await {
-                self.forget();
+                self.doubt();
                 self.hears.store(true, Ordering::Release);
                 loop {
                     match tokio::time::timeout(QUIET, changes.next()).await {

@@ -10,7 +10,9 @@ use chrono::{DateTime, Utc};
 use costlens_domain::pricing::PricesInForce;
 use costlens_domain::privacy::BodyState;
 use costlens_domain::providers::{Credential, DEMO, Dialect};
-use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact, StreamUsagePolicy};
+use costlens_domain::request::{
+    CostBasis, Outcome, PriceReceipt, Provenance, RequestFact, StreamUsagePolicy,
+};
 use costlens_domain::{ProblemCode, RequestId, Usage};
 use costlens_edge::Arrival;
 use costlens_egress::{Egress, EgressError};
@@ -169,6 +171,7 @@ impl Proxy {
             price: PriceReceipt::default(),
             caller_request_id: caller_request_id(headers),
             provider_request_id: None,
+            provenance: Provenance::default(),
             body: body_state,
         };
         let ask_for_usage =

@@ -1,5 +1,7 @@
 //! What can go wrong between the caller and the queue's tables.
 
+use chrono::TimeDelta;
+
 /// Why an operation on the queue failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -21,6 +23,12 @@ pub enum QueueError {
     /// A handler asked for a [`crate::JobContext`] that is not run by a [`crate::Backend`].
     #[error("the task does not come from this queue")]
     NoContext,
+    /// The application's clock is not the database's.
+    #[error("this process's clock is {} s {} the database's", ahead.num_seconds().abs(), if *ahead < TimeDelta::zero() { "behind" } else { "ahead of" })]
+    Clock {
+        /// How far it is ahead; negative where it is behind.
+        ahead: TimeDelta,
+    },
     /// A cron expression or a time zone that cannot be read.
     #[error("the schedule {name} cannot be read: {reason}")]
     Schedule {

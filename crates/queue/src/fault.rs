@@ -121,6 +121,13 @@ impl JobError {
         self
     }
 
+    /// Whether no attempt will help: the job would go to the dead letters now. For a handler that has something else to do
+    /// with it.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self.verdict, Verdict::GiveUp)
+    }
+
     pub(crate) fn park(park: Park) -> Self {
         Self::new(Verdict::Park(park), ErrorClass::Transient, "the run waits")
     }

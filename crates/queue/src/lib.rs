@@ -5,8 +5,10 @@
 //! worker's jobs run again within seconds. Retries, timers and schedules live in rows, so nothing that waits is lost
 //! with a process.
 //!
-//! Leases and backoff use the database's clock; what a business rule means by "now" is a parameter.
+//! Leases and backoff use the database's clock; what a business rule means by "now" is a parameter, and can be held
+//! against it ([`check_clock`]).
 
+mod clock;
 mod context;
 mod enqueue;
 mod error;
@@ -26,6 +28,7 @@ mod tx;
 mod worker;
 mod workers;
 
+pub use clock::check_clock;
 pub use context::JobContext;
 pub use enqueue::enqueue;
 pub use error::QueueError;

@@ -3,9 +3,9 @@
 
 mod ticks;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::OptionalExtension;
-use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
@@ -233,6 +233,23 @@ pub async fn tick(conn: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<Ve
         }
     }
     Ok(all)
+}
+
+/// Takes back what a wrong clock ticked: a schedule whose last tick is further than this ahead of the database's clock
+/// begins anew a day before it. So what ticks daily makes up for its last tick, and one that became a job is known by
+/// its key. The schedules' names.
+pub async fn heal(conn: &mut AsyncPgConnection, most_apart: TimeDelta) -> Result<Vec<String>, QueueError> {
+    let sql = "UPDATE queue.schedule SET last_tick = clock_timestamp() - interval '1 day' \
+        WHERE last_tick > clock_timestamp() + $1 * interval '1 millisecond' RETURNING name";
+    let healed: Vec<NameRow> =
+        diesel::sql_query(sql).bind::<BigInt, _>(most_apart.num_milliseconds()).load(conn).await?;
+    Ok(healed.into_iter().map(|row| row.name).collect())
+}
+
+#[derive(diesel::QueryableByName)]
+struct NameRow {
+    #[diesel(sql_type = Text)]
+    name: String,
 }
 
 /// One schedule, under the lock of its row. `None` where another replica was quicker.

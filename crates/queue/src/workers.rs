@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::{WorkerBuilder, WorkerBuilderExt, WorkerError};
-use chrono::{DateTime, Utc};
-use futures_util::FutureExt;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::run::{Flow, Run, RunJob};
-use crate::{Job, JobContext, JobError, Queue, Settings, schedule};
+use crate::{Job, JobContext, JobError, Queue, QueueError, Settings, check_clock, schedule};
 
 type Stopped = watch::Receiver<bool>;
-type Start = Box<dyn FnOnce(Stopped) -> BoxFuture<'static, Result<(), WorkerError>> + Send>;
+type Ended = Box<dyn std::error::Error + Send + Sync>;
+type Start = Box<dyn FnOnce(Stopped) -> BoxFuture<'static, Result<(), Ended>> + Send>;
 
 /// What is started.
 #[derive(Clone)]
@@ -78,7 +79,7 @@ impl Workers {
             .backend(self.queue.backend::<J>(settings))
             .concurrency(concurrency.max(1))
             .build(move |job: J, ctx: JobContext| handler(job, ctx));
-        let start = |stopped| worker.run_until(until(stopped)).boxed();
+        let start = |stopped| worker.run_until(until(stopped)).err_into().boxed();
         self.starts.push((What::Worker(J::QUEUE.to_owned()), Box::new(start)));
         self
     }
@@ -97,13 +98,15 @@ impl Workers {
                 let handler = handler.clone();
                 async move { handler(Run::open(&job, ctx).await?).await }
             });
-        let start = |stopped| worker.run_until(until(stopped)).boxed();
+        let start = |stopped| worker.run_until(until(stopped)).err_into().boxed();
         self.starts.push((What::Worker(F::queue()), Box::new(start)));
         self
     }
 
-    /// Ticks the schedules every so often, by a clock of the application's.
-    pub fn schedules<C>(mut self, every: Duration, clock: C) -> Self
+    /// Ticks the schedules every so often, by a clock of the application's. Where that is further than `most_apart` from
+    /// the database's, nothing is ticked and all workers end ([`QueueError::Clock`]): whatever they do by such a clock is
+    /// wrong. `None` for a clock that is not meant to show the time, as a test's.
+    pub fn schedules<C>(mut self, every: Duration, most_apart: Option<TimeDelta>, clock: C) -> Self
     where
         C: Fn() -> DateTime<Utc> + Send + Sync + 'static,
     {
@@ -115,7 +118,11 @@ impl Workers {
                         () = tokio::time::sleep(every) => {}
                         _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
                     }
-                    tick(&queue, clock()).await;
+                    match tick(&queue, most_apart, &*clock).await {
+                        Err(wrong @ QueueError::Clock { .. }) => return Err(wrong.into()),
+                        Err(error) => tracing::warn!(%error, "the schedules did not tick"),
+                        Ok(()) => {}
+                    }
                 }
             }
             .boxed()
@@ -150,7 +157,7 @@ impl Workers {
                     let ended = match ended {
                         Ok((queue, Ok(()))) if early => Some(WorkerEnded { queue, source: None }),
                         Ok((_, Ok(()))) => None,
-                        Ok((queue, Err(error))) => Some(WorkerEnded { queue, source: Some(error.into()) }),
+                        Ok((queue, Err(error))) => Some(WorkerEnded { queue, source: Some(error) }),
                         Err(join) => Some(WorkerEnded { queue: None, source: Some(join.into()) }),
                     };
                     if let Some(ended) = ended {
@@ -171,20 +178,24 @@ async fn until(mut stopped: Stopped) -> Result<(), WorkerError> {
     Ok(())
 }
 
-async fn tick(queue: &Queue, now: DateTime<Utc>) {
-    let ticked = async {
-        let mut conn = queue.conn().await?;
-        schedule::tick(&mut conn, now).await
-    };
-    match ticked.await {
-        Ok(ticked) => {
-            for ticked in ticked {
-                tracing::info!(
-                    schedule = %ticked.name, jobs = ticked.enqueued.len(), skipped = ticked.skipped,
-                    "a schedule ticked"
-                );
-            }
+async fn tick(
+    queue: &Queue,
+    most_apart: Option<TimeDelta>,
+    clock: &(impl Fn() -> DateTime<Utc> + Sync),
+) -> Result<(), QueueError> {
+    let mut conn = queue.conn().await?;
+    let now = clock();
+    if let Some(most_apart) = most_apart {
+        check_clock(&mut conn, now, most_apart).await?;
+        for schedule in schedule::heal(&mut conn, most_apart).await? {
+            tracing::error!(schedule, "a schedule had ticked in the future, by a clock that was wrong");
         }
-        Err(error) => tracing::warn!(%error, "the schedules did not tick"),
     }
+    for ticked in schedule::tick(&mut conn, now).await? {
+        tracing::info!(
+            schedule = %ticked.name, jobs = ticked.enqueued.len(), skipped = ticked.skipped,
+            "a schedule ticked"
+        );
+    }
+    Ok(())
 }

@@ -6,11 +6,12 @@ use costlens_domain::calendar::Period;
 use costlens_domain::{AnomalyId, ApiKeyId, BudgetId, TenantId, Usd};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::db::{Db, named};
-use crate::schema::{anomaly, budget, budget_alert, spend_hourly, tenant, watch};
+use crate::schema::{anomaly, budget, budget_alert, spend_hourly, tenant, unjudged_hour, watch};
 use crate::{StoreError, SystemConn, TenantConn};
 
 /// A budget.
@@ -28,14 +29,71 @@ pub struct Budget {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// A surprising hour.
+/// How long what is judged lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cadence {
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
+}
+
+impl Cadence {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+}
+
+/// What people make of a surprise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is known, and somebody sees to it.
+    Acknowledged,
+    /// It is nothing.
+    Dismissed,
+}
+
+impl Judgement {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Dismissed => "dismissed",
+        }
+    }
+}
+
+/// What somebody made of a surprise, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnomalyDecision {
+    /// What.
+    pub judgement: Judgement,
+    /// Why, in somebody's words.
+    pub reason: String,
+    /// Who, as the audit names it.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A surprising hour or day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anomaly {
     /// Its id.
     pub id: AnomalyId,
-    /// What was watched: `total`, or `key:<uuid>`.
+    /// What was watched: `total`, `key:<id>` or `model:<name>` of calls; `bill:` and the same kinds of names of bills.
     pub series: String,
-    /// The UTC hour.
+    /// How long it lasts.
+    pub cadence: Cadence,
+    /// `spike` or `new_level`.
+    pub kind: String,
+    /// The UTC hour; of a day its first.
     pub hour: DateTime<Utc>,
     /// The rule that found it.
     pub detector: String,
@@ -43,8 +101,14 @@ pub struct Anomaly {
     pub surprise: Surprise,
     /// What it was made of, dearest first.
     pub contributors: Value,
+    /// Parts and contributors of the difference.
+    pub explanation: Value,
+    /// What the audit says was changed at that time.
+    pub changes: Value,
     /// When it was found.
     pub found_at: DateTime<Utc>,
+    /// What somebody made of it.
+    pub decision: Option<AnomalyDecision>,
 }
 
 impl TenantConn {
@@ -63,6 +127,7 @@ impl TenantConn {
                 budget::period.eq(new.rule.period.as_str()),
                 budget::amount.eq(Db(new.rule.amount)),
                 budget::thresholds.eq(thresholds),
+                budget::counts_unproxied.eq(new.rule.scope.unproxied),
                 budget::created_at.eq(new.created_at),
             ))
             .execute(self.conn()?)
@@ -123,6 +188,31 @@ impl TenantConn {
         Ok(written > 0)
     }
 
+    /// Writes down that a budget is expected to be crossed on a day. False where that was told before for this period.
+    pub async fn create_budget_forecast(
+        &mut self,
+        id: BudgetId,
+        first_day: NaiveDate,
+        expected_on: NaiveDate,
+        spent: Usd,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let written = diesel::insert_into(budget_alert::table)
+            .values((
+                budget_alert::tenant_id.eq(self.tenant_id().uuid()),
+                budget_alert::budget_id.eq(id.uuid()),
+                budget_alert::period_start.eq(first_day.and_time(NaiveTime::MIN).and_utc()),
+                budget_alert::threshold.eq(0),
+                budget_alert::spent.eq(Db(spent)),
+                budget_alert::at.eq(at),
+                budget_alert::expected_on.eq(expected_on),
+            ))
+            .on_conflict_do_nothing()
+            .execute(self.conn()?)
+            .await?;
+        Ok(written > 0)
+    }
+
     /// Writes a surprising hour down. False where it was found before.
     pub async fn create_anomaly(&mut self, new: &Anomaly) -> Result<bool, StoreError> {
         let written = diesel::insert_into(anomaly::table)
@@ -132,15 +222,27 @@ impl TenantConn {
                 anomaly::series.eq(&new.series),
                 anomaly::hour.eq(new.hour),
                 anomaly::detector.eq(&new.detector),
+                anomaly::cadence.eq(new.cadence.as_str()),
+                anomaly::kind.eq(&new.kind),
+                anomaly::currency.eq(new.surprise.currency.as_str()),
                 anomaly::expected.eq(Db(new.surprise.expected)),
                 anomaly::actual.eq(Db(new.surprise.actual)),
                 anomaly::contributors.eq(&new.contributors),
+                anomaly::explanation.eq(&new.explanation),
+                anomaly::changes.eq(&new.changes),
                 anomaly::found_at.eq(new.found_at),
             ))
             .on_conflict_do_nothing()
             .execute(self.conn()?)
             .await?;
         Ok(written > 0)
+    }
+
+    /// An hour is judged, with what was found in it, in this transaction.
+    pub async fn settle_judgement(&mut self, hour: DateTime<Utc>) -> Result<(), StoreError> {
+        let row = unjudged_hour::table.find((self.tenant_id().uuid(), hour));
+        diesel::delete(row).execute(self.conn()?).await?;
+        Ok(())
     }
 
     /// Surprising hours, newest find first; `after` is the last id of the page before.
@@ -159,10 +261,35 @@ impl TenantConn {
             query = query.filter(anomaly::id.lt(after.uuid()));
         }
         let rows: Vec<AnomalyRow> = query.load(self.conn()?).await?;
-        Ok(rows.into_iter().map(Anomaly::from).collect())
+        rows.into_iter().map(Anomaly::try_from).collect()
     }
 
-    /// The surprising hours of a span, oldest first.
+    /// One surprise. [`StoreError::NotFound`] if the tenant has no such one.
+    pub async fn anomaly(&mut self, id: AnomalyId) -> Result<Anomaly, StoreError> {
+        let row = anomaly::table.find((self.tenant_id().uuid(), id.uuid()));
+        let row: AnomalyRow = row.select(AnomalyRow::as_select()).first(self.conn()?).await?;
+        row.try_into()
+    }
+
+    /// Writes down what somebody makes of a surprise; what somebody said before is replaced.
+    pub async fn decide_anomaly(
+        &mut self,
+        id: AnomalyId,
+        decision: &AnomalyDecision,
+    ) -> Result<Anomaly, StoreError> {
+        diesel::update(anomaly::table.find((self.tenant_id().uuid(), id.uuid())))
+            .set((
+                anomaly::decision.eq(decision.judgement.as_str()),
+                anomaly::decision_reason.eq(&decision.reason),
+                anomaly::decided_by.eq(&decision.by),
+                anomaly::decided_at.eq(decision.at),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        self.anomaly(id).await
+    }
+
+    /// The surprises of a span, oldest first.
     pub async fn anomalies_between(
         &mut self,
         from: DateTime<Utc>,
@@ -178,7 +305,7 @@ impl TenantConn {
             .select(AnomalyRow::as_select())
             .load(self.conn()?)
             .await?;
-        Ok(rows.into_iter().map(Anomaly::from).collect())
+        rows.into_iter().map(Anomaly::try_from).collect()
     }
 }
 
@@ -214,6 +341,46 @@ impl SystemConn {
         Ok(rows.into_iter().map(TenantId::from).collect())
     }
 
+    /// Writes down that an hour is to be judged of every tenant with calls in it. Accounts that are closing have none.
+    pub async fn owe_judgement(&mut self, hour: DateTime<Utc>) -> Result<(), StoreError> {
+        let sql = "INSERT INTO unjudged_hour (tenant_id, hour) \
+            SELECT DISTINCT s.tenant_id, s.hour FROM spend_hourly s JOIN tenant t ON t.id = s.tenant_id \
+            WHERE s.hour = $1 AND t.closing_at IS NULL ON CONFLICT DO NOTHING";
+        diesel::sql_query(sql)
+            .bind::<diesel::sql_types::Timestamptz, _>(hour)
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Hours that are to be judged, the newest first, but for accounts that are closing; `after` is the last of the page before.
+    pub async fn unjudged_hours(
+        &mut self,
+        after: Option<(DateTime<Utc>, TenantId)>,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, TenantId)>, StoreError> {
+        let mut query = unjudged_hour::table
+            .inner_join(tenant::table)
+            .filter(tenant::closing_at.is_null())
+            .order((unjudged_hour::hour.desc(), unjudged_hour::tenant_id))
+            .limit(i64::from(limit))
+            .select((unjudged_hour::hour, unjudged_hour::tenant_id))
+            .into_boxed();
+        if let Some((hour, tenant)) = after {
+            let of_the_hour = unjudged_hour::hour.eq(hour);
+            let behind = of_the_hour.and(unjudged_hour::tenant_id.gt(tenant.uuid()));
+            query = query.filter(unjudged_hour::hour.lt(hour).or(behind));
+        }
+        let rows: Vec<(DateTime<Utc>, Uuid)> = query.load(&mut self.conn).await?;
+        Ok(rows.into_iter().map(|(hour, tenant)| (hour, tenant.into())).collect())
+    }
+
+    /// Lets go of hours before this one, of which nobody wants to hear any more. How many those are.
+    pub async fn forget_unjudged_hours(&mut self, before: DateTime<Utc>) -> Result<usize, StoreError> {
+        let old = unjudged_hour::table.filter(unjudged_hour::hour.lt(before));
+        Ok(diesel::delete(old).execute(&mut self.conn).await?)
+    }
+
     /// The tenants with calls in this UTC hour. Accounts that are closing have none.
     pub async fn tenants_with_calls(&mut self, hour: DateTime<Utc>) -> Result<Vec<TenantId>, StoreError> {
         let rows: Vec<Uuid> = spend_hourly::table
@@ -241,6 +408,7 @@ struct BudgetRow {
     thresholds: Vec<i32>,
     created_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
+    counts_unproxied: bool,
 }
 
 impl TryFrom<BudgetRow> for Budget {
@@ -251,6 +419,7 @@ impl TryFrom<BudgetRow> for Budget {
             api_key_id: row.api_key_id.map(Into::into),
             provider: row.provider,
             model: row.model,
+            unproxied: row.counts_unproxied,
         };
         Ok(Self {
             id: row.id.into(),
@@ -276,18 +445,57 @@ impl TryFrom<BudgetRow> for Budget {
 struct AnomalyRow {
     id: Uuid,
     series: String,
+    cadence: String,
+    kind: String,
+    currency: String,
     hour: DateTime<Utc>,
     detector: String,
-    expected: Db<Usd>,
-    actual: Db<Usd>,
+    expected: Db<Decimal>,
+    actual: Db<Decimal>,
     contributors: Value,
+    explanation: Value,
+    changes: Value,
     found_at: DateTime<Utc>,
+    decision: Option<String>,
+    decision_reason: Option<String>,
+    decided_by: Option<String>,
+    decided_at: Option<DateTime<Utc>>,
 }
 
-impl From<AnomalyRow> for Anomaly {
-    fn from(row: AnomalyRow) -> Self {
-        let AnomalyRow { id, series, hour, detector, expected, actual, contributors, found_at } = row;
-        let surprise = Surprise { expected: expected.0, actual: actual.0 };
-        Self { id: id.into(), series, hour, detector, surprise, contributors, found_at }
+impl TryFrom<AnomalyRow> for Anomaly {
+    type Error = StoreError;
+
+    fn try_from(row: AnomalyRow) -> Result<Self, StoreError> {
+        let cadence = |name: &str| [Cadence::Hour, Cadence::Day].into_iter().find(|one| one.as_str() == name);
+        let judgement = |name: &str| {
+            [Judgement::Acknowledged, Judgement::Dismissed].into_iter().find(|one| one.as_str() == name)
+        };
+        let decision = match (row.decision, row.decided_at) {
+            (Some(decision), Some(at)) => Some(AnomalyDecision {
+                judgement: named("anomaly.decision", &decision, judgement)?,
+                reason: row.decision_reason.unwrap_or_default(),
+                by: row.decided_by.unwrap_or_default(),
+                at,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            id: row.id.into(),
+            series: row.series,
+            cadence: named("anomaly.cadence", &row.cadence, cadence)?,
+            kind: row.kind,
+            hour: row.hour,
+            detector: row.detector,
+            surprise: Surprise {
+                expected: row.expected.0,
+                actual: row.actual.0,
+                currency: named("anomaly.currency", &row.currency, |code| code.parse().ok())?,
+            },
+            contributors: row.contributors,
+            explanation: row.explanation,
+            changes: row.changes,
+            found_at: row.found_at,
+            decision,
+        })
     }
 }

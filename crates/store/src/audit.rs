@@ -151,6 +151,25 @@ impl TenantConn {
         rows.into_iter().map(AuditEvent::try_from).collect()
     }
 
+    /// What was done in a span, newest first.
+    pub async fn audit_between(
+        &mut self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let rows: Vec<AuditRow> = audit_event::table
+            .filter(audit_event::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(audit_event::at.ge(from))
+            .filter(audit_event::at.lt(to))
+            .order(audit_event::seq.desc())
+            .limit(i64::from(limit))
+            .select(AuditRow::as_select())
+            .load(self.conn()?)
+            .await?;
+        rows.into_iter().map(AuditEvent::try_from).collect()
+    }
+
     /// Where the tenant's chain ends.
     pub async fn audit_head(&mut self) -> Result<AuditHead, StoreError> {
         let row: Option<HeadRow> = audit_head::table

@@ -2,10 +2,11 @@
 //!
 //! An upload ends once: every change of its state is a compare-and-set on the state before, so that two that work on
 //! it at once have one effect. The bill is kept in the transaction that ends its upload. Content that made a bill
-//! which still counts makes no second one: the upload ends as its duplicate.
+//! which still counts makes no second one: the upload ends as its duplicate. Other rules since then make it news.
 
 use chrono::{DateTime, Utc};
 use costlens_domain::bill::BillReport;
+use costlens_domain::classify::RULES_VERSION;
 use costlens_domain::{BillId, BillUploadId, TenantId};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::db::{from_bigint, mend, mend_json, named, to_bigint};
 use crate::schema::{bill, bill_upload};
-use crate::{Bill, NewBill, StoreError, SystemConn, TenantConn};
+use crate::{Bill, BillInTheWay, NewBill, StoreError, SystemConn, TenantConn};
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,8 @@ pub enum Published {
     Bill(Box<Bill>),
     /// Its content made this bill before.
     Duplicate(BillId),
+    /// This bill keeps a month that the report is of; nothing was kept.
+    InTheWay(BillInTheWay),
     /// The upload had ended already; nothing was kept.
     Ended,
 }
@@ -203,7 +206,8 @@ const LONGEST_DETAIL: usize = 4_096;
 const OPEN: [&str; 2] = [UploadState::Received.as_str(), UploadState::Reading.as_str()];
 
 impl TenantConn {
-    /// Keeps an upload whose file is kept. Content that made a bill which counts ends it at once, as a duplicate.
+    /// Keeps an upload whose file is kept. Content that made a bill which counts, by today's rules, ends it at once, as a
+    /// duplicate.
     pub async fn create_bill_upload(&mut self, new: &NewBillUpload) -> Result<BillUpload, StoreError> {
         diesel::insert_into(bill_upload::table)
             .values((
@@ -339,11 +343,7 @@ impl TenantConn {
         new: &NewBill,
         report: &BillReport,
     ) -> Result<Published, StoreError> {
-        // One at a time of a tenant: of two with the same content the second must see the first one's bill.
-        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('bill_upload/' || $1::text, 0))")
-            .bind::<SqlUuid, _>(self.tenant_id().uuid())
-            .execute(self.conn()?)
-            .await?;
+        self.lock_bills().await?;
         let row = bill_upload::table.find((self.tenant_id().uuid(), id.uuid()));
         let state: String = row.select(bill_upload::state).for_no_key_update().first(self.conn()?).await?;
         if named("bill_upload.state", &state, UploadState::parse)?.is_ended() {
@@ -352,11 +352,40 @@ impl TenantConn {
         if let Some(bill) = self.end_if_repeated(id, new.created_at).await? {
             return Ok(Published::Duplicate(bill));
         }
+        if let Some(other) = self.bill_in_the_way(&new.name, report).await? {
+            return Ok(Published::InTheWay(other));
+        }
+        self.supersede_same_content(id, new.created_at).await?;
         let bill = self.import_bill(new, report).await?;
         if !self.end(id, UploadState::Published, Some(new.id), None, new.created_at).await? {
             return Err(StoreError::bug("an upload ended under the lock of who ends it"));
         }
         Ok(Published::Bill(Box::new(bill)))
+    }
+
+    /// Content that is read again takes its own earlier bill's place, whatever today's rules make of whose it is.
+    async fn supersede_same_content(
+        &mut self,
+        id: BillUploadId,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let tenant_id = self.tenant_id().uuid();
+        let this = bill_upload::table.find((tenant_id, id.uuid()));
+        let sha256: Vec<u8> = this.select(bill_upload::sha256).first(self.conn()?).await?;
+        let earlier: Vec<Option<Uuid>> = bill_upload::table
+            .filter(bill_upload::tenant_id.eq(tenant_id))
+            .filter(bill_upload::sha256.eq(sha256))
+            .filter(bill_upload::state.eq(UploadState::Published.as_str()))
+            .select(bill_upload::bill_id)
+            .load(self.conn()?)
+            .await?;
+        let earlier: Vec<Uuid> = earlier.into_iter().flatten().collect();
+        let counts = bill::table
+            .filter(bill::tenant_id.eq(tenant_id))
+            .filter(bill::id.eq_any(earlier))
+            .filter(bill::superseded_at.is_null());
+        diesel::update(counts).set(bill::superseded_at.eq(at)).execute(self.conn()?).await?;
+        Ok(())
     }
 
     /// Ends an upload without a bill. Whether it had not ended before.
@@ -369,7 +398,8 @@ impl TenantConn {
         self.end(id, UploadState::Failed, None, Some(problem), at).await
     }
 
-    /// The bill of an earlier upload with the same content that counts, as which this upload then ends.
+    /// The bill of an earlier upload with the same content that counts and was read by today's rules, as which this upload
+    /// then ends.
     async fn end_if_repeated(
         &mut self,
         id: BillUploadId,
@@ -386,6 +416,7 @@ impl TenantConn {
             .filter(bill_upload::sha256.eq(sha256))
             .filter(bill_upload::state.eq(UploadState::Published.as_str()))
             .filter(bill::superseded_at.is_null())
+            .filter(bill::rules_version.eq(i64::from(RULES_VERSION)))
             .select(bill::id);
         let earlier: Option<Uuid> = counts.first(self.conn()?).await.optional()?;
         let Some(earlier) = earlier.map(BillId::from) else { return Ok(None) };

@@ -1,15 +1,14 @@
 //! Bills: what a report said about AI, kept with the totals that prove it and summed in SQL.
 //!
-//! Deliveries of one format, set of paying accounts and month are versions of each other. The newest is the
+//! Deliveries of one issuer, set of paying accounts and month are versions of each other. The newest is the
 //! current one, from the same transaction on; the older ones are kept and marked.
 
-mod rows;
+pub(crate) mod rows;
+pub(crate) mod scope;
 
-use std::collections::BTreeSet;
-
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::bill::{
-    BillReport, ControlTotal, Dimension, Measure, ReportFile, ReportFormat, ResourceCost, Slice,
+    BillReport, ControlTotal, DailyFact, Dimension, Measure, ReportFile, ReportFormat, ResourceCost, Slice,
 };
 use costlens_domain::classify::Verdict;
 use costlens_domain::{BillId, Currency};
@@ -18,7 +17,11 @@ use diesel::sql_types::{self, BigInt, Date, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
-use rows::{BillRow, FactRow, PointRow, SliceRow, TotalRow, json, mended};
+pub use scope::{BillInTheWay, InTheWay};
+
+use rows::{BillRow, DriftRow, FactRow, KeptFact, PointRow, SliceRow, TotalRow, json, mended};
+
+use scope::BillScope;
 
 use crate::db::{mend, to_bigint};
 use crate::schema::{bill, bill_control_total, bill_daily_fact};
@@ -79,6 +82,31 @@ pub struct BillFilter {
     pub verdict: Option<Verdict>,
 }
 
+/// AI lines of one usage type that no rule could take apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The usage type as billed; empty where the bill names none.
+    pub usage_type: String,
+    /// The product code as billed.
+    pub product_code: String,
+    /// The product's name where the bill gives one.
+    pub product_name: String,
+    /// The service that the lines belong to.
+    pub service: String,
+    /// The unit in which usage is counted, as billed.
+    pub pricing_unit: String,
+    /// What the cost counts.
+    pub currency: Currency,
+    /// The unblended cost.
+    pub cost: Decimal,
+    /// How many bill lines there are.
+    pub lines: u64,
+    /// The first UTC day with such a line.
+    pub first_day: NaiveDate,
+    /// The last UTC day with such a line.
+    pub last_day: NaiveDate,
+}
+
 /// What one day cost by the bill, in one currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillPoint {
@@ -88,18 +116,28 @@ pub struct BillPoint {
     pub group: Option<String>,
     /// What the amount counts.
     pub currency: Currency,
-    /// The sum.
-    pub cost: Decimal,
+    /// The sum; `None` where it is unknown for any part.
+    pub cost: Option<Decimal>,
 }
 
 impl TenantConn {
     /// Keeps a report, and marks the delivery that it replaces.
     pub async fn import_bill(&mut self, new: &NewBill, report: &BillReport) -> Result<Bill, StoreError> {
+        self.import_bill_of(new, report, &BillScope::of(report)).await
+    }
+
+    /// The same in this scope.
+    pub(crate) async fn import_bill_of(
+        &mut self,
+        new: &NewBill,
+        report: &BillReport,
+        scope: &BillScope,
+    ) -> Result<Bill, StoreError> {
         let tenant_id = self.tenant_id().uuid();
-        let scope = scope(report);
+        let text = scope.text();
         let replaced = bill::table
             .filter(bill::tenant_id.eq(tenant_id))
-            .filter(bill::scope.eq(&scope))
+            .filter(bill::scope.eq(&text))
             .filter(bill::superseded_at.is_null());
         diesel::update(replaced).set(bill::superseded_at.eq(new.created_at)).execute(self.conn()?).await?;
         diesel::insert_into(bill::table)
@@ -108,7 +146,9 @@ impl TenantConn {
                 bill::id.eq(new.id.uuid()),
                 bill::name.eq(mend(&new.name, LONGEST_NAME)),
                 bill::format.eq(report.format.as_str()),
-                bill::scope.eq(&scope),
+                bill::scope.eq(&text),
+                bill::first_month.eq(scope.months.map(|(first, _)| first)),
+                bill::last_month.eq(scope.months.map(|(_, last)| last)),
                 bill::lines.eq(to_bigint(report.lines)),
                 bill::first_day.eq(report.first_day),
                 bill::last_day.eq(report.last_day),
@@ -139,6 +179,16 @@ impl TenantConn {
         }
         self.insert_bill_facts(rows).await?;
         self.bill(new.id).await
+    }
+
+    /// Lets one transaction of a tenant at a time store bills: of two with the same content, or of one month, the second
+    /// must see the first one's bill.
+    pub(crate) async fn lock_bills(&mut self) -> Result<(), StoreError> {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('bill_upload/' || $1::text, 0))")
+            .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
+            .execute(self.conn()?)
+            .await?;
+        Ok(())
     }
 
     async fn insert_bill_facts(&mut self, rows: Vec<FactRow>) -> Result<(), StoreError> {
@@ -181,7 +231,8 @@ impl TenantConn {
         rows.into_iter().map(TotalRow::into_total).collect()
     }
 
-    /// Sums by one dimension, currency by currency, dearest first, at most `limit` of each currency.
+    /// Sums by one dimension, currency by currency, dearest first and last what is unknown, at most `limit` of each
+    /// currency.
     pub async fn bill_breakdown(
         &mut self,
         filter: &BillFilter,
@@ -201,6 +252,18 @@ impl TenantConn {
             .load(self.conn()?)
             .await?;
         rows.into_iter().map(SliceRow::into_slice).collect()
+    }
+
+    /// What no rule could take apart in one bill, or in all that count: the dearest first, at most `limit` usage types of
+    /// each currency.
+    pub async fn bill_drift(&mut self, bill: Option<BillId>, limit: u32) -> Result<Vec<Drift>, StoreError> {
+        let rows: Vec<DriftRow> = diesel::sql_query(include_str!("sql/bill_drift.sql"))
+            .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
+            .bind::<Nullable<sql_types::Uuid>, _>(bill.map(BillId::uuid))
+            .bind::<BigInt, _>(i64::from(limit))
+            .load(self.conn()?)
+            .await?;
+        rows.into_iter().map(DriftRow::into_drift).collect()
     }
 
     /// Sums per day (and group), oldest first. Days without facts are absent.
@@ -224,21 +287,62 @@ impl TenantConn {
     }
 }
 
-/// PostgreSQL takes 65,535 parameters per statement and a fact has 30 columns.
+/// Where among the charges of the bills one stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChargePlace {
+    day: NaiveDate,
+    /// The bill that it is of.
+    pub bill_id: BillId,
+    n: i64,
+}
+
+impl TenantConn {
+    /// The bills that count, by id.
+    pub async fn current_bills(&mut self) -> Result<Vec<BillId>, StoreError> {
+        let ids: Vec<uuid::Uuid> = bill::table
+            .filter(bill::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(bill::superseded_at.is_null())
+            // Whoever cannot hold all of them keeps the newest.
+            .order((bill::last_day.desc().nulls_last(), bill::id.desc()))
+            .select(bill::id)
+            .load(self.conn()?)
+            .await?;
+        Ok(ids.into_iter().map(BillId::from).collect())
+    }
+
+    /// The next AI charges of the bills that count, oldest day first, at most so many: of the days `from` to `to`, both
+    /// included. `after` is where the last one of those before stands. With `unsettled`, only those that no settlement has.
+    pub async fn charges_after(
+        &mut self,
+        (from, to): (Option<NaiveDate>, Option<NaiveDate>),
+        after: Option<&ChargePlace>,
+        unsettled: bool,
+        most: u32,
+    ) -> Result<Vec<(ChargePlace, DailyFact)>, StoreError> {
+        let rows: Vec<KeptFact> = diesel::sql_query(include_str!("sql/bill_facts.sql"))
+            .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
+            .bind::<Nullable<Date>, _>(from)
+            .bind::<Nullable<Date>, _>(to)
+            .bind::<Nullable<Date>, _>(after.map(|place| place.day))
+            .bind::<Nullable<sql_types::Uuid>, _>(after.map(|place| place.bill_id.uuid()))
+            .bind::<Nullable<BigInt>, _>(after.map(|place| place.n))
+            .bind::<BigInt, _>(i64::from(most))
+            .bind::<sql_types::Bool, _>(unsettled)
+            .load(self.conn()?)
+            .await?;
+        let charge = |row: KeptFact| {
+            let place = ChargePlace { day: row.day, bill_id: row.bill_id.into(), n: row.n };
+            Ok((place, row.into_fact()?))
+        };
+        rows.into_iter().map(charge).collect()
+    }
+}
+
+/// PostgreSQL takes 65,535 parameters per statement and a fact has 32 columns.
 const ROWS_PER_INSERT: usize = 1_000;
 
 /// The longest name of a bill that is kept.
 const LONGEST_NAME: usize = 512;
-
-/// What deliveries must share to be versions of each other: format, paying accounts, and the month that the
-/// report begins in.
-fn scope(report: &BillReport) -> String {
-    let accounts: BTreeSet<&str> = report.facts.iter().map(|fact| &*fact.billing_account).collect();
-    let accounts: Vec<&str> = accounts.into_iter().collect();
-    let month = report.first_day.map(|day| format!("{:04}-{:02}", day.year(), day.month()));
-    // An index entry holds some 2,700 bytes; a bill of more paying accounts than that is its first ones'.
-    mend(&format!("{} {} {}", report.format.as_str(), month.unwrap_or_default(), accounts.join(",")), 2_000)
-}
 
 const fn dimension_name(dimension: Dimension) -> &'static str {
     match dimension {
@@ -255,10 +359,10 @@ const fn dimension_name(dimension: Dimension) -> &'static str {
     }
 }
 
-const fn measure_name(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Unblended => "unblended",
-        Measure::NetUnblended => "net_unblended",
-        Measure::Amortised => "amortised",
-    }
+pub(crate) const fn measure_name(measure: Measure) -> &'static str {
+    measure.as_str()
+}
+
+pub(crate) fn measure_named(name: &str) -> Option<Measure> {
+    Measure::ALL.into_iter().find(|measure| measure_name(*measure) == name)
 }

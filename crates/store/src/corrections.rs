@@ -1,7 +1,7 @@
 //! An operator's wish to price calls anew whose published price was corrected: counted first, then done.
 
 use chrono::{DateTime, Utc};
-use costlens_domain::{PriceCorrectionId, Usd};
+use costlens_domain::{PriceCorrectionId, RepricingId, TenantId, Usd};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -185,6 +185,36 @@ impl SystemConn {
         query.load(&mut self.conn).await?.into_iter().map(Correction::try_from).collect()
     }
 
+    /// The corrections whose walks are under way, oldest first.
+    pub async fn open_price_corrections(&mut self) -> Result<Vec<Correction>, StoreError> {
+        let open = [CorrectionState::Previewing.as_str(), CorrectionState::Running.as_str()];
+        let rows = price_correction::table
+            .filter(price_correction::state.eq_any(open))
+            .order(price_correction::id)
+            .select(Row::as_select());
+        rows.load(&mut self.conn).await?.into_iter().map(Correction::try_from).collect()
+    }
+
+    /// Walks of every tenant that began before this moment and have not ended, in the order of their ids; `after` is the
+    /// last id of the page before. Accounts whose erasure has begun have none.
+    pub async fn unfinished_repricings(
+        &mut self,
+        before: DateTime<Utc>,
+        after: Option<RepricingId>,
+        limit: u32,
+    ) -> Result<Vec<(TenantId, RepricingId)>, StoreError> {
+        let sql = "SELECT r.tenant_id, r.id FROM repricing r WHERE r.finished_at IS NULL AND r.started_at < $1 \
+            AND ($2 IS NULL OR r.id > $2) AND NOT EXISTS (SELECT FROM closure c JOIN erasure e ON e.id = c.erasure_id \
+                WHERE c.tenant_id = r.tenant_id AND e.state <> 'grace') ORDER BY r.id LIMIT $3";
+        let rows: Vec<WalkRow> = diesel::sql_query(sql)
+            .bind::<Timestamptz, _>(before)
+            .bind::<Nullable<SqlUuid>, _>(after.map(RepricingId::uuid))
+            .bind::<BigInt, _>(i64::from(limit))
+            .load(&mut self.conn)
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.tenant_id.into(), row.id.into())).collect())
+    }
+
     /// What a correction's preview found, and what the correction did.
     pub async fn price_correction_sums(
         &mut self,
@@ -273,6 +303,14 @@ impl SystemConn {
 async fn one(conn: &mut AsyncPgConnection, id: PriceCorrectionId) -> Result<Correction, StoreError> {
     let row = price_correction::table.find(id.uuid()).select(Row::as_select());
     row.first(conn).await?.try_into()
+}
+
+#[derive(QueryableByName)]
+struct WalkRow {
+    #[diesel(sql_type = SqlUuid)]
+    tenant_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
 }
 
 #[derive(QueryableByName)]

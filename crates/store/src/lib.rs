@@ -8,10 +8,14 @@
 mod alerts;
 mod audit;
 mod audit_anchors;
+mod aws_connections;
+mod bill_deliveries;
 mod bill_uploads;
 mod bills;
 mod bodies;
 mod bounds;
+mod budget_spend;
+mod chargeback;
 mod closures;
 mod connections;
 mod corrections;
@@ -20,7 +24,11 @@ mod doors;
 mod error;
 mod exports;
 mod idempotency;
+mod imports;
 mod inbox;
+mod insight;
+mod invoice_sources;
+mod key_labels;
 mod keys;
 mod members;
 mod messages;
@@ -39,6 +47,9 @@ mod schema;
 mod sealed;
 mod sessions;
 mod settings;
+mod settled_charges;
+mod settlements;
+mod single_sign_on;
 mod spend;
 mod subject_keys;
 mod support_grants;
@@ -55,15 +66,21 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use alerts::{Anomaly, Budget};
+pub use alerts::{Anomaly, AnomalyDecision, Budget, Cadence, Judgement};
 pub use audit::{AuditEvent, AuditHead, ChainedEvent, KeptEvent, NewAuditEvent};
 pub use audit_anchors::KeptAnchor;
+pub use aws_connections::{AwsChecked, AwsConnection, AwsConnectionState, AwsProblem, NewAwsConnection};
+pub use bill_deliveries::{
+    BillDelivery, BillMonth, BillMonthState, DeliveryStored, NewBillDelivery, SeenManifest,
+};
 pub use bill_uploads::{
     BillUpload, NewBillUpload, Published, UnfinishedUpload, UnfinishedUploads, UploadProblem, UploadProgress,
     UploadState,
 };
-pub use bills::{Bill, BillFilter, BillPoint, NewBill};
+pub use bills::{Bill, BillFilter, BillInTheWay, BillPoint, ChargePlace, Drift, InTheWay, NewBill};
 pub use bodies::{BodyCount, BodyDay, SealedBody, StoredBody};
+pub use budget_spend::BudgetSpend;
+pub use chargeback::{Chargeback, ChargebackBy, ChargedCalls, ChargedSlice, IssuerBalance, MonthKey};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState};
 pub use connections::{Connection, NewConnection};
 pub use corrections::{Correction, CorrectionState, CorrectionSums};
@@ -73,7 +90,14 @@ pub use doors::{
 pub use error::StoreError;
 pub use exports::{Export, ExportCount, ExportFile, ExportProblem, ExportState, NewExport, SweptExport};
 pub use idempotency::{IdempotencyKey, Idempotent, StoredAnswer};
+pub use imports::{ImportClaim, Imported};
 pub use inbox::InboxEvent;
+pub use insight::{InsightEvent, Recommendation};
+pub use invoice_sources::{
+    InvoiceMonth, InvoiceProblem, InvoiceSource, InvoiceSourceState, InvoiceStored, InvoicesFetched,
+    NewInvoiceMonth, NewInvoiceSource,
+};
+pub use key_labels::KeyLabel;
 pub use keys::{ApiKey, FoundKey, KeySettings, NewApiKey, Roll};
 pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
@@ -91,13 +115,20 @@ pub use roles::{ENQUEUER_ROLES, RoleFault, WORKER_ROLE, worker_url};
 pub use sealed::{SEALED_COLUMNS, SUBJECT_SEALED_COLUMNS, SealedColumn, SealedText};
 pub use sessions::{Continued, NewRefresh, NewSession, NewSignInLink, NewUserSession, Session};
 pub use settings::TenantSettings;
+pub use settled_charges::SettledPlace;
+pub use settlements::{
+    NewSettlement, ResidualSum, SettledCall, SettledPart, Settlement, SettlementBill, SettlementBills,
+    SettlementCalls, SettlementCell, SettlementCellKey, SettlementCoverage, SettlementDay, SettlementGroup,
+    SettlementKey, SettlementPrice, SettlementResidual, SettlementSlice,
+};
+pub use single_sign_on::{SsoDomain, SsoProvider};
 pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPlace, SpendPoint, SpendSlice, SpendTotals};
 pub use subject_keys::SubjectKey;
 pub use support_grants::{NewSupportGrant, SupportGrant};
 pub use tenant_keys::{DataKey, Destroy, KeyAge};
 pub use tenants::Tenant;
 pub use uptime::{StatusDay, StatusIncident, StatusMinute};
-pub use user_links::{UserLink, UserLinkPurpose, UserMail, UserMailState};
+pub use user_links::{Exchanged, NewExchangeCode, UserLink, UserLinkPurpose, UserMail, UserMailState};
 pub use users::{Membership, NewUser, User, UserIdentity};
 pub use webhooks::{
     Called, Delivery, DeliveryAttempt, DeliveryState, Event, OverdueDelivery, WebhookEndpoint,

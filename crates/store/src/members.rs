@@ -227,6 +227,27 @@ impl SystemConn {
 type MemberRow = (Uuid, String, String, String, Option<DateTime<Utc>>, DateTime<Utc>);
 
 impl SystemConn {
+    /// Accepts the open invitation of one tenant to an address, whose reader the tenant's own provider vouched for.
+    pub async fn accept_invitation_of(
+        &mut self,
+        tenant: TenantId,
+        email: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Invitation>, StoreError> {
+        let open = invitation::table
+            .filter(invitation::tenant_id.eq(tenant.uuid()))
+            .filter(invitation::email.eq(email))
+            .filter(invitation::accepted_at.is_null())
+            .filter(invitation::revoked_at.is_null())
+            .filter(invitation::expires_at.gt(at));
+        let row: Option<InvitationRow> = diesel::update(open)
+            .set(invitation::accepted_at.eq(at))
+            .get_result(&mut self.conn)
+            .await
+            .optional()?;
+        row.map(Invitation::try_from).transpose()
+    }
+
     /// Accepts every open invitation to an address, whose reader somebody vouched for.
     pub async fn accept_invitations_to(
         &mut self,

@@ -299,22 +299,26 @@ impl TenantConn {
 }
 
 impl SystemConn {
-    /// Messages that are not settled though they were written before `before`, oldest first, with the jobs that are to
-    /// send them, which may be lost.
+    /// Messages that are not settled though they were written before `before`, in the order of their ids, with the jobs
+    /// that are to send them, which may be lost; `after` is the last id of the page before.
     pub async fn messages_waiting(
         &mut self,
         before: DateTime<Utc>,
+        after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<(TenantId, MessageId, Uuid)>, StoreError> {
-        let rows: Vec<(Uuid, Uuid, Uuid)> = message::table
+        let mut query = message::table
             .inner_join(tenant::table)
             .filter(message::created_at.lt(before))
             .filter(message::state.eq_any([MessageState::Queued.as_str(), MessageState::Sending.as_str()]))
-            .order(message::created_at)
+            .order(message::id)
             .limit(i64::from(limit))
             .select((message::tenant_id, message::id, message::job_id))
-            .load(&mut self.conn)
-            .await?;
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(message::id.gt(after.uuid()));
+        }
+        let rows: Vec<(Uuid, Uuid, Uuid)> = query.load(&mut self.conn).await?;
         Ok(rows.into_iter().map(|(tenant, id, job)| (tenant.into(), id.into(), job)).collect())
     }
 }

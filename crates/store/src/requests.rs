@@ -1,8 +1,8 @@
-//! Proxied calls, read back: newest first, by keyset, within one tenant.
+//! Calls, read back: newest first, by keyset, within one tenant.
 
 use chrono::{DateTime, Utc};
 use costlens_domain::privacy::BodyState;
-use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::request::{CostBasis, Origin, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{ApiKeyId, ConnectionId, RequestId, TenantId, Usage, Usd};
 use diesel::helper_types::IntoBoxed;
 use diesel::pg::Pg;
@@ -29,6 +29,8 @@ pub struct RequestFilter {
     pub model: Option<String>,
     /// Ended like this.
     pub outcome: Option<Outcome>,
+    /// Seen by this.
+    pub origin: Option<Origin>,
     /// Accepted at or after this moment.
     pub from: Option<DateTime<Utc>>,
     /// Accepted before this moment.
@@ -122,6 +124,9 @@ impl RequestFilter {
         if let Some(outcome) = self.outcome {
             query = query.filter(request::outcome.eq(outcome.as_str()));
         }
+        if let Some(origin) = self.origin {
+            query = query.filter(request::origin.eq(origin.as_str()));
+        }
         // The day, which is the partition, is the id's own and so the start's.
         if let Some(from) = self.from {
             query = query.filter(request::day.ge(from.date_naive())).filter(request::started_at.ge(from));
@@ -167,6 +172,9 @@ pub(crate) struct RequestRow {
     caller_request_id: Option<String>,
     provider_request_id: Option<String>,
     body: String,
+    origin: String,
+    region: Option<String>,
+    response_id: Option<String>,
 }
 
 impl TryFrom<RequestRow> for RequestFact {
@@ -208,6 +216,11 @@ impl TryFrom<RequestRow> for RequestFact {
             price,
             caller_request_id: row.caller_request_id,
             provider_request_id: row.provider_request_id,
+            provenance: Provenance {
+                origin: named("request.origin", &row.origin, Origin::from_name)?,
+                region: row.region,
+                response_id: row.response_id,
+            },
             body: named("request.body", &row.body, BodyState::from_name)?,
         })
     }

@@ -33,6 +33,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    api_key_label (tenant_id, api_key_id, name) {
+        tenant_id -> Uuid,
+        api_key_id -> Uuid,
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
     connection (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -98,6 +107,28 @@ diesel::table! {
         caller_request_id -> Nullable<Text>,
         provider_request_id -> Nullable<Text>,
         body -> Text,
+        origin -> Text,
+        region -> Nullable<Text>,
+        response_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    imported_call (tenant_id, origin, source_id) {
+        tenant_id -> Uuid,
+        origin -> Text,
+        source_id -> Text,
+        day -> Date,
+        request_id -> Uuid,
+        response_id -> Nullable<Text>,
+        imported_at -> Timestamptz,
+        claimed_cost -> Nullable<Numeric>,
+        user_name -> Nullable<Text>,
+        end_user -> Nullable<Text>,
+        team -> Nullable<Text>,
+        service -> Nullable<Text>,
+        tags -> Jsonb,
+        superseded_by -> Nullable<Uuid>,
     }
 }
 
@@ -264,6 +295,7 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
+        sso_provider_id -> Nullable<Uuid>,
     }
 }
 
@@ -321,6 +353,8 @@ diesel::table! {
         skipped -> Array<Text>,
         created_at -> Timestamptz,
         superseded_at -> Nullable<Timestamptz>,
+        first_month -> Nullable<Date>,
+        last_month -> Nullable<Date>,
     }
 }
 
@@ -346,6 +380,113 @@ diesel::table! {
 }
 
 diesel::table! {
+    aws_connection (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        account_id -> Text,
+        role_arn -> Text,
+        external_id -> Text,
+        bucket -> Text,
+        prefix -> Text,
+        report -> Text,
+        region -> Nullable<Text>,
+        kms_key_arn -> Nullable<Text>,
+        layout -> Nullable<Text>,
+        state -> Text,
+        problem_code -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        checks -> Int4,
+        next_check_at -> Nullable<Timestamptz>,
+        checked_at -> Nullable<Timestamptz>,
+        verified_at -> Nullable<Timestamptz>,
+        swept_at -> Nullable<Timestamptz>,
+        delivered_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    bill_delivery (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        connection_id -> Uuid,
+        month -> Date,
+        delivery -> Text,
+        manifest_key -> Text,
+        manifest_etag -> Text,
+        manifest_sha256 -> Binary,
+        columns_sha256 -> Nullable<Binary>,
+        rules_version -> Int8,
+        bill_id -> Uuid,
+        finality -> Text,
+        files -> Int4,
+        bytes -> Int8,
+        previous_id -> Nullable<Uuid>,
+        changes -> Jsonb,
+        change -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    bill_month (tenant_id, connection_id, month) {
+        tenant_id -> Uuid,
+        connection_id -> Uuid,
+        month -> Date,
+        state -> Text,
+        manifest_key -> Text,
+        manifest_etag -> Nullable<Text>,
+        rules_version -> Int8,
+        delivery_id -> Nullable<Uuid>,
+        progress -> Nullable<Jsonb>,
+        problem_code -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        job_id -> Nullable<Uuid>,
+        asks -> Int4,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoice_source (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        vendor -> Text,
+        name -> Text,
+        sealed_key -> Nullable<Binary>,
+        key_hint -> Text,
+        key_number -> Int4,
+        organisation -> Nullable<Text>,
+        state -> Text,
+        problem_code -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        failures -> Int4,
+        next_fetch_at -> Nullable<Timestamptz>,
+        fetched_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    invoice_month (tenant_id, source_id, month) {
+        tenant_id -> Uuid,
+        source_id -> Uuid,
+        month -> Date,
+        content_sha256 -> Nullable<Binary>,
+        bill_id -> Nullable<Uuid>,
+        problem_code -> Nullable<Text>,
+        problem_detail -> Nullable<Text>,
+        read_at -> Nullable<Timestamptz>,
+        changed_at -> Nullable<Timestamptz>,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     bill_control_total (tenant_id, bill_id, line_item_type, currency) {
         tenant_id -> Uuid,
         bill_id -> Uuid,
@@ -357,6 +498,14 @@ diesel::table! {
         split_cost -> Numeric,
         ai -> Numeric,
         candidate -> Numeric,
+        ai_net_unblended -> Nullable<Numeric>,
+        ai_amortised -> Nullable<Numeric>,
+        ai_net_amortised -> Nullable<Numeric>,
+        ai_list -> Nullable<Numeric>,
+        candidate_net_unblended -> Nullable<Numeric>,
+        candidate_amortised -> Nullable<Numeric>,
+        candidate_net_amortised -> Nullable<Numeric>,
+        candidate_list -> Nullable<Numeric>,
     }
 }
 
@@ -392,6 +541,8 @@ diesel::table! {
         net_unblended -> Numeric,
         amortised -> Numeric,
         lines -> Int8,
+        net_amortised -> Nullable<Numeric>,
+        list -> Nullable<Numeric>,
     }
 }
 
@@ -450,6 +601,13 @@ diesel::table! {
     watch (name) {
         name -> Text,
         upto -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    unjudged_hour (tenant_id, hour) {
+        tenant_id -> Uuid,
+        hour -> Timestamptz,
     }
 }
 
@@ -580,6 +738,7 @@ diesel::table! {
         thresholds -> Array<Int4>,
         created_at -> Timestamptz,
         ended_at -> Nullable<Timestamptz>,
+        counts_unproxied -> Bool,
     }
 }
 
@@ -591,6 +750,7 @@ diesel::table! {
         threshold -> Int4,
         spent -> Numeric,
         at -> Timestamptz,
+        expected_on -> Nullable<Date>,
     }
 }
 
@@ -605,6 +765,49 @@ diesel::table! {
         actual -> Numeric,
         contributors -> Jsonb,
         found_at -> Timestamptz,
+        cadence -> Text,
+        kind -> Text,
+        currency -> Text,
+        explanation -> Jsonb,
+        changes -> Jsonb,
+        decision -> Nullable<Text>,
+        decision_reason -> Nullable<Text>,
+        decided_by -> Nullable<Text>,
+        decided_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    insight_event (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        subject -> Text,
+        day -> Date,
+        currency -> Text,
+        amount -> Numeric,
+        detail -> Jsonb,
+        found_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    recommendation (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        subject -> Text,
+        currency -> Text,
+        monthly_saving -> Numeric,
+        monthly_cost -> Numeric,
+        confidence -> Text,
+        evidence -> Jsonb,
+        first_found_at -> Timestamptz,
+        found_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+        dismissed_at -> Nullable<Timestamptz>,
+        dismissed_by -> Nullable<Text>,
+        dismissed_reason -> Nullable<Text>,
     }
 }
 
@@ -836,6 +1039,44 @@ diesel::table! {
 }
 
 diesel::table! {
+    sso_provider (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        issuer -> Text,
+        client_id -> Text,
+        sealed_secret -> Binary,
+        default_role -> Text,
+        required -> Bool,
+        created_at -> Timestamptz,
+        changed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sso_domain (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        domain -> Text,
+        token -> Text,
+        created_at -> Timestamptz,
+        checked_at -> Nullable<Timestamptz>,
+        seen_at -> Nullable<Timestamptz>,
+        proven_at -> Nullable<Timestamptz>,
+        looked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    sso_identity (tenant_id, issuer, subject) {
+        tenant_id -> Uuid,
+        issuer -> Text,
+        subject -> Text,
+        user_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     held_outside (tenant_id, service, place) {
         tenant_id -> Uuid,
         service -> Text,
@@ -844,9 +1085,140 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    settlement (tenant_id, issuer, month, measure) {
+        tenant_id -> Uuid,
+        month -> Date,
+        measure -> Text,
+        version -> Uuid,
+        bill_ids -> Array<Uuid>,
+        complete_through -> Date,
+        settled_at -> Timestamptz,
+        other_currencies -> Array<Text>,
+        billed -> Numeric,
+        estimated -> Numeric,
+        settled -> Numeric,
+        unknown -> Numeric,
+        billed_for_tokens -> Numeric,
+        covered -> Numeric,
+        billed_tokens -> Int8,
+        covered_tokens -> Int8,
+        calls -> Int8,
+        absent -> Numeric,
+        absent_calls -> Int8,
+        issuer -> Text,
+    }
+}
+
+diesel::table! {
+    settlement_residual (tenant_id, issuer, month, measure, n) {
+        tenant_id -> Uuid,
+        month -> Date,
+        measure -> Text,
+        n -> Int8,
+        day -> Date,
+        account -> Text,
+        region -> Text,
+        principal -> Text,
+        model -> Text,
+        code -> Text,
+        side -> Text,
+        amount -> Numeric,
+        tokens -> Int8,
+        issuer -> Text,
+    }
+}
+
+diesel::table! {
+    settlement_coverage (tenant_id, issuer, month, measure, n) {
+        tenant_id -> Uuid,
+        month -> Date,
+        measure -> Text,
+        n -> Int8,
+        account -> Text,
+        region -> Text,
+        principal -> Text,
+        model -> Text,
+        billed_tokens -> Int8,
+        covered_tokens -> Int8,
+        billed -> Numeric,
+        covered -> Numeric,
+        issuer -> Text,
+    }
+}
+
+diesel::table! {
+    settlement_cell (tenant_id, issuer, month, measure, n) {
+        tenant_id -> Uuid,
+        month -> Date,
+        measure -> Text,
+        n -> Int8,
+        day -> Date,
+        api_key_id -> Uuid,
+        connection_id -> Nullable<Uuid>,
+        provider -> Text,
+        model -> Text,
+        service_tier -> Text,
+        certainty -> Text,
+        long_prompt -> Bool,
+        state -> Text,
+        confidence -> Text,
+        calls -> Int8,
+        unpriced_calls -> Int8,
+        estimated -> Numeric,
+        settled -> Numeric,
+        even -> Numeric,
+        parts -> Jsonb,
+        issuer -> Text,
+        origin -> Text,
+        region -> Text,
+    }
+}
+
+diesel::table! {
+    settlement_price (tenant_id, issuer, month, measure, n) {
+        tenant_id -> Uuid,
+        month -> Date,
+        measure -> Text,
+        n -> Int8,
+        model -> Text,
+        kind -> Text,
+        tier -> Text,
+        routing -> Text,
+        long_context -> Bool,
+        first_day -> Date,
+        last_day -> Date,
+        rows -> Int8,
+        quantity -> Int8,
+        charged -> Numeric,
+        listed -> Nullable<Numeric>,
+        finding -> Text,
+        issuer -> Text,
+    }
+}
+
+diesel::table! {
+    settlement_day (tenant_id, issuer, day, measure, version) {
+        tenant_id -> Uuid,
+        day -> Date,
+        measure -> Text,
+        version -> Uuid,
+        settled_at -> Timestamptz,
+        calls -> Int8,
+        estimated -> Numeric,
+        settled -> Numeric,
+        missed -> Numeric,
+        billed -> Numeric,
+        unknown -> Numeric,
+        issuer -> Text,
+    }
+}
+
 diesel::joinable!(tenant_settings -> tenant (tenant_id));
 diesel::joinable!(message -> tenant (tenant_id));
 diesel::joinable!(budget -> tenant (tenant_id));
+diesel::joinable!(unjudged_hour -> tenant (tenant_id));
+diesel::joinable!(bill -> tenant (tenant_id));
 diesel::joinable!(spend_hourly -> tenant (tenant_id));
 diesel::joinable!(session -> tenant (tenant_id));
 diesel::joinable!(member -> tenant (tenant_id));
@@ -858,6 +1230,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     tenant_settings,
     message,
     budget,
+    unjudged_hour,
+    bill,
     spend_hourly,
     session,
     api_key,
@@ -866,5 +1240,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     member,
     invitation,
     user_account,
+    sso_provider,
+    sso_domain,
+    sso_identity,
 );
 diesel::allow_tables_to_appear_in_same_query!(bill, bill_upload);
+diesel::allow_tables_to_appear_in_same_query!(bill, bill_daily_fact);

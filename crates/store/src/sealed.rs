@@ -28,6 +28,8 @@ pub const SEALED_COLUMNS: &[SealedColumn] = &[
     SealedColumn { table: "slack_channel", column: "sealed_url", row: "id" },
     SealedColumn { table: "webhook_endpoint", column: "sealed_url", row: "id" },
     SealedColumn { table: "webhook_endpoint", column: "sealed_secret", row: "id" },
+    SealedColumn { table: "sso_provider", column: "sealed_secret", row: "id" },
+    SealedColumn { table: "invoice_source", column: "sealed_key", row: "id" },
 ];
 
 /// The columns with text that the key of one subject sealed, see [`crate::SubjectKey`]. A rotation leaves them: what is

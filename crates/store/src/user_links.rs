@@ -2,7 +2,7 @@
 //! from whoever vouched. Of any number of tries at once, one gets it.
 
 use chrono::{DateTime, Utc};
-use costlens_domain::{UserId, UserLinkId};
+use costlens_domain::{SsoProviderId, UserId, UserLinkId};
 use diesel::prelude::*;
 use diesel::sql_types::{self, Timestamptz};
 use diesel_async::RunQueryDsl;
@@ -105,6 +105,28 @@ impl UserMailState {
     }
 }
 
+/// What a browser is to trade for a session.
+#[derive(Clone, Copy, Debug)]
+pub struct NewExchangeCode<'a> {
+    /// Whom it signs in.
+    pub user: UserId,
+    /// By what method.
+    pub method: &'a str,
+    /// By which tenant's own provider, if by one.
+    pub provider: Option<SsoProviderId>,
+}
+
+/// What a browser traded for a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchanged {
+    /// Whom it signs in.
+    pub user: UserId,
+    /// By what method.
+    pub method: String,
+    /// By which tenant's own provider, if by one.
+    pub provider: Option<SsoProviderId>,
+}
+
 impl SystemConn {
     /// Writes a link down, to be mailed.
     pub async fn create_user_link(&mut self, link: &UserLink) -> Result<(), StoreError> {
@@ -185,7 +207,7 @@ impl SystemConn {
     pub async fn create_exchange_code(
         &mut self,
         (hash, browser): (&[u8; 32], &[u8; 32]),
-        (user, method): (UserId, &str),
+        new: &NewExchangeCode<'_>,
         at: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
@@ -193,8 +215,9 @@ impl SystemConn {
             .values((
                 exchange_code::hash.eq(hash.as_slice()),
                 exchange_code::browser_hash.eq(browser.as_slice()),
-                exchange_code::user_id.eq(user.uuid()),
-                exchange_code::method.eq(method),
+                exchange_code::user_id.eq(new.user.uuid()),
+                exchange_code::method.eq(new.method),
+                exchange_code::sso_provider_id.eq(new.provider.map(SsoProviderId::uuid)),
                 exchange_code::created_at.eq(at),
                 exchange_code::expires_at.eq(expires_at),
             ))
@@ -203,25 +226,29 @@ impl SystemConn {
         Ok(())
     }
 
-    /// Uses an exchange code up: of any number of tries at once one hears whom and by what method it signs in. `None`
-    /// if it is unknown, used or expired, or if another browser began.
+    /// Uses an exchange code up: of any number of tries at once one hears whom it signs in, and how. `None` if it is
+    /// unknown, used or expired, or if another browser began.
     pub async fn use_exchange_code(
         &mut self,
         (hash, browser): (&[u8; 32], &[u8; 32]),
         at: DateTime<Utc>,
-    ) -> Result<Option<(UserId, String)>, StoreError> {
+    ) -> Result<Option<Exchanged>, StoreError> {
         let unused = exchange_code::table
             .find(hash.as_slice())
             .filter(exchange_code::browser_hash.eq(browser.as_slice()))
             .filter(exchange_code::used_at.is_null())
             .filter(exchange_code::expires_at.gt(at));
-        let used: Option<(Uuid, String)> = diesel::update(unused)
+        let used: Option<(Uuid, String, Option<Uuid>)> = diesel::update(unused)
             .set(exchange_code::used_at.eq(at))
-            .returning((exchange_code::user_id, exchange_code::method))
+            .returning((exchange_code::user_id, exchange_code::method, exchange_code::sso_provider_id))
             .get_result(&mut self.conn)
             .await
             .optional()?;
-        Ok(used.map(|(user, method)| (user.into(), method)))
+        Ok(used.map(|(user, method, provider)| Exchanged {
+            user: user.into(),
+            method,
+            provider: provider.map(SsoProviderId::from),
+        }))
     }
 
     /// Removes links and codes that no longer work since this moment, at most so many of each; says how many.

@@ -81,6 +81,8 @@ pub struct Membership {
     pub tenant: Tenant,
     /// As what.
     pub role: Role,
+    /// Whether the tenant wants this person to come by its own identity provider.
+    pub by_single_sign_on: bool,
 }
 
 impl SystemConn {
@@ -309,10 +311,14 @@ impl SystemConn {
             .select((tenant::all_columns, member::role))
             .load(&mut self.conn)
             .await?;
+        let demanding = self.demanding_single_sign_on(user).await?;
         rows.into_iter()
             .map(|(tenant, role)| {
+                let tenant = Tenant::from(tenant);
                 let role = named("member.role", &role, |name| name.parse().ok())?;
-                Ok(Membership { tenant: tenant.into(), role })
+                // Whoever may close the account gets in though its provider is away or set up wrongly.
+                let by_single_sign_on = role != Role::Owner && demanding.contains(&tenant.id);
+                Ok(Membership { tenant, role, by_single_sign_on })
             })
             .collect()
     }

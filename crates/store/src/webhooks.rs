@@ -449,16 +449,18 @@ pub struct OverdueDelivery {
 }
 
 impl SystemConn {
-    /// Deliveries whose next attempt was due before this moment, longest overdue first.
+    /// Deliveries whose next attempt was due before this moment, in the order of their events and endpoints; `after` is
+    /// the last of the page before.
     pub async fn overdue_deliveries(
         &mut self,
         before: DateTime<Utc>,
+        after: Option<&OverdueDelivery>,
         limit: u32,
     ) -> Result<Vec<OverdueDelivery>, StoreError> {
-        let rows: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = webhook_delivery::table
+        let mut query = webhook_delivery::table
             .filter(webhook_delivery::state.eq(DeliveryState::Pending.as_str()))
             .filter(webhook_delivery::next_at.lt(before))
-            .order(webhook_delivery::next_at)
+            .order((webhook_delivery::event_id, webhook_delivery::endpoint_id))
             .limit(i64::from(limit))
             .select((
                 webhook_delivery::tenant_id,
@@ -466,8 +468,13 @@ impl SystemConn {
                 webhook_delivery::endpoint_id,
                 webhook_delivery::job_id,
             ))
-            .load(&mut self.conn)
-            .await?;
+            .into_boxed();
+        if let Some(after) = after {
+            let of_the_event = webhook_delivery::event_id.eq(after.event_id.uuid());
+            let behind = of_the_event.and(webhook_delivery::endpoint_id.gt(after.endpoint_id.uuid()));
+            query = query.filter(webhook_delivery::event_id.gt(after.event_id.uuid()).or(behind));
+        }
+        let rows: Vec<(Uuid, Uuid, Uuid, Option<Uuid>)> = query.load(&mut self.conn).await?;
         let one = |(tenant, event, endpoint, job_id): (Uuid, Uuid, Uuid, Option<Uuid>)| OverdueDelivery {
             tenant_id: tenant.into(),
             event_id: event.into(),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::privacy::BodyState;
-use costlens_domain::request::{CostBasis, RequestFact};
+use costlens_domain::request::{CostBasis, Provenance, RequestFact};
 use costlens_domain::{ConnectionId, RequestId, TokenClass, Usd};
 use diesel::QueryableByName;
 use diesel::sql_types::{
@@ -36,7 +36,7 @@ pub struct Shipped {
 const LARGEST_COUNT: u64 = 1_000_000_000_000;
 
 /// Names stand in the rollup's key, and an index entry holds some 2,700 bytes.
-const LONGEST_NAME: usize = 256;
+pub(crate) const LONGEST_NAME: usize = 256;
 
 /// The longest text that is kept of what a client or provider sent.
 const LONGEST_TEXT: usize = 1_024;
@@ -78,6 +78,7 @@ impl WriterConn {
                 }
                 sent => sent?,
             };
+            self.supersede_imports(batch.values().copied()).await?;
             shipped.inserted = rows.iter().filter(|row| row.is_new).count();
             let known: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
             let unknown = batch.values().filter(|fact| !known.contains(&fact.id.uuid()));
@@ -98,7 +99,7 @@ impl WriterConn {
 
     /// Makes missing partitions in transactions of their own, before the batch locks anything. A day that can
     /// have none is outside of the window: its facts are set aside.
-    async fn refuse_days_without_partition(
+    pub(crate) async fn refuse_days_without_partition(
         &mut self,
         batch: &mut Batch<'_>,
         shipped: &mut Shipped,
@@ -189,7 +190,32 @@ impl WriterConn {
         Ok(wanted)
     }
 
-    async fn send(&mut self, batch: &Batch<'_>, bodies: &Bodies<'_>) -> Result<Vec<SentRow>, StoreError> {
+    /// Takes out of the ledger what was imported of calls that the proxy has, too. It comes after the commit of these
+    /// facts, new or known: whoever commits second sees both rows, and a batch that is sent again looks again.
+    pub(crate) async fn supersede_imports<'a>(
+        &mut self,
+        facts: impl Iterator<Item = &'a RequestFact>,
+    ) -> Result<(), StoreError> {
+        let answered = facts.filter_map(|fact| {
+            let answer = mend(fact.provenance.response_id.as_deref()?, LONGEST_NAME);
+            Some((fact.tenant_id.uuid(), answer))
+        });
+        let (tenants, answers): (Vec<Uuid>, Vec<String>) = answered.unzip();
+        if tenants.is_empty() {
+            return Ok(());
+        }
+        let supersede = diesel::sql_query("SELECT supersede_imports($1, $2)")
+            .bind::<Array<SqlUuid>, _>(tenants)
+            .bind::<Array<Text>, _>(answers);
+        supersede.execute(&mut self.conn).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        batch: &Batch<'_>,
+        bodies: &Bodies<'_>,
+    ) -> Result<Vec<SentRow>, StoreError> {
         let mut columns = Columns::default();
         for ((_, day, _), fact) in batch {
             let missing = fact.body.is_kept() && !bodies.contains_key(&fact.id);
@@ -232,6 +258,9 @@ impl WriterConn {
             .bind::<Array<Nullable<Text>>, _>(&columns.caller_request_id)
             .bind::<Array<Nullable<Text>>, _>(&columns.provider_request_id)
             .bind::<Array<Text>, _>(&columns.body)
+            .bind::<Array<Text>, _>(&columns.origin)
+            .bind::<Array<Nullable<Text>>, _>(&columns.region)
+            .bind::<Array<Nullable<Text>>, _>(&columns.response_id)
             .load(&mut self.conn)
             .await?;
         Ok(rows)
@@ -239,17 +268,17 @@ impl WriterConn {
 }
 
 /// Facts by tenant, day and id, which is the order in which they are sent.
-type Batch<'a> = BTreeMap<(Uuid, NaiveDate, Uuid), &'a RequestFact>;
+pub(crate) type Batch<'a> = BTreeMap<(Uuid, NaiveDate, Uuid), &'a RequestFact>;
 
 /// The bodies that are sent with them.
-type Bodies<'a> = BTreeMap<RequestId, &'a SealedBody>;
+pub(crate) type Bodies<'a> = BTreeMap<RequestId, &'a SealedBody>;
 
 #[derive(QueryableByName)]
-struct SentRow {
+pub(crate) struct SentRow {
     #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
+    pub(crate) id: Uuid,
     #[diesel(sql_type = Bool)]
-    is_new: bool,
+    pub(crate) is_new: bool,
 }
 
 /// A batch turned on its side: one array per column.
@@ -280,6 +309,9 @@ struct Columns {
     caller_request_id: Vec<Option<String>>,
     provider_request_id: Vec<Option<String>>,
     body: Vec<&'static str>,
+    origin: Vec<&'static str>,
+    region: Vec<Option<String>>,
+    response_id: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -313,6 +345,10 @@ impl Columns {
         self.caller_request_id.push(fact.caller_request_id.as_deref().map(|id| mend(id, LONGEST_TEXT)));
         self.provider_request_id.push(fact.provider_request_id.as_deref().map(|id| mend(id, LONGEST_TEXT)));
         self.body.push(body.as_str());
+        let Provenance { origin, region, response_id } = &fact.provenance;
+        self.origin.push(origin.as_str());
+        self.region.push(region.as_deref().map(|region| mend(region, LONGEST_NAME)));
+        self.response_id.push(response_id.as_deref().map(|id| mend(id, LONGEST_NAME)));
         Ok(())
     }
 }
@@ -334,7 +370,7 @@ fn counts(fact: &RequestFact) -> [u64; 9] {
     ]
 }
 
-fn has_sane_counts(fact: &RequestFact) -> bool {
+pub(crate) fn has_sane_counts(fact: &RequestFact) -> bool {
     counts(fact).into_iter().all(|count| count <= LARGEST_COUNT)
 }
 

@@ -16,7 +16,7 @@ use costlens_tests::http::{self, Answer};
 use costlens_tests::{eventually, run};
 use serde_json::{Value, json};
 
-use super::{PASSWORD, Person};
+use super::{PASSWORD, Person, browser};
 
 /// A server whose people Clerk keeps.
 struct Kept {
@@ -124,4 +124,20 @@ impl Kept {
 
 fn kept() -> &'static Kept {
     &KEPT
+}
+
+#[test]
+fn clerk_s_people_come_in_a_real_browser() {
+    run(async {
+        // Clerk makes a token for the page that asks, and what pages those may be is said beforehand.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let kept = Kept::own(&[
+            ("COSTLENS_LISTEN", free.clone()),
+            ("CLERK_AUTHORIZED_PARTIES", format!("http://{free}")),
+        ]);
+        let organization = kept.clerk.organization("Walkers");
+        kept.clerk.member("Gwen", &organization, "member");
+        kept.clerk.person("Nobody else");
+        browser::walk("clerk.mjs", &[&kept.app.base_url(), &kept.clerk.issuer(), "Gwen", "Walkers"]).await;
+    });
 }

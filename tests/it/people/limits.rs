@@ -92,6 +92,7 @@ fn no_door_is_without_a_limit() {
             ("accept_invitation", json!({"token": "x"})),
             ("create_exchanged_session", json!({"code": "x"})),
             ("create_clerk_session", json!({"token": "x"})),
+            ("start_single_sign_on", json!({"email": "a@b.example"})),
         ];
         // Without a credential of ours, and able to change something. What a recipient's link does has its own rules.
         let others = ["confirm_recipient", "unsubscribe", "keep_account"];

@@ -6,13 +6,15 @@ mod clerk;
 mod limits;
 mod members;
 mod replicas;
-mod sign_in;
+pub(crate) mod sign_in;
+mod single_sign_on;
 mod staying;
 mod vouched;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use costlens_egress::testing::TxtServer;
 use costlens_tests::app::TestApp;
 use costlens_tests::http::{self, Answer};
 use costlens_tests::mailbox::Mailbox;
@@ -26,6 +28,11 @@ pub(crate) struct Open {
     pub(crate) app: TestApp,
     pub(crate) mailbox: Mailbox,
     pub(crate) vouchers: Vouchers,
+    /// Where domains' records are looked for.
+    pub(crate) names: TxtServer,
+    /// Firms' own identity providers: one as it should be, one that misbehaves, one that turns its key, and one that
+    /// two firms share.
+    pub(crate) firms: Vec<Vouchers>,
 }
 
 /// What a server is told of its mail server and of whoever vouches.
@@ -38,14 +45,32 @@ fn settings(mailbox: &Mailbox, vouchers: &Vouchers) -> Vec<(&'static str, String
     settings
 }
 
-static OPEN: LazyLock<Open> = LazyLock::new(|| {
-    let mailbox = Mailbox::open();
-    let vouchers = Vouchers::open();
-    let settings = settings(&mailbox, &vouchers);
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let app = TestApp::shared_with(&settings);
-    Open { app, mailbox, vouchers }
-});
+impl Open {
+    /// One that `start` starts, with these settings of its own.
+    fn with(own: &[(&'static str, &str)], start: impl FnOnce(&[(&str, &str)]) -> TestApp) -> Self {
+        let mailbox = Mailbox::open();
+        let vouchers = Vouchers::open();
+        let (names, firms) = (TxtServer::open(), (0..4).map(|_| Vouchers::open()).collect::<Vec<_>>());
+        let mut settings = settings(&mailbox, &vouchers);
+        settings.push(("COSTLENS_NAME_SERVERS", names.address().to_string()));
+        if let Some((_, hosts)) =
+            settings.iter_mut().find(|(name, _)| *name == "COSTLENS_ALLOW_PRIVATE_HOSTS")
+        {
+            hosts.extend(firms.iter().flat_map(|firm| [",".to_owned(), firm.host_port()]));
+        }
+        let settings =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).chain(own.iter().copied());
+        let app = start(&settings.collect::<Vec<_>>());
+        Self { app, mailbox, vouchers, names, firms }
+    }
+
+    /// One that nobody else uses.
+    pub(crate) fn own(own: &[(&'static str, &str)]) -> Self {
+        Self::with(own, TestApp::own)
+    }
+}
+
+static OPEN: LazyLock<Open> = LazyLock::new(|| Open::with(&[], TestApp::shared_with));
 
 pub(crate) fn open() -> &'static Open {
     &OPEN

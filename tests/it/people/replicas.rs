@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use costlens_cache::testing::PrivateRedis;
+use costlens_egress::testing::TxtServer;
 use costlens_tests::actors::{Program, redeem};
 use costlens_tests::app::TestApp;
 use costlens_tests::mailbox::Mailbox;
@@ -29,7 +30,9 @@ impl Pair {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let app = TestApp::own(&settings);
         let second = app.replica(&settings);
-        Self { first: Open { app, mailbox, vouchers }, second, redis }
+        // Nobody comes by a firm's own provider here.
+        let (names, firms) = (TxtServer::open(), Vec::new());
+        Self { first: Open { app, mailbox, vouchers, names, firms }, second, redis }
     }
 
     fn bases(&self) -> [String; 2] {
@@ -45,11 +48,32 @@ impl Pair {
 #[test]
 fn a_second_process_honours_limits_revocations_and_codes_of_the_first_within_a_second() {
     run(async {
-        let pair = Pair::start();
+        let mut pair = Pair::start();
         limits_are_counted_together(&pair).await;
         what_ends_at_one_ends_at_the_other(&pair).await;
         what_works_once_works_at_one_of_them(&pair).await;
+        limits_hold_while_redis_is_away_and_answers_say_that_it_is(&mut pair).await;
     });
+}
+
+async fn limits_hold_while_redis_is_away_and_answers_say_that_it_is(pair: &mut Pair) {
+    let mut ann = Person::registered(&pair.first, "bereft").await;
+    assert_eq!(ann.call("GET", "/api/v1/user", None).await.header("costlens-degraded"), "");
+    pair.redis.kill();
+    let mut stranger = Person::new(&pair.first, "flood-alone");
+    for n in 0..10 {
+        stranger.email = format!("nobody-else-{n}@people.example");
+        let refused = stranger.sign_in().await;
+        assert_eq!(refused.header("costlens-degraded"), "redis", "{}", refused.text());
+        refused.expect_problem(401, "sign_in_refused");
+    }
+    stranger.sign_in().await.expect_problem(429, "too_many_requests");
+    pair.redis.start_again();
+    let back = Instant::now();
+    while !ann.call("GET", "/api/v1/user", None).await.header("costlens-degraded").is_empty() {
+        assert!(back.elapsed() < Duration::from_secs(30), "Redis is back, and is not used");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn limits_are_counted_together(pair: &Pair) {

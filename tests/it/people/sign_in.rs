@@ -165,7 +165,8 @@ fn a_new_password_by_mail_ends_every_sign_in_and_keeps_the_second_factor() {
 }
 
 /// The code that an authenticator shows, so many steps from now: RFC 6238 by an independent implementation.
-fn authenticator(secret: &str, ahead: i64) -> String {
+/// The code that an authenticator shows, so many steps ahead.
+pub(crate) fn authenticator(secret: &str, ahead: i64) -> String {
     let script = "import sys,hmac,base64,struct,time\n\
         key=base64.b32decode(sys.argv[1]); step=int(time.time())//30+int(sys.argv[2])\n\
         h=hmac.new(key,struct.pack('>Q',step),'sha1').digest(); o=h[-1]&15\n\

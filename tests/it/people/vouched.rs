@@ -9,7 +9,7 @@ use super::{Open, PASSWORD, Person, open};
 
 static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1_000);
 /// They misbehave for all at once.
-static ALONE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+pub(super) static ALONE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 fn known(open: &Open, person: &Person, verified: bool) -> String {
     let subject = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();

@@ -1,33 +1,41 @@
-//! One tenant's hour against its own past: all calls together, and every key.
+//! One tenant's hour against its own past: all calls together, and every key. What is surprising, and why, is `insight`'s
+//! to say; here it is asked, written down and told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Timelike as _, Utc};
-use costlens_domain::alerts::{HourRule, Surprise};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use costlens_domain::alerts::Surprise;
 use costlens_domain::events::EventKind;
-use costlens_domain::{AnomalyId, TenantId, Usd};
+use costlens_domain::export::HourlySpend;
+use costlens_domain::{AnomalyId, ApiKeyId, Currency, TenantId, Usd};
+use costlens_insight::anomalies::{HourRule, calls};
 use costlens_jobs::events::happened;
 use costlens_jobs::messages::{Audience, Telling, tell};
 use costlens_notify::Kind;
 use costlens_notify::words::{AnomalyAlert, Contributor};
-use costlens_store::{Anomaly, SpendBucket, SpendGroup, SpendPoint, StoreError, TenantConn, TenantSettings};
-use serde_json::json;
+use costlens_store::{
+    Anomaly, Cadence, RequestFilter, SpendBucket, SpendGroup, StoreError, TenantConn, TenantSettings,
+};
+use serde_json::{Value, json};
 
-use crate::{WorkerParts, spend};
+use crate::{WorkerParts, bug, spend};
 
-/// How far back the past goes that an hour is held against.
-const PAST: TimeDelta = TimeDelta::days(14);
-/// Hours this near to the same time of day count as alike.
-const NEAR: u32 = 1;
-/// For so long after a surprise the same series is written down and not told again: what is lasting is no news.
-const QUIET: TimeDelta = TimeDelta::hours(24);
 /// How many contributors are named.
 const NAMED: u32 = 5;
 /// An alert that is older than this says what everybody knows.
 const USEFUL: TimeDelta = TimeDelta::hours(12);
 
 /// How far back an outage is made up for.
-const CATCH_UP: TimeDelta = TimeDelta::hours(48);
+pub(super) const CATCH_UP: TimeDelta = TimeDelta::hours(48);
+/// How far before a surprise the audit is asked what was changed, and how much of it is kept.
+const CHANGES_BEFORE: TimeDelta = TimeDelta::hours(24);
+const MOST_CHANGES: u32 = 200;
+const KEPT_CHANGES: usize = 10;
+/// What in the audit may change what calls cost.
+const CHANGING: [&str; 7] =
+    ["key.", "connection.", "settings.", "privacy.", "price_correction.", "limits.", "member.role_changed"];
+/// The rows of an hour that an explanation reads at most.
+const MOST_ROWS: u32 = 5_000;
 
 /// The whole hours to be judged, the earliest first: the last one that was, because calls of its last minutes may have
 /// reached the ledger since, and those after it; the last two where none was judged before.
@@ -50,83 +58,91 @@ pub(super) async fn find(
     hour: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let mut tx = parts.store.tenant(tenant).await?;
-    let span = spend::between(hour - PAST, hour + TimeDelta::hours(1));
-    let all = tx.spend_series(&span, SpendBucket::Hour, None).await?;
-    let keys = tx.spend_series(&span, SpendBucket::Hour, Some(SpendGroup::Key)).await?;
-    let names = spend::key_names(&mut tx).await?;
-    let mut series: HashMap<String, Vec<SpendPoint>> = HashMap::new();
-    for point in keys {
-        let name = format!("key:{}", point.group.as_deref().unwrap_or_default());
-        series.entry(name).or_default().push(point);
+    let span = spend::between(hour - calls::PAST, hour + TimeDelta::hours(1));
+    let points = tx.spend_series(&span, SpendBucket::Hour, Some(SpendGroup::Key)).await?;
+    let mut series: BTreeMap<_, calls::Hours> = BTreeMap::new();
+    for point in points {
+        let key: ApiKeyId = point.group.as_deref().unwrap_or_default().parse().map_err(bug)?;
+        series.entry(key).or_default().insert(point.at, point.totals.cost.map(Usd::decimal));
     }
-    // When one key alone is the tenant, it is told once, by its name.
-    if series.len() != 1 {
-        series.insert("total".to_owned(), all);
-    }
-    let mut names_of_series: Vec<&String> = series.keys().collect();
-    names_of_series.sort();
-    for name in names_of_series {
-        let points = series.get(name).map(Vec::as_slice).unwrap_or_default();
-        if let Some(surprise) = judge(points, hour) {
-            note(&mut tx, parts, (name, &names), hour, surprise).await?;
+    let found = calls::surprises(&calls::Watched::new(series), hour, &HourRule::default());
+    if !found.is_empty() {
+        let names = spend::key_names(&mut tx).await?;
+        for surprise in found {
+            note(&mut tx, parts, &names, &surprise).await?;
         }
     }
+    tx.settle_judgement(hour).await?;
     tx.commit().await
 }
 
-/// Holds the hour against the hours of the same time of day before it. Hours without calls cost nothing, from the
-/// series' first call on: what is new has no past. Of hours whose calls all have no price nobody knows the cost: they
-/// are no part of the past.
-fn judge(points: &[SpendPoint], hour: DateTime<Utc>) -> Option<Surprise> {
-    let costs: HashMap<DateTime<Utc>, Option<Usd>> =
-        points.iter().map(|point| (point.at, point.totals.cost)).collect();
-    let actual = costs.get(&hour).copied().flatten()?;
-    let first = points.iter().map(|point| point.at).min()?;
-    let mut past = Vec::new();
-    let mut at = first;
-    while at < hour {
-        if is_near(at.hour(), hour.hour()) {
-            past.extend(costs.get(&at).copied().unwrap_or(Some(Usd::ZERO)));
-        }
-        at += TimeDelta::hours(1);
+/// The rollup's rows of the surprising hour and of those that show what was expected.
+async fn rows_of(tx: &mut TenantConn, surprise: &calls::Surprise) -> Result<Vec<HourlySpend>, StoreError> {
+    let mut rows = Vec::new();
+    for hour in surprise.reference.iter().chain([&surprise.hour]) {
+        let filter = RequestFilter {
+            api_key_id: surprise.key,
+            from: Some(*hour),
+            to: Some(*hour + TimeDelta::hours(1)),
+            ..RequestFilter::default()
+        };
+        rows.extend(tx.hourly_spend_after(&filter, None, MOST_ROWS).await?);
     }
-    HourRule::default().judge(&past, actual)
+    Ok(rows)
 }
 
-fn is_near(one: u32, other: u32) -> bool {
-    let apart = one.abs_diff(other);
-    apart.min(24 - apart) <= NEAR
+/// What the audit says was changed before the end of a surprise, newest first.
+pub(crate) async fn changes_before(
+    tx: &mut TenantConn,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Value, StoreError> {
+    let events = tx.audit_between(from - CHANGES_BEFORE, to, MOST_CHANGES).await?;
+    let changing = events
+        .into_iter()
+        .filter(|event| CHANGING.iter().any(|of| event.action.starts_with(of)))
+        .take(KEPT_CHANGES)
+        .map(|event| json!({ "at": event.at, "action": event.action, "target": event.target, "by": event.actor }));
+    Ok(changing.collect())
 }
 
 async fn note(
     tx: &mut TenantConn,
     parts: &WorkerParts,
-    (series, names): (&str, &HashMap<String, String>),
-    hour: DateTime<Utc>,
-    surprise: Surprise,
+    names: &HashMap<String, String>,
+    surprise: &calls::Surprise,
 ) -> Result<(), StoreError> {
     let now = parts.clock.now();
+    let hour = surprise.hour;
     let end = hour + TimeDelta::hours(1);
+    let series = surprise.key.map_or_else(|| "total".to_owned(), |key| format!("key:{key}"));
     let mut of_series = spend::between(hour, end);
-    of_series.api_key_id = series.strip_prefix("key:").and_then(|id| id.parse().ok());
+    of_series.api_key_id = surprise.key;
     let parts_of_it = tx.spend_breakdown(&of_series, SpendGroup::Model, NAMED).await?;
     let contributors: Vec<Contributor> = parts_of_it
         .into_iter()
         .map(|slice| Contributor { name: slice.group, cost: slice.totals.cost })
         .collect();
-    let contributors_json =
-        serde_json::to_value(&contributors).map_err(|error| StoreError::Bug(Box::new(error)))?;
+    let contributors_json = serde_json::to_value(&contributors).map_err(bug)?;
+    let explanation = calls::explain_hour(surprise, &rows_of(tx, surprise).await?);
+    let (expected, actual) = (surprise.verdict.expected, surprise.verdict.actual);
     let anomaly = Anomaly {
         id: AnomalyId::new(now, parts.entropy.for_id()),
-        series: series.to_owned(),
+        series: series.clone(),
+        cadence: Cadence::Hour,
+        kind: "spike".to_owned(),
         hour,
-        detector: HourRule::DETECTOR.to_owned(),
-        surprise,
+        detector: calls::HOURLY.to_owned(),
+        surprise: Surprise { expected, actual, currency: Currency::USD },
         contributors: contributors_json.clone(),
+        explanation: serde_json::to_value(&explanation).map_err(bug)?,
+        changes: changes_before(tx, (hour, end)).await?,
         found_at: now,
+        decision: None,
     };
-    let told_lately = tx.anomalies_between(hour - QUIET, hour, 10_000).await?;
-    if !tx.create_anomaly(&anomaly).await? || told_lately.iter().any(|other| other.series == series) {
+    // Hours are judged in any order: one that was told about after this one makes it no news, too.
+    let told_lately = tx.anomalies_between(hour - calls::QUIET, hour + calls::QUIET, 10_000).await?;
+    let is_same = |other: &Anomaly| other.series == series && other.cadence == Cadence::Hour;
+    if !tx.create_anomaly(&anomaly).await? || told_lately.iter().any(is_same) {
         return Ok(());
     }
     // What an outage kept from being found stands in the list; as an alert it says what everybody knows.
@@ -137,12 +153,12 @@ async fn note(
     let link = |path: &str| parts.links.to(path).map_err(|bad| StoreError::Bug(Box::new(bad)));
     let alert = AnomalyAlert {
         tenant: tx.tenant().await?.name,
-        series: spend::series_name(series, names),
+        series: spend::series_name(&series, names),
         from: hour,
         to: end,
         zone: settings.zone,
-        expected: surprise.expected,
-        actual: surprise.actual,
+        expected: expected.into(),
+        actual: actual.into(),
         contributors,
         console: link("/requests")?,
         preferences: link("/notifications")?,
@@ -150,7 +166,7 @@ async fn note(
     let telling = Telling {
         about: &format!("anomaly:{series}:{}", hour.timestamp()),
         kind: Kind::AnomalyAlert.as_str(),
-        figures: serde_json::to_value(&alert).map_err(|error| StoreError::Bug(Box::new(error)))?,
+        figures: serde_json::to_value(&alert).map_err(bug)?,
         audience: Audience::Alerts,
         at: now,
         expires_at: now + USEFUL,
@@ -160,9 +176,10 @@ async fn note(
         "anomaly_id": anomaly.id,
         "series": series,
         "hour": hour,
-        "expected": surprise.expected,
-        "actual": surprise.actual,
+        "expected": Usd::from(expected),
+        "actual": Usd::from(actual),
         "contributors": contributors_json,
+        "parts": explanation.parts,
     });
     happened(tx, EventKind::AnomalyFound, payload, now, &*parts.entropy).await?;
     Ok(())

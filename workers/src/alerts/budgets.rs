@@ -10,10 +10,11 @@ use costlens_domain::{TenantId, Usd};
 use costlens_jobs::events::happened;
 use costlens_jobs::messages::{Audience, Telling, tell};
 use costlens_notify::Kind;
-use costlens_notify::words::BudgetAlert;
-use costlens_store::{Budget, SpendTotals, StoreError, TenantConn, TenantSettings};
+use costlens_notify::words::{BudgetAlert, ExpectedCrossing};
+use costlens_store::{Budget, BudgetSpend, StoreError, TenantConn, TenantSettings};
 use serde_json::json;
 
+use super::outlook;
 use crate::{WorkerParts, spend};
 
 /// An alert that is older than this says what everybody knows.
@@ -34,6 +35,7 @@ pub(super) async fn check(parts: &WorkerParts, tenant: TenantId) -> Result<(), S
             hold(&mut tx, parts, (&budget, before, start), (&settings, &keys)).await?;
         }
         hold(&mut tx, parts, (&budget, start, now), (&settings, &keys)).await?;
+        foresee(&mut tx, parts, (&budget, start), (&settings, &keys)).await?;
     }
     tx.commit().await
 }
@@ -47,9 +49,10 @@ async fn hold(
     (settings, keys): (&TenantSettings, &HashMap<String, String>),
 ) -> Result<(), StoreError> {
     let now = parts.clock.now();
-    let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, end)).await?;
+    let scope = &budget.rule.scope;
+    let totals = tx.budget_spend(&spend::within(scope, start, end), scope.unproxied).await?;
     // What has no price is in no sum: the alert says how many calls that are.
-    let spent = totals.cost.unwrap_or(Usd::ZERO);
+    let spent = totals.spent.unwrap_or(Usd::ZERO);
     let first_day = settings.zone.local(start).date();
     let mut news = None;
     for threshold in budget.rule.reached(spent) {
@@ -58,14 +61,52 @@ async fn hold(
         }
     }
     let Some(threshold) = news else { return Ok(()) };
-    let about = About { budget, threshold, totals: &totals, spent, start, now };
+    let about = About { budget, news: News::Reached(threshold), totals: &totals, spent, start, now };
     about.tell(tx, parts, settings, keys).await
+}
+
+/// Tells once a month that a monthly budget is expected to be crossed before it ends. One that is crossed was told.
+async fn foresee(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    (budget, start): (&Budget, DateTime<Utc>),
+    (settings, keys): (&TenantSettings, &HashMap<String, String>),
+) -> Result<(), StoreError> {
+    if budget.rule.period != Period::Month {
+        return Ok(());
+    }
+    let now = parts.clock.now();
+    let scope = &budget.rule.scope;
+    let totals = tx.budget_spend(&spend::within(scope, start, now), scope.unproxied).await?;
+    let spent = totals.spent.unwrap_or(Usd::ZERO);
+    if spent >= budget.rule.amount {
+        return Ok(());
+    }
+    let first_day = settings.zone.local(start).date();
+    let last_day = last_day(budget.rule.period, first_day);
+    let Some(expected) = outlook::crossing(tx, &budget.rule, (start, now), last_day).await? else {
+        return Ok(());
+    };
+    if !tx.create_budget_forecast(budget.id, first_day, expected.on, spent, now).await? {
+        return Ok(());
+    }
+    let about = About { budget, news: News::Expected(expected), totals: &totals, spent, start, now };
+    about.tell(tx, parts, settings, keys).await
+}
+
+/// What is told of a budget.
+#[derive(Clone, Copy)]
+enum News {
+    /// It reached this threshold.
+    Reached(u32),
+    /// It is expected to be crossed.
+    Expected(ExpectedCrossing),
 }
 
 struct About<'a> {
     budget: &'a Budget,
-    threshold: u32,
-    totals: &'a SpendTotals,
+    news: News,
+    totals: &'a BudgetSpend,
     spent: Usd,
     start: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -79,7 +120,11 @@ impl About<'_> {
         settings: &TenantSettings,
         keys: &HashMap<String, String>,
     ) -> Result<(), StoreError> {
-        let Self { budget, threshold, totals, spent, start, now } = self;
+        let Self { budget, news, totals, spent, start, now } = self;
+        let (threshold, expected) = match news {
+            News::Reached(threshold) => (*threshold, None),
+            News::Expected(expected) => (100, Some(*expected)),
+        };
         let from = settings.zone.local(*start).date();
         let link = |path: &str| parts.links.to(path).map_err(|bad| StoreError::Bug(Box::new(bad)));
         let alert = BudgetAlert {
@@ -88,15 +133,17 @@ impl About<'_> {
             covers: covers(&budget.rule.scope, keys),
             from,
             to: last_day(budget.rule.period, from),
-            threshold_percent: u16::try_from(*threshold).unwrap_or(u16::MAX),
+            threshold_percent: u16::try_from(threshold).unwrap_or(u16::MAX),
             spent: *spent,
             limit: budget.rule.amount,
             unpriced: totals.unpriced_requests,
+            expected,
             console: link("/budgets")?,
             preferences: link("/notifications")?,
         };
+        let mark = if expected.is_some() { "expected".to_owned() } else { threshold.to_string() };
         let telling = Telling {
-            about: &format!("budget:{}:{}:{threshold}", budget.id, start.timestamp()),
+            about: &format!("budget:{}:{}:{mark}", budget.id, start.timestamp()),
             kind: Kind::BudgetAlert.as_str(),
             figures: serde_json::to_value(&alert).map_err(|error| StoreError::Bug(Box::new(error)))?,
             audience: Audience::Alerts,
@@ -104,17 +151,36 @@ impl About<'_> {
             expires_at: *now + USEFUL,
         };
         tell(tx, &telling, &*parts.entropy).await?;
-        let payload = json!({
-            "budget_id": budget.id,
-            "name": budget.name,
-            "period": budget.rule.period.as_str(),
-            "period_start": start,
-            "threshold_percent": threshold,
-            "spent": spent,
-            "amount": budget.rule.amount,
-            "unpriced_requests": totals.unpriced_requests,
-        });
-        happened(tx, EventKind::BudgetReached, payload, *now, &*parts.entropy).await?;
+        let (kind, payload) = match expected {
+            None => (
+                EventKind::BudgetReached,
+                json!({
+                    "budget_id": budget.id,
+                    "name": budget.name,
+                    "period": budget.rule.period.as_str(),
+                    "period_start": start,
+                    "threshold_percent": threshold,
+                    "spent": spent,
+                    "amount": budget.rule.amount,
+                    "unpriced_requests": totals.unpriced_requests,
+                }),
+            ),
+            Some(expected) => (
+                EventKind::BudgetForecast,
+                json!({
+                    "budget_id": budget.id,
+                    "name": budget.name,
+                    "period": budget.rule.period.as_str(),
+                    "period_start": start,
+                    "expected_on": expected.on,
+                    "expected_spent": expected.spent,
+                    "spent": spent,
+                    "amount": budget.rule.amount,
+                    "unpriced_requests": totals.unpriced_requests,
+                }),
+            ),
+        };
+        happened(tx, kind, payload, *now, &*parts.entropy).await?;
         Ok(())
     }
 }
@@ -127,7 +193,11 @@ fn covers(scope: &BudgetScope, keys: &HashMap<String, String>) -> String {
     let provider = scope.provider.as_ref().map(|provider| format!("provider {provider}"));
     let model = scope.model.as_ref().map(|model| format!("model {model}"));
     let parts: Vec<String> = [key, provider, model].into_iter().flatten().collect();
-    if parts.is_empty() { "all calls".to_owned() } else { parts.join(", ") }
+    match (parts.is_empty(), scope.unproxied) {
+        (true, true) => "all calls, and what is billed around the proxy".to_owned(),
+        (true, false) => "all calls".to_owned(),
+        (false, _) => parts.join(", "),
+    }
 }
 
 fn last_day(period: Period, first: NaiveDate) -> NaiveDate {

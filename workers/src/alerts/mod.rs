@@ -3,9 +3,11 @@
 //! What was told stands in the domain's own rows, whose keys make each alert one alert, in the transaction of the
 //! messages about it. A check that is lost is made up for by the next one.
 
-mod anomalies;
+pub(crate) mod anomalies;
 mod budgets;
+mod outlook;
 
+use chrono::TimeDelta;
 use costlens_domain::TenantId;
 use costlens_queue::{Job, JobContext, JobError};
 use costlens_store::StoreError;
@@ -55,32 +57,47 @@ pub(crate) async fn check_budgets(
 /// How the hours that were judged are noted.
 const JUDGED: &str = "anomalies";
 
-/// Goes through the tenants with calls in each whole hour since the last that was judged, and in that one again,
-/// because calls of its last minutes may have reached the ledger after the hour's own check. Of an outage the last two
-/// days are made up for. A tenant whose hour cannot be judged keeps the mark where it is.
+/// How many are looked at in one step.
+const STEP: u32 = 200;
+
+/// Judges each whole hour since the last that was noted, and that one again, because calls of its last minutes may have
+/// reached the ledger after the hour's own check. Of an outage the last two days are made up for.
+///
+/// What is to be judged is written down first, and taken away in the transaction that judges it. So the newest hour can
+/// be the first, however much is to be made up for, and an hour of a tenant that cannot be judged waits by itself.
 pub(crate) async fn find_anomalies(
     _job: FindAnomalies,
     context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
+    let now = parts.clock.now();
+    let mut system = parts.store.system().await.map_err(store_failure)?;
+    let judged = system.watched_upto(JUDGED).await.map_err(store_failure)?;
+    for hour in anomalies::hours_over(now, judged) {
+        system.owe_judgement(hour).await.map_err(store_failure)?;
+        system.note_watched(JUDGED, hour).await.map_err(store_failure)?;
+    }
+    let late = system.forget_unjudged_hours(now - anomalies::CATCH_UP - TimeDelta::hours(1)).await;
+    let late = late.map_err(store_failure)?;
+    if late > 0 {
+        tracing::error!(hours = late, "hours of calls were never judged");
+    }
+    drop(system);
     let mut turns = Turns::default();
-    let judged = parts.store.system().await.map_err(store_failure)?.watched_upto(JUDGED).await;
-    for hour in anomalies::hours_over(parts.clock.now(), judged.map_err(store_failure)?) {
+    let mut after = None;
+    loop {
         let mut system = parts.store.system().await.map_err(store_failure)?;
-        let tenants = system.tenants_with_calls(hour).await.map_err(store_failure)?;
+        let hours = system.unjudged_hours(after, STEP).await.map_err(store_failure)?;
         drop(system);
-        for tenant in tenants {
+        let Some(last) = hours.last() else { return turns.end() };
+        after = Some(*last);
+        for (hour, tenant) in hours {
             if context.is_cancelled() {
                 return Err(JobError::cancelled());
             }
             turns.note(tenant, anomalies::find(&parts, tenant, hour).await);
         }
-        if turns.failed.is_none() {
-            let mut system = parts.store.system().await.map_err(store_failure)?;
-            system.note_watched(JUDGED, hour).await.map_err(store_failure)?;
-        }
     }
-    turns.end()
 }
 
 /// Every tenant has its turn: one that fails keeps no other from it, and is told at the end.

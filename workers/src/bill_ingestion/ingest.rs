@@ -5,10 +5,10 @@ use costlens_domain::{BillId, ProblemCode, TenantId};
 use costlens_jobs::bills::IngestBill;
 use costlens_objects::ObjectKey;
 use costlens_queue::{ErrorClass, JobContext, JobError, ops};
-use costlens_store::{BillUpload, NewBill, Published, StoreError, UploadProblem, UploadState};
+use costlens_store::{BillInTheWay, BillUpload, NewBill, Published, StoreError, UploadProblem, UploadState};
 
-use super::progress::Latest;
-use super::{BillRefused, file_failure, notices};
+use super::progress::{Latest, Read};
+use super::{BillRefused, file_failure, notices, stored};
 use crate::{WorkerParts, store_failure};
 
 /// Safe to run twice, at once, and to be killed anywhere: every step finds out what the one before has left.
@@ -33,8 +33,10 @@ pub(super) async fn ingest_bill(
     if is_cancelled(&context).await? {
         return cancel(&parts, tenant, &upload, &key).await;
     }
-    publish(&parts, tenant, &upload, &report).await?;
-    parts.objects.delete(&key).await.map_err(file_failure)
+    match publish(&parts, tenant, &upload, &report).await? {
+        Some(problem) => give_up(&parts, tenant, &upload, &key, problem).await,
+        None => parts.objects.delete(&key).await.map_err(file_failure),
+    }
 }
 
 /// The upload; `None` for one whose row is past its time, and so its file.
@@ -58,9 +60,7 @@ async fn begin(
 async fn conclude(parts: &WorkerParts, key: &ObjectKey, upload: &BillUpload) -> Result<(), JobError> {
     parts.objects.delete(key).await.map_err(file_failure)?;
     match (&upload.state, &upload.problem) {
-        (UploadState::Failed, Some(problem)) if problem.code == ProblemCode::BillUnreadable.as_str() => {
-            Err(unreadable(problem))
-        }
+        (UploadState::Failed, Some(problem)) if is_for_the_customer(problem) => Err(refused(problem)),
         _ => Ok(()),
     }
 }
@@ -77,7 +77,7 @@ async fn read(
     let latest = Latest::default();
     let read = tokio::select! {
         read = parts.bills.read(copy.path(), &latest) => read,
-        () = latest.write(parts, context, tenant, upload.id) => Err(BillRefused::Engine("nobody waited".into())),
+        () = latest.write(parts, context, tenant, Read::Upload(upload.id)) => Err(BillRefused::Engine("nobody waited".into())),
         () = context.cancelled() => {
             if is_cancelled(context).await? {
                 cancel(parts, tenant, upload, key).await?;
@@ -87,7 +87,7 @@ async fn read(
     };
     match read {
         Ok(report) => Ok(Ok(report)),
-        Err(BillRefused::Unreadable(words)) => {
+        Err(BillRefused::Unreadable(words) | BillRefused::NoCost(words)) => {
             let code = ProblemCode::BillUnreadable.as_str().to_owned();
             // The reader knows the file by the name we gave it; its owner knows it by another.
             Ok(Err(UploadProblem { code, detail: words.replace(key.name(), &upload.name) }))
@@ -124,10 +124,15 @@ async fn give_up(
 ) -> Result<(), JobError> {
     fail(parts, tenant, upload, &problem).await?;
     parts.objects.delete(key).await.map_err(file_failure)?;
-    Err(unreadable(&problem))
+    Err(refused(&problem))
 }
 
-fn unreadable(problem: &UploadProblem) -> JobError {
+/// Whether only the customer can mend it.
+fn is_for_the_customer(problem: &UploadProblem) -> bool {
+    [ProblemCode::BillUnreadable, ProblemCode::BillOverlaps].iter().any(|code| problem.code == code.as_str())
+}
+
+fn refused(problem: &UploadProblem) -> JobError {
     JobError::give_up(ErrorClass::CustomerAction, problem.code.clone(), problem.detail.clone())
 }
 
@@ -139,26 +144,30 @@ async fn fail(
 ) -> Result<(), JobError> {
     let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
     let ended = conn.fail_bill_upload(upload.id, problem, parts.clock.now()).await.map_err(store_failure)?;
-    if ended && problem.code == ProblemCode::BillUnreadable.as_str() {
+    if ended && is_for_the_customer(problem) {
         notices::of_failed(&mut conn, parts, upload, problem).await?;
     }
     conn.commit().await.map_err(store_failure)
 }
 
-/// Bill, facts, totals, the upload's end and what is said of it in one transaction.
+/// Bill, facts, totals, the upload's end and what is said of it in one transaction. The problem where another bill keeps
+/// the report's months, and nothing is stored.
 async fn publish(
     parts: &WorkerParts,
     tenant: TenantId,
     upload: &BillUpload,
     report: &BillReport,
-) -> Result<(), JobError> {
+) -> Result<Option<UploadProblem>, JobError> {
     let now = parts.clock.now();
     let id = BillId::new(now, parts.entropy.for_id());
     let new = NewBill { id, name: upload.name.clone(), created_at: now };
     let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
     let published = conn.publish_bill_upload(upload.id, &new, report).await.map_err(store_failure)?;
+    if let Published::InTheWay(other) = &published {
+        return Ok(Some(overlaps(other)));
+    }
     if let Published::Bill(bill) = &published {
-        notices::of_published(&mut conn, parts, upload, bill).await?;
+        stored::bill_stored(&mut conn, parts, stored::Origin::Upload(upload.id), bill).await?;
     }
     conn.commit().await.map_err(store_failure)?;
     match published {
@@ -166,7 +175,14 @@ async fn publish(
             tracing::info!(bill = %bill.id, lines = bill.lines, "a bill was published");
         }
         Published::Duplicate(bill) => tracing::info!(%bill, "an upload repeats a bill that counts"),
-        Published::Ended => {}
+        Published::Ended | Published::InTheWay(_) => {}
     }
-    Ok(())
+    Ok(None)
+}
+
+fn overlaps(other: &BillInTheWay) -> UploadProblem {
+    UploadProblem {
+        code: ProblemCode::BillOverlaps.as_str().to_owned(),
+        detail: format!("\u{201c}{}\u{201d} ({}), which counts, {}", other.name, other.id, other.why.words()),
+    }
 }

@@ -6,7 +6,8 @@
 
 mod ingest;
 mod notices;
-mod progress;
+pub(crate) mod progress;
+pub(crate) mod stored;
 mod sweep;
 
 use std::path::Path;
@@ -28,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_mins(20);
 /// Reads a bill from a file. The binary fills this port with the bill engine, so that nobody here carries it.
 #[async_trait]
 pub trait ReadBill: Send + Sync + std::fmt::Debug {
-    /// The bill in this file, whole. Dropping the future stops the reading.
+    /// The bill in this file, or in the files of this folder, whole. Dropping the future stops the reading.
     async fn read(&self, path: &Path, progress: &dyn HearProgress) -> Result<BillReport, BillRefused>;
 }
 
@@ -44,6 +45,9 @@ pub enum BillRefused {
     /// The file is at fault.
     #[error("{0}")]
     Unreadable(String),
+    /// It carries no cost: a column is missing, or empty.
+    #[error("{0}")]
+    NoCost(String),
     /// We are.
     #[error("the bill engine failed: {0}")]
     Engine(String),

@@ -23,6 +23,8 @@ const STILL: Duration = Duration::minutes(5);
 const ORPHANED: Duration = Duration::hours(1);
 /// How many are looked at in one step.
 const STEP: u32 = 200;
+/// And how many files.
+const FILES: usize = 1_000;
 
 /// Looks after uploads and kept files.
 #[derive(Debug, Serialize, Deserialize)]
@@ -124,16 +126,20 @@ async fn remove_unwanted_files(
     swept: &mut Swept,
 ) -> Result<(), JobError> {
     let before = parts.clock.now() - ORPHANED;
-    let listed = parts.objects.list_prefix(None, usize::MAX).await.map_err(file_failure)?;
     let old = |file: Listed| {
         let upload: BillUploadId = file.key.name().parse().ok()?;
         upload.time().is_some_and(|at| at < before).then_some((upload, file.key))
     };
-    let files: Vec<_> = listed.into_iter().filter_map(old).collect();
-    for files in files.chunks(usize::try_from(STEP).unwrap_or(usize::MAX)) {
+    let mut walk = parts.objects.walk(None);
+    loop {
+        let listed = walk.next(FILES).await.map_err(file_failure)?;
+        if listed.is_empty() {
+            return Ok(());
+        }
         if context.is_cancelled() {
             return Err(JobError::cancelled());
         }
+        let files: Vec<_> = listed.into_iter().filter_map(old).collect();
         let ids: Vec<BillUploadId> = files.iter().map(|(upload, _)| *upload).collect();
         let mut system = parts.store.system().await.map_err(store_failure)?;
         let wanted = system.wanted_bill_uploads(&ids).await.map_err(store_failure)?;
@@ -143,5 +149,4 @@ async fn remove_unwanted_files(
             swept.files += 1;
         }
     }
-    Ok(())
 }

@@ -131,11 +131,13 @@ async fn budgets(
     let mut lines = Vec::new();
     for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()) {
         let start = settings.zone.start_of(budget.rule.period, last);
-        let totals = tx.spend_totals(&spend::within(&budget.rule.scope, start, end)).await?;
+        let scope = &budget.rule.scope;
+        let spend = tx.budget_spend(&spend::within(scope, start, end), scope.unproxied).await?;
         lines.push(BudgetLine {
             name: budget.name,
-            spent: known(&totals),
-            unpriced: totals.unpriced_requests,
+            // Nothing is known to be nothing where no call was made, and unknown where none had a price.
+            spent: spend.spent.or((spend.requests == 0).then_some(Usd::ZERO)),
+            unpriced: spend.unpriced_requests,
             limit: budget.rule.amount,
         });
     }
@@ -156,8 +158,10 @@ async fn anomalies(
     let line = |anomaly: &costlens_store::Anomaly| AnomalyLine {
         what: spend::series_name(&anomaly.series, keys),
         at: anomaly.hour,
-        expected: anomaly.surprise.expected,
-        actual: anomaly.surprise.actual,
+        expected: anomaly.surprise.expected.into(),
+        actual: anomaly.surprise.actual.into(),
     };
-    Ok(found.iter().rev().take(LINES).map(line).collect())
+    // The digest's own sums are dollars of calls; what bills say stands in the console.
+    let of_calls = found.iter().rev().filter(|anomaly| anomaly.cadence == costlens_store::Cadence::Hour);
+    Ok(of_calls.take(LINES).map(line).collect())
 }

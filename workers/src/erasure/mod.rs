@@ -21,7 +21,7 @@ use serde_json::json;
 
 pub use certificate::{Certificate, is_genuine};
 
-use crate::{WorkerParts, store_failure};
+use crate::{WorkerParts, hold_clock, store_failure, wrong_clock};
 
 /// How many open erasures are looked at together.
 const AT_ONCE: u32 = 1_000;
@@ -43,38 +43,49 @@ pub(crate) async fn find_erasures(
     context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
+    hold_clock(context.queue(), &parts).await.map_err(wrong_clock)?;
     let now = parts.clock.now();
     let mut system = parts.store.system().await.map_err(store_failure)?;
-    for erasure in system.open_erasures(AT_ONCE).await.map_err(store_failure)? {
+    let open = system.open_erasures(AT_ONCE).await.map_err(store_failure)?;
+    drop(system);
+    for erasure in open {
         if erasure.erase_at <= now {
             // A few asks a day: each is tried again by itself, and a second worker would only do what the first does.
             let key = format!("{}:{}", erasure.id, now.timestamp() / ASK_EVERY_SECONDS);
             context.enqueue(NewJob::of(&EraseAccount { erasure: erasure.id })?.key(key).priority(1));
         }
-        let late = ALARM_DAYS
-            .into_iter()
-            .rev()
-            .find(|day| now - erasure.requested_at >= TimeDelta::days(i64::from(*day)));
-        if let Some(day) = late
-            && system.note_alarm(erasure.id, day).await.map_err(store_failure)?
-        {
-            tracing::error!(
-                erasure.id = %erasure.id, days = day, deadline = %erasure.deadline_at,
-                "an account that is being closed is not erased yet"
-            );
-            let event = NewAuditEvent {
-                id: AuditEventId::new(now, parts.entropy.for_id()),
-                at: now,
-                actor: Actor::Schedule,
-                action: Action::ErasureLate,
-                target: Some(erasure.id.to_string()),
-                change: json!({ "day": day, "state": erasure.state.as_str(), "deadline_at": erasure.deadline_at }),
-                request_id: None,
-                address: None,
-            };
-            system.note_operator_event(&event).await.map_err(store_failure)?;
+        let asked_for = now - erasure.requested_at;
+        let late = ALARM_DAYS.into_iter().rev().find(|day| asked_for >= TimeDelta::days(i64::from(*day)));
+        if let Some(day) = late {
+            alarm(&parts, &erasure, day).await.map_err(store_failure)?;
         }
     }
+    Ok(())
+}
+
+/// Tells the operator once for each of the days: that it was told is kept with what it was told, or neither.
+async fn alarm(parts: &WorkerParts, erasure: &Erasure, day: u32) -> Result<(), StoreError> {
+    let now = parts.clock.now();
+    let mut tx = parts.store.system_tx().await?;
+    if !tx.system()?.note_alarm(erasure.id, day).await? {
+        return Ok(());
+    }
+    let event = NewAuditEvent {
+        id: AuditEventId::new(now, parts.entropy.for_id()),
+        at: now,
+        actor: Actor::Schedule,
+        action: Action::ErasureLate,
+        target: Some(erasure.id.to_string()),
+        change: json!({ "day": day, "state": erasure.state.as_str(), "deadline_at": erasure.deadline_at }),
+        request_id: None,
+        address: None,
+    };
+    tx.system()?.note_operator_event(&event).await?;
+    tx.commit().await?;
+    tracing::error!(
+        erasure.id = %erasure.id, days = day, deadline = %erasure.deadline_at,
+        "an account that is being closed is not erased yet"
+    );
     Ok(())
 }
 
@@ -97,8 +108,10 @@ pub(crate) async fn erase_account(
     if matches!(erasure.state, ErasureState::Certified | ErasureState::Cancelled) {
         return Ok(());
     }
-    let now = parts.clock.now();
     if erasure.state == ErasureState::Grace {
+        // What cannot be taken back is not begun by a clock that is wrong.
+        hold_clock(context.queue(), &parts).await.map_err(wrong_clock)?;
+        let now = parts.clock.now();
         let hash = TokenHash::of(&tenant.to_string()).0;
         // Kept at the last moment, or not due by this clock.
         if !system.begin_erasure(id, &hash, now).await.map_err(store_failure)? {

@@ -6,6 +6,7 @@
 //! crash leaves a file too many, which [`sweep`] removes, and never a row without its file.
 
 mod pages;
+pub mod parquet;
 mod squeeze;
 mod sweep;
 mod write;

@@ -21,6 +21,8 @@ use crate::{WorkerParts, store_failure};
 const STILL: Duration = Duration::minutes(5);
 /// How many are looked at in one step.
 const STEP: u32 = 200;
+/// And how many files.
+const FILES: usize = 1_000;
 
 /// Looks after exports and their files.
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,32 +144,35 @@ async fn remove_unwanted_files(
     context: &JobContext,
     swept: &mut Swept,
 ) -> Result<(), JobError> {
-    let listed = parts.objects.list_prefix(None, usize::MAX).await.map_err(file_failure)?;
     let of_an_export = |key: ObjectKey| export_of(&key).map(|export| (export, key));
-    let files: Vec<_> = listed.into_iter().filter_map(|file| of_an_export(file.key)).collect();
-    for files in files.chunks(usize::try_from(STEP).unwrap_or(usize::MAX)) {
+    let mut walk = parts.objects.walk(None);
+    loop {
+        let listed = walk.next(FILES).await.map_err(file_failure)?;
+        if listed.is_empty() {
+            return Ok(());
+        }
         if context.is_cancelled() {
             return Err(JobError::cancelled());
         }
+        let files: Vec<_> = listed.into_iter().filter_map(|file| of_an_export(file.key)).collect();
         let ids: Vec<ExportId> = files.iter().map(|(export, _)| *export).collect();
         let mut system = parts.store.system().await.map_err(store_failure)?;
         let wanted = system.wanted_exports(&ids).await.map_err(store_failure)?;
         drop(system);
         let wanted: HashMap<ExportId, Option<String>> = wanted.into_iter().collect();
         for (export, key) in files {
-            let stays = match wanted.get(export) {
+            let stays = match wanted.get(&export) {
                 None => false,
                 // It is being written.
                 Some(None) => true,
                 Some(Some(named)) => *named == key.to_string(),
             };
             if !stays {
-                parts.objects.delete(key).await.map_err(file_failure)?;
+                parts.objects.delete(&key).await.map_err(file_failure)?;
                 swept.files += 1;
             }
         }
     }
-    Ok(())
 }
 
 /// The export that a file belongs to, by its name.

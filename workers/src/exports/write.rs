@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::file_failure;
-use super::pages::Reader;
+use super::pages::{Next, Reader};
 use super::squeeze::Squeeze;
 use crate::{WorkerParts, store_failure};
 
@@ -91,7 +91,8 @@ impl Writing<'_> {
 
     async fn write(&self, export: &Export, mut put: Put) -> Result<Written, JobError> {
         let mut reader = Reader::of(export);
-        let mut squeeze = Squeeze::begin(export.what, export.format).map_err(JobError::retry)?;
+        let mut squeeze =
+            Squeeze::begin(export.what, export.format, &*self.parts.parquet).map_err(JobError::retry)?;
         let (mut rows, mut told) = (0_u64, Instant::now());
         loop {
             if self.context.is_cancelled() {
@@ -101,9 +102,17 @@ impl Writing<'_> {
                 return Err(JobError::cancelled());
             }
             let mut conn = self.parts.store.tenant(self.tenant).await.map_err(store_failure)?;
-            let page = reader.next(&mut conn, export).await.map_err(store_failure)?;
+            let next = reader.next(&mut conn, export).await.map_err(store_failure)?;
             drop(conn);
-            let Some(page) = page else { return Ok(Written::Unwanted) };
+            let page = match next {
+                Next::Page(page) => page,
+                Next::Unwanted => return Ok(Written::Unwanted),
+                Next::Moved => {
+                    return Err(JobError::retry(
+                        "a bill was replaced, or a month settled, while it was written",
+                    ));
+                }
+            };
             let len = page.len();
             if len == 0 {
                 let rest = squeeze.end().map_err(JobError::retry)?;

@@ -19,13 +19,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{WorkerParts, sealing, store_failure};
+use crate::{ChannelNews, WorkerParts, sealing, store_failure, tell_of_channel};
 
 /// What is not settled this long after it was written has lost its job.
 const LOST_AFTER: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 /// How often what must arrive is sent although an earlier send may have arrived.
 const MOST_DOUBTS: u32 = 3;
-/// How many lost ones are asked for at once.
+/// How many are looked at in one step.
 const LOST_AT_ONCE: u32 = 500;
 
 /// Asks for messages whose jobs are lost.
@@ -281,14 +281,14 @@ async fn stop_channel(
         return Ok(());
     }
     let channel = tx.slack_channel(id).await.map_err(store_failure)?;
-    crate::tell_of_stopped_channel(
-        tx,
-        parts,
-        costlens_notify::words::Medium::Slack,
-        (&id.to_string(), &channel.name),
+    let news = ChannelNews {
+        medium: costlens_notify::words::Medium::Slack,
+        id: &id.to_string(),
+        name: &channel.name,
         why,
-    )
-    .await
+        fails_since: None,
+    };
+    tell_of_channel(tx, parts, &news).await
 }
 
 /// Asks anew for messages whose jobs are gone. A message's own row is what counts; the job only carries it, and one
@@ -299,27 +299,47 @@ pub(crate) async fn find_messages(
     parts: WorkerParts,
 ) -> Result<(), JobError> {
     let now = parts.clock.now();
-    let mut system = parts.store.system().await.map_err(store_failure)?;
-    let waiting = system.messages_waiting(now - LOST_AFTER, LOST_AT_ONCE).await.map_err(store_failure)?;
-    drop(system);
-    for (tenant, message, job) in waiting {
-        let mut conn = context.queue().conn().await?;
-        let found = ops::show(&mut conn, job, None).await?.map(|found| found.job);
-        drop(conn);
-        match found {
-            Some(job) if !matches!(job.state, State::Done | State::Dead | State::Cancelled) => {}
-            Some(job) if job.state == State::Cancelled => {
-                end(&parts, tenant, message, MessageState::Suppressed, "sending it was cancelled").await?;
+    let mut after = None;
+    loop {
+        let mut system = parts.store.system().await.map_err(store_failure)?;
+        let waiting = system.messages_waiting(now - LOST_AFTER, after, LOST_AT_ONCE).await;
+        let waiting = waiting.map_err(store_failure)?;
+        drop(system);
+        let Some((_, last, _)) = waiting.last() else { return Ok(()) };
+        after = Some(*last);
+        for lost in waiting {
+            if context.is_cancelled() {
+                return Err(JobError::cancelled());
             }
-            // Ours to mend: asking again would only give the same.
-            Some(job) if job.state == State::Dead && job.class == Some(ErrorClass::Bug) => {
-                let code = job.code.as_deref().unwrap_or("bug");
-                end(&parts, tenant, message, MessageState::Refused, code).await?;
-            }
-            _ => ask_again(&parts, tenant, message, (job, now.timestamp() / 60)).await?,
+            look_after(&parts, &context, lost).await?;
         }
     }
-    Ok(())
+}
+
+/// Leaves a message to its job, ends it with it, or gives it another.
+async fn look_after(
+    parts: &WorkerParts,
+    context: &JobContext,
+    (tenant, message, job): (TenantId, MessageId, Uuid),
+) -> Result<(), JobError> {
+    let mut conn = context.queue().conn().await?;
+    let found = ops::show(&mut conn, job, None).await?.map(|found| found.job);
+    drop(conn);
+    match found {
+        Some(job) if !matches!(job.state, State::Done | State::Dead | State::Cancelled) => Ok(()),
+        Some(job) if job.state == State::Cancelled => {
+            end(parts, tenant, message, MessageState::Suppressed, "sending it was cancelled").await
+        }
+        // Ours to mend: asking again would only give the same. Not so where workers died: nobody has said no, and the
+        // next job knows by the message's state whether it may have gone out.
+        Some(job)
+            if job.state == State::Dead && job.class == Some(ErrorClass::Bug) && !job.ended_by_crashes() =>
+        {
+            let code = job.code.as_deref().unwrap_or("bug");
+            end(parts, tenant, message, MessageState::Refused, code).await
+        }
+        _ => ask_again(parts, tenant, message, (job, parts.clock.now().timestamp() / 60)).await,
+    }
 }
 
 async fn end(

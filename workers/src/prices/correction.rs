@@ -48,7 +48,7 @@ pub(crate) async fn spread_correction(
                 .await
                 .map_err(store_failure)?
             {
-                let job = RepriceTenant { tenant: tenant.into(), repricing: walk, part: 0 };
+                let job = RepriceTenant { tenant: tenant.into(), repricing: walk, part: 0, ask: 0 };
                 costlens_jobs::ask(&mut tx, &job).await.map_err(store_failure)?;
                 asked += 1;
             }

@@ -7,6 +7,7 @@
 mod correction;
 mod fetch;
 mod refresh;
+mod unfinished;
 mod unpriced;
 mod walk;
 
@@ -45,6 +46,11 @@ async fn prices_of(parts: &WorkerParts, version: u64) -> Result<Prices, JobError
     let catalogue = Catalogue::from_bundle(text.as_bytes()).map_err(|error| bug(error.into()))?;
     let content = hex::encode(sha256(text.as_bytes())).chars().take(16).collect();
     Ok(Prices { version: PriceVersion { n: version, published_at, catalogue }, content })
+}
+
+/// The newest prices, for who prices nothing by them.
+pub(crate) async fn newest_catalogue(parts: &WorkerParts) -> Result<Catalogue, JobError> {
+    newest_prices(parts).await.map(|prices| prices.version.catalogue)
 }
 
 /// The newest prices.

@@ -1,4 +1,4 @@
-//! Asks for a walk over every tenant that has calls without a price.
+//! Asks for a walk over every tenant that has calls without a price, and again for walks that did not come to their end.
 //!
 //! A walk is known by the prices and the day, so that asking twice is asking once; a day later only the calls that came
 //! since are looked at, unless the prices are others.
@@ -23,6 +23,7 @@ pub(crate) async fn price_unpriced(
     context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
+    super::unfinished::go_on(&parts, &context).await?;
     let prices = newest_prices(&parts).await?;
     let now = parts.clock.now();
     let providers: Vec<String> = prices.version.catalogue.providers().map(str::to_owned).collect();
@@ -45,7 +46,7 @@ pub(crate) async fn price_unpriced(
             let id = RepricingId::new(now, parts.entropy.for_id());
             let kind = RepricingKind::Unpriced { since };
             if tx.begin_repricing(id, (&kind, &key), prices.version.n, now).await.map_err(store_failure)? {
-                let job = RepriceTenant { tenant: tenant.into(), repricing: id, part: 0 };
+                let job = RepriceTenant { tenant: tenant.into(), repricing: id, part: 0, ask: 0 };
                 costlens_jobs::ask(&mut tx, &job).await.map_err(store_failure)?;
                 asked += 1;
             }

@@ -8,7 +8,7 @@ use chrono::Days;
 use costlens_queue::{ErrorClass, Job, JobContext, JobError};
 use serde::{Deserialize, Serialize};
 
-use crate::{WorkerParts, store_failure};
+use crate::{WorkerParts, hold_clock, store_failure, wrong_clock};
 
 /// How many rows one statement removes.
 const STEP: u32 = 5_000;
@@ -31,6 +31,7 @@ pub(crate) async fn purge_expired(
     context: JobContext,
     parts: WorkerParts,
 ) -> Result<(), JobError> {
+    hold_clock(context.queue(), &parts).await.map_err(wrong_clock)?;
     let now = parts.clock.now();
     let mut system = parts.store.system().await.map_err(store_failure)?;
     let mut removed: BTreeMap<String, usize> = BTreeMap::new();

@@ -6,7 +6,7 @@
 mod svix;
 mod sweep;
 
-pub(crate) use svix::{SERVICE as SVIX, forget_endpoint};
+pub(crate) use svix::{SERVICE as SVIX, mirror_endpoint};
 pub(crate) use sweep::{FindDeliveries, find_deliveries};
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ use costlens_store::{
 };
 use serde_json::{Value, json};
 
-use crate::{WorkerParts, sealing, store_failure};
+use crate::{ChannelNews, WorkerParts, sealing, store_failure, tell_of_channel};
 
 /// The longest wait for an endpoint's answer.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -58,12 +58,15 @@ pub(crate) async fn spread_event(
         return Ok(());
     }
     let endpoints = tx.list_webhook_endpoints().await.map_err(store_failure)?;
-    let wanting: Vec<_> = endpoints.into_iter().filter(|endpoint| is_for(endpoint, &event)).collect();
+    let (wanting, others): (Vec<_>, Vec<_>) =
+        endpoints.into_iter().partition(|endpoint| is_for(endpoint, &event));
     if wanting.is_empty() {
         return Ok(());
     }
     if let Some(svix) = &parts.svix {
-        return svix::hand_over(svix, &parts, tx, (&tenant, &event), wanting).await;
+        // Svix tells one endpoint's test from the others' only where it knows them by their channels.
+        let known = if is_test(&event) { [wanting, others].concat() } else { wanting };
+        return svix::hand_over(svix, &parts, tx, (&tenant, &event), &known).await;
     }
     let now = parts.clock.now();
     for endpoint in wanting {
@@ -76,9 +79,13 @@ pub(crate) async fn spread_event(
     tx.commit().await.map_err(store_failure)
 }
 
+fn is_test(event: &Event) -> bool {
+    event.kind == EventKind::WebhookTest.as_str()
+}
+
 /// A test goes to the one endpoint that it names.
 fn is_for(endpoint: &WebhookEndpoint, event: &Event) -> bool {
-    if event.kind == EventKind::WebhookTest.as_str() {
+    if is_test(event) {
         let named = event.payload.get("endpoint_id").and_then(Value::as_str);
         return endpoint.stopped_at.is_none() && named == Some(endpoint.id.to_string().as_str());
     }
@@ -213,18 +220,16 @@ async fn settle(
     let fails_long = endpoint.failing_since.is_some_and(|since| now - since >= FAILS_FOR);
     let why = match attempt.outcome {
         Outcome::Gone => Some("the endpoint answered 410: it wants nothing more".to_owned()),
-        Outcome::Retry { .. } if fails_long => Some(format!(
-            "it has taken nothing for five days; the last answer was {}",
-            attempt.status.map_or_else(|| attempt.code.to_owned(), |status| status.to_string())
-        )),
+        Outcome::Retry { .. } if fails_long => {
+            Some(format!("it has taken nothing for five days; the last answer was {}", said(&attempt)))
+        }
         _ => None,
     };
-    if let Some(why) = &why
-        && tx.stop_webhook_endpoint(endpoint, why, now).await.map_err(store_failure)?
-    {
-        let channel = (endpoint.id.to_string(), endpoint.name.clone());
-        crate::tell_of_stopped_channel(&mut tx, parts, Medium::Webhook, (&channel.0, &channel.1), why)
-            .await?;
+    if let Some(why) = &why {
+        stop(&mut tx, parts, endpoint, why).await?;
+    } else if state == DeliveryState::Exhausted && called == Called::ItsUrl {
+        let why = format!("the last answer was {}", said(&attempt));
+        tell(&mut tx, parts, endpoint, (&why, Some(endpoint.failing_since.unwrap_or(now)))).await?;
     }
     let noted = if why.is_some() && state == DeliveryState::Pending {
         DeliveryAttempt { state: DeliveryState::Stopped, next_at: None, ..noted }
@@ -235,6 +240,36 @@ async fn settle(
         Some(due) => Err(come_again(now, due)),
         None => Ok(()),
     }
+}
+
+/// The status that an attempt was answered with, or why there was none.
+fn said(attempt: &Attempt) -> String {
+    attempt.status.map_or_else(|| attempt.code.to_owned(), |status| status.to_string())
+}
+
+/// The endpoint is told nothing more, if it still has the URL that was called, and its people hear of that.
+async fn stop(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    endpoint: &WebhookEndpoint,
+    why: &str,
+) -> Result<(), JobError> {
+    if tx.stop_webhook_endpoint(endpoint, why, parts.clock.now()).await.map_err(store_failure)? {
+        tell(tx, parts, endpoint, (why, None)).await?;
+    }
+    Ok(())
+}
+
+/// Tells the people of an endpoint that is stopped, or since this moment takes nothing.
+async fn tell(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    endpoint: &WebhookEndpoint,
+    (why, fails_since): (&str, Option<DateTime<Utc>>),
+) -> Result<(), JobError> {
+    let (medium, id) = (Medium::Webhook, endpoint.id.to_string());
+    let news = ChannelNews { medium, id: &id, name: &endpoint.name, why, fails_since };
+    tell_of_channel(tx, parts, &news).await
 }
 
 /// Writes an attempt down. When the next is due, unless there is none, or another worker made one meanwhile.

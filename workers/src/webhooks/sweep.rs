@@ -4,8 +4,8 @@
 
 use chrono::TimeDelta;
 use costlens_jobs::ask_for;
-use costlens_jobs::events::DeliverWebhook;
-use costlens_queue::ops::{self, State};
+use costlens_jobs::events::{DeliverWebhook, SpreadEvent};
+use costlens_queue::ops::{self, Filter, State};
 use costlens_queue::{ErrorClass, Job, JobContext, JobError};
 use costlens_store::{DeliveryState, OverdueDelivery, StoreError};
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,10 @@ use crate::{WorkerParts, store_failure};
 
 /// What should have been tried this long ago may have lost its job.
 const LOST_AFTER: TimeDelta = TimeDelta::minutes(30);
-/// How many lost ones are asked for at once.
+/// How many are looked at in one step.
 const LOST_AT_ONCE: u32 = 500;
+/// How many events that were given up are spread in a second.
+const SPREAD_A_SECOND: u32 = 10;
 
 /// Asks for deliveries whose jobs are lost.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,31 +34,63 @@ pub(crate) async fn find_deliveries(
     parts: WorkerParts,
 ) -> Result<(), JobError> {
     let before = parts.clock.now() - LOST_AFTER;
-    let mut system = parts.store.system().await.map_err(store_failure)?;
-    let overdue = system.overdue_deliveries(before, LOST_AT_ONCE).await.map_err(store_failure)?;
-    drop(system);
-    for delivery in overdue {
-        let job = match delivery.job_id {
-            None => None,
-            Some(id) => {
-                let mut conn = context.queue().conn().await?;
-                ops::show(&mut conn, id, None).await?.map(|found| found.job)
+    let mut after = None;
+    loop {
+        let mut system = parts.store.system().await.map_err(store_failure)?;
+        let overdue = system.overdue_deliveries(before, after.as_ref(), LOST_AT_ONCE).await;
+        let overdue = overdue.map_err(store_failure)?;
+        drop(system);
+        let Some(last) = overdue.last() else { return spread_again(&context).await };
+        after = Some(*last);
+        for delivery in overdue {
+            if context.is_cancelled() {
+                return Err(JobError::cancelled());
             }
-        };
-        match job {
-            Some(job) if !matches!(job.state, State::Done | State::Dead | State::Cancelled) => {}
-            Some(job) if job.state == State::Cancelled => end(&parts, &delivery, "cancelled").await?,
-            // Ours or the customer's to mend: asking again would only give the same.
-            Some(job)
-                if job.state == State::Dead
-                    && matches!(job.class, Some(ErrorClass::Bug | ErrorClass::CustomerAction)) =>
-            {
-                end(&parts, &delivery, job.code.as_deref().unwrap_or("internal")).await?;
-            }
-            _ => ask_again(&parts, &delivery).await?,
+            look_after(&parts, &context, &delivery).await?;
         }
     }
+}
+
+/// Events whose jobs ran out of attempts, because what passes did not pass for days (the key service, the operator's
+/// Svix), are spread again: nobody has heard of them, and nobody else knows that. They go on as long as the event is kept.
+async fn spread_again(context: &JobContext) -> Result<(), JobError> {
+    let class = Some(ErrorClass::Transient);
+    let given_up = Filter { queue: Some(SpreadEvent::QUEUE.to_owned()), class, ..Filter::default() };
+    let mut conn = context.queue().conn().await?;
+    let events = ops::redrive(&mut conn, &given_up, SPREAD_A_SECOND, LOST_AT_ONCE).await?;
+    if events > 0 {
+        tracing::error!(events, "events could not be spread for days, and are spread again");
+    }
     Ok(())
+}
+
+/// Leaves a delivery to its job, ends it with it, or gives it another.
+async fn look_after(
+    parts: &WorkerParts,
+    context: &JobContext,
+    delivery: &OverdueDelivery,
+) -> Result<(), JobError> {
+    let job = match delivery.job_id {
+        None => None,
+        Some(id) => {
+            let mut conn = context.queue().conn().await?;
+            ops::show(&mut conn, id, None).await?.map(|found| found.job)
+        }
+    };
+    match job {
+        Some(job) if !matches!(job.state, State::Done | State::Dead | State::Cancelled) => Ok(()),
+        Some(job) if job.state == State::Cancelled => end(parts, delivery, "cancelled").await,
+        // Ours or the customer's to mend: asking again would only give the same. Where workers died nobody has said so,
+        // and a receiver knows a second call by its id.
+        Some(job)
+            if job.state == State::Dead
+                && matches!(job.class, Some(ErrorClass::Bug | ErrorClass::CustomerAction))
+                && !job.ended_by_crashes() =>
+        {
+            end(parts, delivery, job.code.as_deref().unwrap_or("internal")).await
+        }
+        _ => ask_again(parts, delivery).await,
+    }
 }
 
 async fn end(parts: &WorkerParts, overdue: &OverdueDelivery, code: &str) -> Result<(), JobError> {

@@ -7,15 +7,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::calendar::{Period, Zone};
+use costlens_domain::classify::{LineKey, classify};
 use costlens_domain::events::EventKind;
 use costlens_domain::export::{ExportFormat, ExportWhat};
+use costlens_domain::invoices::InvoiceVendor;
 use costlens_domain::outer::OuterFact;
 use costlens_domain::privacy::{BodyClass, BodyState, PrivacySettings};
-use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{
-    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, ExportId, InvitationId,
-    RecipientId, RequestId, Role, SessionId, SlackChannelId, SupportGrantId, TenantId, Tokens, Usage, Usd,
-    UserId, UserLinkId, WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, Currency, ExportId,
+    InsightEventId, InvitationId, InvoiceSourceId, RecipientId, RecommendationId, RequestId, Role, SessionId,
+    SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, Tokens, Usage, Usd, UserId,
+    UserLinkId, WebhookEndpointId,
 };
 use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_jobs::events::happened;
@@ -25,10 +28,11 @@ use costlens_notify::webhooks::WebhookSecret;
 use costlens_objects::ObjectKey;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
-    Anomaly, Budget, IdempotencyKey, Idempotent, InboxEvent, Invitation, NewAuditEvent, NewBillUpload,
-    NewConnection, NewExport, NewSession, NewSignInLink, NewSupportGrant, NewUser, RequestFilter, SealedBody,
-    StoredAnswer, TenantConn, TenantSettings, UserLink, UserLinkPurpose, UserMail, UserMailState,
-    WebhookEndpoint,
+    Anomaly, Budget, Cadence, IdempotencyKey, Idempotent, InboxEvent, InsightEvent, Invitation,
+    NewAuditEvent, NewBillUpload, NewConnection, NewExchangeCode, NewExport, NewInvoiceSource, NewSession,
+    NewSignInLink, NewSupportGrant, NewUser, Recommendation, RequestFilter, SealedBody, SsoDomain,
+    SsoProvider, StoredAnswer, TenantConn, TenantSettings, UserLink, UserLinkPurpose, UserMail,
+    UserMailState, WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
 use costlens_workers::WorkerParts;
@@ -133,6 +137,7 @@ impl Account {
             price: PriceReceipt { price_id: Some("openai/gpt-4o".to_owned()), ..PriceReceipt::default() },
             caller_request_id: Some(format!("{CANARY} call")),
             provider_request_id: None,
+            provenance: Provenance::default(),
             body: BodyState::None,
         }
     }
@@ -198,7 +203,88 @@ impl Account {
         self.spend(office, &calls).await;
     }
 
+    /// What its bill says, and what calls cost by it.
+    async fn bills(&self, office: &Office) {
+        // The reader of these tests finds lines and no facts.
+        let facts = format!(
+            "INSERT INTO bill_control_total SELECT tenant_id, id, 'Usage', 'USD', 3, 0, 9, 0, 9, 0 FROM bill \
+             WHERE tenant_id = '{tenant}'; \
+             INSERT INTO bill_daily_fact SELECT tenant_id, id, 1, '2026-10-01', '{CANARY} payer', 'account', 'us-east-1', \
+                 'AWS', 'AmazonBedrock', 'Bedrock', 'usage', 'operation', '{CANARY} principal', 'Usage', 'USD', 'ai', \
+                 'bedrock', 'inference', 'claude', 'output', 'standard', 'regional', '{class}', 'Tokens', 1, 1000, 9, 9, 9, 3 \
+             FROM bill WHERE tenant_id = '{tenant}'",
+            class = serde_json::to_string(&classify(&LineKey {
+                product_code: "AmazonBedrock",
+                ..LineKey::default()
+            }))
+            .unwrap(),
+            tenant = self.tenant.uuid()
+        );
+        office.sql(&facts).await;
+        let settled = format!(
+            "INSERT INTO settlement SELECT tenant_id, '2026-10-01', 'unblended', id, ARRAY[id], '2026-10-29', created_at, '{{}}', \
+                 9, 8, 9, 0, 9, 9, 100, 100, 1, 0, 0, 'aws' FROM bill WHERE tenant_id = '{tenant}'; \
+             INSERT INTO settlement_residual VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '2026-10-01', '{CANARY}', \
+                 'us-east-1', '{CANARY} principal', 'claude', 'discount', 'calls', 1, 100, 'aws'); \
+             INSERT INTO settlement_coverage VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '{CANARY}', 'us-east-1', \
+                 '{CANARY} principal', 'claude', 100, 100, 9, 9, 'aws'); \
+             INSERT INTO settlement_cell VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '2026-10-01', '{tenant}', \
+                 '{tenant}', 'openai', '{CANARY}-model', '', 'exact', false, 'settled', 'certain', 1, 0, 8, 9, 0, '[]', 'aws'); \
+             INSERT INTO settlement_price VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '{CANARY}', 'output', \
+                 'standard', 'regional', false, '2026-10-01', '2026-10-01', 3, 100, 9, 8, 'differs', 'aws'); \
+             INSERT INTO settlement_day VALUES ('{tenant}', '2026-10-01', 'unblended', '{tenant}', now(), 1, 8, 9, 1, 9, 0, 'aws')",
+            tenant = self.tenant.uuid()
+        );
+        office.sql(&settled).await;
+        let imported = format!(
+            "INSERT INTO imported_call VALUES ('{tenant}', 'otlp', '{CANARY} span', '2026-10-01', '{tenant}', NULL, now(), 1, \
+                 '{CANARY} user', NULL, '{CANARY} team', NULL, '[\"{CANARY}\"]', NULL)",
+            tenant = self.tenant.uuid()
+        );
+        office.sql(&imported).await;
+    }
+
+    /// Where bills come from: an account of AWS, and a vendor, both at rest.
+    async fn sources_of_bills(&self, office: &Office) {
+        let (parts, now) = (&office.parts, office.parts.clock.now());
+        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
+        let source = InvoiceSourceId::from(self.tenant.uuid());
+        let sealed_key = seal(parts, &mut tx, ("invoice_source", "sealed_key", source.uuid()), CANARY).await;
+        tx.create_invoice_source(&NewInvoiceSource {
+            id: source,
+            vendor: InvoiceVendor::OpenAi,
+            name: format!("{CANARY} vendor"),
+            sealed_key,
+            key_hint: "hint".to_owned(),
+            created_at: now,
+        })
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        let sources = format!(
+            "INSERT INTO aws_connection (tenant_id, id, account_id, role_arn, external_id, bucket, prefix, report, state, \
+                 created_at, updated_at) \
+             VALUES ('{tenant}', '{tenant}', '123456789012', '{CANARY} role', '{CANARY} {tenant}', '{CANARY} bucket', \
+                 '{CANARY}', '{CANARY} report', 'paused', now(), now()); \
+             INSERT INTO bill_delivery (tenant_id, id, connection_id, month, delivery, manifest_key, manifest_etag, \
+                 manifest_sha256, rules_version, bill_id, finality, files, bytes, changes, created_at) \
+             SELECT tenant_id, id, '{tenant}', '2026-10-01', '{CANARY} delivery', '{CANARY} key', 'etag', \
+                 decode(repeat('00', 32), 'hex'), 1, id, 'closing', 1, 1, '[]', now() FROM bill WHERE tenant_id = '{tenant}'; \
+             INSERT INTO bill_month (tenant_id, connection_id, month, state, manifest_key, delivery_id, updated_at) \
+             SELECT tenant_id, '{tenant}', '2026-10-01', 'current', '{CANARY} key', id, now() FROM bill_delivery \
+             WHERE tenant_id = '{tenant}'; \
+             UPDATE invoice_source SET state = 'paused', next_fetch_at = NULL, organisation = '{CANARY} firm' \
+                 WHERE tenant_id = '{tenant}'; \
+             INSERT INTO invoice_month (tenant_id, source_id, month, content_sha256, bill_id, updated_at) \
+             SELECT tenant_id, '{tenant}', '2026-10-01', decode(repeat('00', 32), 'hex'), id, now() FROM bill \
+             WHERE tenant_id = '{tenant}'",
+            tenant = self.tenant.uuid()
+        );
+        office.sql(&sources).await;
+    }
+
     /// Puts a row into every table that has none yet, with a canary in every text.
+    #[expect(clippy::too_many_lines, reason = "one table after the other")]
     pub(crate) async fn fill(&self, office: &Office) {
         let parts = &office.parts;
         let now = parts.clock.now();
@@ -240,6 +326,8 @@ impl Account {
         };
         tx.create_connection(&new).await.unwrap();
         fill_privacy(&mut tx, now).await;
+        let team = format!("{CANARY} team");
+        tx.replace_key_labels(self.key, &[("team", team.as_str())]).await.unwrap();
         let claim = IdempotencyKey {
             operation: "create_key".to_owned(),
             key: format!("{CANARY} idempotency"),
@@ -278,11 +366,46 @@ impl Account {
             series: "total".to_owned(),
             hour: now - TimeDelta::days(1),
             detector: "a test".to_owned(),
-            surprise: Surprise { expected: "1".parse().unwrap(), actual: "9".parse().unwrap() },
+            cadence: Cadence::Hour,
+            kind: "spike".to_owned(),
+            surprise: Surprise {
+                expected: "1".parse().unwrap(),
+                actual: "9".parse().unwrap(),
+                currency: Currency::USD,
+            },
             contributors: json!([{ "name": CANARY }]),
+            explanation: json!({ "parts": [], "contributors": [] }),
+            changes: json!([]),
             found_at: now,
+            decision: None,
         };
         assert!(tx.create_anomaly(&anomaly).await.unwrap());
+        let event = InsightEvent {
+            id: InsightEventId::new(now, unlike_bytes()),
+            kind: "new_model".to_owned(),
+            subject: CANARY.to_owned(),
+            day: now.date_naive(),
+            currency: Currency::USD,
+            amount: "1".parse().unwrap(),
+            detail: json!({}),
+            found_at: now,
+        };
+        assert!(tx.create_insight_event(&event).await.unwrap());
+        let recommendation = Recommendation {
+            id: RecommendationId::new(now, unlike_bytes()),
+            kind: "use_cache".to_owned(),
+            subject: CANARY.to_owned(),
+            currency: Currency::USD,
+            monthly_saving: "20".parse().unwrap(),
+            monthly_cost: "90".parse().unwrap(),
+            confidence: "low".to_owned(),
+            evidence: json!({}),
+            first_found_at: now,
+            found_at: now,
+            ended_at: None,
+            dismissed: None,
+        };
+        tx.put_recommendations(&[recommendation], now).await.unwrap();
         let payload = json!({ "name": CANARY });
         happened(&mut tx, EventKind::KeyCreated, payload, now, &*parts.entropy).await.unwrap();
         tx.commit().await.unwrap();
@@ -309,17 +432,10 @@ impl Account {
             );
             office.sql(&delivered).await;
         }
-        // The reader of these tests finds lines and no facts.
-        let facts = format!(
-            "INSERT INTO bill_control_total SELECT tenant_id, id, 'Usage', 'USD', 3, 0, 9, 0, 9, 0 FROM bill \
-             WHERE tenant_id = '{tenant}'; \
-             INSERT INTO bill_daily_fact SELECT tenant_id, id, 1, '2026-10-01', '{CANARY} payer', 'account', 'us-east-1', \
-                 'AWS', 'AmazonBedrock', 'Bedrock', 'usage', 'operation', '{CANARY} principal', 'Usage', 'USD', 'ai', \
-                 'bedrock', 'inference', 'claude', 'output', 'standard', 'direct', '{{}}', 'Tokens', 1, 1000, 9, 9, 9, 3 \
-             FROM bill WHERE tenant_id = '{tenant}'",
-            tenant = self.tenant.uuid()
-        );
-        office.sql(&facts).await;
+        let unjudged = format!("INSERT INTO unjudged_hour VALUES ('{}', '2026-01-01')", self.tenant.uuid());
+        office.sql(&unjudged).await;
+        self.bills(office).await;
+        self.sources_of_bills(office).await;
     }
 
     /// A member with everything that a person can have, and somebody who is asked to become one.
@@ -358,9 +474,36 @@ impl Account {
         let mut hash = [8; 32];
         hash[..10].copy_from_slice(&unlike_bytes());
         let end = now + TimeDelta::minutes(1);
-        system.create_exchange_code((&hash, &[9; 32]), (user, "google"), now, end).await.unwrap();
+        let code = NewExchangeCode { user, method: "google", provider: None };
+        system.create_exchange_code((&hash, &[9; 32]), &code, now, end).await.unwrap();
+        let named = ("https://idp.example", email.as_str());
+        system.link_sso_identity(self.tenant, named, user, now).await.unwrap();
         drop(system);
         let mut tx = parts.store.tenant(self.tenant).await.unwrap();
+        let provider = SsoProviderId::new(now, unlike_bytes());
+        let place = ("sso_provider", "sealed_secret", provider.uuid());
+        let provider = SsoProvider {
+            tenant_id: self.tenant,
+            id: provider,
+            issuer: format!("https://{CANARY}.example"),
+            client_id: CANARY.to_owned(),
+            sealed_secret: seal(parts, &mut tx, place, CANARY).await,
+            default_role: Role::Viewer,
+            required: false,
+            created_at: now,
+            changed_at: now,
+        };
+        tx.create_sso_provider(&provider).await.unwrap();
+        let domain = SsoDomain {
+            id: SsoDomainId::new(now, unlike_bytes()),
+            domain: format!("{CANARY}.example").to_lowercase(),
+            token: CANARY.to_owned(),
+            created_at: now,
+            checked_at: None,
+            seen_at: None,
+            proven_at: None,
+        };
+        tx.create_sso_domain(&domain).await.unwrap();
         tx.create_invitation(&Invitation {
             id: InvitationId::new(now, unlike_bytes()),
             email: format!("{CANARY}-asked@people.example"),

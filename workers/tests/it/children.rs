@@ -72,11 +72,17 @@ async fn worker() {
     let parts = WorkerParts {
         store: Store::connect(&StoreConfig::new(&told.url)).unwrap(),
         clock: Arc::new(told.clock),
+        clocks_apart: None,
         keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
         entropy: Arc::new(OsEntropy),
         objects: Objects::local(&told.files).unwrap(),
         max_export_bytes: 1 << 20,
+        aws: None,
+        scratch: costlens_workers::aws_accounts::ScratchDir::below(&told.files.join("scratch")),
+        max_bill_bytes: 1 << 20,
+        invoices: costlens_workers::InvoiceHosts::new(&[], &costlens_egress::Policy::default()).unwrap(),
         bills: Arc::<bills::TinyReader>::default(),
+        parquet: Arc::new(super::exports::Lines),
         egress: egress(&[format!("127.0.0.1:{}", told.http_port)]),
         mailer: Some(mailer(&told.smtp)),
         svix: told.svix.then(|| super::outside::svix(told.http_port)),
@@ -94,7 +100,7 @@ async fn worker() {
         let mut workers = costlens_workers::workers(queue.clone(), "child", &parts);
         if matches!(told.clock, ToldClock::Runs { .. }) {
             // The product looks at its schedules every few seconds, in which a quick clock goes far.
-            workers = workers.schedules(Duration::from_millis(50), move || told.clock.now());
+            workers = workers.schedules(Duration::from_millis(50), None, move || told.clock.now());
         }
         drop(workers.run_until(std::future::pending()).await);
     }

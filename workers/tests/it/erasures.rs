@@ -5,7 +5,8 @@ use std::process::Command;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::ErasureId;
-use costlens_jobs::closures::{DEADLINE_DAYS, GRACE_DAYS};
+use costlens_jobs::closures::{DEADLINE_DAYS, EraseAccount, GRACE_DAYS};
+use costlens_queue::NewJob;
 use costlens_queue::ops::State;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{ERASED_TABLES, Erasure, ErasureState};
@@ -16,6 +17,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 
 use super::Office;
 use super::account::{Account, CANARY};
+use super::children::machine_time;
 use super::outside::{MailFault, Outside};
 
 fn start() -> DateTime<Utc> {
@@ -125,11 +127,28 @@ pub(crate) async fn state(office: &Office, id: ErasureId) -> Erasure {
     office.parts.store.system().await.unwrap().erasure(id).await.unwrap().0
 }
 
-/// The tables whose rows have no end of their own: the nightly purge, which ticks when a test moves the clock, takes
-/// none of theirs.
+/// The tables whose rows have no end of their own: the schedules that tick when a test moves the clock take none of
+/// theirs, and make none anew.
 fn lasting() -> impl Iterator<Item = &'static str> {
-    let purged =
-        ["idempotency_key", "session", "sign_in_link", "message", "event", "webhook_delivery", "bill_upload"];
+    let purged = [
+        "idempotency_key",
+        "session",
+        "sign_in_link",
+        "message",
+        "event",
+        "webhook_delivery",
+        "bill_upload",
+        "unjudged_hour",
+        // The days that go by tell of more.
+        "budget_alert",
+        // Made anew every night, out of the bills and calls that there are.
+        "settlement",
+        "settlement_residual",
+        "settlement_coverage",
+        "settlement_cell",
+        "settlement_price",
+        "settlement_day",
+    ];
     ERASED_TABLES.concat().into_iter().filter(move |table| !purged.contains(table))
 }
 
@@ -312,12 +331,21 @@ async fn an_erasure_that_cannot_go_on_alarms_the_operator_on_the_days_and_goes_o
         office.run("erasure-sweep.v1").await;
         office.settled("erasure.v1").await;
     }
+    // An alarm that cannot be written down is no alarm that was given.
+    office.set_clock(start() + TimeDelta::days(30));
+    office.sql("ALTER TABLE operator_event ADD CONSTRAINT refused CHECK (at < '2026-12-25') NOT VALID").await;
+    office.enqueue("erasure-sweep.v1").await;
+    office.until("erasure-sweep.v1", |jobs| jobs.iter().any(|job| job.state == State::Retrying)).await;
+    office.sql("ALTER TABLE operator_event DROP CONSTRAINT refused").await;
+    office.wake("erasure-sweep.v1").await;
+    office.settled("erasure-sweep.v1").await;
+    office.settled("erasure.v1").await;
     let mut conn = owner(&office).await;
     let sql =
         "SELECT change->>'day' AS evidence FROM operator_event WHERE action = 'erasure.late' ORDER BY at";
     let alarms: Vec<Said> = diesel::sql_query(sql).load(&mut conn).await.unwrap();
     let days: Vec<&str> = alarms.iter().map(|said| said.evidence.as_str()).collect();
-    assert_eq!(days, ["14", "20", "25"]);
+    assert_eq!(days, ["14", "20", "25", "30"]);
     assert_eq!(state(&office, asked.id).await.state, ErasureState::Erasing);
     office.sql("DROP TRIGGER held ON anomaly").await;
     office.wake("erasure.v1").await;
@@ -345,4 +373,28 @@ async fn a_mail_server_that_is_away_keeps_no_account_alive() {
     assert_eq!(done.state, ErasureState::Certified);
     assert_eq!(done.evidence["farewell"]["sent"], 0);
     office.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_clock_is_days_ahead_begins_no_erasure_and_no_other_work() {
+    let outside = Outside::open().await;
+    // The time that the database has.
+    let mut office = Office::open_to(&outside, machine_time()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    let asked = request(&office, &acme).await;
+    office.quiet().await;
+    office.stop_work().await;
+    office.parts.clocks_apart = Some(costlens_workers::CLOCKS_APART);
+    costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
+    office.set_clock(machine_time() + TimeDelta::days(8));
+    let refused = costlens_workers::prepare(&office.queue, &office.parts).await.unwrap_err();
+    assert!(matches!(refused, costlens_workers::SetupError::Queue(costlens_queue::QueueError::Clock { .. })));
+    // One that is at work when its clock goes wrong: it begins nothing, and ends.
+    office.ask(NewJob::of(&EraseAccount { erasure: asked.id }).unwrap()).await;
+    let workers = costlens_workers::workers(office.queue.clone(), "test", &office.parts);
+    let ended = workers.run_until(std::future::pending()).await.unwrap_err();
+    assert_eq!(ended.queue, None);
+    assert_eq!(office.jobs("erasure.v1").await[0].code.as_deref(), Some("clock"));
+    assert_eq!(state(&office, asked.id).await.state, ErasureState::Grace);
+    assert!(office.parts.store.tenant(acme.tenant).await.unwrap().data_keys().await.unwrap().len() == 1);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_domain::export::{ExportFormat, ExportWhat};
+use costlens_domain::export::{Cell, Column, ExportFormat, ExportWhat};
 use costlens_domain::request::{CostBasis, Outcome, RequestFact};
 use costlens_domain::{ConnectionId, ExportId};
 use costlens_jobs::exports::{AREA, WriteExport, ask_to_write};
@@ -13,12 +13,40 @@ use costlens_queue::ErrorClass;
 use costlens_queue::ops::{self, JobRow, State};
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{Export, ExportState, NewExport, RequestFilter};
+use costlens_workers::exports::parquet::{NotWritten, ParquetFile, WriteParquet};
 use serde_json::{Value, json};
 
 use super::Office;
 use super::account::Account;
 use super::outside::Outside;
 use super::upkeep::now;
+
+/// Writes lines of JSON where the binary writes Parquet.
+#[derive(Debug)]
+pub(super) struct Lines;
+
+impl WriteParquet for Lines {
+    fn begin(&self, columns: &'static [Column]) -> Result<Box<dyn ParquetFile>, NotWritten> {
+        Ok(Box::new(LinesFile(columns)))
+    }
+}
+
+#[derive(Debug)]
+struct LinesFile(&'static [Column]);
+
+impl ParquetFile for LinesFile {
+    fn add(&mut self, rows: &[Vec<Cell<'_>>]) -> Result<Vec<u8>, NotWritten> {
+        let mut text = String::new();
+        for row in rows {
+            ExportFormat::Jsonl.put_row(self.0, row, &mut text);
+        }
+        Ok(text.into_bytes())
+    }
+
+    fn end(self: Box<Self>) -> Result<Vec<u8>, NotWritten> {
+        Ok(b"end\n".to_vec())
+    }
+}
 
 /// An account that asks for exports.
 struct Customer {

@@ -4,22 +4,31 @@
 
 mod account;
 mod audit;
+mod aws_accounts;
 mod bills;
 mod bodies;
 mod catalogue_server;
+mod chargeback;
 mod children;
+mod clerk;
 mod crashes;
 mod deliveries;
 mod doors;
 mod erasures;
 mod erasures_outside;
 mod exports;
+mod insight;
+mod invoices;
 mod key_rotation;
 mod notifications;
 mod outside;
 mod prices;
 mod replicas;
+mod settlement;
+mod single_sign_on;
 mod status;
+mod svix;
+mod sweeps;
 mod upkeep;
 
 use std::sync::{Arc, Mutex};
@@ -174,10 +183,6 @@ impl Office {
         self.parts.store = Store::connect(&StoreConfig::new(self.db.runtime_url())).unwrap();
     }
 
-    async fn is_all_done(&self) -> bool {
-        self.unfinished().await.is_empty()
-    }
-
     async fn is_quiet(&self) -> bool {
         !self.unfinished().await.iter().any(|job| matches!(job.state, State::Ready | State::Running))
     }
@@ -236,11 +241,17 @@ impl Office {
         let parts = WorkerParts {
             store: db.store().clone(),
             clock: business,
+            clocks_apart: None,
             keyring,
             entropy: Arc::new(OsEntropy),
             objects: Objects::local(files.path()).unwrap(),
             max_export_bytes: 1 << 20,
+            aws: None,
+            scratch: costlens_workers::aws_accounts::ScratchDir::below(&files.path().join("scratch")),
+            max_bill_bytes: 1 << 20,
+            invoices: costlens_workers::InvoiceHosts::new(&[], &costlens_egress::Policy::default()).unwrap(),
             bills: Arc::clone(&reader) as _,
+            parquet: Arc::new(exports::Lines),
             egress: egress(&[]),
             mailer: None,
             svix: None,

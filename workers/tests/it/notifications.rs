@@ -350,6 +350,63 @@ async fn hours_without_any_price_are_no_part_of_a_past_and_an_outage_is_made_up_
 }
 
 #[tokio::test]
+async fn an_hour_that_cannot_be_judged_waits_by_itself_and_holds_nobody_up() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday() + TimeDelta::minutes(20)).await;
+    let (acme, other) =
+        (Account::open(&office, &outside, "Acme").await, Account::open(&office, &outside, "Other").await);
+    for account in [&acme, &other] {
+        let past = (1..=14).flat_map(|day| (-3..=9).map(move |hour| (day, hour)));
+        let mut calls: Vec<_> = past
+            .map(|(day, hour)| {
+                let at = monday() - TimeDelta::days(day) + TimeDelta::hours(hour);
+                account.call(at, "gpt-4o-mini", if day % 2 == 0 { "1.00" } else { "1.20" })
+            })
+            .collect();
+        calls.push(account.call(monday() - TimeDelta::minutes(40), "o3", "60.00"));
+        account.spend(&office, &calls).await;
+    }
+    office
+        .sql(&format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+                 'BEGIN IF NEW.tenant_id = ''{}'' THEN RAISE EXCEPTION ''held''; END IF; RETURN NEW; END'; \
+             CREATE TRIGGER held BEFORE INSERT ON anomaly FOR EACH ROW EXECUTE FUNCTION refuse()",
+            acme.tenant.uuid()
+        ))
+        .await;
+    let found = async |account: &Account| {
+        let mut tx = office.parts.store.tenant(account.tenant).await.unwrap();
+        tx.list_anomalies(None, 10).await.unwrap().into_iter().map(|anomaly| anomaly.hour).collect::<Vec<_>>()
+    };
+    let fails = async || {
+        let id = office.enqueue("anomalies.v1").await;
+        office.until("anomalies.v1", |jobs| jobs.iter().any(|job| job.id == id && job.error.is_some())).await;
+        office
+            .sql("UPDATE queue.job SET status = 'cancelled', done_at = now() WHERE queue = 'anomalies.v1'")
+            .await;
+    };
+    fails().await;
+    let hour = monday() - TimeDelta::hours(1);
+    assert_eq!((found(&acme).await, found(&other).await), (vec![], vec![hour]));
+    // Others' hours go on, the newest first, and what is judged is looked at no more.
+    office.set_clock(monday() + TimeDelta::hours(6) + TimeDelta::minutes(20));
+    other.spend(&office, &[other.call(monday() + TimeDelta::minutes(330), "o3", "60.00")]).await;
+    fails().await;
+    assert_eq!(found(&other).await.len(), 2);
+    let mut system = office.parts.store.system().await.unwrap();
+    assert_eq!(system.watched_upto("anomalies").await.unwrap(), Some(monday() + TimeDelta::hours(5)));
+    assert_eq!(system.unjudged_hours(None, 10).await.unwrap(), [(hour, acme.tenant)]);
+    drop(system);
+    // Far behind the mark it is found, as soon as it can be.
+    office.sql("DROP TRIGGER held ON anomaly").await;
+    office.run("anomalies.v1").await;
+    office.quiet().await;
+    assert_eq!(found(&acme).await, [hour]);
+    assert_eq!(outside.letters().len(), 2, "each has heard of it once: {:?}", outside.letters());
+    office.close().await;
+}
+
+#[tokio::test]
 async fn another_time_zone_tells_no_threshold_again_and_a_digest_says_what_has_no_price() {
     let outside = Outside::open().await;
     let office = Office::open_to(&outside, monday() - TimeDelta::minutes(30)).await;
@@ -417,6 +474,9 @@ async fn a_webhook_is_signed_and_tried_by_the_schedule_until_it_is_exhausted() {
     let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
     assert_eq!(tx.delivery(event, acme.endpoint).await.unwrap().state, DeliveryState::Exhausted);
     drop(tx);
+    let letters = outside.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert!(letters[0].contains("does not take what it is sent"), "{}", letters[0]);
     let posts = outside.posts("/hook");
     assert_eq!(posts.len(), 8);
     for post in &posts {
@@ -502,5 +562,64 @@ async fn a_bill_that_is_read_and_one_that_cannot_be_are_told() {
     assert_eq!(events(&posts, "bill.published").len(), 1);
     assert_eq!(events(&posts, "bill.failed").len(), 1);
     assert!(outside.letters().iter().any(|letter| letter.contains("holiday.jpg")));
+    office.end().await;
+}
+
+/// A budget of a month that says a word at all of it.
+async fn monthly(office: &Office, tenant: TenantId, amount: &str) {
+    let now = office.parts.clock.now();
+    let budget = Budget {
+        id: BudgetId::new(now, unlike_bytes()),
+        name: "The month".to_owned(),
+        rule: BudgetRule {
+            scope: BudgetScope::default(),
+            period: Period::Month,
+            amount: amount.parse().unwrap(),
+            thresholds: vec![100],
+        },
+        created_at: now,
+        ended_at: None,
+    };
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    tx.create_budget(&budget).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_month_that_is_expected_to_cross_its_budget_is_told_of_once_with_the_day() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    let other = Account::open(&office, &outside, "Other").await;
+    monthly(&office, acme.tenant, "129.00").await;
+    // Nobody expects it to be crossed.
+    monthly(&office, other.tenant, "1300.00").await;
+    for account in [&acme, &other] {
+        // Five dollars a day, from the second of November on.
+        let calls: Vec<RequestFact> =
+            (1..=21_i64).map(|day| account.call(monday() - TimeDelta::days(day), "gpt-4o", "5.00")).collect();
+        account.spend(&office, &calls).await;
+    }
+    for _ in 0..3 {
+        office.run("budgets.v1").await;
+    }
+    office.quiet().await;
+    let letters = outside.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let told = events(&outside.posts("/hook"), "budget.forecast");
+    assert_eq!(told.len(), 1, "{told:?}");
+    // $105 in 21 days; the fifth day from the twenty-third on makes $130, more than there is.
+    let data = &told[0]["data"];
+    assert_eq!((&data["expected_on"], &data["spent"]), (&json!("2026-11-27"), &json!("105")), "{data}");
+    assert_eq!(events(&outside.posts("/hook"), "budget.reached").len(), 0);
+
+    // Once it is crossed that is told, and nothing is expected of the month any more.
+    acme.spend(&office, &[acme.call(monday() - TimeDelta::minutes(5), "gpt-4o", "40.00")]).await;
+    for _ in 0..2 {
+        office.run("budgets.v1").await;
+    }
+    office.quiet().await;
+    assert_eq!(events(&outside.posts("/hook"), "budget.reached").len(), 1);
+    assert_eq!(events(&outside.posts("/hook"), "budget.forecast").len(), 1);
     office.end().await;
 }

@@ -1,10 +1,13 @@
 //! The world outside on real sockets: a mail server, a receiver of Slack posts and webhooks, and a Svix. All write down what
 //! reached them, and can be told to fail. They stop when they are dropped.
 
-use std::collections::{BTreeSet, HashMap};
+#![expect(clippy::indexing_slicing, reason = "a fake stops at what it does not know")]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use costlens_domain::{TenantId, WebhookEndpointId};
 use costlens_egress::EgressConfig;
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use serde_json::Value;
@@ -46,6 +49,12 @@ struct FakeSvix {
     applications: BTreeSet<String>,
     /// Those that were there and were deleted, as often as that happened.
     deleted: Vec<String>,
+    /// What it knows of endpoints, by application and endpoint.
+    endpoints: BTreeMap<(String, String), Value>,
+    /// The messages that it was handed, and the endpoints that hear them.
+    messages: Vec<(Value, Vec<String>)>,
+    /// URLs that it does not take.
+    refused: BTreeSet<String>,
     /// It does what it is asked to and never says so.
     is_silent: bool,
 }
@@ -71,8 +80,50 @@ impl FakeSvix {
             }
             // Whatever belongs to an application that is not there.
             (_, Some(rest)) => {
-                let uid = rest.split('/').next().unwrap_or_default();
-                if self.applications.contains(uid) { 201 } else { 404 }
+                let (uid, rest) = rest.split_once('/').unwrap_or((rest, ""));
+                if self.applications.contains(uid) { self.take_of(method, uid, rest, said) } else { 404 }
+            }
+            _ => 201,
+        }
+    }
+
+    /// The same of a call about an application that is there.
+    fn take_of(&mut self, method: &str, application: &str, rest: &str, said: Value) -> u16 {
+        let known = |uid: &str| (application.to_owned(), uid.to_owned());
+        let is_refused = said["url"].as_str().is_some_and(|url| self.refused.contains(url));
+        match (method, rest.split('/').collect::<Vec<_>>().as_slice()) {
+            ("POST" | "PUT", ["endpoint", ..]) if is_refused => 422,
+            ("POST", ["endpoint"]) => {
+                let place = known(said["uid"].as_str().unwrap());
+                if self.endpoints.contains_key(&place) {
+                    return 409;
+                }
+                self.endpoints.insert(place, said);
+                201
+            }
+            ("DELETE", ["endpoint", uid]) => self.endpoints.remove(&known(uid)).map_or(404, |_| 204),
+            (_, ["endpoint", uid, ..]) => {
+                let Some(there) = self.endpoints.get_mut(&known(uid)) else { return 404 };
+                let changes = said.as_object().into_iter().flatten();
+                for (name, value) in changes {
+                    let name = if name == "key" { "secret" } else { name };
+                    there[name] = value.clone();
+                }
+                200
+            }
+            ("POST", ["msg"]) => {
+                let hears = |there: &Value| {
+                    let among =
+                        |list: &Value, what: &Value| list.as_array().is_none_or(|list| list.contains(what));
+                    let channels = said["channels"].as_array().into_iter().flatten();
+                    among(&there["filterTypes"], &said["eventType"])
+                        && (there["channels"].is_null()
+                            || channels.into_iter().any(|channel| among(&there["channels"], channel)))
+                };
+                let of = self.endpoints.iter().filter(|((of, _), there)| of == application && hears(there));
+                let heard = of.map(|((_, uid), _)| uid.clone()).collect();
+                self.messages.push((said, heard));
+                202
             }
             _ => 201,
         }
@@ -168,6 +219,24 @@ impl Outside {
     /// The applications that Svix has.
     pub(crate) fn svix_has(&self) -> Vec<String> {
         self.state.lock().unwrap().svix.applications.iter().cloned().collect()
+    }
+
+    /// What Svix knows of an endpoint.
+    pub(crate) fn svix_endpoint(&self, tenant: TenantId, endpoint: WebhookEndpointId) -> Option<Value> {
+        let state = self.state.lock().unwrap();
+        state.svix.endpoints.get(&(tenant.to_string(), endpoint.to_string())).cloned()
+    }
+
+    /// The kinds of the messages that Svix was handed, and the endpoints that heard them.
+    pub(crate) fn svix_heard(&self) -> Vec<(String, Vec<String>)> {
+        let state = self.state.lock().unwrap();
+        let kind = |message: &Value| message["eventType"].as_str().unwrap().to_owned();
+        state.svix.messages.iter().map(|(message, heard)| (kind(message), heard.clone())).collect()
+    }
+
+    /// From now on Svix takes no endpoint with this URL.
+    pub(crate) fn refuse_in_svix(&self, url: &str) {
+        self.state.lock().unwrap().svix.refused.insert(url.to_owned());
     }
 
     /// From now on Svix does what it is asked to and does not say so; or says so again.

@@ -492,6 +492,55 @@ async fn a_correction_is_counted_first_and_then_changes_each_call_once_and_keeps
     office.close().await;
 }
 
+/// A correction whose walks came to nothing, each in another way, ends all the same by the daily look.
+#[tokio::test]
+async fn a_correction_whose_walk_died_or_whose_account_went_comes_to_its_end() {
+    let (server, outside) = (CatalogueServer::open().await, Outside::open().await);
+    let mut office = office_of(&server).await;
+    office.work().await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    acme.spend(&office, &[call(&acme, now() - TimeDelta::hours(2), "gpt-4o", 1_000)]).await;
+    let hours = (now() - TimeDelta::hours(6), now());
+    let state = async |id| {
+        let mut system = office.parts.store.system().await.unwrap();
+        system.price_correction(id).await.unwrap().state
+    };
+    let next_day = |days: i64| office.set_clock(now() + TimeDelta::days(days) + TimeDelta::hours(1));
+
+    // The walk's job is a dead letter.
+    let walk = preview(&office, hours).await;
+    office
+        .sql("UPDATE repricing SET finished_at = NULL; UPDATE price_correction SET state = 'previewing'")
+        .await;
+    office.sql("UPDATE queue.job SET status = 'dead' WHERE queue = 'reprice_tenant.v1'").await;
+    office.run("price_unpriced.v1").await;
+    office.quiet().await;
+    assert_eq!(state(walk).await, CorrectionState::Previewing, "a walk has its time");
+    next_day(1);
+    office.run("price_unpriced.v1").await;
+    office.quiet().await;
+    assert_eq!(state(walk).await, CorrectionState::Previewed);
+
+    // Its last job died before it told the correction, or the account is gone.
+    office.sql("UPDATE price_correction SET state = 'previewing'").await;
+    next_day(2);
+    office.run("price_unpriced.v1").await;
+    assert_eq!(state(walk).await, CorrectionState::Previewed);
+
+    // The job that asks for the walks died.
+    office
+        .sql("UPDATE price_correction SET state = 'previewing', spread = false; DELETE FROM repricing")
+        .await;
+    office.sql("UPDATE queue.job SET status = 'dead' WHERE queue = 'spread_correction.v1'").await;
+    next_day(3);
+    office.run("price_unpriced.v1").await;
+    office.quiet().await;
+    assert_eq!(state(walk).await, CorrectionState::Previewed);
+    let (counted, _) = office.parts.store.system().await.unwrap().price_correction_sums(walk).await.unwrap();
+    assert_eq!((counted.tenants, counted.tenants_done), (1, 1));
+    office.close().await;
+}
+
 #[tokio::test]
 async fn the_database_refuses_to_change_a_price_outside_of_a_walk() {
     let (server, outside) = (CatalogueServer::open().await, Outside::open().await);

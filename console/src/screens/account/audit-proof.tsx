@@ -34,7 +34,7 @@ export function AuditProof() {
     <Card className="space-y-3 p-4">
       <div className="flex flex-wrap items-center gap-3">
         <div className="min-w-0 grow">
-          <h3 className="font-medium">Nothing here can be changed unseen</h3>
+          <h2 className="font-medium">Nothing here can be changed unseen</h2>
           <p className="text-sm text-muted">Each event carries the hash of the one before it.</p>
         </div>
         <Button icon={<ShieldCheck className="size-4" aria-hidden />} busy={proof.isPending} onClick={() => proof.mutate()}>

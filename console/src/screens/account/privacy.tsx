@@ -151,7 +151,7 @@ function KeysCard({ ofAccount }: { ofAccount: boolean }) {
               disabled={update.isPending}
               onChange={(event) => update.mutate({ params: { path: { id: key.id } }, body: { zero_retention: event.target.checked } })}
             />
-            <Button weight="quiet" size="small" className="hover:!text-worse" aria-label={`Destroy what is kept of ${key.name}`} onClick={() => setDestroying(key)}>
+            <Button weight="quiet" size="small" className="hover:!text-worse max-sm:-ml-2.5" aria-label={`Destroy what is kept of ${key.name}`} onClick={() => setDestroying(key)}>
               Destroy what is kept
             </Button>
           </li>

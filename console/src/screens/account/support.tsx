@@ -56,7 +56,7 @@ function GrantRow({ grant }: { grant: SupportGrant }) {
   const revoke = api.useMutation("delete", "/api/v1/support-grants/{id}", { onSuccess: refresh });
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2.5 text-sm">
-      <span className="min-w-0 flex-1 [overflow-wrap:anywhere]">{grant.reason}</span>
+      <span className="min-w-0 flex-[1_1_12rem] [overflow-wrap:anywhere]">{grant.reason}</span>
       {grant.holds ? (
         <>
           <span className="text-muted">

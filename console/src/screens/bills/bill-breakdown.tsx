@@ -8,19 +8,19 @@ import { ShareBar } from "@/ui/share-bar";
 import { Problem, SkeletonRows } from "@/ui/states";
 import { Table, Td, Th } from "@/ui/table";
 import { groupName } from "./names";
-import type { View } from "./search";
+import type { BillMeasure, View } from "./search";
 import { MOST_GROUPS, useBreakdown } from "./use-breakdown";
 import { VIEW_LABELS } from "./views";
 
-export function BillBreakdown({ billId, by, total }: { billId: string; by: View; total: BillTotal }) {
-  const breakdown = useBreakdown(billId, by);
+export function BillBreakdown({ billId, by, measure, total }: { billId: string; by: View; measure: BillMeasure; total: BillTotal }) {
+  const breakdown = useBreakdown(billId, by, measure);
   if (breakdown.isPending) return <SkeletonRows label="Loading the breakdown" />;
   if (breakdown.isError) return <Problem error={breakdown.error} retry={() => void breakdown.refetch()} />;
   const items = breakdown.data.items.filter(({ currency }) => currency === total.currency);
   if (items.length === 0) return <p className="px-4 py-8 text-center text-muted">This bill has no AI cost in {total.currency}.</p>;
   return (
     <>
-      <Groups items={items} by={by} total={total} />
+      <Groups items={items} by={by} measure={measure} total={total} />
       {items.length === MOST_GROUPS ? (
         <p className="border-t px-4 py-2.5 text-sm text-muted">The {MOST_GROUPS} dearest; the bill has more.</p>
       ) : null}
@@ -28,9 +28,11 @@ export function BillBreakdown({ billId, by, total }: { billId: string; by: View;
   );
 }
 
-function Groups({ items, by, total }: { items: BillGroup[]; by: View; total: BillTotal }) {
+function Groups({ items, by, measure, total }: { items: BillGroup[]; by: View; measure: BillMeasure; total: BillTotal }) {
   const { currency } = total;
-  const top = Math.max(...items.map((item) => toFloat(item.cost)));
+  const whole = total.ai_costs[measure];
+  // An unknown cost has no bar and no share; it is not drawn as nothing.
+  const top = Math.max(...items.map((item) => (item.cost ? toFloat(item.cost) : 0)));
   const hasTokens = items.some((item) => toFloat(item.tokens) > 0);
   return (
     <Table>
@@ -66,13 +68,13 @@ function Groups({ items, by, total }: { items: BillGroup[]; by: View; total: Bil
               {groupName(item.group, by)}
             </Td>
             <Td end>
-              <Amount value={item.cost} currency={currency} />
+              <Amount value={item.cost} currency={currency} unknown="unknown" />
             </Td>
             <Td className="hidden sm:table-cell">
-              <ShareBar part={toFloat(item.cost)} whole={top} color="var(--bill)" />
+              {item.cost ? <ShareBar part={toFloat(item.cost)} whole={top} color="var(--bill)" /> : null}
             </Td>
             <Td end className="hidden text-muted sm:table-cell">
-              {share(item.cost, total.ai_cost)}
+              {item.cost && whole ? share(item.cost, whole) : "–"}
             </Td>
             {hasTokens ? (
               <>

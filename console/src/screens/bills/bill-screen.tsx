@@ -3,23 +3,26 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { ChevronLeft } from "lucide-react";
 import { api } from "@/api/client";
-import type { Bill } from "@/api/types";
+import type { Bill, BillTotal } from "@/api/types";
 import { fullTime } from "@/lib/time";
 import { SOURCE_WORDS, type Word } from "@/lib/words";
 import { PageHead } from "@/shell/page";
 import { usePreferences } from "@/shell/preferences";
 import { WordBadge } from "@/ui/badge";
+import { Amount } from "@/ui/amount";
 import { Card } from "@/ui/card";
+import { Choose } from "@/ui/choose";
 import { Segments } from "@/ui/segments";
 import { Problem, Skeleton, SkeletonRows } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { BillBreakdown } from "./bill-breakdown";
 import { Composition } from "./composition";
+import { DriftOf } from "./drift";
 import { FORMAT_NAMES } from "./names";
-import { daysInWords } from "./period";
+import { daysInWords } from "@/lib/days";
 import { Resources } from "./resources";
-import { VIEWS } from "./search";
-import { VIEW_LABELS } from "./views";
+import { type BillMeasure, VIEWS } from "./search";
+import { MEASURE_OPTIONS, MEASURE_WORDS, VIEW_LABELS } from "./views";
 
 export function BillScreen() {
   const { billId } = useParams({ from: "/member/bills/$billId" });
@@ -54,11 +57,29 @@ const REPLACED: Word = {
   tone: "neutral",
 };
 
+/** What the chosen cost is, and how much the AI of the bill comes to by it. */
+function MeasureNote({ total, measure }: { total: BillTotal; measure: BillMeasure }) {
+  const cost = total.ai_costs[measure];
+  return (
+    <p className="text-sm text-muted">
+      {MEASURE_WORDS[measure].meaning}{" "}
+      {cost === null || cost === undefined ? (
+        "Of this bill it is unknown, which is not zero: the bill does not tell it, or was read before it was kept."
+      ) : (
+        <>
+          The AI comes to <Amount value={cost} currency={total.currency} />.
+        </>
+      )}
+    </p>
+  );
+}
+
 function BillOf({ bill }: { bill: Bill }) {
   const search = useSearch({ from: "/member/bills/$billId" });
   const navigate = useNavigate({ from: "/bills/$billId" });
   const { zone } = usePreferences();
   const by = search.by ?? "service";
+  const measure = search.measure ?? "unblended";
   const total = bill.totals.find(({ currency }) => currency === search.currency) ?? bill.totals[0];
   const change = (next: typeof search) =>
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true, resetScroll: false });
@@ -85,7 +106,11 @@ function BillOf({ bill }: { bill: Bill }) {
               This bill is in {bill.totals.length} currencies. They are shown one at a time and never added up.
             </p>
           ) : null}
-          <Card className="mt-3 overflow-clip">
+          <div className="mt-4 flex flex-wrap items-center gap-x-3 gap-y-1.5">
+            <Choose label="Cost" prefix="Cost" value={measure} options={MEASURE_OPTIONS} onChange={(next) => change({ measure: next })} />
+            <MeasureNote total={total} measure={measure} />
+          </div>
+          <Card className="mt-2 overflow-clip">
             <div className="px-4 pt-1">
               <Tabs
                 label="Break the AI cost down by"
@@ -94,11 +119,12 @@ function BillOf({ bill }: { bill: Bill }) {
                 onChange={(value) => change({ by: value })}
               >
                 <div className="-mx-4">
-                  <BillBreakdown billId={bill.id} by={by} total={total} />
+                  <BillBreakdown billId={bill.id} by={by} measure={measure} total={total} />
                 </div>
               </Tabs>
             </div>
           </Card>
+          <DriftOf billId={bill.id} currency={total.currency} />
           <Resources bill={bill} currency={total.currency} />
         </>
       ) : (

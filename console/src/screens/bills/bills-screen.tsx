@@ -9,13 +9,15 @@ import { useNow } from "@/shell/hooks";
 import { PageHead } from "@/shell/page";
 import { usePreferences } from "@/shell/preferences";
 import { Amount } from "@/ui/amount";
+import { buttonLook } from "@/ui/button";
 import { Card, CardHead } from "@/ui/card";
 import { cx } from "@/ui/cx";
 import { Problem, SkeletonRows } from "@/ui/states";
 import { Table, Td, Th } from "@/ui/table";
 import { DropZone } from "./drop-zone";
+import { ImportLogs } from "./import-logs";
 import { FORMAT_NAMES } from "./names";
-import { daysInWords } from "./period";
+import { daysInWords } from "@/lib/days";
 
 export function BillsScreen() {
   const bills = useQuery(billsQuery());
@@ -23,8 +25,21 @@ export function BillsScreen() {
   const isEmpty = bills.data !== undefined && items.length === 0;
   return (
     <>
-      <PageHead title="Bills" note="What the cloud provider charged, and how much of it is AI." />
+      <PageHead title="Bills" note="What the cloud provider charged, and how much of it is AI.">
+        {isEmpty ? null : (
+          <Link to="/bills/drift" className="rounded text-sm font-medium text-accent-ink hover:underline">
+            What no rule knows
+          </Link>
+        )}
+        <Link to="/bills/aws" className={buttonLook()}>
+          AWS accounts
+        </Link>
+        <Link to="/bills/vendors" className={buttonLook()}>
+          Vendors
+        </Link>
+      </PageHead>
       <DropZone large={isEmpty} />
+      <ImportLogs />
       {isEmpty ? null : (
         <Card className="mt-3 overflow-clip">
           <CardHead title="Imported" />
@@ -61,7 +76,7 @@ function BillTable({ items }: { items: Bill[] }) {
       <tbody className="divide-y">
         {items.map((bill) => (
           <tr key={bill.id} className={cx("hover:bg-sunken", bill.superseded_at && "text-muted")}>
-            <Td className="max-w-64 py-2">
+            <Td className="max-w-44 py-2 sm:max-w-64">
               <Link to="/bills/$billId" params={{ billId: bill.id }} className="block truncate rounded font-medium hover:text-accent-ink hover:underline">
                 {bill.name}
               </Link>
@@ -77,7 +92,7 @@ function BillTable({ items }: { items: Bill[] }) {
               {bill.totals.map((total) => (
                 <span key={total.currency} className="block">
                   <Amount value={total.ai_cost} currency={total.currency} className="font-medium" />
-                  <span className="ml-2 text-xs text-muted">{share(total.ai_cost, total.total_cost)}</span>
+                  <span className="text-xs text-muted max-sm:block sm:ml-2">{share(total.ai_cost, total.total_cost)}</span>
                 </span>
               ))}
             </Td>

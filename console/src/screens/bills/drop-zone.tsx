@@ -1,15 +1,14 @@
 // Takes a bill by drop or by choice, and tells how far it is: sent, then read on the server, which goes on by itself.
 import { useNavigate } from "@tanstack/react-router";
 import { FileUp } from "lucide-react";
-import { type DragEvent, useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { billsQuery } from "@/api/queries";
 import { type Progress, uploadBill } from "@/api/upload";
 import { sizeInWords } from "@/lib/size";
 import { Button } from "@/ui/button";
-import { Card } from "@/ui/card";
 import { cx } from "@/ui/cx";
-import { Problem } from "@/ui/states";
+import { FileDrop, type FileProblem } from "./file-drop";
 
 interface Upload {
   file: File;
@@ -18,8 +17,7 @@ interface Upload {
 
 export function DropZone({ large }: { large: boolean }) {
   const [upload, setUpload] = useState<Upload | null>(null);
-  const [error, setError] = useState<{ file: File; reason: unknown } | null>(null);
-  const [over, setOver] = useState(false);
+  const [error, setError] = useState<FileProblem | null>(null);
   const input = useRef<HTMLInputElement>(null);
   const cancel = useRef<AbortController | null>(null);
   const navigate = useNavigate();
@@ -45,37 +43,16 @@ export function DropZone({ large }: { large: boolean }) {
 
   useEffect(() => () => cancel.current?.abort(), []);
 
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    const file = event.dataTransfer.files[0];
-    if (file && !upload) void send(file);
-  };
-
   return (
-    <Card
-      aria-label="Import a bill"
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={(event) => (event.currentTarget.contains(event.relatedTarget as Node | null) ? undefined : setOver(false))}
-      onDrop={drop}
-      className={cx("border-dashed !border-line-strong transition-colors", over && "!border-accent !bg-accent-soft")}
+    <FileDrop
+      label="Import a bill"
+      inputLabel="Bill file"
+      accept=".csv,.gz,.parquet,.snappy,.json,.jsonl,.ndjson"
+      busy={upload !== null}
+      problem={error}
+      onFile={(file) => void send(file)}
+      input={input}
     >
-      <input
-        ref={input}
-        type="file"
-        className="sr-only"
-        tabIndex={-1}
-        aria-label="Bill file"
-        accept=".csv,.gz,.parquet,.snappy"
-        onChange={(event) => {
-          const file = event.target.files?.[0];
-          event.target.value = "";
-          if (file) void send(file);
-        }}
-      />
       {upload ? (
         <Sending upload={upload} onCancel={() => cancel.current?.abort()} />
       ) : (
@@ -86,8 +63,9 @@ export function DropZone({ large }: { large: boolean }) {
           <div className={cx("min-w-0", large ? "max-w-lg" : "flex-1 basis-56")}>
             <h2 className="font-semibold">Drop a bill here</h2>
             <p className="mt-0.5 text-sm text-muted">
-              AWS Cost and Usage Report (2.0 or legacy) or FOCUS 1.x, as CSV, gzip or Parquet. It is recognised by what
-              is in it, not by its name.
+              AWS Cost and Usage Report (2.0 or legacy), a cost export of Azure, rows of Google Cloud's billing export, or
+              FOCUS 1.x of any of them, as CSV, Parquet or lines of JSON, with gzip or without. It is recognised by what is
+              in it, not by its name.
             </p>
           </div>
           <Button weight={large ? "primary" : "plain"} onClick={() => input.current?.click()}>
@@ -95,12 +73,7 @@ export function DropZone({ large }: { large: boolean }) {
           </Button>
         </div>
       )}
-      {error ? (
-        <div className="border-t">
-          <Problem error={error.reason} what={error.file.name} retry={() => void send(error.file)} />
-        </div>
-      ) : null}
-    </Card>
+    </FileDrop>
   );
 }
 

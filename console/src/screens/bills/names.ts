@@ -7,9 +7,18 @@ export const FORMAT_NAMES: Record<Bill["format"], string> = {
   legacy_cur: "Cost and Usage Report",
   cur2: "CUR 2.0",
   focus: "FOCUS",
+  anthropic_costs: "Anthropic's cost report",
+  openai_costs: "OpenAI's costs",
+  azure_costs: "Azure's actual costs",
+  azure_amortised: "Azure's amortised costs",
+  azure_focus: "FOCUS from Azure",
+  google_costs: "Google Cloud's billing export",
+  google_focus: "FOCUS from Google Cloud",
 };
 
 const SERVICES: Record<string, string> = {
+  anthropic_api: "Claude API",
+  openai_api: "OpenAI API",
   bedrock: "Amazon Bedrock",
   bedrock_agentcore: "Bedrock AgentCore",
   sagemaker: "Amazon SageMaker",
@@ -18,6 +27,16 @@ const SERVICES: Record<string, string> = {
   a2i: "Amazon Augmented AI",
   s3_vectors: "S3 Vectors",
   opensearch: "Amazon OpenSearch",
+  azure_openai: "Azure OpenAI",
+  foundry_models: "Models in Microsoft Foundry",
+  azure_ai_search: "Azure AI Search",
+  azure_ai_services: "Azure AI services",
+  azure_virtual_machines: "Azure virtual machines",
+  vertex_ai: "Vertex AI",
+  gemini_api: "Gemini API",
+  document_ai: "Document AI",
+  cloud_tpu: "Cloud TPU",
+  google_agent_builder: "Vertex AI Agent Builder",
 };
 
 /** AWS's own services whose name is theirs with `Amazon` before it. */
@@ -26,6 +45,8 @@ const AMAZON = new Set(
 );
 
 function serviceName(slug: string): string {
+  const rest = /^(azure|google)_(.+)$/.exec(slug);
+  if (rest && !(slug in SERVICES)) return `${plainWords(rest[1] ?? "")} ${(rest[2] ?? "").replace(/_/g, " ")}`;
   return SERVICES[slug] ?? (AMAZON.has(slug) ? `Amazon ${slug.split("_").map(plainWords).join(" ")}` : plainWords(slug));
 }
 

@@ -8,7 +8,7 @@ import { api } from "@/api/client";
 import { budgetsQuery, settingsQuery, useKeyNames } from "@/api/queries";
 import type { Budget } from "@/api/types";
 import { scopeInWords } from "@/lib/budget";
-import { exactMoney, share } from "@/lib/money";
+import { exactMoney, share, shortMoney } from "@/lib/money";
 import { fullDay } from "@/lib/time";
 import { PageHead } from "@/shell/page";
 import { usePreferences } from "@/shell/preferences";
@@ -95,7 +95,7 @@ function BudgetCard({ budget, onEnd }: { budget: Budget; onEnd: () => void }) {
         {budget.ended_at ? (
           <Badge>Ended</Badge>
         ) : (
-          <Button weight="quiet" size="small" className="hover:!text-worse" onClick={onEnd} aria-label={`End ${budget.name}`}>
+          <Button weight="quiet" size="small" className="-mr-2.5 -mt-1.5 hover:!text-worse" onClick={onEnd} aria-label={`End ${budget.name}`}>
             End
           </Button>
         )}
@@ -120,6 +120,7 @@ function BudgetCard({ budget, onEnd }: { budget: Budget; onEnd: () => void }) {
           <BudgetMeter budget={budget} />
           <p className="mt-2 text-xs text-muted">
             Since {fullDay(budget.period_start, calendar)} ({calendar})
+            {budget.spent && budget.estimated && budget.spent !== budget.estimated ? `; estimated at ${shortMoney(budget.estimated)}` : ""}
             {budget.unpriced_requests > 0 ? `; ${budget.unpriced_requests.toLocaleString("en-US")} unpriced requests are not counted` : ""}
           </p>
         </>

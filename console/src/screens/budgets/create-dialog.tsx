@@ -14,6 +14,7 @@ import { Choose } from "@/ui/choose";
 import { Dialog } from "@/ui/dialog";
 import { Labelled, TextField } from "@/ui/field";
 import { Problem } from "@/ui/states";
+import { Tick } from "@/ui/tick";
 
 type Period = NewBudget["period"];
 
@@ -42,6 +43,7 @@ function CreateForm({ onDone }: { onDone: () => void }) {
   const [key, setKey] = useState(EVERY);
   const [provider, setProvider] = useState(EVERY);
   const [model, setModel] = useState(EVERY);
+  const [unproxied, setUnproxied] = useState(false);
   const create = api.useMutation("post", "/api/v1/budgets", {
     onSuccess: () => {
       void queryClient.invalidateQueries({ queryKey: budgetsQuery().queryKey });
@@ -54,6 +56,7 @@ function CreateForm({ onDone }: { onDone: () => void }) {
   const value = /^\d+(\.\d+)?$/.test(plainAmount) ? parseDecimal(plainAmount) : null;
   const amountProblem = amount !== "" && (!value || value.units <= 0n) ? "A sum in US dollars of more than zero, such as 2500 or 99.50." : undefined;
   const isReady = name.trim() !== "" && value !== null && value.units > 0n && read.percents !== undefined;
+  const narrowed = [key, provider, model].filter((part) => part !== EVERY).length;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!read.percents) return;
@@ -66,10 +69,10 @@ function CreateForm({ onDone }: { onDone: () => void }) {
         ...(key === EVERY ? {} : { api_key_id: key }),
         ...(provider === EVERY ? {} : { provider }),
         ...(model === EVERY ? {} : { model }),
+        include_unproxied: unproxied && narrowed === 0,
       },
     });
   };
-  const narrowed = [key, provider, model].filter((part) => part !== EVERY).length;
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <TextField
@@ -122,6 +125,13 @@ function CreateForm({ onDone }: { onDone: () => void }) {
         </summary>
         <div className="flex flex-col gap-3 pt-3">
           <ScopeFields scope={{ key, provider, model }} setKey={setKey} setProvider={setProvider} setModel={setModel} />
+          <Tick
+            label="What is billed around the proxy, too"
+            note={narrowed === 0 ? "Once a month is settled." : "For a budget of every call alone."}
+            checked={unproxied && narrowed === 0}
+            disabled={narrowed > 0}
+            onChange={(event) => setUnproxied(event.target.checked)}
+          />
         </div>
       </details>
       {problem && !["name", "amount", "thresholds"].some((field) => fieldProblem(problem, field)) ? <Problem error={problem} /> : null}

@@ -6,7 +6,7 @@ import { api } from "@/api/client";
 import { asApiError, fieldProblem } from "@/api/problem";
 import { connectionsQuery, keysQuery, modelsQuery, providersQuery } from "@/api/queries";
 import type { NewExport } from "@/api/types";
-import { EXPORT_FORMATS, EXPORT_KINDS, periodOf } from "@/lib/exports";
+import { EXPORT_FORMATS, EXPORT_KINDS, isFocus, periodOf } from "@/lib/exports";
 import { OUTCOMES, type Outcome } from "@/lib/filters";
 import { OUTCOME_WORDS } from "@/lib/words";
 import { Button } from "@/ui/button";
@@ -48,6 +48,10 @@ function CreateForm({ onDone }: { onDone: () => void }) {
   const problem = create.error ? asApiError(create.error) : null;
   const period = periodOf(first, last);
   const narrowed = Object.values(scope).filter((part) => part !== EVERY).length;
+  const choose = (next: NewExport["what"]) => {
+    setWhat(next);
+    if (!isFocus(next) && format === "parquet") setFormat("csv");
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if ("problem" in period) return;
@@ -55,36 +59,34 @@ function CreateForm({ onDone }: { onDone: () => void }) {
       what,
       format,
       ...period,
-      ...(scope.key === EVERY ? {} : { api_key_id: scope.key }),
-      ...(scope.connection === EVERY || what === "hourly_spend" ? {} : { connection_id: scope.connection }),
-      ...(scope.provider === EVERY ? {} : { provider: scope.provider }),
-      ...(scope.model === EVERY ? {} : { model: scope.model }),
-      ...(scope.outcome === EVERY ? {} : { outcome: scope.outcome }),
+      ...(isFocus(what) ? {} : narrowing(scope, what === "requests")),
     };
     create.mutate({ body });
   };
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <Labelled label="What" help={EXPORT_KINDS[what].note}>
-        <Segments label="What" value={what} options={optionsOf(EXPORT_KINDS)} onChange={setWhat} />
+        <Segments label="What" value={what} options={optionsOf(EXPORT_KINDS)} onChange={choose} />
       </Labelled>
-      <Labelled label="Form" help={`${EXPORT_FORMATS[format].note} Compressed with gzip.`}>
-        <Segments label="Form" value={format} options={optionsOf(EXPORT_FORMATS)} onChange={setFormat} />
+      <Labelled label="Form" help={`${EXPORT_FORMATS[format].note} ${format === "parquet" ? "" : "Compressed with gzip."}`}>
+        <Segments label="Form" value={format} options={optionsOf(EXPORT_FORMATS).filter(({ value }) => value !== "parquet" || isFocus(what))} onChange={setFormat} />
       </Labelled>
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField label="First day, UTC" type="date" value={first} onChange={(event) => setFirst(event.target.value)} help="Empty: from the beginning." problem={fieldProblem(problem, "from")} />
         <TextField label="Last day, UTC" type="date" value={last} onChange={(event) => setLast(event.target.value)} help="Empty: until now." problem={"problem" in period ? period.problem : undefined} />
       </div>
-      <details className="group rounded-lg border px-3 py-2.5">
-        <summary className="flex cursor-pointer list-none items-center gap-1.5 rounded text-sm font-medium">
-          <ChevronRight className="size-4 text-muted transition-transform group-open:rotate-90" aria-hidden />
-          What is in it
-          <span className="font-normal text-muted">{narrowed === 0 ? "everything" : "only some of it"}</span>
-        </summary>
-        <div className="flex flex-col gap-3 pt-3">
-          <ScopeFields scope={scope} byConnection={what === "requests"} onChange={(change) => setScope((before) => ({ ...before, ...change }))} />
-        </div>
-      </details>
+      {isFocus(what) ? null : (
+        <details className="group rounded-lg border px-3 py-2.5">
+          <summary className="flex cursor-pointer list-none items-center gap-1.5 rounded text-sm font-medium">
+            <ChevronRight className="size-4 text-muted transition-transform group-open:rotate-90" aria-hidden />
+            What is in it
+            <span className="font-normal text-muted">{narrowed === 0 ? "everything" : "only some of it"}</span>
+          </summary>
+          <div className="flex flex-col gap-3 pt-3">
+            <ScopeFields scope={scope} byConnection={what === "requests"} onChange={(change) => setScope((before) => ({ ...before, ...change }))} />
+          </div>
+        </details>
+      )}
       {problem && !fieldProblem(problem, "from") ? <Problem error={problem} /> : null}
       <div className="flex justify-end">
         <Button type="submit" weight="primary" busy={create.isPending} disabled={"problem" in period}>
@@ -105,6 +107,17 @@ interface Scope {
   provider: string;
   model: string;
   outcome: Outcome | typeof EVERY;
+}
+
+/** What narrows an export, as the API takes it. */
+function narrowing(scope: Scope, byConnection: boolean) {
+  return {
+    ...(scope.key === EVERY ? {} : { api_key_id: scope.key }),
+    ...(scope.connection === EVERY || !byConnection ? {} : { connection_id: scope.connection }),
+    ...(scope.provider === EVERY ? {} : { provider: scope.provider }),
+    ...(scope.model === EVERY ? {} : { model: scope.model }),
+    ...(scope.outcome === EVERY ? {} : { outcome: scope.outcome }),
+  };
 }
 
 function ScopeFields({ scope, byConnection, onChange }: { scope: Scope; byConnection: boolean; onChange: (change: Partial<Scope>) => void }) {

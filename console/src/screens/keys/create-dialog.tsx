@@ -12,7 +12,7 @@ import { Choose } from "@/ui/choose";
 import { Dialog } from "@/ui/dialog";
 import { Labelled, TextField } from "@/ui/field";
 import { Problem } from "@/ui/states";
-import { endOf, KeyLifeFields, type Life, SCOPES } from "./key-life";
+import { endOf, KeyLifeFields, type Life, USUAL_SCOPES } from "./key-life";
 import { SecretView } from "./secret-view";
 
 export type Policies = Required<Pick<NewKey, "hangup_policy" | "stream_usage" | "durability">>;
@@ -82,7 +82,7 @@ export function CreateKeyDialog({ open, onOpenChange }: { open: boolean; onOpenC
 function CreateForm({ onCreated }: { onCreated: (created: CreatedKey) => void }) {
   const [name, setName] = useState("");
   const [policies, setPolicies] = useState(DEFAULTS);
-  const [scopes, setScopes] = useState<KeyScope[]>(SCOPES);
+  const [scopes, setScopes] = useState<KeyScope[]>(USUAL_SCOPES);
   const [life, setLife] = useState<Life>("never");
   const create = api.useMutation("post", "/api/v1/keys", {
     onSuccess: (created) => {

@@ -7,6 +7,9 @@ import { Tick } from "@/ui/tick";
 
 export const SCOPES = Object.keys(SCOPE_WORDS) as KeyScope[];
 
+/** What a new key may be used for until somebody says otherwise. */
+export const USUAL_SCOPES = SCOPES.filter((scope) => scope !== "calls.import");
+
 /** Days until a key's end, as they are offered. */
 export const LIVES = { never: null, days30: 30, days90: 90, days365: 365 } as const;
 export type Life = keyof typeof LIVES;

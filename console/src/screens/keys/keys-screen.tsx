@@ -1,12 +1,13 @@
 // The keys of the tenant: who may send calls, and what each was last used for.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useLocation, useNavigate } from "@tanstack/react-router";
-import { Ban, KeyRound, Plus, RefreshCw } from "lucide-react";
+import { Ban, KeyRound, Plus, RefreshCw, Tag } from "lucide-react";
 import { useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
-import { keysQuery } from "@/api/queries";
-import type { Key } from "@/api/types";
+import { keyLabelsQuery, keysQuery } from "@/api/queries";
+import type { Key, KeyLabel } from "@/api/types";
+import { labelsInWords } from "@/lib/labels";
 import { ago, fullDay, until } from "@/lib/time";
 import { DURABILITY_WORDS, HANGUP_WORDS } from "@/lib/words";
 import { useNow } from "@/shell/hooks";
@@ -21,6 +22,7 @@ import { Empty, Problem, SkeletonRows } from "@/ui/states";
 import { Table, Td, Th } from "@/ui/table";
 import { hintOf } from "./hint";
 import { CreateKeyDialog } from "./create-dialog";
+import { LabelsDialog } from "./labels-dialog";
 import { RollDialog } from "./roll-dialog";
 
 export function KeysScreen() {
@@ -31,6 +33,8 @@ export function KeysScreen() {
   const setCreating = (open: boolean) => void navigate({ to: "/keys", hash: open ? "new" : "", replace: true });
   const [revoking, setRevoking] = useState<Key | null>(null);
   const [rolling, setRolling] = useState<Key | null>(null);
+  const [labelling, setLabelling] = useState<Key | null>(null);
+  const labels = useQuery(keyLabelsQuery()).data?.items ?? [];
 
   const items = keys.data?.items ?? [];
   return (
@@ -56,9 +60,10 @@ export function KeysScreen() {
             A key lets an application send its calls through Costlens. Its secret is shown once.
           </Empty>
         ) : null}
-        {items.length > 0 ? <KeyTable items={items} onRevoke={setRevoking} onRoll={setRolling} /> : null}
+        {items.length > 0 ? <KeyTable items={items} labels={labels} onRevoke={setRevoking} onRoll={setRolling} onLabel={setLabelling} /> : null}
       </Card>
       <CreateKeyDialog open={creating} onOpenChange={setCreating} />
+      <LabelsDialog labelling={labelling} labels={labels} onClose={() => setLabelling(null)} />
       <RollDialog rolling={rolling} onClose={() => setRolling(null)} />
       <RevokeDialog revoking={revoking} onClose={() => setRevoking(null)} />
     </>
@@ -67,11 +72,13 @@ export function KeysScreen() {
 
 interface KeyTableProps {
   items: Key[];
+  labels: KeyLabel[];
   onRevoke: (key: Key) => void;
   onRoll: (key: Key) => void;
+  onLabel: (key: Key) => void;
 }
 
-function KeyTable({ items, onRevoke, onRoll }: KeyTableProps) {
+function KeyTable({ items, labels, onRevoke, onRoll, onLabel }: KeyTableProps) {
   const { zone } = usePreferences();
   const now = useNow(10_000);
   return (
@@ -100,6 +107,7 @@ function KeyTable({ items, onRevoke, onRoll }: KeyTableProps) {
               >
                 {key.name}
               </Link>
+              <span className="block truncate text-xs text-muted">{labelsInWords(labels.filter(({ api_key_id }) => api_key_id === key.id))}</span>
             </Td>
             <Td className="hidden font-mono text-xs sm:table-cell">{hintOf(key)}</Td>
             <Td className="whitespace-nowrap">
@@ -122,6 +130,9 @@ function KeyTable({ items, onRevoke, onRoll }: KeyTableProps) {
             </Td>
             <Td className="num hidden whitespace-nowrap text-muted md:table-cell">{fullDay(key.created_at, zone)}</Td>
             <Td end>
+              <Button weight="quiet" size="small" onClick={() => onLabel(key)} aria-label={`Labels of ${key.name}`} icon={<Tag className="size-4 sm:hidden" aria-hidden />}>
+                <span className="hidden sm:inline">Labels</span>
+              </Button>
               {key.revoked_at ? null : (
                 <span className="inline-flex sm:gap-1">
                   <Button weight="quiet" size="small" onClick={() => onRoll(key)} aria-label={`Roll ${key.name}`} icon={<RefreshCw className="size-4 sm:hidden" aria-hidden />}>

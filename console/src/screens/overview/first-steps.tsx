@@ -45,12 +45,12 @@ export function FirstSteps() {
             <span className="grid size-10 place-items-center rounded-xl bg-bill-soft text-bill-ink" aria-hidden>
               <FileSpreadsheet className="size-5" />
             </span>
-            <h3 className="text-[0.9375rem] font-semibold">Read my AWS bill</h3>
+            <h3 className="text-[0.9375rem] font-semibold">Read my cloud bill</h3>
             <span className="ml-auto text-xs text-muted">1 minute</span>
           </div>
           <p className="mt-3 flex-1 text-muted">
-            Drop a Cost and Usage Report or a FOCUS export, as CSV, gzip or Parquet. Costlens finds every AI line in it,
-            by service, model and token class, and says what it could not place.
+            Drop a Cost and Usage Report of AWS, a cost export of Azure, rows of Google Cloud's billing export, or FOCUS.
+            Costlens finds every AI line in it, by service, model and token class, and says what it could not place.
           </p>
           <div className="mt-4">
             <Link to="/bills" className={buttonLook("plain")}>

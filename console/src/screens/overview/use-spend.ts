@@ -36,7 +36,8 @@ export function billSpend(points: readonly BillPoint[]): Spend[] {
   return [...byCurrency].map(([currency, own]) =>
     spendOf(
       currency,
-      own.map(({ day, group, cost }) => ({ start: `${day}T00:00:00Z`, group: group ?? "", amount: cost })),
+      // What is unknown is not drawn as nothing.
+      own.flatMap(({ day, group, cost }) => (cost ? [{ start: `${day}T00:00:00Z`, group: group ?? "", amount: cost }] : [])),
     ),
   );
 }

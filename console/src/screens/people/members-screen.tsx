@@ -20,6 +20,7 @@ import { Moment } from "@/ui/moment";
 import { Note } from "@/ui/note";
 import { Problem, SkeletonRows } from "@/ui/states";
 import { Tick } from "@/ui/tick";
+import { SingleSignOnCard } from "./single-sign-on";
 
 const renew = () => {
   void queryClient.invalidateQueries({ queryKey: membersQuery().queryKey });
@@ -43,6 +44,7 @@ export function MembersScreen() {
       <div className="flex flex-col gap-4">
         <MemberCard own={session.user?.id ?? null} role={session.role} />
         {runs ? <InvitationCard /> : null}
+        {runs ? <SingleSignOnCard /> : null}
         {runs ? <PolicyCard /> : null}
       </div>
       <Dialog open={inviting} onOpenChange={setInviting} title="Invite somebody" description="A mail brings a link that works once, for seven days.">

@@ -6,7 +6,7 @@ import { api } from "@/api/client";
 import { asApiError, fieldProblem } from "@/api/problem";
 import { sessionQuery, signInOptionsQuery, signInsQuery, userQuery } from "@/api/queries";
 import type { SecondFactorSetup, SignIn, User } from "@/api/types";
-import { browserLabel, methodLabel } from "@/lib/people-words";
+import { browserLabel, issuerLabel, methodLabel } from "@/lib/people-words";
 import { PageHead } from "@/shell/page";
 import { Badge } from "@/ui/badge";
 import { Button, buttonLook } from "@/ui/button";
@@ -41,11 +41,15 @@ export function ProfileScreen() {
       {user.isPending ? <SkeletonRows rows={4} label="Loading your profile" /> : null}
       {user.isError ? <Problem error={user.error} retry={() => void user.refetch()} /> : null}
       {user.data ? (
-        <div className="grid items-start gap-4 lg:grid-cols-2">
-          <NameCard user={user.data} />
-          <PasswordCard user={user.data} />
-          <FactorCard user={user.data} />
-          <IdentityCard user={user.data} />
+        <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-2">
+          <div className="grid grid-cols-1 gap-4">
+            <NameCard user={user.data} />
+            <FactorCard user={user.data} />
+          </div>
+          <div className="grid grid-cols-1 gap-4">
+            <PasswordCard user={user.data} />
+            <IdentityCard user={user.data} />
+          </div>
           <SignInCard />
         </div>
       ) : null}
@@ -181,7 +185,9 @@ function FactorCard({ user }: { user: User }) {
           ))}
         </ol>
         <div className="mt-4 flex items-center justify-between gap-2">
-          <CopyButton text={codes?.join("\n") ?? ""} label="Copy the codes" />
+          <CopyButton text={codes?.join("\n") ?? ""} label="Copy the codes">
+            Copy
+          </CopyButton>
           <Button weight="primary" onClick={() => setCodes(null)}>
             I have kept them
           </Button>
@@ -226,8 +232,10 @@ const PROVIDERS: Record<string, string> = { google: "Google", github: "GitHub" }
 function IdentityCard({ user }: { user: User }) {
   const options = useQuery(signInOptionsQuery());
   const unlink = api.useMutation("delete", "/api/v1/user/identities", { onSettled: renew });
+  const depart = api.useMutation("post", "/api/v1/single-sign-on/trips", { onSuccess: ({ url }) => window.location.assign(url) });
   const offered = options.data?.providers ?? [];
-  if (offered.length === 0 && user.identities.length === 0) return null;
+  const local = options.data ? !options.data.clerk : false;
+  if (!local && user.identities.length === 0) return null;
   return (
     <Card className="overflow-clip">
       <CardHead title="Who else vouches for you" />
@@ -235,7 +243,7 @@ function IdentityCard({ user }: { user: User }) {
         {user.identities.map((identity) => (
           <li key={identity.issuer} className="flex flex-wrap items-center gap-3 px-4 py-3">
             <div className="min-w-0 flex-1">
-              <p className="truncate font-medium">{identity.issuer}</p>
+              <p className="font-medium [overflow-wrap:anywhere]">{issuerLabel(identity.issuer)}</p>
               <p className="text-xs text-muted">
                 since <Moment at={identity.linked_at} />
               </p>
@@ -247,12 +255,18 @@ function IdentityCard({ user }: { user: User }) {
         ))}
       </ul>
       {unlink.error ? <Problem error={unlink.error} /> : null}
+      {depart.error ? <Problem error={depart.error} /> : null}
       <div className="flex flex-wrap gap-2 border-t px-4 py-3">
         {offered.map((provider) => (
           <a key={provider} href={`/api/v1/oauth/${provider}/start?link=true`} className={buttonLook("plain", "small")}>
             Add {PROVIDERS[provider] ?? provider}
           </a>
         ))}
+        {local ? (
+          <Button size="small" busy={depart.isPending} onClick={() => depart.mutate({ body: { link: true } })}>
+            Add single sign-on
+          </Button>
+        ) : null}
       </div>
     </Card>
   );

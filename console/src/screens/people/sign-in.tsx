@@ -25,13 +25,32 @@ export function SignInScreen() {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
   const signIn = api.useMutation("post", "/api/v1/sessions/password", { onSuccess: (session) => entered(session, next) });
+  const depart = api.useMutation("post", "/api/v1/single-sign-on/trips", { onSuccess: ({ url }) => window.location.assign(url) });
   const error = signIn.error ? asApiError(signIn.error) : null;
-  const wantsCode = error?.code === "second_factor_required" || code !== "";
+  // The organisation wants its own provider: with the right password that is linked on the way.
+  const organisationOnly = error?.code === "single_sign_on_required";
+  const away = depart.error ? asApiError(depart.error) : null;
+  const wantsProof = away?.code === "second_factor_required";
+  const wantsCode = error?.code === "second_factor_required" || wantsProof || code !== "";
   const comeback = comebackInWords(problem);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     signIn.mutate({ body: { email: email.trim(), password, ...(code.trim() ? { code: code.trim() } : {}) } });
   };
+  const leave = (proof: boolean) => {
+    if (!proof) signIn.reset();
+    depart.mutate({ body: { email: email.trim(), link: false, ...(proof ? { password } : {}), ...(proof && code.trim() ? { code: code.trim() } : {}) } });
+  };
+  // Whether there are passwords here at all is not known yet.
+  if (options.isPending) {
+    return (
+      <LinkFrame title="Sign in">
+        <p role="status" className="mt-2 text-muted">
+          One moment.
+        </p>
+      </LinkFrame>
+    );
+  }
   if (options.data?.clerk) {
     return (
       <LinkFrame title="Sign in">
@@ -69,9 +88,28 @@ export function SignInScreen() {
             autoFocus
           />
         ) : null}
-        {error && error.code !== "second_factor_required" ? <Problem error={error} /> : null}
+        {organisationOnly ? (
+          <Note tone="caution" title="Your organisation wants its own sign-in">
+            <p>Go on with single sign-on. If it does not know you yet, let it vouch for you from now on.</p>
+            <Button size="small" className="mt-2" busy={depart.isPending} onClick={() => leave(true)}>
+              Link and go on
+            </Button>
+          </Note>
+        ) : null}
+        {error && error.code !== "second_factor_required" && !organisationOnly ? <Problem error={error} /> : null}
+        {away ? <Problem error={away} /> : null}
         <Button type="submit" weight="primary" busy={signIn.isPending}>
           Sign in
+        </Button>
+        <Button
+          busy={depart.isPending}
+          onClick={(event) => {
+            // The address says whose provider it is: without one the field says so.
+            const field = event.currentTarget.form?.querySelector<HTMLInputElement>("input[type=email]");
+            if (field?.reportValidity()) leave(false);
+          }}
+        >
+          Continue with single sign-on
         </Button>
       </form>
       {options.data && options.data.providers.length > 0 ? (

@@ -3,8 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Search, X } from "lucide-react";
 import { useState } from "react";
 import { keysQuery, modelsQuery, providersQuery } from "@/api/queries";
-import { countFilters, OUTCOMES, type RequestFilters } from "@/lib/filters";
-import { OUTCOME_WORDS } from "@/lib/words";
+import { countFilters, ORIGINS, OUTCOMES, type RequestFilters } from "@/lib/filters";
+import { ORIGIN_WORDS, OUTCOME_WORDS } from "@/lib/words";
 import { Button } from "@/ui/button";
 import { Choose } from "@/ui/choose";
 import { RangePicker } from "../overview/range-picker";
@@ -59,6 +59,17 @@ export function FilterBar({ filters, now, onChange, onClear }: FilterBarProps) {
           ...OUTCOMES.map((value) => ({ value, label: OUTCOME_WORDS[value].label, note: OUTCOME_WORDS[value].meaning })),
         ]}
         onChange={(value) => onChange({ outcome: orNone(value) })}
+      />
+      <Choose
+        label="Seen by"
+        prefix="Seen by"
+        marked={filters.origin !== undefined}
+        value={filters.origin ?? ANY}
+        options={[
+          { value: ANY, label: "any" },
+          ...ORIGINS.map((value) => ({ value, label: ORIGIN_WORDS[value].label, note: ORIGIN_WORDS[value].meaning })),
+        ]}
+        onChange={(value) => onChange({ origin: orNone(value) })}
       />
       <RangePicker value={filters} now={now} none="Any time" onChange={({ range, from, to }) => onChange({ range, from, to })} />
       {countFilters(filters) > 0 ? (

@@ -3,11 +3,11 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api } from "@/api/client";
 import { useKeyNames } from "@/api/queries";
-import type { RequestRow } from "@/api/types";
+import type { Claim, RequestRow } from "@/api/types";
 import { readFormula, repricedInWords } from "@/lib/receipt";
 import { duration, fullTime } from "@/lib/time";
 import { tokenClassLabel } from "@/lib/tokens";
-import { BASIS_WORDS, OUTCOME_WORDS } from "@/lib/words";
+import { BASIS_WORDS, ORIGIN_WORDS, OUTCOME_WORDS } from "@/lib/words";
 import { usePreferences } from "@/shell/preferences";
 import { Amount } from "@/ui/amount";
 import { WordBadge } from "@/ui/badge";
@@ -15,9 +15,12 @@ import { CopyButton } from "@/ui/copy";
 import { Problem, Skeleton } from "@/ui/states";
 import { TokenBar, TokenLegend } from "@/ui/token-bar";
 import { BodySection } from "./body";
+import { SettledSection } from "./settled";
 
-/** A row by its id: the one at hand, or asked for when a link leads here. */
-export function useRequest(id: string, known: RequestRow | undefined) {
+/** A row by its id: the one at hand, or asked for when a link leads here. What its source says of an imported call is told
+ *  of one call alone, so that such a row is always asked for. */
+export function useRequest(id: string, row: RequestRow | undefined) {
+  const known = row?.origin === "proxy" ? row : undefined;
   return useQuery(
     api.queryOptions("get", "/api/v1/requests/{id}", { params: { path: { id } } }, { initialData: known, staleTime: 10_000 }),
   );
@@ -59,6 +62,7 @@ function ReceiptOf({ row }: { row: RequestRow }) {
       </div>
 
       <Lines row={row} />
+      <SettledSection row={row} />
 
       <section aria-label="Tokens" className="rounded-card border p-4">
         <h3 className="mb-3 flex items-center text-sm font-medium">
@@ -76,21 +80,49 @@ function ReceiptOf({ row }: { row: RequestRow }) {
             {duration(row.duration_ms)}
             {row.first_byte_ms === null || row.first_byte_ms === undefined ? "" : `, first byte after ${duration(row.first_byte_ms)}`}
           </Fact>
+          <Fact name="Seen by">{ORIGIN_WORDS[row.origin].label}</Fact>
           <Fact name="Key">{keyName(row.api_key_id)}</Fact>
           <Fact name="Provider">{row.provider}</Fact>
           <Fact name="Endpoint" mono>{`${row.endpoint}${row.streamed ? " (streamed)" : ""}`}</Fact>
           <Fact name="Model asked for">{row.model_requested}</Fact>
           <Fact name="Model served">{row.model_served ?? "not told"}</Fact>
           {row.service_tier ? <Fact name="Service tier">{row.service_tier}</Fact> : null}
-          <Fact name="Status">{row.status ?? "no answer"}</Fact>
+          {row.region ? <Fact name="Region">{row.region}</Fact> : null}
+          {row.origin === "proxy" ? <Fact name="Status">{row.status ?? "no answer"}</Fact> : null}
           {row.error_code ? <Fact name="Error" mono>{row.error_code}</Fact> : null}
           <Id name="Request id" id={row.id} />
           {row.caller_request_id ? <Id name="Caller's id" id={row.caller_request_id} /> : null}
           {row.provider_request_id ? <Id name="Provider's id" id={row.provider_request_id} /> : null}
+          {row.response_id ? <Id name="Answer's id" id={row.response_id} /> : null}
         </dl>
       </section>
+      {row.claim ? <ClaimSection claim={row.claim} currency={row.currency} /> : null}
       <BodySection row={row} />
     </div>
+  );
+}
+
+/** What the source of an imported call says of it. It stands beside the receipt, and nothing is reckoned with it. */
+function ClaimSection({ claim, currency }: { claim: Claim; currency: string }) {
+  const { zone } = usePreferences();
+  return (
+    <section aria-label="What its source says" className="rounded-card border p-4" data-testid="receipt-claim">
+      <h3 className="mb-3 text-sm font-medium">What its source says</h3>
+      <dl className="grid grid-cols-[8rem_minmax(0,1fr)] gap-x-3 gap-y-1.5 text-sm">
+        <Fact name="Handed in">{`${fullTime(claim.imported_at, zone)} ${zone}`}</Fact>
+        <Id name="Its own id" id={claim.source_id} />
+        {claim.claimed_cost ? (
+          <Fact name="Cost, it says">
+            <Amount value={claim.claimed_cost} currency={currency} exact />
+          </Fact>
+        ) : null}
+        {claim.user ? <Fact name="User">{claim.user}</Fact> : null}
+        {claim.end_user ? <Fact name="End user">{claim.end_user}</Fact> : null}
+        {claim.team ? <Fact name="Team">{claim.team}</Fact> : null}
+        {claim.service ? <Fact name="Service">{claim.service}</Fact> : null}
+        {claim.tags.length > 0 ? <Fact name="Tags">{claim.tags.join(", ")}</Fact> : null}
+      </dl>
+    </section>
   );
 }
 

@@ -49,7 +49,7 @@ export function Corrections() {
               <Th className="hidden lg:table-cell">Calls from</Th>
               <Th className="hidden lg:table-cell">Until</Th>
               <Th>State</Th>
-              <Th>What it does</Th>
+              <Th className="hidden sm:table-cell">What it does</Th>
               <Th end>
                 <span className="sr-only">Actions</span>
               </Th>
@@ -58,21 +58,26 @@ export function Corrections() {
           <tbody className="divide-y">
             {items.map((correction) => (
               <tr key={correction.id} className="align-top">
-                <Td className="font-mono text-xs">{correction.price_id}</Td>
-                <Td className="hidden whitespace-nowrap lg:table-cell">
+                <Td className="py-2.5">
+                  <span className="font-mono text-xs leading-5">{correction.price_id}</span>
+                  <div className="sm:hidden">
+                    <Sums correction={correction} />
+                  </div>
+                </Td>
+                <Td className="hidden whitespace-nowrap py-2.5 lg:table-cell">
                   <Moment at={correction.from} />
                 </Td>
-                <Td className="hidden whitespace-nowrap lg:table-cell">
+                <Td className="hidden whitespace-nowrap py-2.5 lg:table-cell">
                   <Moment at={correction.to} />
                 </Td>
-                <Td>
+                <Td className="py-2.5">
                   <WordBadge word={CORRECTION_STATES[correction.state]} />
                 </Td>
-                <Td className="min-w-48">
+                <Td className="hidden min-w-48 py-2.5 sm:table-cell">
                   <Sums correction={correction} />
                 </Td>
-                <Td end>
-                  <span className="flex justify-end gap-2">
+                <Td end className="py-2.5">
+                  <span className="flex flex-wrap justify-end gap-2">
                     {correction.state === "previewed" ? (
                       <Button size="small" weight="primary" onClick={() => setActing({ correction, run: true })}>
                         Run

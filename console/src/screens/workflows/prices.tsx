@@ -47,6 +47,7 @@ function Status() {
   return (
     <Note tone={outcome === "failed" ? "worse" : outcome === "needs_review" ? "caution" : "good"} title={held}>
       {outcome === "failed" ? `The last try failed, and the last good prices stay: ${problem ?? "it does not say why"}. ` : ""}
+      {outcome === "needs_review" ? "A newer document waits below for somebody to look at it. " : ""}
       Fetched from {source}
       {goodAt ? (
         <>

@@ -10,6 +10,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, Date32Builder, Decimal128Builder, StringArray, StringBuilder,
 };
 use datafusion::arrow::datatypes::DataType;
+use serde_json::value::RawValue;
 
 use crate::lines::{SCALE, Wanted, What};
 
@@ -48,7 +49,7 @@ pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> 
             }
             Ok(Arc::new(out.finish()))
         }
-        What::Amount => {
+        What::Amount | What::AddedTo(_) => {
             let data_type = DataType::Decimal128(38, SCALE.cast_signed());
             let mut out = Decimal128Builder::with_capacity(rows).with_data_type(data_type);
             for (row, text) in cells.enumerate() {
@@ -72,14 +73,68 @@ pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> 
     }
 }
 
+/// One column of amounts, each a list of them or their sum, added to those of another column. Where it says nothing there is no
+/// sum.
+pub(super) fn sums(
+    texts: &StringArray,
+    wanted: &Wanted,
+    base: Option<&StringArray>,
+) -> Result<ArrayRef, BadCell> {
+    let data_type = DataType::Decimal128(38, SCALE.cast_signed());
+    let mut out = Decimal128Builder::with_capacity(texts.len()).with_data_type(data_type);
+    for (row, text) in texts.iter().enumerate() {
+        let bad = |text: &str| BadCell {
+            row: u64::try_from(row).unwrap_or(0),
+            reason: format!(
+                "{} is {text:?}, which is neither an amount nor a list of them",
+                wanted.found.name
+            ),
+        };
+        let Some(text) = text.and_then(value) else {
+            out.append_null();
+            continue;
+        };
+        let base = base.filter(|base| base.is_valid(row)).map_or("0", |base| base.value(row));
+        let base = value(base).map_or(Some(0), |base| amount(base, SCALE)).ok_or_else(|| bad(base))?;
+        let added = listed(text).and_then(|added| base.checked_add(added)).ok_or_else(|| bad(text))?;
+        out.append_value(added);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// What a credit says of itself.
+#[derive(serde::Deserialize)]
+struct Credit<'a> {
+    #[serde(borrow)]
+    amount: Option<&'a RawValue>,
+}
+
+/// The sum of `[{"amount": -1.5}, …]`, or of one amount.
+fn listed(text: &str) -> Option<i128> {
+    if !text.starts_with('[') {
+        return amount(text, SCALE);
+    }
+    let credits: Vec<Credit<'_>> = serde_json::from_str(text).ok()?;
+    credits.iter().filter_map(|credit| credit.amount).try_fold(0_i128, |sum, said| {
+        // BigQuery writes floats as numbers, and decimals as texts.
+        let said = said.get().trim_matches('"');
+        sum.checked_add(if said == "null" { 0 } else { amount(said, SCALE)? })
+    })
+}
+
 fn value(text: &str) -> Option<&str> {
     let text = text.trim();
     (!matches!(text, "" | "NULL" | "None" | "null")).then_some(text)
 }
 
-/// Days since 1970 of a date or a time stamp in ISO 8601.
+/// Days since 1970 of a date or a time stamp in ISO 8601, or of a date as Azure writes it: `10/31/2026`, always with two digits
+/// for month and day.
 pub(crate) fn day(text: &str) -> Option<i32> {
-    let date: NaiveDate = text.get(..10)?.parse().ok()?;
+    let text = text.get(..10)?;
+    let date: NaiveDate = match text.as_bytes().get(2) {
+        Some(b'/') => NaiveDate::parse_from_str(text, "%m/%d/%Y").ok()?,
+        _ => text.parse().ok()?,
+    };
     i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
 }
 
@@ -188,6 +243,22 @@ mod tests {
         assert_eq!(day("1970-01-02T00:00:00.000Z"), Some(1));
         assert_eq!(day("2024-09-18 22:00:00"), Some(19984));
         assert_eq!(day("11/1/2023"), None);
+        assert_eq!(day("01/02/1970"), Some(1));
+        assert_eq!(day("31/12/2026"), None);
+    }
+
+    #[test]
+    fn credits_are_added_up_digit_by_digit() {
+        let unit = 10_i128.pow(17);
+        assert_eq!(listed("[]"), Some(0));
+        assert_eq!(listed("-0.3"), Some(-3 * unit));
+        assert_eq!(
+            listed(r#"[{"name":"a","amount":-0.1},{"amount":"-0.2"},{"amount":null}]"#),
+            Some(-3 * unit)
+        );
+        for bad in ["[", "x", r#"[{"amount":"x"}]"#, r"[1]"] {
+            assert_eq!(listed(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -110,6 +110,8 @@ impl Facts {
                 unblended: decimal(sums.unblended, SCALE)?,
                 net_unblended: decimal(sums.net_unblended, SCALE)?,
                 amortised: decimal(sums.amortised, SCALE)?,
+                net_amortised: Some(decimal(sums.net_amortised, SCALE)?),
+                list: sums.list.map(|list| decimal(list, SCALE)).transpose()?,
                 lines: sums.lines,
             });
         }

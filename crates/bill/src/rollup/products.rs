@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use costlens_domain::bill::Text;
-use costlens_domain::classify::{Classification, LineKey, Verdict, classify, is_usage};
+use costlens_domain::classify::{Classification, Cloud, LineKey, Verdict, classify, is_usage};
 use hashbrown::HashMap;
 
 use super::FirstKey;
@@ -33,7 +33,7 @@ pub(super) struct Product {
 pub(super) struct Look {
     /// The number of its product; `None` for a line that is no AI after all.
     pub(super) product: Option<u32>,
-    /// How its amortised cost is found.
+    /// How its amortised costs are found.
     pub(super) rule: Rule,
     /// Whether its quantity is use.
     pub(super) counts_usage: bool,
@@ -61,7 +61,7 @@ impl Products {
     }
 
     fn classify(&mut self, first: FirstKey, rest: RestKey, texts: &mut Texts) -> Look {
-        let [line_type, _, entity, code, _, _, _, usage_type, operation] = first;
+        let [line_type, _, entity, code, _, _, _, usage_type, operation, _] = first;
         let [name, .., unit] = rest;
         let [
             line_item_type,
@@ -73,10 +73,12 @@ impl Products {
             service_category,
             usage,
             action,
+            issuer,
         ] = texts.texts(first);
         let [product_name, description, provider, model, inference_type, feature, pricing_unit] =
             texts.texts(rest);
         let class = classify(&LineKey {
+            cloud: Cloud::named(&issuer),
             product_code: &product_code,
             product_name: &product_name,
             product_family: &product_family,

@@ -1,4 +1,4 @@
-//! A CSV file, batch by batch.
+//! A file of text, batch by batch.
 
 use std::sync::atomic::Ordering;
 
@@ -10,15 +10,14 @@ use crate::BillError;
 use crate::csv_table::{CsvFile, CsvLines};
 use crate::lines::{Arrival, Layout};
 use crate::rollup::{ALL, BatchReader, Rollup};
-use crate::source::{Encoding, SourceFile};
+use crate::source::SourceFile;
 
 /// Adds up one file.
 pub(super) fn read(source: &SourceFile, rollup: &mut Rollup, work: &Work) -> Result<(), BillError> {
-    let Encoding::Csv { gzip, width } = source.encoding else {
+    let Some((file, width)) = CsvFile::of(source) else {
         return Err(BillError::Engine { message: "a file that is not CSV was read as such".to_owned() });
     };
     let layout = Layout::new(source.format, &source.columns, Arrival::Wanted, ALL);
-    let file = CsvFile { path: source.path.clone(), name: source.name.clone(), gzip };
     let lines = CsvLines::new(width, layout.wanted.clone());
     let (mut first, mut rest) = BatchReader::split(layout);
     let mut passed = 0;

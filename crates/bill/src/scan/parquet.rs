@@ -15,7 +15,7 @@ use datafusion::parquet::file::metadata::RowGroupMetaData;
 
 use crate::BillError;
 use crate::lines::{Arrival, Layout};
-use crate::rollup::{BatchReader, FIRST, Pick, REST, Rollup};
+use crate::rollup::{BatchReader, FIRST, PLAIN_REST, Pick, REST, Rollup};
 use crate::source::{Encoding, SourceFile};
 
 /// Lines per batch.
@@ -34,6 +34,8 @@ pub(super) struct Open {
     size_bytes: u64,
     first: BatchReader,
     rest: BatchReader,
+    /// For row groups without commitments, whose columns are left where they are.
+    plain_rest: BatchReader,
 }
 
 impl Open {
@@ -60,6 +62,7 @@ impl Open {
             size_bytes: source.size_bytes,
             first: BatchReader::new(layout(FIRST)),
             rest: BatchReader::new(layout(REST)),
+            plain_rest: BatchReader::new(layout(PLAIN_REST)),
         })
     }
 
@@ -88,12 +91,16 @@ impl Open {
         }
         let selection = RowSelection::from_consecutive_ranges(runs(&picks), rows);
         let batch = batch_within_span(&picks);
+        let is_plain = !rollup.any_of_commitment(&picks);
+        let rest = if is_plain { &self.plain_rest } else { &self.rest };
+        let roots = rest.layout().roots();
         let mut left = picks.as_slice();
-        for batch in self.batches(group, &self.rest.layout().roots(), Some(selection), batch)? {
+        for batch in self.batches(group, &roots, Some(selection), batch)? {
             let batch = self.sound(batch, group)?;
             let (now, later) = left.split_at_checked(batch.num_rows()).unwrap_or((left, &[]));
             left = later;
-            let added = rollup.add(&mut self.rest, batch.columns(), now);
+            let rest = if is_plain { &mut self.plain_rest } else { &mut self.rest };
+            let added = rollup.add(rest, batch.columns(), now);
             added.map_err(|failed| failed.at(&self.name, || self.place(group)))?;
         }
         if left.is_empty() {

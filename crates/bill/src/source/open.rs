@@ -14,6 +14,8 @@ use flate2::read::MultiGzDecoder;
 use super::{Encoding, SourceFile};
 use crate::BillError;
 use crate::columns::{Columns, Kind};
+use crate::csv_table::json_lines::is_first_line;
+use crate::lines::google_fields;
 
 /// What a look at a file found.
 pub(super) enum Looked {
@@ -98,6 +100,15 @@ fn csv(path: &Path, name: String, size_bytes: u64, gzip: bool) -> Result<Looked,
         return Ok(Looked::Other("neither text nor Parquet".to_owned()));
     };
     let text = text.trim_start_matches('\u{feff}');
+    if text.starts_with('{') {
+        if let Err(seen) = is_first_line(text) {
+            return Ok(Looked::Other(seen));
+        }
+        let (encoding, format) = (Encoding::JsonLines { gzip }, ReportFormat::GoogleCosts);
+        let columns = Columns::new(google_fields().map(|name| (name.to_owned(), Kind::Text)));
+        let path = path.to_path_buf();
+        return Ok(Looked::Bill(Box::new(SourceFile { path, name, size_bytes, encoding, columns, format })));
+    }
     let names = header_names(text);
     let encoding = Encoding::Csv { gzip, width: names.len() };
     let columns = Columns::new(names.into_iter().map(|name| (name, Kind::Text)));
@@ -164,6 +175,10 @@ fn kind(data_type: &DataType) -> Kind {
 
 fn recognise(path: &Path, name: String, size_bytes: u64, encoding: Encoding, columns: Columns) -> Looked {
     match format(&columns) {
+        Some(ReportFormat::GoogleCosts) if matches!(encoding, Encoding::Parquet { .. }) => Looked::Other(
+            "Google's rows as Parquet, whose lists of credits are not read; export them as CSV or lines of JSON"
+                .to_owned(),
+        ),
         Some(format) => Looked::Bill(Box::new(SourceFile {
             path: path.to_path_buf(),
             name,
@@ -202,11 +217,42 @@ fn format(columns: &Columns) -> Option<ReportFormat> {
         return Some(ReportFormat::Focus);
     }
     if columns.count(&CUR) < 3 {
-        return None;
+        return other_cloud(columns);
     }
     let is_map = |name| columns.find(name).is_some_and(|found| found.kind == Kind::Map);
     let cur2 = columns.has("bill_payer_account_name") || is_map("product") || is_map("resource_tags");
     Some(if cur2 { ReportFormat::Cur2 } else { ReportFormat::LegacyCur })
+}
+
+/// The format of another cloud that these columns belong to. Whether Azure's costs are amortised only the lines say.
+fn other_cloud(columns: &Columns) -> Option<ReportFormat> {
+    const AZURE: [&str; 10] = [
+        "MeterCategory",
+        "MeterSubCategory",
+        "MeterName",
+        "MeterId",
+        "UnitOfMeasure",
+        "ConsumedService",
+        "ChargeType",
+        "CostInBillingCurrency",
+        "PreTaxCost",
+        "SubscriptionId",
+    ];
+    const GOOGLE: [&str; 8] = [
+        "billing_account_id",
+        "service.description",
+        "sku.description",
+        "sku.id",
+        "usage_start_time",
+        "cost_type",
+        "invoice.month",
+        "usage.amount",
+    ];
+    if columns.count(&AZURE) >= 4 {
+        Some(ReportFormat::AzureCosts)
+    } else {
+        (columns.count(&GOOGLE) >= 4).then_some(ReportFormat::GoogleCosts)
+    }
 }
 
 #[cfg(test)]

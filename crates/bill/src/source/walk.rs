@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use costlens_domain::bill::ReportFormat;
+
 use super::SourceFile;
 use crate::BillError;
 
@@ -31,7 +33,7 @@ pub(super) fn files_below(root: &Path) -> Result<Vec<(PathBuf, String)>, BillErr
                 if depth < MAX_DEPTH && !NOT_DATA.contains(&name.as_str()) {
                     folders.push((path, depth + 1));
                 }
-            } else if meta.len() > 0 {
+            } else if meta.len() > 0 || is_named_like_data(&name) {
                 let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
                 found.push((path, below));
             }
@@ -41,12 +43,29 @@ pub(super) fn files_below(root: &Path) -> Result<Vec<(PathBuf, String)>, BillErr
     Ok(found)
 }
 
+/// Whether a file's name promises lines of a bill.
+pub(super) fn is_named_like_data(name: &str) -> bool {
+    const DATA: [&str; 8] =
+        [".csv", ".csv.gz", ".csv.zip", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"];
+    let name = name.to_ascii_lowercase();
+    DATA.iter().any(|ending| name.ends_with(ending))
+}
+
 /// Two deliveries of one period (`<period>/<assembly>/…`, twice) would count everything twice.
 pub(super) fn one_delivery_per_period(files: &[SourceFile]) -> Result<(), BillError> {
-    let mut folders: BTreeMap<String, &str> = BTreeMap::new();
+    let mut folders: BTreeMap<String, String> = BTreeMap::new();
     for file in files {
-        let Some((folder, _)) = file.name.rsplit_once('/') else { continue };
-        let Some((period, delivery)) = period_and_delivery(folder) else { continue };
+        // The period may be the very folder that was asked for, or one above it.
+        let path = file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
+        let Some(folder) = path.parent().map(Path::to_string_lossy) else { continue };
+        let Some((period, delivery)) = period_and_delivery(&folder) else { continue };
+        // Azure's exports of actual and of amortised costs are two, and each is the whole month.
+        let (period, delivery) = if file.format == ReportFormat::AzureCosts {
+            let of_any_export = period.rsplit('/').next().unwrap_or(&period).to_owned();
+            (of_any_export, folder.to_string())
+        } else {
+            (period, delivery.to_owned())
+        };
         match folders.get(&period) {
             Some(other) if *other != delivery => {
                 return Err(BillError::TwoDeliveries {

@@ -5,7 +5,7 @@ use std::fs;
 use costlens_bill::BillError;
 
 use super::generator::{self, Format};
-use super::read;
+use super::{read, read_all};
 
 #[tokio::test]
 async fn a_delivery_of_several_files_is_one_bill() {
@@ -57,6 +57,56 @@ async fn two_formats_and_two_deliveries_are_not_added_up() {
     }
     let error = read(folder.path().to_path_buf()).await.expect_err("two deliveries");
     assert!(matches!(error, BillError::TwoDeliveries { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn two_deliveries_are_noticed_in_the_period_s_own_folder_and_as_two_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = generator::rows(6, 20);
+    let period = folder.path().join("data/BILLING_PERIOD=2026-10");
+    let assemblies = ["one", "two"].map(|assembly| period.join(assembly));
+    for below in &assemblies {
+        fs::create_dir_all(below).unwrap();
+        generator::write(&rows, Format::Cur2Parquet, &below.join("export-00001.snappy.parquet"));
+    }
+    let error = read(period).await.expect_err("two deliveries");
+    assert!(matches!(error, BillError::TwoDeliveries { .. }), "{error}");
+    let error = read_all(&assemblies).await.expect_err("two deliveries");
+    assert!(matches!(error, BillError::TwoDeliveries { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_read_is_not_left_out() {
+    let rows = generator::rows(7, 40);
+    for (name, bytes) in [
+        ("export-00002.csv.gz", &[0x1e, 0x8b, 8, 0, 0xff, 0xfe][..]),
+        ("export-00002.csv.gz", &[]),
+        ("export-00002.snappy.parquet", &[]),
+        ("notes.csv", b"name,note\nAnn,hello\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        generator::write(&rows, Format::Cur2CsvGz, &folder.path().join("export-00001.csv.gz"));
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let error = read(folder.path().to_path_buf()).await.expect_err(name);
+        assert!(matches!(&error, BillError::UnknownFormat { file, .. } if file == name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_a_neighbouring_month_does_not_make_a_bill_one_of_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bill.csv");
+    let header = "lineItem/UsageAccountId,lineItem/LineItemType,lineItem/UsageStartDate,lineItem/ProductCode,lineItem/UsageType,lineItem/CurrencyCode,lineItem/UnblendedCost";
+    let line = |day: &str| format!("1,Usage,{day}T00:00:00Z,AmazonS3,x,USD,1.5\n");
+    let mut text = format!("{header}\n{}", line("2026-10-31"));
+    for day in 1..=30 {
+        text += &line(&format!("2026-11-{day:02}")).repeat(2);
+    }
+    fs::write(&path, text).unwrap();
+    let report = read(path).await.unwrap();
+    let november = chrono::NaiveDate::from_ymd_opt(2026, 11, 1);
+    assert_eq!(report.months, november.zip(november));
+    assert_eq!(report.first_day, chrono::NaiveDate::from_ymd_opt(2026, 10, 31));
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn every_format_finds_the_same_ai() {
             Measure::Unblended,
         )
         .into_iter()
-        .map(|slice| ((slice.key, slice.currency.to_string()), slice.cost.normalize()))
+        .map(|slice| ((slice.key, slice.currency.to_string()), slice.cost.unwrap().normalize()))
         .collect();
         assert_eq!(found, generator::expected_services(&rows), "{format:?}");
         let tokens: Decimal = report.facts.iter().filter_map(|fact| fact.tokens).sum();

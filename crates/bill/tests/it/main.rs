@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod broken;
+mod clouds;
 mod folders;
 mod formats;
 mod generator;
 mod hostile;
 mod labelled;
+mod measures;
 mod rules;
 mod shared_data;
 
@@ -19,6 +21,11 @@ use costlens_domain::bill::BillReport;
 /// Reads one file as a user would.
 async fn read(path: PathBuf) -> Result<BillReport, BillError> {
     read_bill(&[path], &ReadOptions::default(), &NoProgress).await
+}
+
+/// Reads several files or folders as one bill.
+async fn read_all(paths: &[PathBuf]) -> Result<BillReport, BillError> {
+    read_bill(paths, &ReadOptions::default(), &NoProgress).await
 }
 
 /// Writes a file into a folder of its own and reads it.

@@ -21,10 +21,12 @@ async fn commitments_are_spread_over_what_they_cover() {
          1,2,Usage,2026-10-01T00:00:00Z,AmazonSageMaker,USE1-Host:ml.g5.xlarge,,1,USD,5,4,,,Hrs\n"
     );
     let report = read_text("bill.csv", &text).await.unwrap();
-    let sum = |measure| breakdown(report.facts.iter(), Dimension::Service, measure)[0].cost;
+    let sum = |measure| breakdown(report.facts.iter(), Dimension::Service, measure)[0].cost.unwrap();
     assert_eq!(sum(Measure::Unblended), of("5"));
     assert_eq!(sum(Measure::NetUnblended), of("4"), "the cost stands in where there is no net cost");
     assert_eq!(sum(Measure::Amortised), of("15"));
+    assert_eq!(sum(Measure::NetAmortised), of("14"), "the discount is taken off the use that nothing covers");
+    assert!(report.facts.iter().all(|fact| fact.list.is_none()), "no column says what the list would cost");
     let hours: Decimal = report.facts.iter().map(|fact| fact.usage_quantity).sum();
     assert_eq!(hours, of("3"), "a negation uses nothing");
 }
@@ -55,7 +57,7 @@ async fn two_currencies_are_two_sums() {
     let report = read_text("bill.csv", &text).await.unwrap();
     let slices = breakdown(report.facts.iter(), Dimension::Model, Measure::Unblended);
     let told: Vec<(String, Decimal)> =
-        slices.iter().map(|slice| (slice.currency.to_string(), slice.cost)).collect();
+        slices.iter().map(|slice| (slice.currency.to_string(), slice.cost.unwrap())).collect();
     let wanted = [("EUR", "2.5"), ("USD", "1.5"), ("XXX", "3.5")];
     assert_eq!(told, wanted.map(|(currency, cost)| (currency.to_owned(), of(cost))));
     assert_eq!(report.totals.len(), 3);

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use costlens_domain::bill::DailyFact;
+use rust_decimal::Decimal;
 
-const HEADER: [&str; 30] = [
+const HEADER: [&str; 32] = [
     "day",
     "billing_account",
     "usage_account",
@@ -34,6 +35,8 @@ const HEADER: [&str; 30] = [
     "unblended",
     "net_unblended",
     "amortised",
+    "net_amortised",
+    "list",
     "lines",
 ];
 
@@ -68,10 +71,12 @@ pub(super) fn write(facts: &[DailyFact], out: &mut dyn Write) -> std::io::Result
             class.understood.to_string(),
             fact.pricing_unit.to_string(),
             fact.usage_quantity.normalize().to_string(),
-            fact.tokens.map_or(String::new(), |tokens| tokens.normalize().to_string()),
+            known(fact.tokens),
             fact.unblended.normalize().to_string(),
             fact.net_unblended.normalize().to_string(),
             fact.amortised.normalize().to_string(),
+            known(fact.net_amortised),
+            known(fact.list),
             fact.lines.to_string(),
         ];
         let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
@@ -80,10 +85,15 @@ pub(super) fn write(facts: &[DailyFact], out: &mut dyn Write) -> std::io::Result
     Ok(())
 }
 
+/// An amount; an empty cell for one that is unknown.
+fn known(amount: Option<Decimal>) -> String {
+    amount.map_or_else(String::new, |amount| amount.normalize().to_string())
+}
+
 /// Quoted where a comma, a quote or a line end would break the line. A cell that a spreadsheet would run as a
 /// formula gets an apostrophe: resource names and tags are written by whoever made the resource.
 fn escaped(cell: &str) -> String {
-    let is_number = cell.parse::<rust_decimal::Decimal>().is_ok();
+    let is_number = cell.parse::<Decimal>().is_ok();
     let runs = !is_number && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let cell = if runs { format!("'{cell}") } else { cell.to_owned() };
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }

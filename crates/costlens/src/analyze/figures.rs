@@ -13,6 +13,21 @@ pub(super) fn money(amount: Decimal, currency: Currency) -> String {
     if currency == Currency::USD { format!("{sign}${figure}") } else { format!("{sign}{currency} {figure}") }
 }
 
+/// An amount that may be unknown, which is a word and never a zero.
+pub(super) fn known_money(amount: Option<Decimal>, currency: Currency) -> String {
+    amount.map_or_else(|| "unknown".to_owned(), |amount| money(amount, currency))
+}
+
+/// A share of a whole in percent; a dash where either is unknown.
+pub(super) fn known_percent(part: Option<Decimal>, whole: Option<Decimal>) -> String {
+    part.zip(whole).map_or_else(|| "–".to_owned(), |(part, whole)| percent(part, whole))
+}
+
+/// The sum of amounts; unknown where any of them is.
+pub(super) fn known_sum(amounts: impl Iterator<Item = Option<Decimal>>) -> Option<Decimal> {
+    amounts.sum()
+}
+
 /// A share of a whole in percent; a dash where there is none.
 pub(super) fn percent(part: Decimal, whole: Decimal) -> String {
     if whole <= Decimal::ZERO {
@@ -95,6 +110,15 @@ mod tests {
     fn a_share_of_nothing_is_no_number() {
         assert_eq!(percent(of("1"), of("0")), "–");
         assert_eq!(percent(of("1"), of("3")), "33.3 %");
+    }
+
+    #[test]
+    fn a_sum_with_an_unknown_part_is_unknown() {
+        let euro = "EUR".parse().unwrap();
+        assert_eq!(known_money(known_sum([Some(of("1")), Some(of("2"))].into_iter()), euro), "EUR 3.00");
+        let unknown = known_sum([Some(of("1")), None].into_iter());
+        assert_eq!(known_money(unknown, euro), "unknown");
+        assert_eq!(known_percent(unknown, Some(of("3"))), "–");
     }
 
     #[test]

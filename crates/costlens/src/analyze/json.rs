@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use costlens_domain::bill::{
-    BillReport, ControlTotal, DailyFact, Dimension, Measure, ReportFile, ResourceCost, Slice, Text, breakdown,
+    BillReport, ControlTotal, DailyFact, Dimension, Measure, OtherCosts, ReportFile, ResourceCost, Slice,
+    Text, breakdown,
 };
 use costlens_domain::classify::Verdict;
 use costlens_domain::money::Currency;
@@ -45,6 +46,7 @@ struct Whole {
     ai: Decimal,
     ai_percent: Option<Decimal>,
     candidate: Decimal,
+    ai_costs: OtherCosts,
 }
 
 #[derive(Serialize)]
@@ -60,7 +62,7 @@ struct NotUnderstood {
     product_name: Text,
     usage_type: Text,
     currency: Currency,
-    cost: Decimal,
+    cost: Option<Decimal>,
     lines: u64,
 }
 
@@ -83,6 +85,7 @@ pub(super) fn write(report: &BillReport, measure: Measure, out: &mut dyn Write) 
             ai: share.ai,
             ai_percent: share.ai_percent(),
             candidate: share.candidate,
+            ai_costs: share.ai_costs,
         })
         .collect();
     let document = Document {
@@ -126,7 +129,7 @@ fn not_understood<'a>(facts: impl Iterator<Item = &'a DailyFact>, measure: Measu
         };
         match found.iter_mut().find(same) {
             Some(known) => {
-                known.cost += fact.cost(measure);
+                known.cost = known.cost.zip(fact.cost(measure)).map(|(sum, cost)| sum + cost);
                 known.lines += fact.lines;
             }
             None => found.push(NotUnderstood {

@@ -5,6 +5,7 @@
 
 mod csv;
 mod figures;
+mod html;
 mod json;
 mod progress;
 mod table;
@@ -25,13 +26,18 @@ use costlens_domain::bill::{BillReport, Measure};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the report carries no cost, \
                         4 a file is corrupt or no bill.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct AnalyzeArgs {
-    /// Reports, or folders of one report's files: legacy CUR, CUR 2.0 or FOCUS 1.x; CSV, CSV with gzip or Parquet.
+    /// Reports, or folders of one report's files: legacy CUR, CUR 2.0, cost exports of Azure or Google Cloud, or FOCUS 1.x;
+    /// CSV, lines of JSON, either with gzip, or Parquet.
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Print the breakdown as one JSON object.
     #[arg(long, conflicts_with = "csv")]
     json: bool,
+    /// Print one HTML page with charts and what could be saved, which needs nothing else to be read.
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    html: bool,
     /// Print the daily facts as CSV, one line per fact.
     #[arg(long)]
     csv: bool,
@@ -58,6 +64,10 @@ enum Cost {
     Net,
     /// Commitments spread over the usage that they cover.
     Amortised,
+    /// The same after private discounts: what use really costs.
+    NetAmortised,
+    /// By the public list price; unknown where the bill does not tell it.
+    List,
 }
 
 impl From<Cost> for Measure {
@@ -66,6 +76,8 @@ impl From<Cost> for Measure {
             Cost::Unblended => Self::Unblended,
             Cost::Net => Self::NetUnblended,
             Cost::Amortised => Self::Amortised,
+            Cost::NetAmortised => Self::NetAmortised,
+            Cost::List => Self::List,
         }
     }
 }
@@ -108,6 +120,8 @@ fn print(
     let mut out = std::io::BufWriter::new(out);
     if args.json {
         json::write(report, args.cost.into(), &mut out)?;
+    } else if args.html {
+        html::write(report, args.cost.into(), args.top, &mut out)?;
     } else if args.csv {
         csv::write(&report.facts, &mut out)?;
     } else {
@@ -128,9 +142,10 @@ fn fail(error: &BillError) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{message}");
     match error {
         BillError::NoCost { .. } => ExitCode::from(3),
-        BillError::Corrupt { .. } | BillError::UnknownFormat { .. } | BillError::NothingFound { .. } => {
-            ExitCode::from(4)
-        }
+        BillError::Corrupt { .. }
+        | BillError::UnknownFormat { .. }
+        | BillError::MissingColumns { .. }
+        | BillError::NothingFound { .. } => ExitCode::from(4),
         _ => ExitCode::FAILURE,
     }
 }

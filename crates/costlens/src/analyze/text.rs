@@ -8,7 +8,7 @@ use costlens_domain::classify::{RULES_VERSION, Verdict};
 use costlens_domain::money::Currency;
 use rust_decimal::Decimal;
 
-use super::figures::{count, money, percent, quantity, tokens};
+use super::figures::{count, known_money, known_percent, known_sum, money, percent, quantity, tokens};
 use super::table::{Side, Table};
 
 /// How letters may look.
@@ -46,7 +46,7 @@ pub(super) fn write(
     header(report, out)?;
     for (currency, share) in report.by_currency() {
         style.heading(out, &format!("AI spend in {currency}"))?;
-        summary(report, currency, share, measure, out)?;
+        summary(currency, share, measure, out)?;
         let ai: Vec<&DailyFact> =
             report.facts.iter().filter(|fact| fact.is_ai() && fact.currency == currency).collect();
         for (title, dimension, nothing) in SECTIONS {
@@ -74,13 +74,7 @@ fn header(report: &BillReport, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "{} · {} lines in {files} file{s}{days}", report.format, count(report.lines))
 }
 
-fn summary(
-    report: &BillReport,
-    currency: Currency,
-    share: Share,
-    measure: Measure,
-    out: &mut dyn Write,
-) -> Result<()> {
+fn summary(currency: Currency, share: Share, measure: Measure, out: &mut dyn Write) -> Result<()> {
     let mut table = Table::new(&[Side::Left, Side::Right, Side::Right, Side::Left]);
     let part = |amount| percent(amount, share.total);
     let cells = |name: &str, amount, share: String, note: &str| {
@@ -91,14 +85,14 @@ fn summary(
         table.row(cells("may be AI", share.candidate, part(share.candidate), "shown apart below"));
     }
     table.row(cells("whole bill", share.total, String::new(), ""));
-    if measure != Measure::Unblended {
-        let sum = report
-            .facts
-            .iter()
-            .filter(|fact| fact.is_ai() && fact.currency == currency)
-            .fold(Decimal::ZERO, |sum, fact| sum + fact.cost(measure));
-        let name = if measure == Measure::Amortised { "AI, amortised" } else { "AI, net" };
-        table.row(cells(name, sum, String::new(), "what the breakdowns below add up"));
+    for of in Measure::ALL.into_iter().filter(|of| *of != Measure::Unblended) {
+        let sum = share.ai_by(of);
+        // What is the same as billed says nothing new.
+        if of == measure || sum != Some(share.ai) {
+            let note = if of == measure { "what the breakdowns below add up" } else { "" };
+            let name = format!("AI, {}", of.title());
+            table.row([name, known_money(sum, currency), String::new(), note.to_owned()]);
+        }
     }
     table.write(out)
 }
@@ -115,7 +109,7 @@ fn section(
         return Ok(());
     }
     style.heading(out, title)?;
-    let whole = slices.iter().fold(Decimal::ZERO, |sum, slice| sum + slice.cost);
+    let whole = known_sum(slices.iter().map(|slice| slice.cost));
     let by_tokens = slices.iter().any(|slice| !slice.tokens.is_zero());
     let mut table = Table::new(&[Side::Left, Side::Right, Side::Right, Side::Right, Side::Right]);
     if by_tokens {
@@ -126,8 +120,8 @@ fn section(
         let rate = slice.rate_per_million().map_or(String::new(), |rate| money(rate, slice.currency));
         table.row([
             key.to_owned(),
-            money(slice.cost, slice.currency),
-            percent(slice.cost, whole),
+            known_money(slice.cost, slice.currency),
+            known_percent(slice.cost, whole),
             tokens(slice.tokens),
             rate,
         ]);
@@ -137,12 +131,18 @@ fn section(
 }
 
 /// One row for all that a table leaves out, so that every table adds up.
-fn rest(left_out: impl Iterator<Item = (Decimal, Currency)>, whole: Decimal, table: &mut Table) {
-    let left_out: Vec<(Decimal, Currency)> = left_out.collect();
+fn rest(
+    left_out: impl Iterator<Item = (Option<Decimal>, Currency)>,
+    whole: Option<Decimal>,
+    table: &mut Table,
+) {
+    let left_out: Vec<(Option<Decimal>, Currency)> = left_out.collect();
     if let Some((_, currency)) = left_out.first() {
-        let sum = left_out.iter().fold(Decimal::ZERO, |sum, (cost, _)| sum + cost);
+        let sum = known_sum(left_out.iter().map(|(cost, _)| *cost));
         let name = format!("… {} more", left_out.len());
-        table.row([name, money(sum, *currency), percent(sum, whole), String::new(), String::new()]);
+        let cells =
+            [name, known_money(sum, *currency), known_percent(sum, whole), String::new(), String::new()];
+        table.row(cells);
     }
 }
 
@@ -183,11 +183,13 @@ fn not_understood(
     style: Style,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let mut found: BTreeMap<(String, String), (Decimal, u64)> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), (Option<Decimal>, u64)> = BTreeMap::new();
     for fact in report.unclassified().filter(|fact| fact.currency == currency) {
         let product = if fact.product_name.is_empty() { &fact.product_code } else { &fact.product_name };
-        let sum = found.entry((product.to_string(), fact.usage_type.to_string())).or_default();
-        sum.0 += fact.cost(measure);
+        let sum = found
+            .entry((product.to_string(), fact.usage_type.to_string()))
+            .or_insert((Some(Decimal::ZERO), 0));
+        sum.0 = known_sum([sum.0, fact.cost(measure)].into_iter());
         sum.1 += fact.lines;
     }
     if found.is_empty() {
@@ -199,7 +201,7 @@ fn not_understood(
     let mut table = Table::new(&[Side::Left, Side::Left, Side::Right, Side::Right]);
     for ((product, usage_type), (cost, lines)) in found.iter().take(top) {
         let lines = format!("{} lines", count(*lines));
-        table.row([product.clone(), usage_type.clone(), money(*cost, currency), lines]);
+        table.row([product.clone(), usage_type.clone(), known_money(*cost, currency), lines]);
     }
     if found.len() > top {
         table.row([format!("… {} more", found.len() - top)]);
@@ -215,7 +217,7 @@ fn candidates(
     style: Style,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let mut found: BTreeMap<(String, String), (Decimal, Decimal)> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), (Option<Decimal>, Decimal)> = BTreeMap::new();
     let facts = report
         .facts
         .iter()
@@ -227,8 +229,10 @@ fn candidates(
             (Some(instance), None, _) => instance.clone(),
             (None, ..) => fact.usage_type.to_string(),
         };
-        let sum = found.entry((fact.class.service.to_string(), what)).or_default();
-        sum.0 += fact.cost(measure);
+        let sum = found
+            .entry((fact.class.service.to_string(), what))
+            .or_insert((Some(Decimal::ZERO), Decimal::ZERO));
+        sum.0 = known_sum([sum.0, fact.cost(measure)].into_iter());
         sum.1 += fact.usage_quantity;
     }
     if found.is_empty() {
@@ -240,12 +244,12 @@ fn candidates(
     let mut table = Table::new(&[Side::Left, Side::Left, Side::Right, Side::Right]);
     for ((service, what), (cost, hours)) in found.iter().take(top) {
         let hours = format!("{} h", quantity(*hours));
-        table.row([service.clone(), what.clone(), money(*cost, currency), hours]);
+        table.row([service.clone(), what.clone(), known_money(*cost, currency), hours]);
     }
     if found.len() > top {
-        let sum = found.iter().skip(top).fold(Decimal::ZERO, |sum, (_, (cost, _))| sum + cost);
+        let sum = known_sum(found.iter().skip(top).map(|(_, (cost, _))| *cost));
         let more = format!("… {} more", found.len() - top);
-        table.row([more, String::new(), money(sum, currency), String::new()]);
+        table.row([more, String::new(), known_money(sum, currency), String::new()]);
     }
     table.write(out)
 }
@@ -282,6 +286,12 @@ fn notes(report: &BillReport, out: &mut dyn Write) -> Result<()> {
         writeln!(
             out,
             "Container split-cost lines repeat their instance's cost: in the totals, in no share."
+        )?;
+    }
+    if report.facts.iter().any(|fact| fact.list.is_none()) {
+        writeln!(
+            out,
+            "The bill does not tell the list price of all AI; it is unknown, and in no sum by it."
         )?;
     }
     if !report.unknown_line_types.is_empty() {

@@ -74,6 +74,20 @@ actions! {
     IdentityLinked = "user.identity_linked",
     /// Somebody else vouches for a member no longer.
     IdentityUnlinked = "user.identity_unlinked",
+    /// The organisation's people may sign in by its own identity provider.
+    SingleSignOnConfigured = "single_sign_on.configured",
+    /// The provider's secret, what newcomers become, or whether everybody must come by it changed.
+    SingleSignOnChanged = "single_sign_on.changed",
+    /// Nobody signs in by the organisation's own identity provider any more.
+    SingleSignOnRemoved = "single_sign_on.removed",
+    /// The organisation says that a domain is its own; it proves nothing yet.
+    SingleSignOnDomainAdded = "single_sign_on_domain.added",
+    /// A record in the DNS proved that a domain is the organisation's.
+    SingleSignOnDomainProven = "single_sign_on_domain.proven",
+    /// The record is gone, and the domain counts no longer.
+    SingleSignOnDomainLost = "single_sign_on_domain.lost",
+    /// The organisation says no longer that a domain is its own.
+    SingleSignOnDomainRemoved = "single_sign_on_domain.removed",
     /// A member changed its name.
     UserRenamed = "user.renamed",
     /// Who runs the service looked into an account that is not theirs.
@@ -102,16 +116,44 @@ actions! {
     KeyRevoked = "key.revoked",
     /// An API key's name, scopes or end changed, or whether anything of its prompts is kept.
     KeyUpdated = "key.updated",
+    /// Whose an API key is, by its labels, changed.
+    KeyLabelled = "key.labelled",
     /// An API key got a new secret.
     KeyRolled = "key.rolled",
     /// A connection was made.
     ConnectionCreated = "connection.created",
     /// A connection was disabled.
     ConnectionDisabled = "connection.disabled",
+    /// An AWS account is to be connected.
+    AwsConnectionCreated = "aws_connection.created",
+    /// A connected AWS account is looked at, because somebody asked.
+    AwsConnectionTested = "aws_connection.tested",
+    /// Nothing is read of a connected AWS account for now.
+    AwsConnectionPaused = "aws_connection.paused",
+    /// It is read again.
+    AwsConnectionResumed = "aws_connection.resumed",
+    /// A connected AWS account got a new ExternalId.
+    AwsConnectionReconnected = "aws_connection.reconnected",
+    /// Nothing is read of a connected AWS account any more.
+    AwsConnectionRevoked = "aws_connection.revoked",
+    /// A vendor's own cost reports are to be read.
+    InvoiceSourceCreated = "invoice_source.created",
+    /// A vendor is asked for its reports, because somebody asked.
+    InvoiceSourceTested = "invoice_source.tested",
+    /// The key to a vendor's reports is another one.
+    InvoiceSourceKeyReplaced = "invoice_source.key_replaced",
+    /// Nothing is read of a vendor's reports for now.
+    InvoiceSourcePaused = "invoice_source.paused",
+    /// It is again.
+    InvoiceSourceResumed = "invoice_source.resumed",
+    /// Nothing is read of a vendor's reports any more.
+    InvoiceSourceRevoked = "invoice_source.revoked",
     /// A bill was handed in.
     BillUploaded = "bill.uploaded",
     /// A bill was read in at the command line.
     BillImported = "bill.imported",
+    /// A log of calls that never passed the proxy was handed in.
+    CallsImported = "calls.imported",
     /// The account's calendar changed.
     SettingsUpdated = "settings.updated",
     /// Somebody is to be told.
@@ -146,6 +188,10 @@ actions! {
     WebhookSecretRolled = "webhook_secret.rolled",
     /// A program is told of one event again.
     WebhookDeliveryRetried = "webhook_delivery.retried",
+    /// Somebody said what to make of a surprise.
+    AnomalyDecided = "anomaly.decided",
+    /// Somebody will not follow a recommendation.
+    RecommendationDismissed = "recommendation.dismissed",
     /// A budget was made.
     BudgetCreated = "budget.created",
     /// A budget was ended.

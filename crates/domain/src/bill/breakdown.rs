@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{ControlTotal, DailyFact, Measure};
+use super::measure::add_known;
+use super::{ControlTotal, DailyFact, Measure, OtherCosts};
 use crate::money::Currency;
 
 /// What a breakdown groups by.
@@ -61,28 +62,30 @@ pub struct Slice {
     pub key: String,
     /// What the amount counts.
     pub currency: Currency,
-    /// The sum of the chosen cost.
-    pub cost: Decimal,
+    /// The sum of the chosen cost; `None` where it is unknown for any part.
+    pub cost: Option<Decimal>,
     /// The tokens behind the part of the cost that is billed by tokens.
     pub tokens: Decimal,
-    /// The part of `cost` that is billed by tokens: divide it by `tokens` for the unit rate.
-    pub token_cost: Decimal,
+    /// The part of `cost` that is billed by tokens: divide it by `tokens` for the unit rate. `None` where it is unknown
+    /// for any part.
+    pub token_cost: Option<Decimal>,
     /// How many bill lines were added up.
     pub lines: u64,
 }
 
 impl Slice {
-    /// The average price of a million tokens; `None` where nothing was billed by tokens.
+    /// The average price of a million tokens; `None` where nothing was billed by tokens, or the cost of it is
+    /// unknown.
     #[must_use]
     pub fn rate_per_million(&self) -> Option<Decimal> {
         if self.tokens <= Decimal::ZERO {
             return None;
         }
-        self.token_cost.checked_mul(Decimal::from(1_000_000))?.checked_div(self.tokens)
+        self.token_cost?.checked_mul(Decimal::from(1_000_000))?.checked_div(self.tokens)
     }
 }
 
-/// Adds facts up by one dimension and by currency, dearest first.
+/// Adds facts up by one dimension and by currency, dearest first, and last what is unknown.
 pub fn breakdown<'a>(
     facts: impl IntoIterator<Item = &'a DailyFact>,
     dimension: Dimension,
@@ -94,17 +97,17 @@ pub fn breakdown<'a>(
         let slice = slices.entry((key, fact.currency)).or_insert_with_key(|(key, currency)| Slice {
             key: key.clone(),
             currency: *currency,
-            cost: Decimal::ZERO,
+            cost: Some(Decimal::ZERO),
             tokens: Decimal::ZERO,
-            token_cost: Decimal::ZERO,
+            token_cost: Some(Decimal::ZERO),
             lines: 0,
         });
         let cost = fact.cost(measure);
-        slice.cost += cost;
+        add_known(&mut slice.cost, cost);
         slice.lines += fact.lines;
         if let Some(tokens) = fact.tokens {
             slice.tokens += tokens;
-            slice.token_cost += cost;
+            add_known(&mut slice.token_cost, cost);
         }
     }
     let mut slices: Vec<Slice> = slices.into_values().collect();
@@ -121,6 +124,8 @@ pub struct Share {
     pub ai: Decimal,
     /// What may be AI.
     pub candidate: Decimal,
+    /// What the AI costs by the other measures.
+    pub ai_costs: OtherCosts,
     /// How many lines there are.
     pub lines: u64,
 }
@@ -134,6 +139,18 @@ impl Share {
         }
         self.ai.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(self.total)
     }
+
+    /// The AI part by a measure; `None` where it is unknown.
+    #[must_use]
+    pub const fn ai_by(&self, measure: Measure) -> Option<Decimal> {
+        match measure {
+            Measure::Unblended => Some(self.ai),
+            Measure::NetUnblended => self.ai_costs.net_unblended,
+            Measure::Amortised => self.ai_costs.amortised,
+            Measure::NetAmortised => self.ai_costs.net_amortised,
+            Measure::List => self.ai_costs.list,
+        }
+    }
 }
 
 /// The whole and the AI part, currency by currency.
@@ -144,6 +161,7 @@ pub fn shares<'a>(totals: impl IntoIterator<Item = &'a ControlTotal>) -> BTreeMa
         share.total += total.unblended - total.split_cost;
         share.ai += total.ai;
         share.candidate += total.candidate;
+        share.ai_costs.add(total.ai_costs);
         share.lines += total.lines;
     }
     shares

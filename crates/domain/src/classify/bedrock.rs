@@ -73,6 +73,7 @@ const USES: &[(&[&str], Category, Meter)] = &[
     (&["invoke", "flow"], Category::Agents, Meter::Requests),
     (&["invokeflow"], Category::Agents, Meter::Requests),
     (&["bedrock", "flows"], Category::Agents, Meter::Requests),
+    (&["bedrockflows"], Category::Agents, Meter::Requests),
     (&["optimize", "prompt"], Category::Inference, Meter::Requests),
     (&["optimizeprompt"], Category::Inference, Meter::Requests),
     (&["prompt", "routing"], Category::Inference, Meter::Requests),
@@ -102,6 +103,14 @@ const METERS: &[(&[&[&str]], Meter)] = &[
     (&[&["input"]], Meter::FreshInput),
 ];
 
+/// Models that are named without saying what is counted: what they make is known, tokens of them are not.
+const MAKERS: &[(&str, Meter)] = &[
+    ("canvas", Meter::Images),
+    ("imagegenerator", Meter::Images),
+    ("sonic", Meter::Units),
+    ("embedding", Meter::Units),
+];
+
 /// AgentCore's components and what they count.
 const AGENT_CORE: &[(&str, Meter)] = &[
     ("vcpu", Meter::Hours),
@@ -123,7 +132,9 @@ pub(super) fn classify(key: &LineKey<'_>) -> Classification {
         Some(rest) => (None, marketplace_words(rest)),
         None => split_model(usage),
     };
-    let mut class = read_phrase(&phrase).unwrap_or_else(|| Classification::not_understood("bedrock"));
+    let mut class = read_phrase(&phrase)
+        .or_else(|| by_maker(usage))
+        .unwrap_or_else(|| Classification::not_understood("bedrock"));
     class.custom_model = contains(&phrase, &["custom", "model"]);
     class.tier = tier(&phrase, key.feature);
     class.routing = routing(&phrase);
@@ -150,6 +161,13 @@ fn read_phrase(phrase: &[String]) -> Option<Classification> {
         .iter()
         .find(|(wanted, _)| wanted.iter().all(|wanted| contains(phrase, wanted)))
         .map(|(_, meter)| Classification::of(Verdict::Ai, "bedrock", Category::Inference, *meter))
+}
+
+/// What a model is paid for that makes one kind of thing.
+fn by_maker(usage: &str) -> Option<Classification> {
+    let joined = words(usage).concat();
+    let (_, meter) = MAKERS.iter().find(|(maker, _)| joined.contains(maker))?;
+    Some(Classification::of(Verdict::Ai, "bedrock", Category::Inference, *meter))
 }
 
 /// Grammars A, B and E: the model's canonical name and the words after it.

@@ -6,11 +6,17 @@
 //! how many a unit stands for.
 //!
 //! Rules are tables beside their grammar: [`services`], [`bedrock`], [`sagemaker`], [`accelerators`],
-//! [`models`].
+//! [`models`]; those of other clouds are [`azure`] and [`google`].
 
 pub mod accelerators;
+mod azure;
 mod bedrock;
 mod class;
+mod cloud;
+#[cfg(test)]
+mod cloud_tests;
+mod counts;
+mod google;
 pub mod models;
 mod sagemaker;
 mod services;
@@ -20,20 +26,25 @@ mod units;
 pub(crate) mod words;
 
 pub use class::{Category, Classification, Meter, Routing, Tier, Verdict};
+pub use cloud::Cloud;
 
-/// Raised with every change of a rule, and stored with the facts that it made.
-pub const RULES_VERSION: u32 = 1;
+/// Raised with every change of a rule and of what is read of a line's costs, and stored with the facts that it made:
+/// whatever is delivered is read again by other rules.
+pub const RULES_VERSION: u32 = 3;
 
 /// What a bill line says about itself. An empty text means that the bill left the cell empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LineKey<'a> {
-    /// The product code (CUR) or service code (FOCUS); opaque for Marketplace products.
+    /// Whose rules hold.
+    pub cloud: Cloud,
+    /// The product code (CUR), service code (FOCUS), meter category (Azure) or service (Google); opaque for AWS Marketplace.
     pub product_code: &'a str,
     /// The product's or service's name.
     pub product_name: &'a str,
-    /// The product family; `Amazon Bedrock` on every Bedrock line since July 2026, Marketplace ones included.
+    /// The product family; `Amazon Bedrock` on every Bedrock line since July 2026, Marketplace ones included. Of Azure the
+    /// meter's subcategory.
     pub product_family: &'a str,
-    /// The usage type.
+    /// The usage type, the meter's name (Azure) or the SKU's description (Google).
     pub usage_type: &'a str,
     /// The operation.
     pub operation: &'a str,
@@ -71,13 +82,18 @@ impl LineKey<'_> {
 /// Cheap columns decide for nearly every line of a bill; only where this says yes is the rest worth reading.
 #[must_use]
 pub fn screen(key: &LineKey<'_>) -> bool {
-    (key.by_marketplace() && key.product_name.is_empty()) || classify(key).verdict != Verdict::NotAi
+    let is_opaque = key.cloud == Cloud::Aws && key.by_marketplace() && key.product_name.is_empty();
+    is_opaque || classify(key).verdict != Verdict::NotAi
 }
 
 /// What the line is.
 #[must_use]
 pub fn classify(key: &LineKey<'_>) -> Classification {
-    let mut class = if services::is_bedrock(key) {
+    let mut class = if key.cloud == Cloud::Azure {
+        azure::classify(key)
+    } else if key.cloud == Cloud::Google {
+        google::classify(key)
+    } else if services::is_bedrock(key) {
         bedrock::classify(key)
     } else if let Some(service) = services::core_service(key) {
         if service.slug == "sagemaker" { sagemaker::classify(key) } else { services::classify(service, key) }
@@ -86,6 +102,9 @@ pub fn classify(key: &LineKey<'_>) -> Classification {
     } else {
         return services::by_category(key).unwrap_or_else(Classification::not_ai);
     };
+    if class.verdict == Verdict::NotAi {
+        return services::by_category(key).unwrap_or(class);
+    }
     if key.usage_type.is_empty() && !class.understood && !is_usage(key.line_item_type) {
         // A tax, credit or refund of the whole service: nothing is left to understand.
         class.category = Category::Adjustment;
@@ -99,6 +118,6 @@ pub fn classify(key: &LineKey<'_>) -> Classification {
 pub fn is_usage(line_item_type: &str) -> bool {
     matches!(
         line_item_type,
-        "Usage" | "DiscountedUsage" | "SavingsPlanCoveredUsage" | "FlatRateSubscription" | ""
+        "Usage" | "DiscountedUsage" | "SavingsPlanCoveredUsage" | "FlatRateSubscription" | "regular" | ""
     )
 }

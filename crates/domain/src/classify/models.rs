@@ -32,6 +32,7 @@ const VENDORS: &[(&str, &str)] = &[
     ("grok", "xai"),
     ("command", "cohere"),
     ("embed", "cohere"),
+    ("phi", "microsoft"),
     ("jamba", "ai21"),
     ("jurassic", "ai21"),
     ("stable", "stability"),
@@ -82,6 +83,7 @@ const VENDOR_NAMES: &[(&str, &str)] = &[
     ("twelvelabs", "twelvelabs"),
     ("twelve labs", "twelvelabs"),
     ("ibm", "ibm"),
+    ("microsoft", "microsoft"),
     ("upstage", "upstage"),
 ];
 
@@ -89,7 +91,7 @@ const VENDOR_NAMES: &[(&str, &str)] = &[
 const EDITION: &str = "(Amazon Bedrock Edition)";
 
 /// Prefixes of inference profiles, which choose a route and not a model.
-const ROUTES: [&str; 7] = ["us", "eu", "apac", "jp", "au", "us-gov", "global"];
+const ROUTES: [&str; 10] = ["us", "eu", "apac", "jp", "au", "in", "ca", "us-gov", "global", "regional"];
 
 /// The common spelling of a model's name; `None` for a text without a word.
 #[must_use]
@@ -114,6 +116,48 @@ pub(super) fn canonical_words(mut words: Vec<String>) -> Option<String> {
     drop_point_zero(&mut words);
     order_claude(&mut words);
     (!words.is_empty()).then(|| words.join("-"))
+}
+
+/// The family of a canonical name: without a snapshot's date or number, and without words for how finished it is. Azure's and
+/// Google's bills name families (`gpt-4o-0806` names no year, `Gemini 3 Flash` no preview), calls name snapshots.
+#[must_use]
+pub fn undated(canonical: &str) -> String {
+    let words: Vec<&str> = canonical.split('-').collect();
+    let at = |place: usize| words.get(place).copied().unwrap_or_default();
+    let is_part = |word: &str, most: u32| {
+        word.len() == 2 && is_number(word) && word.parse::<u32>().is_ok_and(|part| (1..=most).contains(&part))
+    };
+    let is_year = |word: &str| word.len() == 4 && word.starts_with("20") && is_number(word);
+    let is_month_and_day = |word: &str| {
+        let parts = word.get(..2).zip(word.get(2..));
+        word.len() == 4 && parts.is_some_and(|(month, day)| is_part(month, 12) && is_part(day, 31))
+    };
+    let is_numbered = canonical.starts_with("gemini-") && !canonical.contains("embedding");
+    let mut kept: Vec<&str> = Vec::with_capacity(words.len());
+    let mut place = 0;
+    while place < words.len() {
+        let word = at(place);
+        place += if place == 0 {
+            kept.push(word);
+            1
+        } else if is_year(word) && is_part(at(place + 1), 12) && is_part(at(place + 2), 31) {
+            3
+        } else if is_part(word, 12) && is_year(at(place + 1)) {
+            2
+        } else if matches!(word, "preview" | "exp") {
+            if is_part(at(place + 1), 12) && is_part(at(place + 2), 31) { 3 } else { 1 }
+        } else if matches!(word, "latest" | "default")
+            || is_month_and_day(word)
+            || (word.len() == 8 && word.starts_with("20") && is_number(word))
+            || (is_numbered && word.len() == 3 && word.starts_with("00") && is_number(word))
+        {
+            1
+        } else {
+            kept.push(word);
+            1
+        };
+    }
+    kept.join("-")
 }
 
 /// Who makes a model, by its canonical name.
@@ -237,6 +281,28 @@ mod tests {
             }
         }
         assert_eq!(canonical(" "), None);
+    }
+
+    #[test]
+    fn a_family_is_a_name_without_what_dates_it() {
+        for (name, family) in [
+            ("gpt-4o-2024-08-06", "gpt-4o"),
+            ("gpt-4o-0806", "gpt-4o"),
+            ("gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
+            ("gpt-4o-audio-preview-2024-12-17", "gpt-4o-audio"),
+            ("gpt-5.6-sol", "gpt-5-6-sol"),
+            ("o4-mini-20250416", "o4-mini"),
+            ("gemini-2.5-flash-lite-preview-09-2025", "gemini-2-5-flash-lite"),
+            ("gemini-2.5-pro-preview-05-06", "gemini-2-5-pro"),
+            ("gemini-2.0-flash-001", "gemini-2-flash"),
+            ("gemini-embedding-001", "gemini-embedding-001"),
+            ("text-embedding-ada-002", "text-embedding-ada-002"),
+            ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
+            ("claude-haiku-4-5", "claude-haiku-4-5"),
+            ("google/gemini-3-flash-preview", "gemini-3-flash"),
+        ] {
+            assert_eq!(undated(&canonical(name).unwrap()), family, "{name}");
+        }
     }
 
     #[test]

@@ -183,3 +183,136 @@ fn names_decide_only_where_no_code_does() {
         LineKey { product_code: "AmazonConnect", product_name: "Amazon SageMaker", ..LineKey::default() };
     assert_eq!(classify(&imposter).verdict, Verdict::NotAi);
 }
+
+/// A row of `usage_types.tsv`: usage types of AWS's price lists, bills and dashboards, labelled by hand, and as many of
+/// other services, of which many use the words of AI.
+struct Row<'a> {
+    key: LineKey<'a>,
+    label: [&'a str; 9],
+}
+
+fn rows() -> Vec<Row<'static>> {
+    let mut lines = include_str!("usage_types.tsv").lines();
+    assert_eq!(
+        lines.next(),
+        Some(
+            "usage_type\tproduct_code\tproduct_name\tverdict\tservice\tcategory\tmodel\tmeter\ttier\trouting\tcontext\tvariant"
+        )
+    );
+    let row = |line: &'static str| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [usage_type, product_code, product_name, label @ ..] = <[&str; 12]>::try_from(cells).unwrap();
+        let key = LineKey {
+            usage_type,
+            product_code,
+            product_name: if product_name == "-" { "" } else { product_name },
+            pricing_unit: if product_name == "-" { "1K tokens" } else { "Units" },
+            line_item_type: "Usage",
+            ..LineKey::default()
+        };
+        Row { key, label }
+    };
+    lines.map(row).collect()
+}
+
+#[test]
+fn every_usage_type_is_what_its_row_says() {
+    let rows = rows();
+    let not_ai = rows.iter().filter(|row| row.label[0] == "not_ai").count();
+    assert!(rows.len() - not_ai >= 201 && not_ai >= 200, "{} rows, {not_ai} not AI", rows.len());
+    let mut wrong = Vec::new();
+    for Row { key, label } in &rows {
+        let class = classify(key);
+        let found = [
+            class.verdict.as_str(),
+            &class.service,
+            class.category.as_str(),
+            class.model.as_deref().unwrap_or("-"),
+            class.meter.as_str(),
+            class.tier.as_str(),
+            class.routing.as_str(),
+            if class.long_context { "long" } else { "-" },
+            if class.custom_model { "custom" } else { "-" },
+        ];
+        let is_right = if label[0] == "not_ai" { found[0] == "not_ai" } else { found == *label };
+        // A cheap look must not lose what a close one finds.
+        if !is_right || (found[0] != "not_ai" && !(class.understood && screen(key))) {
+            wrong.push(format!("{}: labelled {label:?}, found {found:?}", key.usage_type));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+/// Every sentence of Bedrock's grammars for models that no price list names, so that a list of known strings would not do.
+#[test]
+fn rules_are_grammars_and_read_what_nobody_listed() {
+    let tiers = [
+        ("", Tier::Standard),
+        ("-batch", Tier::Batch),
+        ("-flex", Tier::Flex),
+        ("-priority", Tier::Priority),
+        ("-latency-optimized", Tier::LatencyOptimized),
+    ];
+    let routings = [("", Routing::Regional), ("-cross-region-global", Routing::Global)];
+    let counts = [
+        ("input-tokens", Meter::FreshInput),
+        ("output-tokens", Meter::Output),
+        ("cache-read-input-token-count", Meter::CacheRead),
+        ("cache-write-input-token-count", Meter::CacheWrite5m),
+    ];
+    let models = [
+        ("Claude7.3Sonnet", "claude-sonnet-7-3"),
+        ("Nova4.0Pro", "nova-4-pro"),
+        ("Llama9-2-77B", "llama-9-2-77b"),
+    ];
+    let mut read = 0;
+    for region in ["", "USE1-", "EU-", "APN1-"] {
+        for (spelled, model) in models {
+            for (count, meter) in counts {
+                for (tier_words, tier) in tiers {
+                    for (routing_words, routing) in routings {
+                        for (context, long) in [("", false), ("-long-context", true)] {
+                            let usage_type =
+                                format!("{region}{spelled}-{count}{tier_words}{routing_words}{context}");
+                            let class = bedrock(&usage_type);
+                            assert_eq!(
+                                (
+                                    class.model.as_deref(),
+                                    class.meter,
+                                    class.tier,
+                                    class.routing,
+                                    class.long_context
+                                ),
+                                (Some(model), meter, tier, routing, long),
+                                "{usage_type}"
+                            );
+                            assert!(class.understood && class.tokens_per_unit == Some(1_000), "{usage_type}");
+                            read += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let lives = [("", Meter::CacheWrite5m), ("_1h", Meter::CacheWrite1h)];
+    for (life, meter) in lives {
+        for (context, long) in [("", false), ("_long_ctx", true)] {
+            for (routing_words, routing) in [("", Routing::Regional), ("_global", Routing::Global)] {
+                for (tier_words, tier) in [("standard", Tier::Standard), ("batch", Tier::Batch)] {
+                    let usage_type = format!(
+                        "EUC1-MP:EUC1_cache_write_tokens{life}{context}{routing_words}_{tier_words}-Units"
+                    );
+                    let class = marketplace(&usage_type);
+                    assert_eq!(
+                        (class.meter, class.tier, class.routing, class.long_context),
+                        (meter, tier, routing, long),
+                        "{usage_type}"
+                    );
+                    read += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(read, 4 * 3 * 4 * 5 * 2 * 2 + 16);
+    assert!(!bedrock("USE1-Zebra9-quantum-widgets").understood, "what nobody knows is said to be unknown");
+}

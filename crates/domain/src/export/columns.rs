@@ -15,6 +15,36 @@ pub struct Column {
     pub about: &'static str,
 }
 
+/// What kind of thing stands in a column, for formats that tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// A text or a word.
+    Text,
+    /// An exact amount, price or quantity.
+    Amount,
+    /// A moment in UTC.
+    Moment,
+    /// A count.
+    Count,
+}
+
+impl Column {
+    /// What kind of thing stands in a column of FOCUS.
+    #[must_use]
+    pub fn kind(&self) -> ColumnKind {
+        let name = self.name;
+        if name == "x_Count" {
+            ColumnKind::Count
+        } else if name.ends_with("PeriodStart") || name.ends_with("PeriodEnd") {
+            ColumnKind::Moment
+        } else if ["Cost", "UnitPrice", "Quantity"].iter().any(|end| name.ends_with(end)) {
+            ColumnKind::Amount
+        } else {
+            ColumnKind::Text
+        }
+    }
+}
+
 macro_rules! columns {
     ($($(#[$doc:meta])* $list:ident[$count:literal] { $($name:literal = $about:literal,)* })*) => {$(
         $(#[$doc])*
@@ -24,7 +54,7 @@ macro_rules! columns {
 
 columns! {
     /// What is told of a call.
-    REQUEST_COLUMNS[35] {
+    REQUEST_COLUMNS[36] {
         "id" = "the call's id",
         "started_at" = "when the proxy accepted it, RFC 3339 in UTC with milliseconds",
         "duration_ms" = "milliseconds from acceptance to the provider's last byte",
@@ -60,6 +90,7 @@ columns! {
         "caller_request_id" = "the client's own id of the call",
         "provider_request_id" = "the provider's id of the call",
         "body" = "what became of prompt and answer: `none`, `sealed`, `truncated`, `dropped_zdr` or `unavailable`; never they themselves",
+        "origin" = "who saw the call: `proxy`, or `litellm` or `otlp` where it was imported",
     }
     /// What is told of an hour.
     SPEND_COLUMNS[18] {
@@ -81,6 +112,95 @@ columns! {
         "web_searches" = "web searches that the vendor charges by the call",
         "cost" = "the sum of the calls' costs, exact to the last digit; empty for `unpriced`, never 0",
         "currency" = "what the cost counts",
+    }
+    /// What a chargeback tells of a row.
+    CHARGEBACK_COLUMNS[14] {
+        "kind" = "`calls` of one key, model or label, the `rest` of them, `beside_calls` for what bills have that no call caused, `unsettled` for what is on a bill and not settled yet",
+        "group" = "the key's id, the model, or what the label says; empty for calls of keys without the label",
+        "name" = "what the key is called",
+        "issuer" = "whose bill, for rows that are no calls",
+        "code" = "why the bill has it, by the names of settlement",
+        "calls" = "how many calls",
+        "estimated" = "what the calls were estimated to cost",
+        "settled" = "what calls cost by the bill, for good",
+        "provisional" = "what calls cost whose day the bill has not to its end",
+        "unbilled_calls" = "how many of the calls no bill has",
+        "unbilled" = "the estimates of those",
+        "unpriced_calls" = "calls without a known price that are not settled: what they cost is in no sum",
+        "amount" = "what is charged, exact to the last digit",
+        "currency" = "what the amounts count",
+    }
+    /// What FOCUS 1.2 tells of a charge, of both sources: its columns by its names, and ours with `x_` in front.
+    FOCUS_COLUMNS[69] {
+        "AvailabilityZone" = "left empty: bills are kept by region",
+        "BilledCost" = "what the invoice says, private discounts taken off; empty for calls that no bill has shown yet, never 0",
+        "BillingAccountId" = "the paying account; empty for calls",
+        "BillingAccountName" = "left empty",
+        "BillingAccountType" = "left empty",
+        "BillingCurrency" = "what the amounts count",
+        "BillingPeriodEnd" = "before this moment, RFC 3339 in UTC",
+        "BillingPeriodStart" = "from this moment, the first of the month",
+        "CapacityReservationId" = "left empty",
+        "CapacityReservationStatus" = "left empty",
+        "ChargeCategory" = "`Usage`, `Purchase`, `Tax`, `Credit` or `Adjustment`",
+        "ChargeClass" = "`Correction` for refunds, else empty",
+        "ChargeDescription" = "what was used, in a few words",
+        "ChargeFrequency" = "`Usage-Based`, `Recurring` or `One-Time`",
+        "ChargePeriodEnd" = "before this moment",
+        "ChargePeriodStart" = "from this moment: a day of a bill, an hour of calls",
+        "CommitmentDiscountCategory" = "left empty",
+        "CommitmentDiscountId" = "left empty",
+        "CommitmentDiscountName" = "left empty",
+        "CommitmentDiscountQuantity" = "left empty",
+        "CommitmentDiscountType" = "left empty",
+        "CommitmentDiscountUnit" = "left empty",
+        "CommitmentDiscountStatus" = "left empty",
+        "ConsumedQuantity" = "tokens where tokens are known, else the usage as billed; for usage alone",
+        "ConsumedUnit" = "`Tokens`, or the unit as billed",
+        "ContractedCost" = "the cost before commitments: as billed, or by the price list for calls; empty for what a commitment pays",
+        "ContractedUnitPrice" = "left empty",
+        "EffectiveCost" = "the cost with commitments spread over what they cover, after private discounts, or by the price list for calls; empty for what is unpriced",
+        "InvoiceId" = "left empty",
+        "InvoiceIssuerName" = "who sends the invoice",
+        "ListCost" = "by the public price list; empty where the bill does not tell it",
+        "ListUnitPrice" = "left empty",
+        "PricingCategory" = "`Standard`, `Committed`, `Dynamic` or `Other`; for usage alone",
+        "PricingCurrency" = "what prices count",
+        "PricingCurrencyContractedUnitPrice" = "left empty",
+        "PricingCurrencyEffectiveCost" = "as `EffectiveCost`",
+        "PricingCurrencyListUnitPrice" = "left empty",
+        "PricingQuantity" = "usage in the unit of the price; for a bill's usage alone",
+        "PricingUnit" = "the unit of the price, as billed",
+        "ProviderName" = "who provides the service",
+        "PublisherName" = "who made the model where that is known, else who provides the service",
+        "RegionId" = "the region; empty where there is none",
+        "RegionName" = "left empty",
+        "ResourceId" = "left empty",
+        "ResourceName" = "left empty",
+        "ResourceType" = "left empty",
+        "ServiceCategory" = "`AI and Machine Learning`",
+        "ServiceName" = "the service",
+        "ServiceSubcategory" = "`Generative AI` for models, else `AI Platforms` or `Other (AI and Machine Learning)`",
+        "SkuId" = "left empty",
+        "SkuMeter" = "what is counted: a token class, images, hours",
+        "SkuPriceId" = "left empty",
+        "SkuPriceDetails" = "left empty",
+        "SubAccountId" = "the account that used it, or the API key",
+        "SubAccountName" = "left empty",
+        "SubAccountType" = "`Account` or `API key`",
+        "Tags" = "left empty",
+        "x_Operation" = "the operation as billed, or how the calls ended",
+        "x_ServiceCode" = "the product code as billed, or the provider's stable name",
+        "x_Source" = "`bill`, or `proxy` for calls, imported ones included",
+        "x_CostBasis" = "`billed`, `exact`, `estimated` or `unpriced`; of the settled export `settled`, `provisional`, `unbilled` or `beside_calls`",
+        "x_Model" = "the model; empty where there is none",
+        "x_UsageType" = "the usage type as billed",
+        "x_ServiceTier" = "the tier; empty for calls",
+        "x_Routing" = "how inference was routed; empty for calls",
+        "x_Principal" = "the IAM principal, where the bill carries it",
+        "x_Count" = "how many bill lines or calls were added up",
+        "x_BillId" = "the bill; empty for calls",
+        "x_SettlementCode" = "why a bill has it beside calls, by the names of settlement; of the settled export alone",
     }
 }
 
@@ -154,6 +274,7 @@ pub fn request_cells(fact: &RequestFact) -> [Cell<'_>; REQUEST_COLUMNS.len()] {
         Cell::text(fact.caller_request_id.as_ref()),
         Cell::text(fact.provider_request_id.as_ref()),
         Cell::Own(fact.body.to_string()),
+        Cell::Own(fact.provenance.origin.to_string()),
     ]
 }
 

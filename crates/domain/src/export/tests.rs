@@ -4,7 +4,7 @@ use chrono::DateTime;
 
 use super::*;
 use crate::privacy::BodyState;
-use crate::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use crate::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use crate::{ApiKeyId, RequestId, TenantId, Usage};
 
 fn csv(cell: &Cell) -> String {
@@ -38,6 +38,7 @@ fn fact(model: &str, cost: Option<&str>) -> RequestFact {
         price: PriceReceipt::default(),
         caller_request_id: None,
         provider_request_id: None,
+        provenance: Provenance::default(),
         body: BodyState::None,
     }
 }
@@ -105,7 +106,43 @@ fn a_row_has_a_cell_for_each_column_and_stays_one_line_of_json() {
 fn every_column_is_documented_in_these_words() {
     let page = include_str!("../../../../docs/src/reference/exports.md");
     let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    let all = REQUEST_COLUMNS.iter().chain(&SPEND_COLUMNS);
+    let all = REQUEST_COLUMNS.iter().chain(&SPEND_COLUMNS).chain(&CHARGEBACK_COLUMNS).chain(&FOCUS_COLUMNS);
     let wanted: Vec<String> = all.map(|column| format!("| `{}` | {} |", column.name, column.about)).collect();
     assert_eq!(documented, wanted);
+}
+
+#[test]
+fn focus_has_every_column_that_the_specification_makes_mandatory() {
+    // FOCUS 1.2, "Columns", feature level mandatory.
+    for name in [
+        "BilledCost",
+        "BillingAccountId",
+        "BillingAccountName",
+        "BillingCurrency",
+        "BillingPeriodEnd",
+        "BillingPeriodStart",
+        "ChargeCategory",
+        "ChargeClass",
+        "ChargeDescription",
+        "ChargePeriodEnd",
+        "ChargePeriodStart",
+        "ContractedCost",
+        "EffectiveCost",
+        "InvoiceIssuerName",
+        "ListCost",
+        "PricingQuantity",
+        "PricingUnit",
+        "ProviderName",
+        "PublisherName",
+        "ServiceCategory",
+        "ServiceName",
+    ] {
+        assert_eq!(FOCUS_COLUMNS.iter().filter(|column| column.name == name).count(), 1, "{name}");
+    }
+    let kind = |name: &str| FOCUS_COLUMNS.iter().find(|column| column.name == name).map(Column::kind);
+    assert_eq!(kind("PricingCurrencyEffectiveCost"), Some(ColumnKind::Amount));
+    assert_eq!(kind("ContractedUnitPrice"), Some(ColumnKind::Amount));
+    assert_eq!(kind("ChargePeriodEnd"), Some(ColumnKind::Moment));
+    assert_eq!(kind("x_CostBasis"), Some(ColumnKind::Text));
+    assert_eq!(kind("x_Count"), Some(ColumnKind::Count));
 }

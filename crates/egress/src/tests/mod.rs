@@ -3,5 +3,6 @@
 mod addresses;
 mod dns;
 mod rig;
+mod txt;
 mod urls;
 mod wire;

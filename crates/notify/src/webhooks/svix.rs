@@ -64,6 +64,8 @@ pub struct SvixEndpoint<'a> {
     pub url: &'a WebhookUrl,
     /// The event types it wants; empty for all.
     pub filter_types: &'a [String],
+    /// The channels that it listens to: of the messages it hears those that went to one of these.
+    pub channels: &'a [&'a str],
     /// What its calls are signed with.
     pub secret: &'a WebhookSecret,
 }
@@ -135,12 +137,17 @@ impl Svix {
         // and `filterTypes` before; a server reads the one it knows.
         let filter = (!endpoint.filter_types.is_empty()).then_some(endpoint.filter_types);
         let secret = endpoint.secret.reveal();
-        let made = json!({ "uid": endpoint.uid, "url": url, "eventTypes": filter, "filterTypes": filter, "secret": secret.as_str() });
+        let changed = json!({
+            "uid": endpoint.uid, "url": url, "eventTypes": filter, "filterTypes": filter, "channels": endpoint.channels,
+        });
+        let mut made = changed.clone();
+        if let Some(made) = made.as_object_mut() {
+            made.insert("secret".to_owned(), secret.as_str().into());
+        }
         let answer = self.call(Method::POST, &all, Some(&made), None).await?;
         if answer.status != 409 {
             return expect(&answer, &[]);
         }
-        let changed = json!({ "uid": endpoint.uid, "url": url, "eventTypes": filter, "filterTypes": filter });
         expect(&self.call(Method::PUT, &one, Some(&changed), None).await?, &[])?;
         let answer = self.call(Method::GET, &format!("{one}/secret"), None, None).await?;
         expect(&answer, &[])?;
@@ -158,16 +165,19 @@ impl Svix {
         expect(&self.call(Method::DELETE, &path, None, None).await?, &[404])
     }
 
-    /// Hands a message over. One with the same event id is there once, however often it is handed over.
+    /// Hands a message over, to the endpoints that listen to a channel. One with the same event id is there once, however
+    /// often it is handed over.
     pub async fn send(
         &self,
         tenant: TenantId,
-        event_id: &str,
-        event_type: &str,
+        channel: &str,
+        (event_id, event_type): (&str, &str),
         payload: &Value,
     ) -> Result<(), SendError> {
         let path = format!("/api/v1/app/{tenant}/msg");
-        let message = json!({ "eventId": event_id, "eventType": event_type, "payload": payload });
+        let message = json!({
+            "eventId": event_id, "eventType": event_type, "channels": [segment(channel)?], "payload": payload,
+        });
         expect(&self.call(Method::POST, &path, Some(&message), Some(segment(event_id)?)).await?, &[409])
     }
 

@@ -32,10 +32,22 @@ pub struct BudgetAlert {
     pub limit: Usd,
     /// Requests of the period whose price is unknown, which `spent` does not count.
     pub unpriced: u64,
+    /// That the limit is expected to be crossed, where it is not a threshold that was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<ExpectedCrossing>,
     /// The budget in the console.
     pub console: Link,
     /// Where the reader says what to receive.
     pub preferences: Link,
+}
+
+/// When a budget is expected to be crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedCrossing {
+    /// The day (UTC).
+    pub on: NaiveDate,
+    /// What is expected to be spent by then.
+    pub spent: Usd,
 }
 
 impl BudgetAlert {
@@ -43,7 +55,9 @@ impl BudgetAlert {
         let (tenant, budget) = (name(&self.tenant), name(&self.budget));
         let (spent, limit) = (figures::usd(self.spent), figures::usd(self.limit));
         let over = self.spent > self.limit;
-        let heading = if over {
+        let heading = if let Some(expected) = self.expected {
+            format!("“{budget}” is expected to cross its limit on {}", figures::long_day(expected.on))
+        } else if over {
             format!("“{budget}” is over its limit")
         } else {
             format!("“{budget}” has reached {}% of its limit", self.threshold_percent)
@@ -69,7 +83,17 @@ impl BudgetAlert {
             Section::facts([
                 ("Covers", text(&self.covers)),
                 ("Period", figures::days(self.from, self.to)),
-                ("Threshold", format!("{}%", self.threshold_percent)),
+                match self.expected {
+                    Some(expected) => (
+                        "Expected",
+                        format!(
+                            "{} by {}, if the days ahead cost what the days so far let expect",
+                            figures::usd(expected.spent),
+                            figures::long_day(expected.on)
+                        ),
+                    ),
+                    None => ("Threshold", format!("{}%", self.threshold_percent)),
+                },
             ]),
         ];
         if self.unpriced > 0 {
@@ -81,7 +105,15 @@ impl BudgetAlert {
         }
         sections.push(Section::button("Open the budget", &self.console));
         Page {
-            subject: format!("Budget “{budget}”: {spent} of {limit} spent ({reached})"),
+            subject: match self.expected {
+                Some(expected) => {
+                    format!(
+                        "Budget “{budget}”: expected to cross {limit} on {}",
+                        figures::long_day(expected.on)
+                    )
+                }
+                None => format!("Budget “{budget}”: {spent} of {limit} spent ({reached})"),
+            },
             preheader: format!("{}, {}.", text(&self.covers), figures::days(self.from, self.to)),
             eyebrow: tenant.clone(),
             heading,

@@ -18,7 +18,8 @@ pub enum Medium {
     Webhook,
 }
 
-/// A channel was stopped: nothing more goes there until somebody mends it.
+/// A channel was stopped: nothing more goes there until somebody mends it. Or one message to it was given up, and others
+/// still go there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelDisabled {
     /// The tenant's name.
@@ -29,6 +30,9 @@ pub struct ChannelDisabled {
     pub channel: String,
     /// Why, in words.
     pub reason: String,
+    /// Whether other messages still go there.
+    #[serde(default)]
+    pub goes_on: bool,
     /// When.
     pub at: DateTime<Utc>,
     /// The zone whose times are meant.
@@ -50,20 +54,42 @@ impl ChannelDisabled {
             ),
             Medium::Webhook => (
                 "webhook endpoint",
-                "Mend the endpoint so that it answers with a status from 200 to 299 within 15 seconds, switch it on \
-                 again in the console, and replay what it missed.",
+                if self.goes_on {
+                    "Mend the endpoint so that it answers with a status from 200 to 299 within 15 seconds, and replay \
+                     what it missed in the console. One that takes nothing for five days is stopped."
+                } else {
+                    "Mend the endpoint so that it answers with a status from 200 to 299 within 15 seconds, switch it on \
+                     again in the console, and replay what it missed."
+                },
             ),
         };
+        let (subject, heading, told, since) = if self.goes_on {
+            (
+                format!("The {what} “{channel}” does not take what it is sent"),
+                format!("A {what} takes nothing"),
+                format!(
+                    "Something was sent to “{channel}” again and again, and was given up. Others are still sent."
+                ),
+                "Given up",
+            )
+        } else {
+            (
+                format!("The {what} “{channel}” was stopped"),
+                format!("A {what} was stopped"),
+                format!("Nothing more is sent to “{channel}” until it is switched on again."),
+                "Stopped",
+            )
+        };
         Page {
-            subject: format!("The {what} “{channel}” was stopped"),
+            subject,
             preheader: text(&self.reason),
             eyebrow: tenant.clone(),
-            heading: format!("A {what} was stopped"),
+            heading,
             sections: vec![
-                Section::text(format!("Nothing more is sent to “{channel}” until it is switched on again.")),
+                Section::text(told),
                 Section::facts([
                     ("Reason", text(&self.reason)),
-                    ("Stopped", figures::moment_in(self.at, self.zone)),
+                    (since, figures::moment_in(self.at, self.zone)),
                     ("How to mend it", mend.to_owned()),
                 ]),
                 Section::button("Open the channel", &self.console),

@@ -9,9 +9,9 @@ mod bills;
 mod blocks;
 mod channels;
 mod deletion;
-mod figures;
+pub(crate) mod figures;
 mod letter;
-mod names;
+pub(crate) mod names;
 mod page;
 mod people;
 mod samples;
@@ -20,7 +20,7 @@ mod weekly_digest;
 
 use serde::{Deserialize, Serialize};
 
-pub use alerts::{AnomalyAlert, BudgetAlert, Contributor};
+pub use alerts::{AnomalyAlert, BudgetAlert, Contributor, ExpectedCrossing};
 pub use bills::{BillFailed, BillPublished};
 pub use channels::{ChannelDisabled, ConfirmRecipient, Medium};
 pub use costlens_domain::calendar::{UnknownZone, Zone};

@@ -164,6 +164,7 @@ fn budget_alert() -> BudgetAlert {
         spent: usd(20_310_420),
         limit: usd(25_000_000),
         unpriced: 12,
+        expected: None,
         console: link("budgets"),
         preferences: link("preferences"),
     }
@@ -224,6 +225,7 @@ fn channel_disabled() -> ChannelDisabled {
         medium: Medium::Slack,
         channel: "#ai-spend".to_owned(),
         reason: "Slack says that the webhook no longer exists (404, no_service).".to_owned(),
+        goes_on: false,
         at: at(11, 20, 9, 15),
         zone: zone(),
         console: link("channels"),

@@ -126,6 +126,10 @@ async fn an_answer_before_the_data_means_that_nothing_was_sent() {
         ("DATA", "554 5.5.1 no", Retry::Never, 554),
         ("DATA-END", "451 4.7.0 later", Retry::Later, 451),
         ("DATA-END", "554 5.6.0 we do not like it", Retry::Never, 554),
+        ("DATA-END", "552 too big", Retry::Never, 552),
+        // Who sends is the operator's to mend.
+        ("DATA-END", "550 5.7.26 unauthenticated mail is not taken", Retry::Later, 550),
+        ("DATA-END", "554 Message rejected: Email address is not verified.", Retry::Later, 554),
     ] {
         let (result, _server) = plain(Fault::Answer(command, answer)).await;
         let failed = result.unwrap_err();

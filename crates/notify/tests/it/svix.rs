@@ -36,7 +36,7 @@ async fn an_application_is_found_or_made_and_a_message_is_there_once() {
     let server = Http::answering("201 Created", "", "{}").await;
     let svix = svix(&server);
     svix.ensure_application(tenant(), "Northwind").await.unwrap();
-    svix.send(tenant(), "evt_1", "bill.published", &json!({ "bill": "b" })).await.unwrap();
+    svix.send(tenant(), "events", ("evt_1", "bill.published"), &json!({ "bill": "b" })).await.unwrap();
     svix.delete_application(tenant()).await.unwrap();
     let seen = server.seen();
     assert!(seen.iter().all(|call| call.header("authorization") == Some("Bearer sk_test.us")));
@@ -45,6 +45,7 @@ async fn an_application_is_found_or_made_and_a_message_is_there_once() {
     assert_eq!(seen[1].line(), format!("POST /api/v1/app/{}/msg HTTP/1.1", tenant()));
     assert_eq!(seen[1].header("idempotency-key"), Some("evt_1"));
     assert_eq!(body(&server, 1)["eventId"], "evt_1");
+    assert_eq!(body(&server, 1)["channels"], json!(["events"]));
     assert_eq!(seen[2].line(), format!("DELETE /api/v1/app/{} HTTP/1.1", tenant()));
     assert!(!format!("{svix:?}").contains("sk_test"));
 }
@@ -53,7 +54,7 @@ async fn an_application_is_found_or_made_and_a_message_is_there_once() {
 async fn what_is_there_counts_as_made_and_what_is_gone_as_deleted() {
     let svix_at = |server: &Http| svix(server);
     let there = Http::answering("409 Conflict", "", "{}").await;
-    svix_at(&there).send(tenant(), "evt_1", "x", &json!({})).await.unwrap();
+    svix_at(&there).send(tenant(), "events", ("evt_1", "x"), &json!({})).await.unwrap();
     svix_at(&there).ensure_event_type("bill.published", "A bill was read.").await.unwrap();
     let gone = Http::answering("404 Not Found", "", "{}").await;
     svix_at(&gone).delete_application(tenant()).await.unwrap();
@@ -77,7 +78,13 @@ async fn an_endpoint_that_is_there_is_brought_to_its_url_and_secret() {
         WebhookUrl::parse("https://example.org/hook", &Policy::default()).unwrap(),
         WebhookSecret::parse(SECRET).unwrap(),
     );
-    let endpoint = SvixEndpoint { uid: "end_1", url: &url, filter_types: &[], secret: &secret };
+    let endpoint = SvixEndpoint {
+        uid: "end_1",
+        url: &url,
+        filter_types: &[],
+        channels: &["events", "end_1"],
+        secret: &secret,
+    };
     svix(&server).ensure_endpoint(tenant(), &endpoint).await.unwrap();
     let lines: Vec<String> = server.seen().iter().map(|call| call.line().to_owned()).collect();
     let base = format!("/api/v1/app/{}/endpoint", tenant());
@@ -93,6 +100,7 @@ async fn an_endpoint_that_is_there_is_brought_to_its_url_and_secret() {
     assert_eq!(body(&server, 0)["secret"], SECRET);
     assert!(body(&server, 0)["eventTypes"].is_null());
     assert_eq!(body(&server, 1)["url"], "https://example.org/hook");
+    assert!((0..2).all(|nth| body(&server, nth)["channels"] == json!(["events", "end_1"])));
     assert_eq!(body(&server, 3), json!({ "key": SECRET }));
 }
 
@@ -105,7 +113,7 @@ async fn each_failure_has_its_meaning() {
         ("500 Oops", "", None),
     ] {
         let server = Http::answering(status, headers, "{}").await;
-        let failed = svix(&server).send(tenant(), "evt_1", "x", &json!({})).await.unwrap_err();
+        let failed = svix(&server).send(tenant(), "events", ("evt_1", "x"), &json!({})).await.unwrap_err();
         match want {
             Some(want) => {
                 assert!(matches!(failed, SendError::NotSent { retry, .. } if retry == want), "{failed:?}");

@@ -1,6 +1,6 @@
 //! Every kind as it is read, and names that try to break it.
 
-use costlens_notify::words::{Kind, Message, preview, sample};
+use costlens_notify::words::{ExpectedCrossing, Kind, Message, preview, sample};
 use serde_json::Value;
 
 #[test]
@@ -205,4 +205,18 @@ fn what_is_unpriced_is_never_written_as_nothing() {
     let letter = message.letter().unwrap();
     assert!(letter.subject.contains("unpriced on AI"), "{}", letter.subject);
     assert!(!letter.text.contains("$0.00"), "{}", letter.text);
+}
+
+#[test]
+fn a_budget_that_is_expected_to_be_crossed_says_when_and_is_not_said_to_be_reached() {
+    let Message::BudgetAlert(mut alert) = sample(Kind::BudgetAlert) else { panic!("another kind") };
+    let on = "2026-11-27".parse().unwrap();
+    alert.expected = Some(ExpectedCrossing { on, spent: "2512.5".parse().unwrap() });
+    let stored = serde_json::to_value(Message::from(*alert.clone())).unwrap();
+    let message: Message = serde_json::from_value(stored).unwrap();
+    let letter = message.letter().unwrap();
+    assert_eq!(letter.subject, "Budget “Customer support”: expected to cross $2,500.00 on 27 November 2026");
+    assert!(letter.text.contains("is expected to cross its limit on 27 November 2026"), "{}", letter.text);
+    assert!(letter.text.contains("Expected: $2,512.50 by 27 November 2026"), "{}", letter.text);
+    assert!(!letter.text.contains("Threshold") && !letter.text.contains("has reached"), "{}", letter.text);
 }

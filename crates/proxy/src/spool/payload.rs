@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::privacy::BodyState;
-use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{RequestId, Tokens, Usage, Usd};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -86,6 +86,8 @@ struct Wire<'a> {
     caller_request_id: Option<Cow<'a, str>>,
     #[serde(rename = "ri", borrow, default, skip_serializing_if = "Option::is_none")]
     provider_request_id: Option<Cow<'a, str>>,
+    #[serde(rename = "ai", borrow, default, skip_serializing_if = "Option::is_none")]
+    response_id: Option<Cow<'a, str>>,
     #[serde(rename = "by", default = "no_body", skip_serializing_if = "is_no_body")]
     body: BodyState,
 }
@@ -130,11 +132,14 @@ impl<'a> From<&'a RequestFact> for Wire<'a> {
             price,
             caller_request_id,
             provider_request_id,
+            provenance,
             body,
         } = fact;
         let text = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
         // A call is priced later in the ledger alone.
         let PriceReceipt { price_id, source, effective, formula, note, repriced: _ } = price;
+        // What others saw never comes by the spool.
+        let Provenance { origin: _, region: _, response_id } = provenance;
         Self {
             tenant_id: tenant_id.uuid(),
             api_key_id: api_key_id.uuid(),
@@ -169,6 +174,7 @@ impl<'a> From<&'a RequestFact> for Wire<'a> {
             price_note: text(note),
             caller_request_id: text(caller_request_id),
             provider_request_id: text(provider_request_id),
+            response_id: text(response_id),
             body: *body,
         }
     }
@@ -217,6 +223,7 @@ impl Wire<'_> {
             },
             caller_request_id: text(self.caller_request_id),
             provider_request_id: text(self.provider_request_id),
+            provenance: Provenance { response_id: text(self.response_id), ..Provenance::default() },
             body: self.body,
         }
     }
@@ -261,6 +268,11 @@ pub(super) fn shorten(fact: &RequestFact, intent: &RequestFact) -> RequestFact {
         service_tier: clip(&fact.service_tier),
         error_code: clip(&fact.error_code),
         provider_request_id: clip(&fact.provider_request_id),
+        // A part of an id is another id, or none.
+        provenance: Provenance {
+            response_id: fact.provenance.response_id.clone().filter(|id| id.len() <= 48),
+            ..Provenance::default()
+        },
         price: PriceReceipt {
             price_id: clip(&fact.price.price_id),
             source: clip(&fact.price.source),

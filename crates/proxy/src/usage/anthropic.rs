@@ -5,8 +5,9 @@
 
 use costlens_domain::{Tokens, Usage};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{EventKind, Reading, text_bytes_after};
+use super::{EventKind, Reading, id_of, text_bytes_after};
 
 #[derive(Deserialize)]
 struct Event<'a> {
@@ -20,6 +21,8 @@ struct Event<'a> {
 
 #[derive(Deserialize)]
 struct Message<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     model: Option<std::borrow::Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -159,6 +162,9 @@ fn is_delta(data: &[u8]) -> bool {
 }
 
 fn take_message(message: Message<'_>, counts: &mut Counts, reading: &mut Reading) {
+    if let Some(id) = message.id.and_then(id_of) {
+        reading.response_id = Some(id);
+    }
     if let Some(model) = message.model {
         reading.model = Some(model.into_owned());
     }

@@ -10,6 +10,7 @@ pub mod sse;
 
 use costlens_domain::providers::Dialect;
 use costlens_domain::{Tokens, Usage};
+use serde_json::value::RawValue;
 
 /// What the passing bytes told so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Reading {
     pub model: Option<String>,
     /// The service tier the vendor says it served.
     pub service_tier: Option<String>,
+    /// The id that the vendor gave its answer, as far as ids go.
+    pub response_id: Option<String>,
     /// Bytes of text, reasoning and tool arguments that the model wrote.
     pub output_text_bytes: u64,
     /// Whether the vendor said that its stream is complete.
@@ -98,6 +101,16 @@ impl Meter {
     pub fn reading(&self) -> &Reading {
         &self.reading
     }
+}
+
+/// The longest id of an answer that is kept, in bytes; none is known that is longer than half of it.
+const LONGEST_ID: usize = 128;
+
+/// An answer's id, if it is one: some servers write an empty one, or a number. Whatever stands there, the usage beside
+/// it is read.
+fn id_of(id: &RawValue) -> Option<String> {
+    let id: String = serde_json::from_str(id.get()).ok()?;
+    (!id.is_empty() && id.len() <= LONGEST_ID).then_some(id)
 }
 
 /// Adds up the bytes of every JSON string that follows one of these keys, without building a tree.

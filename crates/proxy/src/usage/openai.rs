@@ -5,11 +5,14 @@
 
 use costlens_domain::{Tokens, Usage};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{EventKind, Reading, text_bytes_after};
+use super::{EventKind, Reading, id_of, text_bytes_after};
 
 #[derive(Deserialize)]
 struct Answer<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     model: Option<std::borrow::Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -128,6 +131,9 @@ fn carries_usage(data: &[u8]) -> bool {
 }
 
 fn take(answer: Answer<'_>, reading: &mut Reading) {
+    if let Some(id) = answer.id.and_then(id_of) {
+        reading.response_id = Some(id);
+    }
     if let Some(model) = answer.model.filter(|model| !model.is_empty()) {
         reading.model = Some(model.into_owned());
     }

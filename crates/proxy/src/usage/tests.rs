@@ -171,3 +171,31 @@ fn nonsense_counts_nothing_and_harms_nothing() {
         }
     }
 }
+
+#[test]
+fn an_answers_own_id_is_kept_and_a_strange_one_costs_no_usage() {
+    let usage = r#""usage":{"prompt_tokens":10,"completion_tokens":5}"#;
+    for (id, expected) in [
+        (r#""id":"chatcmpl-1","#, Some("chatcmpl-1")),
+        (r#""id":"","#, None),
+        (r#""id":17,"#, None),
+        (r#""id":{"a":[1]},"#, None),
+        ("", None),
+    ] {
+        let meter = openai_body(&format!("{{{id}\"choices\":[{{}}],{usage}}}"));
+        assert_eq!(meter.reading().response_id.as_deref(), expected, "{id}");
+        assert_eq!(meter.reading().usage.unwrap().output, Tokens(5), "{id}");
+    }
+    let (meter, _) = events(
+        Dialect::AnthropicMessages,
+        &[
+            r#"{"type":"message_start","message":{"id":"msg_1","model":"claude","usage":{"input_tokens":1,"output_tokens":1}}}"#,
+        ],
+    );
+    assert_eq!(meter.reading().response_id.as_deref(), Some("msg_1"));
+    let (meter, _) = events(
+        Dialect::OpenAiChat,
+        &[r#"{"id":"chatcmpl-2","model":"gpt-4o","choices":[{"delta":{"content":""}}],"usage":null}"#],
+    );
+    assert_eq!(meter.reading().response_id.as_deref(), Some("chatcmpl-2"));
+}

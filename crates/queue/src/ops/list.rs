@@ -60,6 +60,15 @@ pub struct JobRow {
     pub done_at: Option<DateTime<Utc>>,
 }
 
+impl JobRow {
+    /// Whether it is a dead letter because its workers died with it or were lost, whatever class that has: its handler
+    /// said nothing.
+    #[must_use]
+    pub fn ended_by_crashes(&self) -> bool {
+        self.state == State::Dead && matches!(self.code.as_deref(), Some("worker_died" | "worker_lost"))
+    }
+}
+
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Page<T> {

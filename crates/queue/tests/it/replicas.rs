@@ -215,9 +215,11 @@ pub(crate) async fn child(db: &Db, told: &str) {
             let since = TimeDelta::milliseconds(gone) + TimeDelta::from_std(since.elapsed()).unwrap();
             clock(&group, replica, since)
         };
-        let workers = Workers::new(queue, format!("replica-{replica}"))
-            .job(settings, 4, beat)
-            .schedules(millis(40), ticking);
+        let workers = Workers::new(queue, format!("replica-{replica}")).job(settings, 4, beat).schedules(
+            millis(40),
+            None,
+            ticking,
+        );
         let mut stopped = stopped.clone();
         running.spawn(workers.run_until(async move {
             let _gone = stopped.wait_for(|stopped| *stopped).await;

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_queue::schedule::{self, CatchUp, Schedule};
+use costlens_queue::{QueueError, Workers};
 
 use crate::postgres::Db;
-use crate::workers::Probe;
+use crate::workers::{Probe, millis, secs};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -133,4 +134,67 @@ async fn schedules_that_a_build_does_not_know_are_taken_away() {
     let names: Vec<_> =
         schedule::list(&mut conn, now).await.unwrap().into_iter().map(|row| row.name).collect();
     assert_eq!(names, ["b"]);
+}
+
+/// The second of the time that all processes share. Not the next one: that is in the future.
+async fn database_time(db: &Db) -> DateTime<Utc> {
+    DateTime::from_timestamp(
+        db.number("SELECT floor(extract(epoch FROM clock_timestamp()))::bigint").await,
+        0,
+    )
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_clock_is_wrong_ticks_nothing_and_ends_its_workers() {
+    let db = Db::new().await;
+    let now = database_time(&db).await;
+    schedule::put(&mut db.conn().await, &every_minute("s"), now).await.unwrap();
+    let last = schedule::list(&mut db.conn().await, now).await.unwrap()[0].last_tick;
+    for off in [TimeDelta::days(3), TimeDelta::days(-3)] {
+        let wrong = move || now + off;
+        let workers =
+            Workers::new(db.queue(), "host").schedules(millis(50), Some(TimeDelta::minutes(5)), wrong);
+        let ended = tokio::time::timeout(secs(20), workers.run_until(std::future::pending())).await;
+        let ended = ended.expect("it goes on by a wrong clock").unwrap_err();
+        let why = ended.source.as_ref().unwrap().downcast_ref::<QueueError>();
+        assert!(
+            matches!(why, Some(QueueError::Clock { ahead }) if (*ahead - off).abs() < TimeDelta::minutes(1))
+        );
+    }
+    assert_eq!(schedule::list(&mut db.conn().await, now).await.unwrap()[0].last_tick, last);
+    assert_eq!(db.number("SELECT count(*) FROM queue.job").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schedules_that_ticked_in_the_future_tick_again_and_make_up_for_their_last_tick() {
+    let db = Db::new().await;
+    let now = database_time(&db).await;
+    let daily = Schedule::of("daily", "0 0 * * *", "UTC", &Probe { n: 1 }).unwrap();
+    for schedule in [every_minute("ahead"), every_minute("right"), daily] {
+        schedule::put(&mut db.conn().await, &schedule, now).await.unwrap();
+    }
+    let future =
+        "UPDATE queue.schedule SET last_tick = clock_timestamp() + interval '4 days' WHERE name <> 'right'";
+    db.sql(future).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let workers =
+        Workers::new(db.queue(), "host").schedules(millis(50), Some(TimeDelta::minutes(5)), move || now);
+    let running = tokio::spawn(workers.run_until(async move {
+        let _dropped = stopped.await;
+    }));
+    db.wait_for(
+        "(SELECT count(*) FROM queue.job WHERE key LIKE 'ahead:%' OR key LIKE 'daily:%') = 2",
+        secs(10),
+    )
+    .await;
+    drop(stop);
+    running.await.unwrap().unwrap();
+    let ahead = "SELECT count(*) FROM queue.schedule WHERE last_tick > clock_timestamp()";
+    assert_eq!(db.number(ahead).await, 0);
+    assert_eq!(
+        db.number("SELECT count(*) FROM queue.job WHERE key LIKE 'right:%'").await,
+        0,
+        "it was not touched"
+    );
 }

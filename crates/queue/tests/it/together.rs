@@ -30,7 +30,7 @@ async fn jobs_runs_and_schedules_start_together_and_drain_together() {
         .flow::<Deletion, _, _>(quick(), 2, |run| async move {
             note(run.job().queue(), *run.input(), "run", "host").await
         })
-        .schedules(millis(50), move || now(clock.fetch_add(1, Ordering::SeqCst)));
+        .schedules(millis(50), None, move || now(clock.fetch_add(1, Ordering::SeqCst)));
     assert_eq!(workers.queues(), ["probe.v1", "deletion.v2"]);
     assert_eq!(unknown_work(&mut db.conn().await, &workers.queues()).await.unwrap(), []);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

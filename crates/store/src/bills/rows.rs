@@ -1,14 +1,15 @@
 //! A bill's rows, on their way into the tables and out of them.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use costlens_domain::bill::{ControlTotal, DailyFact, ReportFormat, Slice};
+use costlens_domain::bill::{ControlTotal, DailyFact, OtherCosts, ReportFormat, Slice};
+use costlens_domain::classify::Classification;
 use costlens_domain::{BillId, Currency};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Date, Nullable, Numeric, Text};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{Bill, BillPoint};
+use super::{Bill, BillPoint, Drift};
 use crate::StoreError;
 use crate::db::{Db, from_bigint, mend, mend_json, named, to_bigint};
 use crate::schema::{bill, bill_control_total, bill_daily_fact};
@@ -27,9 +28,7 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, 
 }
 
 fn format_named(name: &str) -> Option<ReportFormat> {
-    [ReportFormat::LegacyCur, ReportFormat::Cur2, ReportFormat::Focus]
-        .into_iter()
-        .find(|format| format.as_str() == name)
+    ReportFormat::ALL.into_iter().find(|format| format.as_str() == name)
 }
 
 fn currency_named(name: &str) -> Option<Currency> {
@@ -89,10 +88,23 @@ pub(super) struct TotalRow {
     split_cost: Db<Decimal>,
     ai: Db<Decimal>,
     candidate: Db<Decimal>,
+    ai_net_unblended: Option<Db<Decimal>>,
+    ai_amortised: Option<Db<Decimal>>,
+    ai_net_amortised: Option<Db<Decimal>>,
+    ai_list: Option<Db<Decimal>>,
+    candidate_net_unblended: Option<Db<Decimal>>,
+    candidate_amortised: Option<Db<Decimal>>,
+    candidate_net_amortised: Option<Db<Decimal>>,
+    candidate_list: Option<Db<Decimal>>,
+}
+
+fn known(amount: Option<Db<Decimal>>) -> Option<Decimal> {
+    amount.map(|amount| amount.0)
 }
 
 impl TotalRow {
     pub(super) fn of(tenant_id: Uuid, bill_id: BillId, total: &ControlTotal) -> Self {
+        let (ai, candidate) = (total.ai_costs, total.candidate_costs);
         Self {
             tenant_id,
             bill_id: bill_id.uuid(),
@@ -104,6 +116,14 @@ impl TotalRow {
             split_cost: Db(total.split_cost),
             ai: Db(total.ai),
             candidate: Db(total.candidate),
+            ai_net_unblended: ai.net_unblended.map(Db),
+            ai_amortised: ai.amortised.map(Db),
+            ai_net_amortised: ai.net_amortised.map(Db),
+            ai_list: ai.list.map(Db),
+            candidate_net_unblended: candidate.net_unblended.map(Db),
+            candidate_amortised: candidate.amortised.map(Db),
+            candidate_net_amortised: candidate.net_amortised.map(Db),
+            candidate_list: candidate.list.map(Db),
         }
     }
 
@@ -117,6 +137,18 @@ impl TotalRow {
             split_cost: self.split_cost.0,
             ai: self.ai.0,
             candidate: self.candidate.0,
+            ai_costs: OtherCosts {
+                net_unblended: known(self.ai_net_unblended),
+                amortised: known(self.ai_amortised),
+                net_amortised: known(self.ai_net_amortised),
+                list: known(self.ai_list),
+            },
+            candidate_costs: OtherCosts {
+                net_unblended: known(self.candidate_net_unblended),
+                amortised: known(self.candidate_amortised),
+                net_amortised: known(self.candidate_net_amortised),
+                list: known(self.candidate_list),
+            },
         })
     }
 }
@@ -154,6 +186,8 @@ pub(super) struct FactRow {
     net_unblended: Db<Decimal>,
     amortised: Db<Decimal>,
     lines: i64,
+    net_amortised: Option<Db<Decimal>>,
+    list: Option<Db<Decimal>>,
 }
 
 impl FactRow {
@@ -190,6 +224,67 @@ impl FactRow {
             net_unblended: Db(fact.net_unblended),
             amortised: Db(fact.amortised),
             lines: to_bigint(fact.lines),
+            net_amortised: fact.net_amortised.map(Db),
+            list: fact.list.map(Db),
+        })
+    }
+}
+
+/// A fact on its way out.
+#[derive(Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = bill_daily_fact)]
+pub(crate) struct KeptFact {
+    pub(crate) bill_id: Uuid,
+    pub(crate) n: i64,
+    pub(crate) day: NaiveDate,
+    billing_account: String,
+    usage_account: String,
+    region: String,
+    billing_entity: String,
+    product_code: String,
+    product_name: String,
+    usage_type: String,
+    operation: String,
+    principal: String,
+    line_item_type: String,
+    currency: String,
+    class: serde_json::Value,
+    pricing_unit: String,
+    usage_quantity: Db<Decimal>,
+    tokens: Option<Db<Decimal>>,
+    unblended: Db<Decimal>,
+    net_unblended: Db<Decimal>,
+    amortised: Db<Decimal>,
+    lines: i64,
+    net_amortised: Option<Db<Decimal>>,
+    list: Option<Db<Decimal>>,
+}
+
+impl KeptFact {
+    pub(crate) fn into_fact(self) -> Result<DailyFact, StoreError> {
+        Ok(DailyFact {
+            day: self.day,
+            billing_account: self.billing_account.into(),
+            usage_account: self.usage_account.into(),
+            region: self.region.into(),
+            billing_entity: self.billing_entity.into(),
+            product_code: self.product_code.into(),
+            product_name: self.product_name.into(),
+            usage_type: self.usage_type.into(),
+            operation: self.operation.into(),
+            principal: self.principal.into(),
+            line_item_type: self.line_item_type.into(),
+            currency: named("bill_daily_fact.currency", &self.currency, currency_named)?,
+            class: serde_json::from_value::<Classification>(self.class).map_err(StoreError::bug)?.into(),
+            pricing_unit: self.pricing_unit.into(),
+            usage_quantity: self.usage_quantity.0,
+            tokens: self.tokens.map(|tokens| tokens.0),
+            unblended: self.unblended.0,
+            net_unblended: self.net_unblended.0,
+            amortised: self.amortised.0,
+            net_amortised: known(self.net_amortised),
+            list: known(self.list),
+            lines: from_bigint(self.lines),
         })
     }
 }
@@ -200,12 +295,12 @@ pub(super) struct SliceRow {
     slice: String,
     #[diesel(sql_type = Text)]
     currency: String,
-    #[diesel(sql_type = Numeric)]
-    cost: Db<Decimal>,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    cost: Option<Db<Decimal>>,
     #[diesel(sql_type = Numeric)]
     tokens: Db<Decimal>,
-    #[diesel(sql_type = Numeric)]
-    token_cost: Db<Decimal>,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    token_cost: Option<Db<Decimal>>,
     #[diesel(sql_type = BigInt)]
     lines: i64,
 }
@@ -215,10 +310,51 @@ impl SliceRow {
         Ok(Slice {
             key: self.slice,
             currency: named("bill_daily_fact.currency", &self.currency, currency_named)?,
-            cost: self.cost.0,
+            cost: known(self.cost),
             tokens: self.tokens.0,
-            token_cost: self.token_cost.0,
+            token_cost: known(self.token_cost),
             lines: from_bigint(self.lines),
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct DriftRow {
+    #[diesel(sql_type = Text)]
+    usage_type: String,
+    #[diesel(sql_type = Text)]
+    product_code: String,
+    #[diesel(sql_type = Text)]
+    product_name: String,
+    #[diesel(sql_type = Text)]
+    service: String,
+    #[diesel(sql_type = Text)]
+    pricing_unit: String,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = Numeric)]
+    cost: Db<Decimal>,
+    #[diesel(sql_type = BigInt)]
+    lines: i64,
+    #[diesel(sql_type = Date)]
+    first_day: NaiveDate,
+    #[diesel(sql_type = Date)]
+    last_day: NaiveDate,
+}
+
+impl DriftRow {
+    pub(super) fn into_drift(self) -> Result<Drift, StoreError> {
+        Ok(Drift {
+            usage_type: self.usage_type,
+            product_code: self.product_code,
+            product_name: self.product_name,
+            service: self.service,
+            pricing_unit: self.pricing_unit,
+            currency: named("bill_daily_fact.currency", &self.currency, currency_named)?,
+            cost: self.cost.0,
+            lines: from_bigint(self.lines),
+            first_day: self.first_day,
+            last_day: self.last_day,
         })
     }
 }
@@ -231,8 +367,8 @@ pub(super) struct PointRow {
     slice: Option<String>,
     #[diesel(sql_type = Text)]
     currency: String,
-    #[diesel(sql_type = Numeric)]
-    cost: Db<Decimal>,
+    #[diesel(sql_type = Nullable<Numeric>)]
+    cost: Option<Db<Decimal>>,
 }
 
 impl PointRow {
@@ -241,7 +377,7 @@ impl PointRow {
             day: self.day,
             group: self.slice,
             currency: named("bill_daily_fact.currency", &self.currency, currency_named)?,
-            cost: self.cost.0,
+            cost: known(self.cost),
         })
     }
 }

@@ -1,5 +1,6 @@
--- Sums of the bills' facts by day, by one dimension ($6, or none) and measure ($7), apart by currency.
-SELECT day, slice, currency, sum(cost) AS cost
+-- Sums of the bills' facts by day, by one dimension ($6, or none) and measure ($7), apart by currency. A sum of which
+-- a part is unknown is unknown.
+SELECT day, slice, currency, CASE WHEN count(cost) = count(*) THEN sum(cost) END AS cost
 FROM (
     SELECT f.day, f.currency,
            CASE $6
@@ -18,6 +19,8 @@ FROM (
                WHEN 'unblended' THEN f.unblended
                WHEN 'net_unblended' THEN f.net_unblended
                WHEN 'amortised' THEN f.amortised
+               WHEN 'net_amortised' THEN f.net_amortised
+               WHEN 'list' THEN f.list
            END AS cost
     FROM bill_daily_fact f
     JOIN bill b ON b.tenant_id = f.tenant_id AND b.id = f.bill_id
@@ -29,4 +32,4 @@ FROM (
       AND ($5 IS NULL OR f.verdict = $5)
 ) AS facts
 GROUP BY day, slice, currency
-ORDER BY day, currency, cost DESC, slice
+ORDER BY day, currency, cost DESC NULLS LAST, slice

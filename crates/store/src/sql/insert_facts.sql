@@ -8,13 +8,14 @@ WITH batch AS (
         $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
         $14::boolean[], $15::integer[], $16::text[], $17::text[], $18::bigint[], $19::bigint[],
         $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[],
-        $26::bigint[], $27::text[], $28::numeric[], $29::jsonb[], $30::text[], $31::text[], $32::text[]
+        $26::bigint[], $27::text[], $28::numeric[], $29::jsonb[], $30::text[], $31::text[], $32::text[],
+        $33::text[], $34::text[], $35::text[]
     ) AS u (
         tenant_id, day, id, api_key_id, connection_id, started_at, duration_ms, first_byte_ms,
         provider, endpoint, model_requested, model_served, service_tier, streamed, status, outcome,
         error_code, fresh_input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
         audio_input, audio_output, web_searches, cost_basis, cost, price, caller_request_id,
-        provider_request_id, body
+        provider_request_id, body, origin, region, response_id
     )
     WHERE EXISTS (SELECT FROM api_key k WHERE k.tenant_id = u.tenant_id AND k.id = u.api_key_id)
 ),
@@ -24,7 +25,7 @@ inserted AS (
         provider, endpoint, model_requested, model_served, service_tier, streamed, status, outcome,
         error_code, fresh_input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
         audio_input, audio_output, web_searches, cost_basis, cost, price, caller_request_id,
-        provider_request_id, body
+        provider_request_id, body, origin, region, response_id
     )
     SELECT * FROM batch ORDER BY tenant_id, day, id
     ON CONFLICT DO NOTHING

@@ -2,11 +2,16 @@
 
 use costlens_domain::BillUploadId;
 
+use chrono::NaiveDate;
+use costlens_domain::bill::{BillReport, ReportFormat};
+use costlens_domain::classify::RULES_VERSION;
+
 use super::bills::{new_bill, usd_report};
 use super::support::{actor, at};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
-    NewBillUpload, Published, Store, StoreError, TenantConn, UploadProblem, UploadProgress, UploadState,
+    InTheWay, NewBillUpload, Published, Store, StoreError, TenantConn, UploadProblem, UploadProgress,
+    UploadState,
 };
 
 fn upload(content: u8) -> NewBillUpload {
@@ -91,6 +96,30 @@ async fn the_same_content_makes_no_second_bill_while_the_first_one_counts() {
 }
 
 #[tokio::test]
+async fn content_that_was_read_by_earlier_rules_is_read_again() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await.tenant;
+    let first = create(db.store(), acme, 1).await;
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let older = BillReport { rules_version: RULES_VERSION - 1, ..usd_report("1") };
+    let done = conn.publish_bill_upload(first, &new_bill("october", 1), &older).await.unwrap();
+    assert!(matches!(done, Published::Bill(_)), "{done:?}");
+    conn.commit().await.unwrap();
+    let again = create(db.store(), acme, 1).await;
+    let done = publish(db.store().tenant(acme).await.unwrap(), again, 2).await;
+    assert!(matches!(done, Published::Bill(_)), "{done:?}");
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let counts = conn.list_bills(None, 9).await.unwrap();
+    let counts: Vec<_> = counts.iter().filter(|bill| bill.superseded_at.is_none()).collect();
+    assert_eq!((counts.len(), counts[0].rules_version), (1, RULES_VERSION));
+    drop(conn);
+    // Now it is the content of a bill that counts.
+    let third = create(db.store(), acme, 1).await;
+    let done = publish(db.store().tenant(acme).await.unwrap(), third, 3).await;
+    assert!(matches!(done, Published::Duplicate(_) | Published::Ended), "{done:?}");
+}
+
+#[tokio::test]
 async fn two_that_publish_at_once_make_one_bill() {
     let db = TestDb::new().await;
     let acme = actor(&db, "acme").await.tenant;
@@ -132,4 +161,55 @@ async fn the_sweeper_sees_what_has_not_ended_and_no_more_than_it_needs() {
     assert_eq!(system.wanted_bill_uploads(&[left, ended, gone]).await.unwrap(), [left]);
     assert_eq!(system.purge("bill_upload", at(10), 9).await.unwrap(), Some(1));
     assert_eq!(system.purge("bill_upload", at(10), 9).await.unwrap(), Some(0));
+}
+
+fn month(month: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, month, 1).unwrap()
+}
+
+/// Uploads a report in a file of this name.
+async fn upload_of(
+    store: &Store,
+    tenant: costlens_domain::TenantId,
+    name: &str,
+    report: &BillReport,
+) -> Published {
+    let content = name.bytes().fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    let id = create(store, tenant, content).await;
+    let mut conn = store.tenant(tenant).await.unwrap();
+    let published = conn.publish_bill_upload(id, &new_bill(name, 9), report).await.unwrap();
+    conn.commit().await.unwrap();
+    published
+}
+
+#[tokio::test]
+async fn a_month_counts_once_in_whatever_format_and_file_it_comes() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await.tenant;
+    let report = usd_report("1");
+    let cur = upload_of(db.store(), acme, "acme-00001.csv.gz", &report).await;
+    assert!(matches!(cur, Published::Bill(_)), "{cur:?}");
+    let why = |published: Published| match published {
+        Published::InTheWay(other) => other.why,
+        other => panic!("{other:?}"),
+    };
+    // The other part of the same report is not the month anew.
+    assert_eq!(why(upload_of(db.store(), acme, "acme-00002.csv.gz", &report).await), InTheWay::OtherPart);
+    // Another format is the same money.
+    let focus = BillReport { format: ReportFormat::Focus, ..report.clone() };
+    assert!(matches!(upload_of(db.store(), acme, "focus.parquet", &focus).await, Published::Bill(_)));
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let count =
+        conn.list_bills(None, 9).await.unwrap().iter().filter(|bill| bill.superseded_at.is_none()).count();
+    assert_eq!(count, 1);
+    drop(conn);
+    // A quarter would count the month again, and a line of a neighbouring month does not make a bill one of that.
+    let quarter = BillReport { months: Some((month(8), month(10))), ..report.clone() };
+    assert_eq!(why(upload_of(db.store(), acme, "quarter.csv", &quarter).await), InTheWay::OtherMonths);
+    let november = BillReport { months: Some((month(11), month(11))), ..report };
+    assert!(matches!(upload_of(db.store(), acme, "november.csv", &november).await, Published::Bill(_)));
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let count =
+        conn.list_bills(None, 9).await.unwrap().iter().filter(|bill| bill.superseded_at.is_none()).count();
+    assert_eq!(count, 2, "November did not take October's place");
 }

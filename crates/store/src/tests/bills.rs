@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use costlens_domain::bill::{
-    BillReport, ControlTotal, DailyFact, Dimension, Measure, ReportFile, ReportFormat, breakdown,
+    BillReport, ControlTotal, DailyFact, Dimension, Measure, OtherCosts, ReportFile, ReportFormat, breakdown,
 };
-use costlens_domain::classify::{LineKey, Verdict, classify};
+use costlens_domain::classify::{LineKey, RULES_VERSION, Verdict, classify};
 use costlens_domain::money::parse_decimal;
 use costlens_domain::{BillId, Currency};
 use rust_decimal::Decimal;
@@ -23,7 +23,7 @@ fn amount(text: &str) -> Decimal {
     parse_decimal(text).unwrap()
 }
 
-fn fact(n: u32, cost: &str, currency: Currency) -> DailyFact {
+pub(super) fn fact(n: u32, cost: &str, currency: Currency) -> DailyFact {
     let key = LineKey {
         product_code: "AmazonBedrock",
         usage_type: "USE1-Claude4.5Sonnet-input-tokens",
@@ -52,11 +52,14 @@ fn fact(n: u32, cost: &str, currency: Currency) -> DailyFact {
         unblended: amount(cost),
         net_unblended: amount(cost) - amount("0.0001"),
         amortised: amount(cost) + amount("0.0002"),
+        net_amortised: Some(amount(cost) + amount("0.00015")),
+        // A few lines do not say it.
+        list: (n % 700 != 699).then(|| amount(cost) + amount("0.5")),
         lines: 3,
     }
 }
 
-fn report(facts: Vec<DailyFact>) -> BillReport {
+pub(super) fn report(facts: Vec<DailyFact>) -> BillReport {
     let total = |currency, unblended: &str| ControlTotal {
         line_item_type: "Usage".into(),
         currency,
@@ -66,6 +69,13 @@ fn report(facts: Vec<DailyFact>) -> BillReport {
         split_cost: amount("0"),
         ai: amount("1.25"),
         candidate: amount("-0.5"),
+        ai_costs: OtherCosts {
+            net_unblended: Some(amount("1.2")),
+            amortised: Some(amount("1.15")),
+            net_amortised: Some(amount("1.1000000001")),
+            list: None,
+        },
+        candidate_costs: OtherCosts { list: Some(amount("0.25")), ..OtherCosts::UNKNOWN },
     };
     BillReport {
         format: ReportFormat::Cur2,
@@ -73,7 +83,8 @@ fn report(facts: Vec<DailyFact>) -> BillReport {
         lines: 14,
         first_day: Some(day(1)),
         last_day: Some(day(3)),
-        rules_version: 1,
+        months: Some((day(1), day(1))),
+        rules_version: RULES_VERSION,
         totals: vec![total("EUR".parse().unwrap(), "9.00000001"), total(Currency::USD, "1.81E-8")],
         facts,
         resources: Vec::new(),
@@ -123,7 +134,7 @@ async fn a_bill_comes_back_and_adds_up_as_the_report_did() {
         Dimension::Day,
     ];
     for dimension in dimensions {
-        for measure in [Measure::Unblended, Measure::NetUnblended, Measure::Amortised] {
+        for measure in Measure::ALL {
             let sums = conn.bill_breakdown(&of_bill, dimension, measure, 100).await.unwrap();
             assert_eq!(sums, breakdown(&report.facts, dimension, measure), "{dimension:?} {measure:?}");
         }
@@ -135,9 +146,38 @@ async fn a_bill_comes_back_and_adds_up_as_the_report_did() {
     assert!(points.iter().all(|point| point.day == day(2) && point.group.is_none()), "{points:?}");
     let expected: Decimal =
         report.facts.iter().filter(|fact| fact.day == day(2)).map(|fact| fact.unblended).sum();
-    assert_eq!(points.iter().map(|point| point.cost).sum::<Decimal>(), expected);
+    assert_eq!(points.iter().map(|point| point.cost.unwrap()).sum::<Decimal>(), expected);
     let none = BillFilter { verdict: Some(Verdict::Candidate), ..of_bill };
     assert_eq!(conn.bill_series(&none, Some(Dimension::Model), Measure::Unblended).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_sum_with_a_part_that_nobody_knows_is_unknown_and_stands_last() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    // As a fact that was kept before the measure was read, and beside it one of another account.
+    let old = DailyFact { net_amortised: None, list: None, ..fact(0, "100", Currency::USD) };
+    let report = report(vec![old, fact(1, "7", Currency::USD), fact(5, "2", Currency::USD)]);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let new = new_bill("october", 0);
+    conn.import_bill(&new, &report).await.unwrap();
+    let of_bill = BillFilter { bill_id: Some(new.id), ..BillFilter::default() };
+    for (measure, other) in [(Measure::NetAmortised, "9.0003"), (Measure::List, "10")] {
+        let slices = conn.bill_breakdown(&of_bill, Dimension::Account, measure, 10).await.unwrap();
+        let told: Vec<_> = slices.iter().map(|slice| (slice.key.as_str(), slice.cost)).collect();
+        assert_eq!(told, [("222222222221", Some(amount(other))), ("222222222220", None)], "{measure}");
+        // The unknown one has no tokens, so nothing that is billed by tokens is unknown.
+        assert_eq!(slices[1].token_cost, Some(Decimal::ZERO));
+        let days = conn.bill_series(&of_bill, None, measure).await.unwrap();
+        let known: Vec<_> = days.iter().map(|point| (point.day, point.cost.is_some())).collect();
+        assert_eq!(known, [(day(1), false), (day(2), true), (day(3), true)], "{measure}");
+        let whole = conn.bill_breakdown(&of_bill, Dimension::Service, measure, 10).await.unwrap();
+        assert_eq!((whole.len(), whole[0].cost), (1, None), "{measure}");
+    }
+    let facts = conn.bill_facts(Some(new.id), day(1), 10).await.unwrap();
+    let kept: Vec<_> = facts.iter().map(|fact| (fact.net_amortised, fact.list)).collect();
+    let wanted: Vec<_> = report.facts.iter().map(|fact| (fact.net_amortised, fact.list)).collect();
+    assert_eq!(kept, wanted);
 }
 
 #[tokio::test]
@@ -149,7 +189,7 @@ async fn a_newer_delivery_of_a_month_counts_in_the_place_of_the_older() {
     conn.import_bill(&old, &report(vec![fact(0, "1", Currency::USD)])).await.unwrap();
     conn.import_bill(&new, &report(vec![fact(0, "2", Currency::USD)])).await.unwrap();
     let november = BillReport {
-        first_day: NaiveDate::from_ymd_opt(2026, 11, 1),
+        months: NaiveDate::from_ymd_opt(2026, 11, 1).map(|month| (month, month)),
         ..report(vec![fact(1, "4", Currency::USD)])
     };
     conn.import_bill(&other, &november).await.unwrap();
@@ -161,7 +201,7 @@ async fn a_newer_delivery_of_a_month_counts_in_the_place_of_the_older() {
     assert_eq!(conn.list_bills(Some(other.id), 1).await.unwrap().len(), 1);
     let sum = async |conn: &mut crate::TenantConn, filter: BillFilter| {
         let points = conn.bill_series(&filter, None, Measure::Unblended).await.unwrap();
-        points.iter().map(|point| point.cost).sum::<Decimal>()
+        points.iter().map(|point| point.cost.unwrap()).sum::<Decimal>()
     };
     assert_eq!(sum(&mut conn, BillFilter::default()).await, amount("6"));
     assert_eq!(

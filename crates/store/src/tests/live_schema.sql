@@ -15,6 +15,7 @@ SELECT c.relname::text AS name,
                    WHEN 'date' THEN 'Date'
                    WHEN 'jsonb' THEN 'Jsonb'
                    WHEN 'timestamp with time zone' THEN 'Timestamptz'
+                   WHEN 'uuid[]' THEN 'Array<Uuid>'
                    WHEN 'text[]' THEN 'Array<Text>'
                    WHEN 'integer[]' THEN 'Array<Int4>'
                    ELSE format_type(a.atttypid, NULL)

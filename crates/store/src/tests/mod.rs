@@ -1,12 +1,14 @@
 //! The store against a real PostgreSQL: what the schema, the doors and the shipper promise.
 
 mod audit;
+mod bill_deliveries;
 mod bill_uploads;
 mod bills;
 mod bodies;
 mod closures;
 mod doors;
 mod facts;
+mod imports;
 mod outbox;
 mod schema_rules;
 mod sessions;

@@ -56,7 +56,9 @@ async fn the_same_is_told_once_and_a_send_has_one_owner() {
     assert_eq!((sent.state, sent.attempts, sent.settled_at), (MessageState::Sent, 2, Some(at(7))));
     tx.commit().await.unwrap();
     let mut system = db.store().system().await.unwrap();
-    assert_eq!(system.messages_waiting(at(1), 10).await.unwrap().len(), 1);
+    let waiting = system.messages_waiting(at(1), None, 10).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(system.messages_waiting(at(1), Some(waiting[0].1), 10).await.unwrap(), []);
     assert_eq!(system.purge("message", at(1), 10).await.unwrap(), Some(2));
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use costlens_domain::privacy::BodyState;
-use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{RequestId, TenantId, Tokens, Usage};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
@@ -60,6 +60,7 @@ pub(crate) fn fact(actor: &Actor, started_at: DateTime<Utc>) -> RequestFact {
         price: PriceReceipt { price_id: Some("openai/gpt-4o".to_owned()), ..PriceReceipt::default() },
         caller_request_id: Some("caller-1".to_owned()),
         provider_request_id: Some("chatcmpl-1".to_owned()),
+        provenance: Provenance::default(),
         body: BodyState::None,
     }
 }

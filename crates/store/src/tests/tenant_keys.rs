@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use costlens_domain::{ConnectionId, SlackChannelId, TenantId, WebhookEndpointId};
+use costlens_domain::invoices::InvoiceVendor;
+use costlens_domain::{
+    ConnectionId, InvoiceSourceId, Role, SlackChannelId, SsoProviderId, TenantId, WebhookEndpointId,
+};
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::support::{at, owner};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
-    DataKey, Destroy, KeyChange, NewConnection, SEALED_COLUMNS, SUBJECT_SEALED_COLUMNS, SealedText, Store,
-    StoreError, TenantConn, WebhookEndpoint,
+    DataKey, Destroy, KeyChange, NewConnection, NewInvoiceSource, SEALED_COLUMNS, SUBJECT_SEALED_COLUMNS,
+    SealedText, SsoProvider, Store, StoreError, TenantConn, WebhookEndpoint,
 };
 
 async fn add(store: &Store, tenant: TenantId, version: u32, wrapped: &[u8]) -> bool {
@@ -336,6 +339,27 @@ async fn every_sealed_column_is_read_and_replaced_like_the_first() {
         stop_reason: None,
     };
     conn.create_webhook_endpoint(&endpoint).await.unwrap();
+    let provider = SsoProvider {
+        tenant_id: acme,
+        id: SsoProviderId::new(at(0), unlike_bytes()),
+        issuer: "https://idp.example".to_owned(),
+        client_id: "client".to_owned(),
+        sealed_secret: text(1),
+        default_role: Role::Viewer,
+        required: false,
+        created_at: at(0),
+        changed_at: at(0),
+    };
+    conn.create_sso_provider(&provider).await.unwrap();
+    let source = NewInvoiceSource {
+        id: InvoiceSourceId::new(at(0), unlike_bytes()),
+        vendor: InvoiceVendor::OpenAi,
+        name: "all of it".to_owned(),
+        sealed_key: text(1),
+        key_hint: "abcd".to_owned(),
+        created_at: at(0),
+    };
+    conn.create_invoice_source(&source).await.unwrap();
     for column in SEALED_COLUMNS {
         assert!(conn.is_sealed_before(2).await.unwrap());
         let found = conn.sealed_before(column, 2, None, 9).await.unwrap();

@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use rustix::process::{Signal, kill_process};
 
-use super::{Count, PATIENCE, World, rounds, worker};
+use super::{Count, PATIENCE, Rounds, World, rounds, worker};
 
 /// When the server crashes.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +105,11 @@ async fn a_postgresql_that_crashes_under_any_workflow_doubles_and_loses_nothing(
     drop((conn, db));
 
     let seed = u64::from(std::process::id());
-    let rounds = rounds().unwrap_or(2).min(200);
+    let rounds = match rounds() {
+        None => 2,
+        Some(Rounds::Some(rounds)) => rounds.min(200),
+        Some(Rounds::Part { of, .. }) => 200_u64.div_ceil(of),
+    };
     let dice = |round: u64| (seed.wrapping_mul(2_654_435_761).wrapping_add(round * 40_503)) >> 3;
     let mut crashes = 0;
     for round_no in 0..rounds {

@@ -11,18 +11,22 @@ pub(super) fn ticks(schedule: &str, begin: DateTime<Utc>, end: DateTime<Utc>) ->
     };
     let all: Box<dyn Iterator<Item = DateTime<Utc>>> = match schedule {
         "bill-uploads" | "budgets" | "erasures" => Box::new(every(10, 0)),
-        "status" => Box::new(every(1, 0)),
+        "aws-checks" | "status" => Box::new(every(1, 0)),
         "messages" => Box::new(every(10, 5)),
         "deliveries" => Box::new(every(10, 8)),
         "exports" => Box::new(every(10, 3)),
+        "invoice-fetches" => Box::new(every(10, 2)),
         "digests" => Box::new(every(15, 1)),
         "anomalies" => Box::new(every(60, 20)),
         "partitions" => Box::new(every(60, 7)),
         "retention" => Box::new(every(24 * 60, 2 * 60 + 10)),
         "queue-rows" => Box::new(every(24 * 60, 2 * 60 + 40)),
         "key-rotation" => Box::new(every(24 * 60, 3 * 60 + 20)),
+        "insight" => Box::new(every(24 * 60, 5 * 60 + 35)),
+        "settlements" => Box::new(every(24 * 60, 5 * 60 + 10)),
         "unpriced" => Box::new(every(24 * 60, 4 * 60 + 50)),
         "clerk-sweep" => Box::new(every(24 * 60, 3 * 60 + 50)),
+        "sso-domains" => Box::new(every(6 * 60, 35)),
         "audit-anchors" | "prices" => Box::new(every(6 * 60, 25)),
         other => panic!("the calendar does not know {other}"),
     };

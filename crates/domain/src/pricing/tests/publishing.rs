@@ -8,7 +8,7 @@ use crate::pricing::{
     price_fact, price_later,
 };
 use crate::privacy::BodyState;
-use crate::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use crate::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use crate::{ApiKeyId, RequestId, TenantId};
 
 /// The changes between two rates of the model `p/m`, which is in use or not.
@@ -216,6 +216,7 @@ fn call(model: &str) -> RequestFact {
         price: PriceReceipt::default(),
         caller_request_id: None,
         provider_request_id: None,
+        provenance: Provenance::default(),
         body: BodyState::None,
     }
 }

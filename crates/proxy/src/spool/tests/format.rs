@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use costlens_domain::privacy::BodyState;
-use costlens_domain::request::{PriceReceipt, RequestFact};
+use costlens_domain::request::{PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{ConnectionId, Tokens, Usage};
 
 use super::super::frame::{HEADER, Kind};
@@ -45,6 +45,7 @@ fn everything() -> RequestFact {
             note: Some("ünïcode".to_owned()),
             repriced: None,
         },
+        provenance: Provenance { response_id: Some("chatcmpl-1".to_owned()), ..Provenance::default() },
         body: BodyState::Truncated,
         ..completed(1)
     }

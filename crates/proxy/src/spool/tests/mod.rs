@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use costlens_domain::ports::Clock;
 use costlens_domain::privacy::BodyState;
-use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, RequestFact};
+use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{ApiKeyId, RequestId, TenantId, Tokens, Usage};
 
 use super::{FactSink, Recovered, ShipperConfig, SinkError, Spool, SpoolConfig};
@@ -67,6 +67,7 @@ fn intent(number: u64) -> RequestFact {
         price: PriceReceipt::default(),
         caller_request_id: Some(format!("caller-{number}")),
         provider_request_id: None,
+        provenance: Provenance::default(),
         body: BodyState::None,
     }
 }

@@ -1,0 +1,262 @@
+//! Bills of Azure and Google: every line in the totals, the AI among them taken apart, and what is missing or mixed told.
+
+use std::path::{Path, PathBuf};
+
+use costlens_bill::BillError;
+use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
+use costlens_domain::classify::{Category, Meter, Routing, Tier, Verdict};
+use costlens_domain::settlement::Issuer;
+use rust_decimal::Decimal;
+
+use super::{read, read_all, read_text};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures").join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(fixture(name)).unwrap()
+}
+
+fn amount(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+/// The whole of one currency.
+fn total(report: &BillReport, currency: &str) -> Decimal {
+    let of = report.totals.iter().filter(|total| total.currency.as_str() == currency);
+    of.map(|total| total.unblended).sum::<Decimal>().normalize()
+}
+
+fn ai(report: &BillReport) -> Decimal {
+    report.facts.iter().filter(|fact| fact.is_ai()).map(|fact| fact.unblended).sum::<Decimal>().normalize()
+}
+
+/// The usage of this usage type in dollars.
+fn of<'a>(report: &'a BillReport, usage_type: &str) -> &'a DailyFact {
+    let fits = |fact: &&DailyFact| {
+        &*fact.usage_type == usage_type
+            && fact.currency.as_str() == "USD"
+            && matches!(&*fact.line_item_type, "Usage" | "regular")
+    };
+    let found = report.facts.iter().find(fits);
+    assert!(found.is_some(), "no {usage_type}");
+    found.unwrap()
+}
+
+fn model(fact: &DailyFact) -> (&str, Meter, Tier, Routing) {
+    let class = &fact.class;
+    (class.model.as_deref().unwrap_or_default(), class.meter, class.tier, class.routing)
+}
+
+#[tokio::test]
+async fn azure_s_actual_costs_are_read_to_the_last_digit() {
+    let report = read(fixture("azure_actual.csv")).await.unwrap();
+    assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::AzureCosts, Issuer::Azure));
+    assert_eq!((report.lines, total(&report, "USD")), (13, amount("13023.9221")));
+    assert_eq!(report.months.unwrap().0.to_string(), "2026-10-01");
+    assert!(report.unknown_line_types.is_empty(), "{:?}", report.unknown_line_types);
+    assert_eq!(report.facts[0].billing_account.as_ref(), "8611537");
+
+    let input = of(&report, "gpt-4o-0806-Inp-glbl Tokens");
+    assert_eq!(model(input), ("gpt-4o", Meter::FreshInput, Tier::Standard, Routing::Global));
+    assert_eq!((input.tokens, input.unblended), (Some(amount("1200000")), amount("3")));
+    assert_eq!((input.day.to_string().as_str(), input.region.as_ref()), ("2026-10-05", "swedencentral"));
+    assert_eq!((input.net_unblended, input.amortised), (amount("3"), amount("3")));
+    let cached = of(&report, "gpt 4.1 cached Inp Data Zone Tokens");
+    assert_eq!(model(cached), ("gpt-4-1", Meter::CacheRead, Tier::Standard, Routing::Geo));
+    let batch = of(&report, "5.4 nano Batch cd Inp Gl 1M Tokens");
+    assert_eq!(model(batch), ("gpt-5-4-nano", Meter::CacheRead, Tier::Batch, Routing::Global));
+    assert_eq!((batch.tokens, batch.unblended), (Some(amount("2000000")), amount("0.0181")));
+    let r1 = of(&report, "R1 Outp glbl Tokens");
+    assert_eq!(model(r1).0, "deepseek-r1");
+    assert_eq!((r1.class.service.as_ref(), r1.class.vendor.as_deref()), ("foundry_models", Some("deepseek")));
+    let provisioned = of(&report, "Provisioned Managed Global Unit");
+    assert_eq!((provisioned.class.category, provisioned.class.tier), (Category::Provisioned, Tier::Reserved));
+    assert_eq!(of(&report, "S1 Speech To Text").class.service, "azure_speech");
+    for (candidate, service) in
+        [("Standard S1 Unit", "azure_ai_search"), ("NC40ads H100 v5", "azure_virtual_machines")]
+    {
+        let class = &of(&report, candidate).class;
+        assert_eq!((class.verdict, class.service.as_ref()), (Verdict::Candidate, service));
+    }
+    // Storage is in the totals and in no fact; what no rule knows is AI all the same, with its dollars.
+    assert!(!report.facts.iter().any(|fact| fact.product_code.as_ref() == "Storage"));
+    let unknown: Vec<_> =
+        report.unclassified().map(|fact| (fact.usage_type.as_ref(), fact.unblended)).collect();
+    assert_eq!(unknown, [("Quantum-Widget-glbl", amount("0.75"))]);
+    assert_eq!(ai(&report), amount("13007.0421"));
+    let dearest = &report.resources[0];
+    assert!(dearest.resource_id.ends_with("acme-openai"), "{dearest:?}");
+}
+
+#[tokio::test]
+async fn azure_s_amortised_costs_say_that_they_are() {
+    let report = read(fixture("azure_amortised.csv")).await.unwrap();
+    assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::AzureAmortised, Issuer::Azure));
+    assert_eq!((report.lines, total(&report, "USD")), (13, amount("44.9221")));
+    let actual = read(fixture("azure_actual.csv")).await.unwrap();
+    assert_eq!(report.months, actual.months);
+    assert_eq!(of(&report, "Provisioned Managed Global Unit").unblended, amount("17.4"));
+    // Together they would count the month twice.
+    let both = read_all(&[fixture("azure_actual.csv"), fixture("azure_amortised.csv")]).await;
+    let error = both.expect_err("twice");
+    assert!(
+        matches!(&error, BillError::MixedFormats { second, .. } if second == "azure_amortised.csv"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn azure_s_focus_counts_blocks_and_is_azure_s() {
+    let report = read(fixture("azure_focus.csv")).await.unwrap();
+    assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::AzureFocus, Issuer::Azure));
+    assert_eq!(total(&report, "USD"), amount("6.64"));
+    assert_eq!(of(&report, "gpt-4o-0806-Inp-glbl Tokens").tokens, Some(amount("1200000")));
+    let mini = of(&report, "5 mini pp Opt Gl 1M Tokens");
+    assert_eq!(model(mini), ("gpt-5-mini", Meter::Output, Tier::Priority, Routing::Global));
+    assert_eq!(mini.tokens, Some(amount("500000")));
+    let provisioned = of(&report, "Provisioned Managed Global Unit");
+    assert_eq!((provisioned.unblended, provisioned.amortised), (Decimal::ZERO, amount("17.4")));
+}
+
+#[tokio::test]
+async fn google_s_rows_are_the_same_as_csv_and_as_lines_of_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let zipped = folder.path().join("costs-000000000000.json.gz");
+    let mut gzip =
+        flate2::write::GzEncoder::new(std::fs::File::create(&zipped).unwrap(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, text("google.jsonl").as_bytes()).unwrap();
+    gzip.finish().unwrap();
+    let mut facts: Vec<Vec<DailyFact>> = Vec::new();
+    for path in [fixture("google.jsonl"), fixture("google.csv"), zipped] {
+        let report = read(path).await.unwrap();
+        assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::GoogleCosts, Issuer::Google));
+        assert_eq!(report.lines, 14);
+        assert_eq!(total(&report, "USD"), amount("2712.246000000000000001"));
+        assert_eq!(total(&report, "JPY"), amount("12.34"));
+        assert!(report.unknown_line_types.is_empty(), "{:?}", report.unknown_line_types);
+
+        let input = of(&report, "Gemini 2.5 Flash GA Text Input - Predictions");
+        assert_eq!(model(input), ("gemini-2-5-flash", Meter::FreshInput, Tier::Standard, Routing::Regional));
+        assert_eq!(
+            (input.unblended, input.net_unblended),
+            (amount("0.3"), amount("0.15")),
+            "credits are net"
+        );
+        assert_eq!(input.tokens, Some(amount("1000000")));
+        let thinking = of(&report, "Gemini 2.5 Flash GA Thinking Text Output - Predictions");
+        assert_eq!((model(thinking).0, model(thinking).1), ("gemini-2-5-flash", Meter::Output));
+        assert_eq!(thinking.net_unblended, amount("0.25"));
+        assert_eq!(of(&report, "Gemini 2.5 Flash GA Input Text Caching").class.meter, Meter::CacheRead);
+        let long = of(&report, "Gemini 2.5 Pro Text Output - Long Context");
+        assert_eq!((long.class.long_context, long.unblended), (true, amount("0.015")));
+        let partner = of(&report, "Claude Sonnet 4.5 Input Tokens");
+        assert_eq!(
+            (model(partner).0, partner.class.vendor.as_deref()),
+            ("claude-sonnet-4-5", Some("anthropic"))
+        );
+        assert_eq!((partner.region.as_ref(), partner.usage_account.as_ref()), ("europe-west1", "acme-prod"));
+        let api = of(&report, "Generate content output token count gemini 2.5 flash short input text");
+        assert_eq!(model(api), ("gemini-2-5-flash", Meter::Output, Tier::Standard, Routing::Global));
+        assert_eq!(
+            of(&report, "Vertex AI: Provisioned Throughput 1 month").class.category,
+            Category::Provisioned
+        );
+        assert_eq!(of(&report, "Form Parser Pages Processed").class.service, "document_ai");
+        let gpu = of(&report, "Nvidia H100 80GB GPU attached to Spot running in Iowa");
+        assert_eq!(gpu.class.verdict, Verdict::Candidate);
+        let unknown: Vec<_> =
+            report.unclassified().map(|fact| (fact.usage_type.as_ref(), fact.unblended)).collect();
+        assert_eq!(unknown, [("Flux Capacitor Rental", amount("0.9"))]);
+        facts.push(report.facts);
+    }
+    assert_eq!(facts[0], facts[1]);
+    assert_eq!(facts[0], facts[2]);
+}
+
+#[tokio::test]
+async fn google_s_focus_is_google_s() {
+    let report = read(fixture("google_focus.csv")).await.unwrap();
+    assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::GoogleFocus, Issuer::Google));
+    assert_eq!((total(&report, "USD"), ai(&report)), (amount("0.4"), amount("0.3")));
+    let fact = &report.facts[0];
+    assert_eq!((model(fact).0, fact.tokens), ("gemini-2-5-flash", Some(amount("1000000"))));
+}
+
+#[tokio::test]
+async fn each_line_of_several_clouds_has_the_rules_of_its_own() {
+    let google = text("google_focus.csv");
+    let mixed = google.replacen("Google Cloud", "AWS", 2);
+    let report = read_text("bill.csv", &mixed).await.unwrap();
+    // Nobody's own: it counts as AWS', as FOCUS did before. Its line of AI says that it is of AWS, which sells no such thing.
+    assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::Focus, Issuer::Aws));
+    assert_eq!(total(&report, "USD"), amount("0.4"));
+    let whole = read_text("bill.csv", &google).await.unwrap();
+    assert_eq!((model(&whole.facts[0]).0, model(&report.facts[0]).0), ("gemini-2-5-flash", ""));
+    assert_eq!(report.unclassified().count(), 1, "what says that it is AI is drift");
+}
+
+#[tokio::test]
+async fn a_missing_column_is_named() {
+    for (name, from, to, seen) in [
+        ("azure_actual.csv", "MeterName", "Other", "MeterName"),
+        ("azure_actual.csv", "SubscriptionName,Date", "SubscriptionName,Other", "Date"),
+        ("azure_actual.csv", "BillingCurrencyCode", "Other", "BillingCurrency"),
+        ("google.csv", "sku.id,sku.description", "other,another", "sku.description"),
+        ("google.csv", "billing_account_id", "other", "billing_account_id"),
+    ] {
+        let error = read_text("bill.csv", &text(name).replacen(from, to, 1)).await.expect_err(seen);
+        let BillError::MissingColumns { columns, .. } = &error else { panic!("{seen}: {error}") };
+        assert_eq!(columns, seen, "{error}");
+    }
+    for (name, cost) in [("azure_actual.csv", "CostInBillingCurrency"), ("google.csv", ",cost,")] {
+        let other = if cost.starts_with(',') { ",other," } else { "Other" };
+        let error = read_text("bill.csv", &text(name).replacen(cost, other, 1)).await.expect_err(cost);
+        assert!(
+            matches!(&error, BillError::NoCost { reason, .. } if reason.contains("no column")),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_broken_line_of_json_names_its_place() {
+    let whole = text("google.jsonl");
+    for (broken, place, reason) in [
+        (whole.get(..whole.len() - 40).unwrap().to_owned(), "in line 14", "EOF"),
+        (whole.replacen("\"cost\": 0.25", "\"cost\": \"x\"", 1), "in line 2", "no amount"),
+        (whole.replacen("\"amount\": -0.05", "\"amount\": \"y\"", 1), "in line 1", "list"),
+        (whole.replacen("\"cost\": 0.25, ", "", 1), "in line 2", "no cost"),
+        (format!("{whole}{{\"cost\":\"{}\"}}\n", "9".repeat(1_100_000)), "in line 15", "longer"),
+    ] {
+        let error = read_text("costs.jsonl", &broken).await.expect_err(reason);
+        let BillError::Corrupt { place: found, reason: said, .. } = &error else { panic!("{error}") };
+        assert_eq!(found, place, "{error}");
+        assert!(said.contains(reason), "{error}");
+    }
+    // Other JSON is none: a manifest, and rows of something else.
+    for other in ["{\n  \"manifestVersion\": \"1\"\n}\n", "{\"name\":\"x\"}\n"] {
+        let error = read_text("costs.json", other).await.expect_err("no bill");
+        assert!(matches!(error, BillError::UnknownFormat { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_azure_s_parts_is_one_month() {
+    let folder = tempfile::tempdir().unwrap();
+    let month = folder.path().join("costlens/20261001-20261031/5b0c");
+    std::fs::create_dir_all(&month).unwrap();
+    std::fs::write(month.join("part_0_0001.csv"), text("azure_actual.csv")).unwrap();
+    std::fs::write(month.join("part_1_0001.csv"), text("azure_actual.csv")).unwrap();
+    std::fs::write(month.join("manifest.json"), "{\"manifestVersion\":\"2024-04-01\"}").unwrap();
+    let report = read(folder.path().to_owned()).await.unwrap();
+    assert_eq!((report.lines, total(&report, "USD")), (26, amount("26047.8442")));
+    assert_eq!(report.skipped.len(), 1);
+    // A second run of the export beside it is the same month again.
+    let again = folder.path().join("costlens/20261001-20261031/9d1e");
+    std::fs::create_dir_all(&again).unwrap();
+    std::fs::write(again.join("part_0_0001.csv"), text("azure_actual.csv")).unwrap();
+    let error = read(folder.path().to_owned()).await.expect_err("two deliveries");
+    assert!(matches!(error, BillError::TwoDeliveries { .. }), "{error}");
+}

@@ -1,0 +1,123 @@
+//! What commitments and private discounts do to findings: use that is paid ahead is neither free nor at another price.
+
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate};
+use costlens_domain::Currency;
+use costlens_domain::bill::DailyFact;
+use costlens_domain::classify::{LineKey, classify};
+use costlens_insight::basis::by_one_cost;
+use costlens_insight::events::{self, Kind as EventKind};
+use costlens_insight::forecast;
+use costlens_insight::recommend::{self, Kind};
+use rust_decimal::Decimal;
+
+fn day(n: u64) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 10, 1).unwrap() + Days::new(n)
+}
+
+fn amount(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+/// A day of one instance, as billed and by what it really costs.
+fn instance(day: NaiveDate, usage_type: &str, billed: &str, effective: &str) -> DailyFact {
+    let key = LineKey {
+        product_code: if usage_type.contains("BoxUsage") { "AmazonEC2" } else { "AmazonSageMaker" },
+        usage_type,
+        pricing_unit: "Hrs",
+        billing_entity: "AWS",
+        line_item_type: "Usage",
+        ..LineKey::default()
+    };
+    DailyFact {
+        day,
+        billing_account: "1".into(),
+        usage_account: "2".into(),
+        region: "us-east-1".into(),
+        billing_entity: "AWS".into(),
+        product_code: key.product_code.into(),
+        product_name: "".into(),
+        usage_type: usage_type.into(),
+        operation: "".into(),
+        principal: "".into(),
+        line_item_type: "Usage".into(),
+        currency: Currency::USD,
+        class: Arc::new(classify(&key)),
+        pricing_unit: "Hrs".into(),
+        usage_quantity: Decimal::from(24),
+        tokens: None,
+        unblended: amount(billed),
+        net_unblended: amount(billed),
+        amortised: amount(effective),
+        net_amortised: Some(amount(effective)),
+        list: None,
+        lines: 24,
+    }
+}
+
+const GPU: &str = "USE1-BoxUsage:p5.48xlarge";
+const ENDPOINT: &str = "USE1-Host:ml.g5.xlarge";
+
+fn month(usage_type: &str, of: impl Fn(u64) -> (&'static str, &'static str)) -> Vec<DailyFact> {
+    let fact = |n| {
+        let (billed, effective) = of(n);
+        instance(day(n), usage_type, billed, effective)
+    };
+    (0..30).map(fact).collect()
+}
+
+fn changes(facts: &[DailyFact]) -> usize {
+    let events = events::find(facts, &[], day(30));
+    events.iter().filter(|event| event.kind == EventKind::PriceChanged).count()
+}
+
+#[test]
+fn a_commitment_that_begins_is_no_other_price() {
+    // From the fifteenth day on a plan covers all of it: FOCUS bills nothing, and has an effective cost.
+    let covered = month(ENDPOINT, |n| if n < 15 { ("33", "33") } else { ("0", "24") });
+    assert_eq!(changes(&covered), 0);
+    // Or a part of it, so that something is billed on the day.
+    let in_part = month(ENDPOINT, |n| if n < 15 { ("33", "33") } else { ("16.5", "28.5") });
+    assert_eq!(changes(&in_part), 0);
+    // A price that falls is told all the same.
+    let cheaper = month(ENDPOINT, |n| if n < 15 { ("33", "33") } else { ("28.5", "28.5") });
+    assert_eq!(changes(&cheaper), 1);
+}
+
+#[test]
+fn instances_that_a_commitment_covers_need_no_other_one() {
+    let kinds = |facts: &[DailyFact]| -> Vec<Kind> {
+        recommend::find(facts, &[], day(30)).into_iter().map(|one| one.kind).collect()
+    };
+    assert_eq!(kinds(&month(GPU, |_| ("1320", "1320"))), [Kind::CommitToGpu]);
+    assert_eq!(kinds(&month(GPU, |_| ("0", "900"))), []);
+}
+
+#[test]
+fn findings_go_by_what_is_left_after_private_discounts_and_by_what_was_before_where_that_is_unknown() {
+    let costs = |facts: &[DailyFact]| {
+        recommend::find(facts, &[], day(30)).iter().map(|one| one.monthly_cost).collect::<Vec<_>>()
+    };
+    let mut facts = month(GPU, |_| ("1320", "1320"));
+    for fact in &mut facts {
+        fact.net_amortised = Some(amount("1000"));
+    }
+    assert_eq!(costs(&facts), [amount("30000")]);
+    let forecast = |facts: &[DailyFact]| {
+        let costs = forecast::costs_of_bills(facts, day(30)).remove(&Currency::USD).unwrap();
+        forecast::forecast(&costs).map(|forecast| format!("{forecast:?}"))
+    };
+    let net = forecast(&facts);
+    // One old bill among them: the whole past goes by one cost, and makes no step.
+    facts[3].net_amortised = None;
+    let mut others = facts.clone();
+    by_one_cost(&mut others);
+    assert!(others.iter().all(|fact| fact.spread_cost() == amount("1320")));
+    assert_eq!(costs(&others), [amount("39600")]);
+    assert_ne!(forecast(&others), net);
+    // Another payer's bills are none of its business.
+    facts[3].billing_account = "9".into();
+    by_one_cost(&mut facts);
+    assert_eq!(facts.iter().filter(|fact| fact.spread_cost() == amount("1000")).count(), 29);
+}

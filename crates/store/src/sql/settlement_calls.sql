@@ -1,0 +1,31 @@
+-- The calls of the days $2 to $3 (exclusive) that went through the connections $4, and the imported ones that went to the
+-- providers $5, added up by everything that a bill or a reader may tell them apart by. `settled_call.sql` finds a call's
+-- sum by the same expressions.
+SELECT day, api_key_id, CASE origin WHEN 'proxy' THEN connection_id END AS connection_id, origin,
+       COALESCE(region, '') AS region, provider, COALESCE(model_served, model_requested) AS model,
+       COALESCE(service_tier, '') AS service_tier,
+       CASE
+           WHEN cost_basis = 'exact' THEN 'exact'
+           WHEN price ->> 'note' LIKE '%output estimated at 4 bytes a token' THEN 'output_estimated'
+           WHEN cost_basis = 'estimated' OR outcome = 'interrupted' THEN 'estimated'
+           WHEN price ->> 'note' LIKE '%no usage from the provider: estimated at 4 bytes a token' THEN 'estimated'
+           WHEN price ->> 'note' LIKE '%texts were shortened to fit the spool' THEN 'estimated'
+           ELSE 'exact'
+       END AS certainty,
+       fresh_input + cache_read + cache_write_5m + cache_write_1h + audio_input > 200000 AS long_prompt,
+       count(*) AS calls,
+       count(*) FILTER (WHERE cost IS NULL) AS unpriced_calls,
+       COALESCE(sum(cost), 0) AS estimated,
+       sum(fresh_input)::bigint AS fresh_input,
+       sum(cache_read)::bigint AS cache_read,
+       sum(cache_write_5m)::bigint AS cache_write_5m,
+       sum(cache_write_1h)::bigint AS cache_write_1h,
+       sum(output)::bigint AS output,
+       sum(audio_input)::bigint AS audio_input,
+       sum(audio_output)::bigint AS audio_output,
+       sum(web_searches)::bigint AS web_searches
+FROM request
+WHERE tenant_id = $1 AND day >= $2 AND day < $3
+  AND (origin = 'proxy' AND connection_id = ANY ($4) OR origin <> 'proxy' AND provider = ANY ($5))
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10

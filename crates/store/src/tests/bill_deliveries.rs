@@ -1,0 +1,216 @@
+//! Deliveries of connected accounts: stored once, in the place of the one before, and never for a connection at rest.
+
+use costlens_domain::aws::{ExternalId, Month, ReportPlace, RoleArn};
+use costlens_domain::bill::BillReport;
+use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId};
+use uuid::Uuid;
+
+use super::bills::{fact, report};
+use super::support::{Actor, actor, at};
+use crate::testing::{TestDb, unlike_bytes};
+use crate::{
+    AwsChecked, AwsConnection, AwsConnectionState, AwsProblem, BillMonthState, DeliveryStored, InTheWay,
+    NewAwsConnection, NewBill, NewBillDelivery, SeenManifest, StoreError,
+};
+
+fn month() -> Month {
+    "2026-10".parse().unwrap()
+}
+
+fn new_connection() -> NewAwsConnection {
+    let account = "111122223333".parse().unwrap();
+    let mut random = [0; 20];
+    random[..10].copy_from_slice(&unlike_bytes());
+    NewAwsConnection {
+        id: AwsConnectionId::new(at(0), unlike_bytes()),
+        place: ReportPlace {
+            role: RoleArn::of_template(&account),
+            account,
+            external_id: ExternalId::new(random),
+            bucket: "acme-billing".parse().unwrap(),
+            prefix: "exports".parse().unwrap(),
+            report: "costlens".parse().unwrap(),
+        },
+        region: None,
+        kms_key: None,
+        created_at: at(0),
+    }
+}
+
+async fn connect(db: &TestDb, of: &Actor) -> AwsConnection {
+    let mut conn = db.store().tenant(of.tenant).await.unwrap();
+    let made = conn.create_aws_connection(&new_connection()).await.unwrap();
+    conn.commit().await.unwrap();
+    made
+}
+
+/// Stores a delivery as the `asks`-th reading of its month does.
+async fn store(
+    db: &TestDb,
+    of: &Actor,
+    connection: AwsConnectionId,
+    (name, asks): (&str, u32),
+    report: &BillReport,
+) -> DeliveryStored {
+    let mut conn = db.store().tenant(of.tenant).await.unwrap();
+    let job = (Uuid::from_bytes([7; 16]), asks);
+    conn.await_bill_month(connection, month(), "manifest", job, at(60)).await.unwrap();
+    assert!(conn.begin_bill_month(connection, month(), asks, at(61)).await.unwrap());
+    let new = NewBillDelivery {
+        id: BillDeliveryId::new(at(62), unlike_bytes()),
+        connection,
+        month: month(),
+        delivery: name.to_owned(),
+        manifest_key: "manifest".to_owned(),
+        manifest_etag: format!("etag of {name}"),
+        manifest_sha256: [1; 32],
+        columns_sha256: None,
+        files: 1,
+        bytes: 10,
+    };
+    let bill = NewBill { id: BillId::new(at(62), unlike_bytes()), name: name.to_owned(), created_at: at(62) };
+    let stored = conn.publish_bill_delivery(&new, asks, &bill, report).await.unwrap();
+    conn.commit().await.unwrap();
+    stored
+}
+
+fn usual() -> BillReport {
+    report(vec![fact(1, "1.25", costlens_domain::Currency::USD)])
+}
+
+#[tokio::test]
+async fn a_delivery_is_stored_once_and_takes_the_place_of_the_one_before() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let first = store(&db, &acme, connection.id, ("one", 1), &usual()).await;
+    let DeliveryStored::Stored(old, first) = first else { panic!("{first:?}") };
+    assert_eq!((first.previous, first.change), (None, None));
+    assert_eq!(store(&db, &acme, connection.id, ("one", 2), &usual()).await, DeliveryStored::Duplicate);
+
+    let mut cheaper = usual();
+    cheaper.totals[0].unblended -= rust_decimal::Decimal::ONE;
+    let second = store(&db, &acme, connection.id, ("two", 3), &cheaper).await;
+    let DeliveryStored::Stored(new, second) = second else { panic!("{second:?}") };
+    assert_eq!((second.previous, second.changes.len()), (Some(first.id), 1));
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let bills = conn.list_bills(None, 10).await.unwrap();
+    let counts: Vec<BillId> =
+        bills.iter().filter(|bill| bill.superseded_at.is_none()).map(|bill| bill.id).collect();
+    assert_eq!((counts, bills.len()), (vec![new.id], 2));
+    assert!(!conn.bill_totals(old.id).await.unwrap().is_empty(), "its totals stay");
+    let filter = crate::BillFilter { bill_id: Some(old.id), ..crate::BillFilter::default() };
+    let facts = conn.bill_series(&filter, None, costlens_domain::bill::Measure::Unblended).await.unwrap();
+    assert_eq!(facts, [], "its facts do not");
+    let month = conn.bill_month(connection.id, month()).await.unwrap();
+    assert_eq!((month.state, month.delivery), (BillMonthState::Current, Some(second.id)));
+    assert_eq!(conn.list_bill_deliveries(connection.id, month.month, None, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_month_that_a_connection_delivers_is_not_displaced_by_an_upload_until_the_connection_rests() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let delivered = store(&db, &acme, connection.id, ("one", 1), &usual()).await;
+    let DeliveryStored::Stored(bill, _) = delivered else { panic!("{delivered:?}") };
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let filtered = report(vec![fact(1, "0.25", costlens_domain::Currency::USD)]);
+    let other = conn.bill_in_the_way("filtered.csv", &filtered).await.unwrap().unwrap();
+    assert_eq!((other.id, other.why), (bill.id, InTheWay::Delivered));
+    conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
+    assert_eq!(conn.bill_in_the_way("filtered.csv", &filtered).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_delivery_is_of_the_month_that_was_asked_for_whatever_days_its_lines_have() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let september = chrono::NaiveDate::from_ymd_opt(2026, 9, 1).unwrap();
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let before = BillReport { months: Some((september, september)), ..usual() };
+    let bill =
+        NewBill { id: BillId::new(at(1), unlike_bytes()), name: "september".to_owned(), created_at: at(1) };
+    conn.import_bill(&bill, &before).await.unwrap();
+    conn.commit().await.unwrap();
+    // October's, in which a line of September is the earliest.
+    let strayed = BillReport { first_day: Some(september), months: Some((september, september)), ..usual() };
+    assert!(matches!(
+        store(&db, &acme, connection.id, ("one", 1), &strayed).await,
+        DeliveryStored::Stored(..)
+    ));
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.bill(bill.id).await.unwrap().superseded_at, None, "September still counts");
+}
+
+#[tokio::test]
+async fn nothing_is_stored_for_a_connection_at_rest_and_a_late_job_ends_no_newer_one() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(connection.id, AwsConnectionState::Revoked, None, at(1)).await.unwrap();
+    conn.commit().await.unwrap();
+    assert_eq!(store(&db, &acme, connection.id, ("one", 1), &usual()).await, DeliveryStored::AtRest);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.list_bills(None, 10).await.unwrap(), []);
+    let job = (Uuid::from_bytes([8; 16]), 2);
+    conn.await_bill_month(connection.id, month(), "manifest", job, at(70)).await.unwrap();
+    assert!(!conn.begin_bill_month(connection.id, month(), 1, at(71)).await.unwrap());
+    let problem = AwsProblem { code: "internal".to_owned(), detail: "late".to_owned() };
+    let seen = SeenManifest { etag: "e".to_owned(), rules_version: 1 };
+    let late = (connection.id, month(), 1);
+    assert!(!conn.fail_bill_month(late, &problem, Some(&seen), at(72)).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_found_out_under_another_external_id_or_at_rest_counts_for_nothing() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let checked = AwsChecked {
+        external_id: connection.place.external_id.clone(),
+        state: AwsConnectionState::Active,
+        problem: None,
+        checks: 0,
+        next_check_at: at(1_200),
+        region: Some("eu-west-1".parse().unwrap()),
+        layout: None,
+        verified: true,
+        swept: false,
+    };
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert!(conn.settle_aws_check(connection.id, &checked, at(5)).await.unwrap());
+    let found = conn.aws_connection(connection.id).await.unwrap();
+    assert_eq!((found.state, found.verified_at), (AwsConnectionState::Active, Some(at(5))));
+    let anew = ExternalId::new([9; 20]);
+    let moved = conn.set_aws_connection(connection.id, AwsConnectionState::Pending, Some(&anew), at(6)).await;
+    assert_eq!(moved.unwrap().verified_at, None, "the role must be proven anew");
+    assert!(!conn.settle_aws_check(connection.id, &checked, at(7)).await.unwrap());
+    conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(8)).await.unwrap();
+    let of_new = AwsChecked { external_id: anew, ..checked };
+    assert!(!conn.settle_aws_check(connection.id, &of_new, at(9)).await.unwrap());
+    assert!(!conn.hasten_aws_check(connection.id, at(9)).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_account_is_connected_once_at_a_time_and_an_external_id_belongs_to_one() {
+    let db = TestDb::new().await;
+    let (acme, other) = (actor(&db, "acme").await, actor(&db, "other").await);
+    let first = connect(&db, &acme).await;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let again = conn.create_aws_connection(&new_connection()).await;
+    assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");
+    // Another organisation may have the same account, and never the same ExternalId.
+    let mut conn = db.store().tenant(other.tenant).await.unwrap();
+    let mut copied = new_connection();
+    copied.place.external_id = first.place.external_id.clone();
+    let copied = conn.create_aws_connection(&copied).await;
+    assert!(matches!(copied, Err(StoreError::Conflict { .. })), "{copied:?}");
+    connect(&db, &other).await;
+    let mut conn = db.store().tenant(other.tenant).await.unwrap();
+    assert!(matches!(conn.aws_connection(first.id).await, Err(StoreError::NotFound)));
+    let due = db.store().system().await.unwrap().due_aws_connections(at(0), None, 10).await.unwrap();
+    assert_eq!(due.len(), 2);
+}

@@ -1,0 +1,1 @@
+ALTER TABLE sso_domain DROP COLUMN looked_at;

@@ -1,0 +1,1 @@
+REVOKE SELECT (id, started_at) ON repricing FROM costlens_system;

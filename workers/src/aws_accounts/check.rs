@@ -1,0 +1,290 @@
+//! One look at a connection: whether we are let in, and what was delivered; and what follows for its state.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_domain::TenantId;
+use costlens_domain::aws::{Part, Refusal, Region};
+use costlens_domain::classify::RULES_VERSION;
+use costlens_jobs::aws::{CheckAwsConnection, ReadBillMonth, ask_to_check_later, ask_to_read};
+use costlens_queue::ops::{self, State};
+use costlens_queue::{JobContext, JobError};
+use costlens_store::{
+    AwsChecked, AwsConnection, AwsConnectionState, AwsProblem, BillMonth, BillMonthState, SeenManifest,
+    StoreError, TenantConn,
+};
+
+use super::discovery::{self, Found};
+use super::port::{BucketRefused, ReportBucket};
+use super::{backoff, notices, tenant_of};
+use crate::{WorkerParts, store_failure};
+
+/// How often a role that works is proven to want the ExternalId still.
+const PROVEN_FOR: TimeDelta = TimeDelta::hours(24);
+/// How long AWS may take for a first delivery before that is called a failure.
+const FIRST_DELIVERY: TimeDelta = TimeDelta::hours(48);
+
+/// How long a month rests whose delivery could not be read: it may be for a permission that is given by now.
+const UNCHANGED: TimeDelta = TimeDelta::hours(6);
+/// And one whose reading was cut off by what has nothing to do with the delivery.
+const CUT_OFF: TimeDelta = TimeDelta::minutes(10);
+
+/// What a look saw.
+struct Seen {
+    verified: bool,
+    region: Region,
+    found: Found,
+}
+
+pub(super) async fn check_aws_connection(
+    job: CheckAwsConnection,
+    context: JobContext,
+    parts: WorkerParts,
+) -> Result<(), JobError> {
+    let tenant = tenant_of(&context)?;
+    let Some(aws) = parts.aws.clone() else { return Ok(()) };
+    let Some(before) = begin(&parts, tenant, &job).await? else { return Ok(()) };
+    let session = format!("costlens-{}", before.id);
+    let bucket = aws.open(before.place.clone(), before.region.clone(), &session);
+    let seen = look(&*bucket, &before, parts.clock.now()).await;
+    drop(bucket);
+    let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
+    let mut checked = match seen {
+        Ok(seen) => of_found(&mut conn, &context, &parts, (&before, &job), seen).await?,
+        Err(refused) => of_refusal(&before, refused, parts.clock.now()),
+    };
+    let now = parts.clock.now();
+    if checked.state == AwsConnectionState::Pending {
+        // Somebody waits at a page: the first looks come sooner than the schedule does.
+        let pause = backoff::for_role(before.checks);
+        ask_to_check_later(&mut conn, before.id, (now, pause)).await.map_err(store_failure)?;
+        checked.next_check_at = now + pause + TimeDelta::minutes(1);
+    }
+    if !conn.settle_aws_check(before.id, &checked, now).await.map_err(store_failure)? {
+        // Its people changed it meanwhile: nothing of this counts.
+        return Ok(());
+    }
+    let is_news = before.state != AwsConnectionState::Failing
+        || before.problem.as_ref().map(|was| &was.code) != checked.problem.as_ref().map(|is| &is.code);
+    if let Some(problem) = &checked.problem
+        && checked.state == AwsConnectionState::Failing
+        && is_news
+    {
+        notices::of_failing(&mut conn, &parts, &before, problem).await?;
+    }
+    conn.commit().await.map_err(store_failure)?;
+    if checked.state != before.state {
+        tracing::info!(connection = %before.id, state = checked.state.as_str(), problem = checked.problem.as_ref().map(|is| is.code.as_str()), "an AWS connection changed");
+    }
+    Ok(())
+}
+
+/// The connection as it was, marked as being looked at; `None` where nothing is to be looked at.
+async fn begin(
+    parts: &WorkerParts,
+    tenant: TenantId,
+    job: &CheckAwsConnection,
+) -> Result<Option<AwsConnection>, JobError> {
+    let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
+    if conn.tenant().await.map_err(store_failure)?.closing_at.is_some() {
+        return Ok(None);
+    }
+    let before = match conn.begin_aws_check(job.connection, parts.clock.now()).await {
+        Ok(before) => before,
+        Err(StoreError::NotFound) => return Ok(None),
+        Err(error) => return Err(store_failure(error)),
+    };
+    conn.commit().await.map_err(store_failure)?;
+    Ok((!before.state.is_at_rest()).then_some(before))
+}
+
+/// Asks AWS: whether the role wants the ExternalId, where the bucket is, and what lies in it.
+async fn look(
+    bucket: &dyn ReportBucket,
+    before: &AwsConnection,
+    now: DateTime<Utc>,
+) -> Result<Seen, BucketRefused> {
+    let is_proven = before.state == AwsConnectionState::Active
+        && before.verified_at.is_some_and(|at| at + PROVEN_FOR > now);
+    if !is_proven {
+        bucket.verify().await?;
+    }
+    let region = match before.region.clone().filter(|_| is_proven) {
+        Some(region) => region,
+        None => bucket.find().await?,
+    };
+    let found = discovery::look(bucket, before, now).await?;
+    Ok(Seen { verified: !is_proven, region, found })
+}
+
+/// We are let in: what is new is asked to be read, and what could not be read is the connection's problem.
+async fn of_found(
+    conn: &mut TenantConn,
+    context: &JobContext,
+    parts: &WorkerParts,
+    (before, job): (&AwsConnection, &CheckAwsConnection),
+    seen: Seen,
+) -> Result<AwsChecked, JobError> {
+    let now = parts.clock.now();
+    let mut problem = None;
+    let mut is_failing = false;
+    if seen.found.manifests.is_empty() {
+        let is_late = before.delivered_at.is_some() || before.created_at + FIRST_DELIVERY <= now;
+        if seen.found.has_loose_files {
+            problem =
+                Some(told(Refusal::ManifestMissing, "there are data files and no manifest of them yet"));
+        } else if is_late {
+            problem = Some(told(
+                Refusal::NothingDelivered,
+                format!(
+                    "there is nothing of the report {} below {}/{}",
+                    before.place.report, before.place.bucket, before.place.prefix
+                ),
+            ));
+        }
+        is_failing = is_late && problem.is_some();
+    }
+    let mut months = Vec::new();
+    for month in conn.bill_months(before.id).await.map_err(store_failure)? {
+        let manifest = seen.found.manifests.iter().find(|(of, _)| *of == month.month);
+        months.push(settled(conn, context, month, manifest.map(|(_, manifest)| manifest), now).await?);
+    }
+    for (month, manifest) in &seen.found.manifests {
+        let known = months.iter().find(|(known, _)| known.month == *month);
+        let (known, carrier) =
+            known.map_or((None, Carrier::None), |(known, carrier)| (Some(known), *carrier));
+        if let Some(known) = known.filter(|known| known.state != BillMonthState::Current) {
+            // Newest first: the newest month's problem is the one that is told, until the month was read.
+            problem = problem.or_else(|| known.problem.clone());
+            is_failing |= known.problem.is_some();
+        }
+        let wants = carrier == Carrier::Lost || wants_reading(known, manifest, job, now);
+        if wants && carrier != Carrier::Alive {
+            let ask = known.map_or(0, |known| known.asks).saturating_add(1);
+            let asked = ReadBillMonth { connection: before.id, month: *month, ask };
+            ask_to_read(conn, asked, &manifest.key, now).await.map_err(store_failure)?;
+        }
+    }
+    let state = if is_failing { AwsConnectionState::Failing } else { AwsConnectionState::Active };
+    Ok(AwsChecked {
+        external_id: before.place.external_id.clone(),
+        state,
+        problem,
+        checks: 0,
+        next_check_at: now + backoff::DELIVERIES,
+        region: Some(seen.region),
+        layout: seen.found.layout,
+        verified: seen.verified,
+        swept: seen.found.swept,
+    })
+}
+
+/// Whether a month's newest delivery was not read yet, or may be read by now.
+fn wants_reading(
+    month: Option<&BillMonth>,
+    manifest: &Part,
+    job: &CheckAwsConnection,
+    now: DateTime<Utc>,
+) -> bool {
+    let Some(month) = month else { return true };
+    let is_new = |seen: &SeenManifest| seen.etag != manifest.etag || seen.rules_version != RULES_VERSION;
+    if month.state != BillMonthState::Failed {
+        return month.seen.as_ref().is_none_or(is_new);
+    }
+    let pause = if month.seen.is_some() { UNCHANGED } else { CUT_OFF };
+    month.seen.as_ref().is_some_and(is_new) || job.retry_failed || month.updated_at + pause <= now
+}
+
+/// What became of the job that a month waits for, or is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    /// The month wants none.
+    None,
+    /// It is to come, or at work.
+    Alive,
+    /// It is a dead letter: it came to no end of its own in all its attempts, or took its process with it.
+    Died,
+    /// It left the month as it was: it was cancelled, its row is gone, or the connection was at rest when it came.
+    Lost,
+}
+
+async fn carrier_of(context: &JobContext, month: &BillMonth) -> Result<Carrier, JobError> {
+    if !matches!(month.state, BillMonthState::Waiting | BillMonthState::Reading) {
+        return Ok(Carrier::None);
+    }
+    let Some(id) = month.job_id else { return Ok(Carrier::Lost) };
+    let mut conn = context.queue().conn().await?;
+    let job = ops::show(&mut conn, id, None).await?;
+    Ok(match job.map(|job| job.job.state) {
+        Some(State::Dead) => Carrier::Died,
+        None | Some(State::Done | State::Cancelled) => Carrier::Lost,
+        Some(_) => Carrier::Alive,
+    })
+}
+
+/// A month and what became of its job. One whose job died is failed as if the job had said so: what killed one will
+/// mostly kill the next, so people are told, and another is asked for when a failed month is tried again, and not at
+/// every look.
+async fn settled(
+    conn: &mut TenantConn,
+    context: &JobContext,
+    month: BillMonth,
+    manifest: Option<&Part>,
+    now: DateTime<Utc>,
+) -> Result<(BillMonth, Carrier), JobError> {
+    let carrier = carrier_of(context, &month).await?;
+    if matches!(carrier, Carrier::None | Carrier::Alive) {
+        return Ok((month, carrier));
+    }
+    // A job that has ended may have had its say since the month was read here: then the look that it asked for sees that.
+    let there = conn.bill_month(month.connection, month.month).await.map_err(store_failure)?;
+    if there.state != month.state || there.job_id != month.job_id {
+        return Ok((there, Carrier::Alive));
+    }
+    if carrier == Carrier::Lost {
+        return Ok((there, carrier));
+    }
+    let problem = told(Refusal::Internal, format!("reading {} did not come to an end", there.month.title()));
+    let seen = manifest.map(|of| SeenManifest { etag: of.etag.clone(), rules_version: RULES_VERSION });
+    let key = (there.connection, there.month, there.asks);
+    conn.fail_bill_month(key, &problem, seen.as_ref(), now).await.map_err(store_failure)?;
+    tracing::error!(connection = %there.connection, month = %there.month, job = ?there.job_id, "a month's job died");
+    let failed =
+        BillMonth { state: BillMonthState::Failed, problem: Some(problem), seen, updated_at: now, ..there };
+    Ok((failed, carrier))
+}
+
+fn told(refusal: Refusal, detail: impl Into<String>) -> AwsProblem {
+    AwsProblem { code: refusal.as_str().to_owned(), detail: detail.into() }
+}
+
+/// We are not let in, or cannot ask.
+fn of_refusal(before: &AwsConnection, refused: BucketRefused, now: DateTime<Utc>) -> AwsChecked {
+    let was_seen = !matches!(before.state, AwsConnectionState::Pending | AwsConnectionState::Verifying);
+    let checks = before.checks.saturating_add(1);
+    let (state, problem, pause) = match refused {
+        BucketRefused::Refused { refusal: Refusal::RoleNotAssumable, detail }
+            if !was_seen && before.checks < backoff::MOST_FOR_ROLE =>
+        {
+            let problem = told(Refusal::RoleNotAssumable, detail);
+            (AwsConnectionState::Pending, Some(problem), backoff::for_role(before.checks))
+        }
+        BucketRefused::Refused { refusal, detail } => {
+            (AwsConnectionState::Failing, Some(told(refusal, detail)), backoff::for_people(before.checks))
+        }
+        BucketRefused::Moved { .. } | BucketRefused::Missing { .. } | BucketRefused::Away(_) => {
+            tracing::warn!(connection = %before.id, error = %refused, "an AWS connection was not looked at");
+            let state = if was_seen { before.state } else { AwsConnectionState::Pending };
+            (state, before.problem.clone(), backoff::AWAY)
+        }
+    };
+    AwsChecked {
+        external_id: before.place.external_id.clone(),
+        state,
+        problem,
+        checks,
+        next_check_at: now + pause,
+        region: None,
+        layout: None,
+        verified: false,
+        swept: false,
+    }
+}

@@ -1,0 +1,285 @@
+//! One look at one tenant's facts.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use costlens_domain::alerts::Surprise;
+use costlens_domain::bill::DailyFact;
+use costlens_domain::events::EventKind;
+use costlens_domain::export::HourlySpend;
+use costlens_domain::{AnomalyId, BillId, InsightEventId, RecommendationId};
+use costlens_insight::anomalies::{self, DayAnomaly, DayRule, Scope};
+use costlens_insight::basis;
+use costlens_insight::events::{self, Event};
+use costlens_insight::recommend;
+use costlens_jobs::events::happened;
+use costlens_jobs::insight::{LookAtFacts, Occasion};
+use costlens_queue::{ErrorClass, JobContext, JobError};
+use costlens_store::{
+    Anomaly, Cadence, InsightEvent, Recommendation, RequestFilter, SpendPlace, StoreError, TenantConn,
+};
+use serde_json::json;
+
+use crate::alerts::anomalies::changes_before;
+use crate::{WorkerParts, bug, store_failure};
+
+/// How far back facts are looked at.
+const PAST: Days = Days::new(120);
+/// How many facts and rows a look holds at most; what is beyond is not looked at, which is logged.
+const MOST_FACTS: usize = 200_000;
+const MOST_ROWS: usize = 200_000;
+const ROWS_PER_PAGE: u32 = 10_000;
+/// Surprises older than this are written down and told to nobody.
+const NEWS: Days = Days::new(7);
+
+/// What is read of a tenant.
+struct Facts {
+    billed: Vec<DailyFact>,
+    calls: Vec<HourlySpend>,
+    /// The earlier and the later delivery of a month that was delivered again.
+    deliveries: Option<(Vec<DailyFact>, Vec<DailyFact>)>,
+    today: NaiveDate,
+}
+
+/// What is found.
+struct Found {
+    of_bills: Vec<DayAnomaly>,
+    of_calls: Vec<DayAnomaly>,
+    events: Vec<Event>,
+    recommendations: Vec<recommend::Recommendation>,
+}
+
+pub(super) async fn look_at_facts(
+    job: LookAtFacts,
+    _context: JobContext,
+    parts: WorkerParts,
+) -> Result<(), JobError> {
+    let facts = read(&job, &parts).await.map_err(store_failure)?;
+    let Some(facts) = facts else { return Ok(()) };
+    // Minutes of arithmetic for a large tenant: beside the threads that answer.
+    let found = tokio::task::spawn_blocking(move || find(&facts))
+        .await
+        .map_err(|error| JobError::give_up(ErrorClass::Bug, "insight_failed", error.to_string()))?;
+    write(&job, &parts, &found).await.map_err(store_failure)
+}
+
+/// `None` where the bill is gone, and with it the occasion.
+async fn read(job: &LookAtFacts, parts: &WorkerParts) -> Result<Option<Facts>, StoreError> {
+    let today = parts.clock.now().date_naive();
+    let from = today - PAST;
+    let mut tx = parts.store.tenant(job.tenant).await?;
+    let mut facts = tx.bill_facts(None, from, MOST_FACTS).await?;
+    basis::by_one_cost(&mut facts);
+    let calls = rows(&mut tx, midnight(from)).await?;
+    if facts.len() >= MOST_FACTS || calls.len() >= MOST_ROWS {
+        tracing::warn!(
+            tenant.id = %job.tenant, facts = facts.len(), rows = calls.len(),
+            "a tenant has more facts than one look holds"
+        );
+    }
+    let deliveries = match job.occasion {
+        Occasion::Day(_) => None,
+        Occasion::Bill(id) => {
+            let bill = match tx.bill(id).await {
+                Ok(bill) => bill,
+                Err(StoreError::NotFound) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let replaced = tx.replaced_bill(&bill).await?;
+            let by_same_rules = match replaced {
+                Some(earlier) => tx.bill(earlier).await?.rules_version == bill.rules_version,
+                None => false,
+            };
+            match replaced {
+                // Other rules sort the same dollars otherwise, and that restates nothing.
+                Some(earlier) if by_same_rules => {
+                    let earlier = tx.bill_facts(Some(earlier), NaiveDate::default(), MOST_FACTS).await?;
+                    Some((earlier, tx.bill_facts(Some(id), NaiveDate::default(), MOST_FACTS).await?))
+                }
+                _ => None,
+            }
+        }
+    };
+    Ok(Some(Facts { billed: facts, calls, deliveries, today }))
+}
+
+async fn rows(tx: &mut TenantConn, from: DateTime<Utc>) -> Result<Vec<HourlySpend>, StoreError> {
+    let filter = RequestFilter { from: Some(from), ..RequestFilter::default() };
+    let mut rows: Vec<HourlySpend> = Vec::new();
+    let mut after: Option<SpendPlace> = None;
+    loop {
+        let page = tx.hourly_spend_after(&filter, after.as_ref(), ROWS_PER_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(rows) };
+        after = Some(last.into());
+        rows.extend(page);
+        if rows.len() >= MOST_ROWS {
+            return Ok(rows);
+        }
+    }
+}
+
+fn find(of: &Facts) -> Found {
+    let mut events = events::of_calls(&of.calls, of.today);
+    let mut recommendations = Vec::new();
+    let mut of_bills = Vec::new();
+    let payers = by_payer(&of.billed, of.today);
+    for facts in payers.values() {
+        let Some(last) = facts.iter().map(|fact| fact.day).max() else { continue };
+        let until = last + Days::new(1) - Days::new(anomalies::bill::UNFINISHED_DAYS);
+        events.extend(events::find(facts, &of.calls, until));
+        recommendations.extend(recommend::find(facts, &of.calls, until));
+        of_bills.extend(anomalies::bill::find(facts, &DayRule::default(), None));
+    }
+    if payers.len() > 1 {
+        // One payer's total is nobody's: accounts, services and models have it.
+        of_bills.retain(|one| !matches!(one.scope, Scope::Total));
+    }
+    if let Some((earlier, later)) = &of.deliveries {
+        events.extend(events::restated(earlier, later));
+    }
+    Found { of_bills, of_calls: anomalies::calls::levels(&of.calls, of.today), events, recommendations }
+}
+
+/// What each paying account was billed up to today. The bills of two end on days of their own, and a day behind the end of
+/// one is no day without use; nor is a day ahead, to which a fee may be dated, one that is over.
+fn by_payer(facts: &[DailyFact], today: NaiveDate) -> BTreeMap<&str, Vec<DailyFact>> {
+    let mut payers: BTreeMap<&str, Vec<DailyFact>> = BTreeMap::new();
+    for fact in facts.iter().filter(|fact| fact.day <= today) {
+        payers.entry(&fact.billing_account).or_default().push(fact.clone());
+    }
+    payers
+}
+
+async fn write(job: &LookAtFacts, parts: &WorkerParts, found: &Found) -> Result<(), StoreError> {
+    let now = parts.clock.now();
+    let mut tx = parts.store.tenant(job.tenant).await?;
+    // Two looks at once would each end what the other found.
+    tx.lock_count("recommendations").await?;
+    for (anomalies, of_bills) in [(&found.of_bills, true), (&found.of_calls, false)] {
+        for anomaly in anomalies {
+            note(&mut tx, parts, anomaly, of_bills).await?;
+        }
+    }
+    note_events(&mut tx, parts, &found.events).await?;
+    let mut recommendations = Vec::new();
+    for one in &found.recommendations {
+        recommendations.push(Recommendation {
+            id: RecommendationId::new(now, parts.entropy.for_id()),
+            kind: one.kind.as_str().to_owned(),
+            subject: one.subject.clone(),
+            currency: one.currency,
+            monthly_saving: one.monthly_saving,
+            monthly_cost: one.monthly_cost,
+            confidence: one.confidence.as_str().to_owned(),
+            evidence: serde_json::to_value(&one.evidence).map_err(bug)?,
+            first_found_at: now,
+            found_at: now,
+            ended_at: None,
+            dismissed: None,
+        });
+    }
+    tx.put_recommendations(&recommendations, now).await?;
+    tx.commit().await
+}
+
+/// Writes events down, each once by its key.
+async fn note_events(tx: &mut TenantConn, parts: &WorkerParts, events: &[Event]) -> Result<(), StoreError> {
+    let now = parts.clock.now();
+    for event in events {
+        tx.create_insight_event(&InsightEvent {
+            id: InsightEventId::new(now, parts.entropy.for_id()),
+            kind: event.kind.as_str().to_owned(),
+            subject: event.subject.clone(),
+            day: event.day,
+            currency: event.currency,
+            amount: event.amount,
+            detail: serde_json::to_value(&event.detail).map_err(bug)?,
+            found_at: now,
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The facts of the bill that a delivery is about to take the place of. They go with its storing, so whoever stores one
+/// reads them before, and says afterwards what the delivery changed.
+pub(crate) async fn facts_before(
+    tx: &mut TenantConn,
+    earlier: Option<BillId>,
+) -> Result<Vec<DailyFact>, StoreError> {
+    match earlier {
+        Some(earlier) => tx.bill_facts(Some(earlier), NaiveDate::default(), MOST_FACTS).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Writes down that a month was restated, in the transaction that stores its new delivery.
+pub(crate) async fn note_restatement(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    before: &[DailyFact],
+    after: &[DailyFact],
+) -> Result<(), StoreError> {
+    note_events(tx, parts, &events::restated(before, after)).await
+}
+
+async fn note(
+    tx: &mut TenantConn,
+    parts: &WorkerParts,
+    of: &DayAnomaly,
+    of_bills: bool,
+) -> Result<(), StoreError> {
+    let now = parts.clock.now();
+    let hour = midnight(of.day);
+    let series = series(&of.scope, of_bills);
+    let explanation = serde_json::to_value(&of.explanation).map_err(bug)?;
+    let models =
+        of.explanation.contributors.iter().filter(|one| one.by == anomalies::By::Model && one.name.is_some());
+    let contributors = models.map(|one| json!({ "name": one.name, "cost": one.actual })).collect();
+    let kind = match of.verdict.kind {
+        anomalies::Kind::Spike => "spike",
+        anomalies::Kind::NewLevel => "new_level",
+    };
+    let (expected, actual) = (of.verdict.expected, of.verdict.actual);
+    let anomaly = Anomaly {
+        id: AnomalyId::new(now, parts.entropy.for_id()),
+        series: series.clone(),
+        cadence: Cadence::Day,
+        kind: kind.to_owned(),
+        hour,
+        detector: if of_bills { anomalies::bill::DETECTOR } else { anomalies::calls::DAILY }.to_owned(),
+        surprise: Surprise { expected, actual, currency: of.currency },
+        contributors,
+        explanation,
+        changes: changes_before(tx, (hour, hour + TimeDelta::days(1))).await?,
+        found_at: now,
+        decision: None,
+    };
+    if tx.create_anomaly(&anomaly).await? && of.day + NEWS >= now.date_naive() {
+        let payload = json!({
+            "anomaly_id": anomaly.id,
+            "series": series,
+            "day": of.day,
+            "kind": kind,
+            "currency": of.currency,
+            "expected": expected,
+            "actual": actual,
+            "parts": of.explanation.parts,
+        });
+        happened(tx, EventKind::AnomalyFound, payload, now, &*parts.entropy).await?;
+    }
+    Ok(())
+}
+
+/// The name under which a series is kept.
+fn series(scope: &Scope, of_bills: bool) -> String {
+    let name = match scope.name() {
+        "" => scope.by().to_owned(),
+        name => format!("{}:{name}", scope.by()),
+    };
+    if of_bills { format!("bill:{name}") } else { name }
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}

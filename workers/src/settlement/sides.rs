@@ -1,0 +1,318 @@
+//! The ledger's rows as the two sides of a settlement, and what it says as rows again.
+
+use std::collections::{BTreeSet, HashMap};
+
+use costlens_domain::classify::{Routing, Tier};
+use costlens_domain::imports::vendors::{aws_region, host_of};
+use costlens_domain::invoices::InvoiceVendor;
+use costlens_domain::request::Origin;
+use costlens_domain::settlement::Issuer;
+use costlens_domain::{ConnectionId, Currency};
+use costlens_insight::settle::{
+    Atto, Billed, Bundle, BundleId, BundleKey, Certainty, Hint, Name, Names, Place, Settlement, Variant,
+};
+use costlens_store::{
+    Connection, NewSettlement, SettledPart, SettlementCalls, SettlementCell, SettlementCoverage,
+    SettlementDay, SettlementKey, SettlementPrice, SettlementResidual,
+};
+use rust_decimal::Decimal;
+
+use super::Input;
+use super::prices::common_name;
+
+/// The connections whose calls an issuer charges for, and the region that each one's address names.
+///
+/// Which account a connection's key belongs to its address does not say: such calls are matched by region and model over
+/// all accounts of the bill, with the account first whose use is likest to theirs.
+pub(super) struct Routes {
+    issuer: Issuer,
+    regions: HashMap<ConnectionId, String>,
+}
+
+impl Routes {
+    pub(super) fn of(issuer: Issuer, connections: &[Connection]) -> Self {
+        let region = |one: &Connection| match issuer {
+            Issuer::Aws => aws_region(one.base_url.as_deref()?),
+            Issuer::Anthropic => is_vendors(one, InvoiceVendor::Anthropic).then(String::new),
+            Issuer::OpenAi => is_vendors(one, InvoiceVendor::OpenAi).then(String::new),
+            // Where a resource is its address does not say.
+            Issuer::Azure => is_azures(one.base_url.as_deref()?).then(String::new),
+            Issuer::Google => match &one.base_url {
+                Some(url) => googles_region_of(url),
+                None => (one.provider == "google").then(String::new),
+            },
+        };
+        let regions = connections.iter().filter_map(|one| Some((one.id, region(one)?))).collect();
+        Self { issuer, regions }
+    }
+
+    pub(super) fn connections(&self) -> Vec<ConnectionId> {
+        self.regions.keys().copied().collect()
+    }
+
+    /// A cell of calls as the engine takes it. Calls of one cell alone are of its lane, so that each cell is a bundle.
+    pub(super) fn bundle(&self, calls: &SettlementCalls, names: &mut Names) -> Bundle {
+        let key = &calls.key;
+        // What was imported says itself which region it went to; the rest its connection's address does.
+        let of_connection = key.connection_id.and_then(|id| self.regions.get(&id)).map_or("", String::as_str);
+        let region = if key.origin == Origin::Proxy { of_connection } else { &key.region };
+        let is_global = match self.issuer {
+            // Most deployments of Azure's are global, and no call says of which kind its own is: the bill does.
+            Issuer::Azure => true,
+            Issuer::Google => region.is_empty(),
+            Issuer::Aws | Issuer::Anthropic | Issuer::OpenAi => is_global(&key.model),
+        };
+        let variant = Variant {
+            tier: tier_of(&key.service_tier),
+            routing: if is_global { Routing::Global } else { Routing::Regional },
+            long_context: false,
+        };
+        // Whether a model has a price of its own for long prompts the bill knows; that a prompt was one is a mark.
+        let hint = key.long_prompt.then_some(Variant { long_context: true, ..variant });
+        let model = common_name(self.issuer, &key.model).unwrap_or_default();
+        let connection = key.connection_id.map_or_else(|| key.origin.to_string(), |id| id.to_string());
+        let lane = format!(
+            "{}|{connection}|{region}|{}|{}|{}",
+            key.api_key_id, key.provider, key.model, key.service_tier
+        );
+        Bundle {
+            key: BundleKey {
+                day: key.day,
+                place: Place { region: names.of(region), ..Place::default() },
+                model: names.of(&model),
+                lane: names.of(&lane),
+                variant,
+                hint: Hint { variant: hint, one_hour_cache: false },
+                certainty: match key.certainty.as_str() {
+                    "exact" => Certainty::Exact,
+                    "output_estimated" => Certainty::OutputEstimated,
+                    _ => Certainty::Estimated,
+                },
+            },
+            calls: calls.calls,
+            unpriced: calls.unpriced_calls,
+            usage: (&calls.usage).into(),
+            estimate: Atto::of(calls.estimated).0,
+        }
+    }
+}
+
+/// Whether a connection leads to the vendor's own API, whatever the connection calls itself.
+fn is_vendors(connection: &Connection, vendor: InvoiceVendor) -> bool {
+    let host = vendor.base_url().trim_start_matches("https://");
+    match &connection.base_url {
+        Some(url) => host_of(url).is_some_and(|its| its == host),
+        None => connection.provider == vendor.as_str(),
+    }
+}
+
+/// Whether an address is one of Azure's for models: of a resource, in the public cloud or a government's.
+fn is_azures(url: &str) -> bool {
+    const ENDINGS: [&str; 7] = [
+        ".openai.azure.com",
+        ".openai.azure.us",
+        ".cognitiveservices.azure.com",
+        ".cognitiveservices.azure.us",
+        ".services.ai.azure.com",
+        ".models.ai.azure.com",
+        ".api.cognitive.microsoft.com",
+    ];
+    host_of(url).is_some_and(|host| ENDINGS.iter().any(|ending| host.ends_with(ending)))
+}
+
+/// The region of an address of Google's: `europe-west4-aiplatform.googleapis.com`. `None` for any other address; empty for the
+/// Gemini API and for what may run anywhere.
+fn googles_region_of(url: &str) -> Option<String> {
+    let host = host_of(url)?;
+    let name = host.strip_suffix(".googleapis.com")?;
+    match name {
+        "generativelanguage" | "aiplatform" => Some(String::new()),
+        _ => name.strip_suffix("-aiplatform").map(str::to_owned),
+    }
+}
+
+/// A profile that may run anywhere in the world.
+fn is_global(model: &str) -> bool {
+    let name = model.rsplit(['/', ':']).find(|part| part.contains('.')).unwrap_or(model);
+    name.starts_with("global.") || model.starts_with("global.")
+}
+
+fn tier_of(word: &str) -> Tier {
+    match word.to_ascii_lowercase().as_str() {
+        "batch" => Tier::Batch,
+        "flex" => Tier::Flex,
+        "priority" => Tier::Priority,
+        "fast" | "optimized" | "latency_optimized" => Tier::LatencyOptimized,
+        "reserved" => Tier::Reserved,
+        _ => Tier::Standard,
+    }
+}
+
+/// A settlement as rows.
+pub(super) fn told(
+    input: &Input,
+    (key, complete_through): (SettlementKey, chrono::NaiveDate),
+    cells: &[BundleId],
+    billed: &Billed,
+    settlement: &Settlement,
+    names: &Names,
+) -> NewSettlement {
+    let totals = &settlement.totals;
+    let text = |name: Name| names.text(name).to_owned();
+    let version = input.version().unwrap_or_else(|| costlens_domain::BillId::from(uuid::Uuid::nil()));
+    let head = costlens_store::Settlement {
+        key,
+        version,
+        bill_ids: input.bills.bills.iter().map(|bill| bill.id).collect(),
+        complete_through,
+        settled_at: input.now,
+        other_currencies: other_currencies(input),
+        billed: totals.billed.decimal() + billed.dust,
+        estimated: totals.estimated.decimal(),
+        settled: totals.settled.decimal(),
+        unknown: totals.unknown.decimal(),
+        billed_for_tokens: totals.billed_for_tokens.decimal(),
+        covered: totals.covered.decimal(),
+        billed_tokens: totals.billed_tokens,
+        covered_tokens: totals.covered_tokens,
+        calls: totals.calls,
+        absent: totals.absent.decimal(),
+        absent_calls: totals.absent_calls,
+    };
+    let mut residuals: Vec<SettlementResidual> = settlement
+        .residuals
+        .iter()
+        .map(|one| SettlementResidual {
+            day: one.day,
+            account: text(one.place.account),
+            region: text(one.place.region),
+            principal: text(one.place.principal),
+            model: text(one.model),
+            code: one.code,
+            side: one.side,
+            amount: one.amount.decimal(),
+            tokens: one.tokens,
+        })
+        .collect();
+    if billed.dust != Decimal::ZERO {
+        // What is finer than the units that are counted in is on the bill all the same.
+        residuals.push(SettlementResidual {
+            day: input.month,
+            account: String::new(),
+            region: String::new(),
+            principal: String::new(),
+            model: String::new(),
+            code: costlens_domain::settlement::ResidualCode::Rounding,
+            side: costlens_domain::settlement::ResidualSide::Outside,
+            amount: billed.dust,
+            tokens: 0,
+        });
+    }
+    let coverage = settlement.coverage.iter().map(|one| SettlementCoverage {
+        account: text(one.place.account),
+        region: text(one.place.region),
+        principal: text(one.place.principal),
+        model: text(one.model),
+        billed_tokens: one.billed_tokens,
+        covered_tokens: one.covered_tokens,
+        billed: one.billed.decimal(),
+        covered: one.covered.decimal(),
+    });
+    let prices = settlement.prices.iter().map(|one| SettlementPrice {
+        model: text(one.model),
+        kind: one.sku.kind.as_str().to_owned(),
+        tier: one.sku.variant.tier.as_str().to_owned(),
+        routing: one.sku.variant.routing.as_str().to_owned(),
+        long_context: one.sku.variant.long_context,
+        first_day: one.first_day,
+        last_day: one.last_day,
+        rows: u64::try_from(one.rows).unwrap_or(u64::MAX),
+        quantity: one.quantity,
+        charged: one.charged.decimal(),
+        listed: one.listed.map(Atto::decimal),
+        finding: one.finding,
+    });
+    let days = settlement.days.iter().map(|(day, one)| SettlementDay {
+        day: *day,
+        version,
+        settled_at: input.now,
+        calls: one.calls,
+        estimated: one.estimated.decimal(),
+        settled: one.settled.decimal(),
+        missed: one.missed.decimal(),
+        billed: one.billed.decimal(),
+        unknown: one.unknown.decimal(),
+    });
+    let bundles = input.calls.iter().zip(cells);
+    let cells = bundles.filter_map(|(calls, id)| Some(cell(calls, settlement.bundle(*id)?)));
+    NewSettlement {
+        head,
+        residuals,
+        coverage: coverage.collect(),
+        cells: cells.collect(),
+        prices: prices.collect(),
+        days: days.collect(),
+    }
+}
+
+fn cell(calls: &SettlementCalls, settled: &costlens_insight::settle::SettledBundle) -> SettlementCell {
+    let parts = settled.usage.iter().filter(|(_, quantity)| *quantity > 0).map(|(kind, quantity)| {
+        SettledPart { kind: kind.as_str().to_owned(), quantity, cost: settled.parts.of(kind).decimal() }
+    });
+    SettlementCell {
+        key: calls.key.clone(),
+        state: settled.state,
+        confidence: settled.confidence,
+        calls: calls.calls,
+        unpriced_calls: calls.unpriced_calls,
+        estimated: calls.estimated,
+        settled: settled.settled.decimal(),
+        even: settled.even.decimal(),
+        parts: parts.collect(),
+    }
+}
+
+/// Currencies in which the bills charge AI and estimates are not made.
+fn other_currencies(input: &Input) -> Vec<String> {
+    let others: BTreeSet<String> = input
+        .bills
+        .facts
+        .iter()
+        .filter(|fact| fact.currency != Currency::USD)
+        .map(|fact| fact.currency.to_string())
+        .collect();
+    others.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_azure_s_or_google_s_is_known_by_its_end() {
+        assert!(is_azures("https://acme.openai.azure.com/openai/v1"));
+        assert!(is_azures("https://acme.services.ai.azure.com/openai/v1"));
+        assert!(!is_azures("https://acme.openai.azure.com.evil.example/v1"));
+        assert!(!is_azures("https://openai.azure.com/v1"));
+        let cases = [
+            ("https://generativelanguage.googleapis.com/v1beta/openai", Some("")),
+            ("https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi", Some("")),
+            ("https://europe-west4-aiplatform.googleapis.com/v1/projects/p", Some("europe-west4")),
+            ("https://storage.googleapis.com/b", None),
+            ("https://aiplatform.googleapis.com.evil.example", None),
+        ];
+        for (url, region) in cases {
+            assert_eq!(googles_region_of(url).as_deref(), region, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_global_profile_is_one_wherever_it_is_named() {
+        assert!(is_global("global.anthropic.claude-sonnet-4-6-v1:0"));
+        assert!(is_global(
+            "arn:aws:bedrock:us-east-1:1:inference-profile/global.anthropic.claude-sonnet-4-6-v1:0"
+        ));
+        assert!(!is_global("us.anthropic.claude-sonnet-4-6-v1:0"));
+        assert!(!is_global("claude-sonnet-4-6"));
+    }
+}

@@ -1,0 +1,359 @@
+//! Connected AWS accounts over days and months, which no clock on a wall goes through.
+
+#![expect(clippy::indexing_slicing, reason = "a check stops at the first surprise")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use costlens_aws::testing::aws::{ASSUMER, FakeAws, assumer};
+use costlens_aws::{Assumer, ReportError, Reports};
+use costlens_domain::aws::{ExternalId, Layout, Month, Part, Region, ReportPlace, RoleArn, permissions};
+use costlens_domain::bill::{BillReport, ReportFormat};
+use costlens_domain::{AwsConnectionId, TenantId};
+use costlens_jobs::aws::ask_to_check;
+use costlens_queue::ops::{JobRow, State};
+use costlens_store::testing::unlike_bytes;
+use costlens_store::{AwsConnection, AwsConnectionState, BillMonth, BillMonthState, NewAwsConnection};
+use costlens_workers::aws_accounts::port::{AwsAccounts, BucketRefused, ReportBucket};
+use costlens_workers::bill_ingestion::{BillRefused, HearProgress, ReadBill};
+use serde_json::json;
+
+use super::Office;
+
+/// AWS behind the workers' port, as the binary puts it there.
+#[derive(Debug)]
+struct Accounts(Arc<Assumer>);
+
+impl AwsAccounts for Accounts {
+    fn open(&self, place: ReportPlace, region: Option<Region>, session: &str) -> Box<dyn ReportBucket> {
+        Box::new(Bucket(self.0.open(place, region, session)))
+    }
+}
+
+#[derive(Debug)]
+struct Bucket(Reports);
+
+fn refused(error: ReportError) -> BucketRefused {
+    match error {
+        ReportError::Refused { refusal, detail } => BucketRefused::Refused { refusal, detail },
+        ReportError::Moved { key } => BucketRefused::Moved { key },
+        ReportError::Missing { key } => BucketRefused::Missing { key },
+        away => BucketRefused::Away(away.to_string()),
+    }
+}
+
+#[async_trait]
+impl ReportBucket for Bucket {
+    async fn verify(&self) -> Result<(), BucketRefused> {
+        self.0.verify().await.map_err(refused)
+    }
+
+    async fn find(&self) -> Result<Region, BucketRefused> {
+        self.0.find().await.map_err(refused)
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Part>, BucketRefused> {
+        self.0.head(key).await.map_err(refused)
+    }
+
+    async fn get(&self, key: &str, most: u64) -> Result<(Part, Vec<u8>), BucketRefused> {
+        self.0.get(key, most).await.map_err(refused)
+    }
+
+    async fn list(&self, folder: &str) -> Result<Vec<Part>, BucketRefused> {
+        self.0.list(folder).await.map_err(refused)
+    }
+
+    async fn download(
+        &self,
+        part: &Part,
+        to: &Path,
+        came: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(), BucketRefused> {
+        self.0.download(part, to, came).await.map_err(refused)
+    }
+}
+
+/// A reader of folders whose files hold a day each; every file is a line. It can be told to come to no end.
+#[derive(Debug, Default)]
+struct FolderReader {
+    is_stuck: AtomicBool,
+}
+
+#[async_trait]
+impl ReadBill for FolderReader {
+    async fn read(&self, path: &Path, _: &dyn HearProgress) -> Result<BillReport, BillRefused> {
+        if self.is_stuck.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let files: Vec<String> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+            .collect();
+        let day = files[0].parse().map_err(|_| BillRefused::Unreadable("no day".to_owned()))?;
+        Ok(BillReport {
+            format: ReportFormat::Cur2,
+            files: Vec::new(),
+            lines: u64::try_from(files.len()).unwrap(),
+            first_day: Some(day),
+            last_day: Some(day),
+            months: None,
+            rules_version: costlens_domain::classify::RULES_VERSION,
+            totals: Vec::new(),
+            facts: Vec::new(),
+            resources: Vec::new(),
+            unknown_line_types: Vec::new(),
+            skipped: Vec::new(),
+        })
+    }
+}
+
+/// A customer with an account, and an office that looks at it.
+struct Customer {
+    office: Office,
+    reader: Arc<FolderReader>,
+    aws: FakeAws,
+    tenant: TenantId,
+    connection: AwsConnectionId,
+    place: ReportPlace,
+}
+
+fn noon() -> DateTime<Utc> {
+    "2026-11-20T12:00:00Z".parse().unwrap()
+}
+
+impl Customer {
+    async fn connected() -> Self {
+        let aws = FakeAws::start();
+        let mut office = Office::closed(noon()).await;
+        let clock = Arc::clone(&office.parts.clock);
+        let assumer = assumer(&aws, clock, Arc::clone(&office.parts.entropy)).await;
+        office.parts.aws = Some(Arc::new(Accounts(assumer)));
+        let reader = Arc::<FolderReader>::default();
+        office.parts.bills = Arc::clone(&reader) as _;
+        let tenant = office.db.create_tenant("acme").await;
+        let account = "111122223333".parse().unwrap();
+        let place = ReportPlace {
+            role: RoleArn::of_template(&account),
+            account,
+            external_id: ExternalId::new([7; 20]),
+            bucket: "acme-billing".parse().unwrap(),
+            prefix: "exports".parse().unwrap(),
+            report: "costlens".parse().unwrap(),
+        };
+        let connection = AwsConnectionId::new(noon(), unlike_bytes());
+        let new = NewAwsConnection {
+            id: connection,
+            place: place.clone(),
+            region: None,
+            kms_key: None,
+            created_at: noon(),
+        };
+        let mut conn = office.parts.store.tenant(tenant).await.unwrap();
+        conn.create_aws_connection(&new).await.unwrap();
+        conn.commit().await.unwrap();
+        office.work().await;
+        Self { office, reader, aws, tenant, connection, place }
+    }
+
+    fn make_role(&self) {
+        let mut state = self.aws.state();
+        let id = self.place.external_id.as_str();
+        state.put_role(self.place.role.as_str(), ASSUMER, Some(id), permissions(&self.place, None));
+        state.put_bucket("acme-billing", "111122223333", "eu-west-1");
+    }
+
+    fn deliver(&self, month: Month, files: usize) {
+        let mut state = self.aws.state();
+        let folder = Layout::Export.data(&self.place, month);
+        let keys: Vec<String> = (0..files).map(|n| format!("{folder}{files}-{n}")).collect();
+        for key in &keys {
+            state.put("acme-billing", key, month.first_day().to_string());
+        }
+        let manifest = json!({"executionId": files.to_string(), "dataFiles": keys});
+        state.put("acme-billing", &Layout::Export.manifest(&self.place, month), manifest.to_string());
+    }
+
+    async fn look(&self) -> AwsConnection {
+        self.office
+            .parts
+            .store
+            .tenant(self.tenant)
+            .await
+            .unwrap()
+            .aws_connection(self.connection)
+            .await
+            .unwrap()
+    }
+
+    /// Moves the clock to the next look, has it done, and waits until nothing is due.
+    async fn next_look(&self) -> AwsConnection {
+        let before = self.look().await;
+        let due = before.next_check_at.unwrap().max(self.office.parts.clock.now());
+        self.check_at(due).await
+    }
+
+    async fn check_at(&self, at: DateTime<Utc>) -> AwsConnection {
+        self.office.set_clock(at);
+        let before = self.look().await;
+        let mut conn = self.office.parts.store.tenant(self.tenant).await.unwrap();
+        ask_to_check(&mut conn, self.connection, at + TimeDelta::microseconds(1), false).await.unwrap();
+        conn.commit().await.unwrap();
+        for _ in 0..400 {
+            let now = self.look().await;
+            if now.checked_at != before.checked_at && self.office.is_quiet().await {
+                return self.look().await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nobody looked: {:?}", self.office.unfinished().await);
+    }
+
+    /// Has a look made at which a month is begun to be read, and ends the workers and the month's job in its middle.
+    async fn read_in_vain(&mut self, at: DateTime<Utc>, state: &str) {
+        self.reader.is_stuck.store(true, Ordering::SeqCst);
+        self.office.set_clock(at);
+        let mut conn = self.office.parts.store.tenant(self.tenant).await.unwrap();
+        ask_to_check(&mut conn, self.connection, at, false).await.unwrap();
+        conn.commit().await.unwrap();
+        let running = |jobs: &[JobRow]| jobs.iter().any(|job| job.state == State::Running);
+        self.office.until("bill-month.v1", running).await;
+        self.office.settled("aws-check.v1").await;
+        self.office.die().await;
+        let ends = format!(
+            "UPDATE queue.job SET status = '{state}', session = NULL, done_at = clock_timestamp() \
+             WHERE queue = 'bill-month.v1' AND status = 'running'"
+        );
+        self.office.sql(&ends).await;
+        self.reader.is_stuck.store(false, Ordering::SeqCst);
+        self.office.work().await;
+    }
+
+    async fn month(&self) -> BillMonth {
+        let mut conn = self.office.parts.store.tenant(self.tenant).await.unwrap();
+        conn.bill_months(self.connection).await.unwrap().remove(0)
+    }
+
+    /// How many events programs are told of: each is a job.
+    async fn told(&self) -> usize {
+        self.office.jobs("event.v1").await.len()
+    }
+
+    async fn lines(&self) -> Vec<(Month, u64)> {
+        let mut conn = self.office.parts.store.tenant(self.tenant).await.unwrap();
+        let mut lines = Vec::new();
+        for month in conn.bill_months(self.connection).await.unwrap() {
+            let delivery = conn.bill_delivery(month.delivery.unwrap()).await.unwrap();
+            lines.push((month.month, conn.bill(delivery.bill_id).await.unwrap().lines));
+        }
+        lines
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_never_comes_is_looked_for_through_a_day_and_told_once() {
+    let customer = Customer::connected().await;
+    let mut looks = 0;
+    let mut last = customer.next_look().await;
+    while last.state == AwsConnectionState::Pending {
+        looks += 1;
+        assert!(looks < 200, "it is looked for ever and ever");
+        assert_eq!(customer.told().await, 0, "nobody is told while somebody may be at it");
+        last = customer.next_look().await;
+    }
+    assert_eq!(last.state, AwsConnectionState::Failing);
+    assert_eq!(last.problem.as_ref().unwrap().code, "role_not_assumable");
+    let took = last.checked_at.unwrap() - noon();
+    assert!(took > TimeDelta::hours(20) && took < TimeDelta::hours(30), "{took}");
+    assert_eq!(customer.told().await, 1);
+    // Ever more seldom, and told no more.
+    let mut pause = TimeDelta::zero();
+    for _ in 0..8 {
+        let next = customer.next_look().await;
+        let then = next.next_check_at.unwrap() - next.checked_at.unwrap();
+        assert!(then >= pause && then <= TimeDelta::hours(6));
+        pause = then;
+    }
+    assert_eq!(customer.told().await, 1);
+    customer.make_role();
+    customer.deliver("2026-11".parse().unwrap(), 1);
+    let found = customer.next_look().await;
+    assert_eq!((found.state, found.problem), (AwsConnectionState::Active, None));
+}
+
+#[tokio::test]
+async fn twelve_months_are_read_at_first_and_old_ones_looked_at_once_a_month() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    for n in 0..14 {
+        customer.deliver(this.back(n), 1);
+    }
+    customer.next_look().await;
+    let lines = customer.lines().await;
+    assert_eq!(lines.len(), 12, "{lines:?}");
+    assert_eq!((lines[0], lines[11]), ((this, 1), (this.back(11), 1)));
+    // A refund in an old month, and a new delivery of a recent one.
+    customer.deliver(this.back(8), 2);
+    customer.deliver(this.back(2), 2);
+    drop(customer.aws.calls());
+    customer.next_look().await;
+    let lines = customer.lines().await;
+    assert_eq!((lines[2].1, lines[8].1), (2, 1), "{lines:?}");
+    let looked =
+        customer.aws.calls().into_iter().filter(|call| call.resource.ends_with("Manifest.json")).count();
+    // Three months, twice (the month that was read asks for a look of its own), and the month's own reading.
+    assert!(looked <= 3 + 3 + 3, "{looked}");
+    let later = customer.check_at(noon() + TimeDelta::days(31)).await;
+    assert_eq!(later.state, AwsConnectionState::Active);
+    let lines = customer.lines().await;
+    assert!(lines.contains(&(this.back(8), 2)), "{lines:?}");
+}
+
+#[tokio::test]
+async fn two_looks_at_once_read_a_month_once() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 3);
+    let mut conn = customer.office.parts.store.tenant(customer.tenant).await.unwrap();
+    for n in 1..6 {
+        let at = noon() + TimeDelta::seconds(n);
+        ask_to_check(&mut conn, customer.connection, at, n % 2 == 0).await.unwrap();
+    }
+    conn.commit().await.unwrap();
+    customer.next_look().await;
+    assert_eq!(customer.lines().await, [(this, 3)]);
+    let mut conn = customer.office.parts.store.tenant(customer.tenant).await.unwrap();
+    let deliveries = conn.list_bill_deliveries(customer.connection, this, None, 10).await.unwrap();
+    assert_eq!(deliveries.len(), 1);
+    assert_eq!(conn.list_bills(None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_month_whose_job_died_is_told_of_once_and_tried_again_when_a_failed_month_is() {
+    let mut customer = Customer::connected().await;
+    customer.make_role();
+    customer.deliver("2026-11".parse().unwrap(), 2);
+    customer.read_in_vain(noon() + TimeDelta::minutes(1), "dead").await;
+    let died = customer.next_look().await;
+    assert_eq!(died.state, AwsConnectionState::Failing);
+    assert_eq!(died.problem.unwrap().code, "internal");
+    let failed_at = customer.month().await.updated_at;
+    // Looks go on, and neither ask for another job nor tell of it again.
+    while customer.office.parts.clock.now() < failed_at + TimeDelta::hours(5) {
+        assert_eq!(customer.next_look().await.state, AwsConnectionState::Failing);
+    }
+    assert_eq!(customer.office.jobs("bill-month.v1").await.len(), 1);
+    assert_eq!((customer.month().await.state, customer.told().await), (BillMonthState::Failed, 1));
+
+    // One that was asked for again and never came to anything is asked for at the next look.
+    customer.read_in_vain(failed_at + TimeDelta::hours(6), "cancelled").await;
+    customer.next_look().await;
+    assert_eq!(customer.lines().await, [("2026-11".parse().unwrap(), 2)]);
+    assert_eq!(customer.next_look().await.state, AwsConnectionState::Active);
+}

@@ -1,0 +1,128 @@
+//! A tenant of ninety days is looked at in the night: what it is known to hold stands in the tables, once.
+
+#![expect(clippy::indexing_slicing, reason = "a check stops at the first surprise")]
+
+use chrono::{Datelike as _, NaiveTime, TimeDelta};
+use costlens_domain::bill::{BillReport, ReportFormat};
+use costlens_domain::classify::RULES_VERSION;
+use costlens_domain::{BillId, TenantId, Usd};
+use costlens_insight::stories::{Delivery, Tenant};
+use costlens_jobs::insight::{LookAtFacts, Occasion};
+use costlens_store::testing::unlike_bytes;
+use costlens_store::{Cadence, NewBill};
+
+use super::Office;
+
+fn report(delivery: &Delivery) -> BillReport {
+    let facts = delivery.facts.clone();
+    let months = delivery.facts.iter().map(|fact| fact.day.with_day(1).unwrap());
+    BillReport {
+        format: ReportFormat::Cur2,
+        files: Vec::new(),
+        lines: 1,
+        first_day: facts.iter().map(|fact| fact.day).min(),
+        last_day: facts.iter().map(|fact| fact.day).max(),
+        months: months.clone().min().zip(months.max()),
+        rules_version: RULES_VERSION,
+        totals: Vec::new(),
+        facts,
+        resources: Vec::new(),
+        unknown_line_types: Vec::new(),
+        skipped: Vec::new(),
+    }
+}
+
+/// The rollup as the shipper would have left it.
+async fn put_calls(office: &Office, tenant: TenantId, of: &Tenant) {
+    for rows in of.calls.chunks(2_000) {
+        let values: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                let usage = &row.usage;
+                format!(
+                    "('{}', '{}', '{}', '{}', '{}', 'completed', 'exact', {}, {}, {}, {}, 0, {}, 0, 0, 0, 0, {})",
+                    tenant.uuid(),
+                    row.hour.to_rfc3339(),
+                    row.api_key_id.uuid(),
+                    row.provider,
+                    row.model,
+                    row.requests,
+                    usage.fresh_input,
+                    usage.cache_read,
+                    usage.cache_write_5m,
+                    usage.output,
+                    row.cost.unwrap_or(Usd::ZERO),
+                )
+            })
+            .collect();
+        office
+            .sql(&format!(
+                "INSERT INTO spend_hourly (tenant_id, hour, api_key_id, provider, model, outcome, cost_basis, requests, \
+                 fresh_input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, audio_input, audio_output, \
+                 web_searches, cost) VALUES {}",
+                values.join(", ")
+            ))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_look_in_the_night_writes_down_once_what_the_facts_hold() {
+    let of = Tenant::new(3, "2026-08-10".parse().unwrap());
+    let now = of.end.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(6);
+    let office = Office::open(now).await;
+    let tenant = office.db.create_tenant("Acme").await;
+    let mut last = None;
+    for (n, delivery) in (0..).zip(&of.deliveries) {
+        let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+        let created_at = now - TimeDelta::minutes(60 - n);
+        let new =
+            NewBill { id: BillId::new(created_at, unlike_bytes()), name: "a bill".to_owned(), created_at };
+        let bill = tx.import_bill(&new, &report(delivery)).await.unwrap();
+        tx.commit().await.unwrap();
+        if replaces(&of, delivery) {
+            last = Some(bill.id);
+        }
+    }
+    put_calls(&office, tenant, &of).await;
+    office.run("insight-nights.v1").await;
+    office.quiet().await;
+    // The same again, and for the bill that replaced another: what is known is written once.
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    let before =
+        (tx.list_anomalies(None, 200).await.unwrap(), tx.list_insight_events(None, 200).await.unwrap());
+    let look = LookAtFacts { tenant, occasion: Occasion::Bill(last.unwrap()) };
+    costlens_jobs::ask(&mut tx, &look).await.unwrap();
+    tx.commit().await.unwrap();
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    let anomalies = tx.list_anomalies(None, 200).await.unwrap();
+    assert_eq!(anomalies, before.0);
+    assert!(anomalies.iter().any(|one| one.series == "bill:category:sagemaker/inference"), "{anomalies:#?}");
+    assert!(anomalies.iter().all(|one| one.cadence == Cadence::Day));
+    let events = tx.list_insight_events(None, 200).await.unwrap();
+    let mut kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["cache_turned_on", "first_endpoint", "month_restated", "price_changed", "shadow_use"]);
+    assert_eq!(events.len(), before.1.len() + 1, "the restated month is told by its bill");
+    let recommendations = tx.list_recommendations(false, 50).await.unwrap();
+    let [idle] = &recommendations[..] else { panic!("{recommendations:#?}") };
+    assert_eq!(idle.kind, "idle_endpoint");
+    assert_eq!(idle.monthly_saving, "1013.76".parse().unwrap());
+    // What somebody dismissed stays so when it is found again.
+    tx.dismiss_recommendation(idle.id, (now, "somebody", "it is a spare")).await.unwrap();
+    tx.commit().await.unwrap();
+    office.set_clock(now + TimeDelta::days(1));
+    office.run("insight-nights.v1").await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    assert_eq!(tx.list_recommendations(false, 50).await.unwrap(), []);
+    assert_eq!(tx.list_recommendations(true, 50).await.unwrap().len(), 1);
+    drop(tx);
+    office.end().await;
+}
+
+fn replaces(of: &Tenant, delivery: &Delivery) -> bool {
+    let same: Vec<&Delivery> = of.deliveries.iter().filter(|other| other.month == delivery.month).collect();
+    same.len() == 2 && same[1] == delivery
+}
