@@ -42,6 +42,7 @@ mod production;
 mod promises;
 mod refusals;
 mod sdks;
+mod second_aws;
 mod secrets;
 mod sign_in;
 mod status;

@@ -23,6 +23,7 @@ pub mod http;
 pub mod judge;
 pub mod load;
 pub mod mailbox;
+pub mod moto;
 pub mod place;
 pub mod reply;
 pub mod sdk;

@@ -22,13 +22,25 @@ pub enum Language {
 /// A call is `{sdk: openai|anthropic, key, model, stream, include_usage, id}`. A result is
 /// `{text, usage, events, empty_choices}` or `{error: {class, bases, status, code, type, message}}`.
 pub async fn call(language: Language, base_url: &str, calls: &[Value]) -> Vec<Value> {
+    let script = match language {
+        Language::Python => "calls.py",
+        Language::TypeScript => "calls.mjs",
+    };
+    let results = run_script(language, script, &json!({"base_url": base_url, "calls": calls})).await;
+    let results = results.as_array().unwrap().clone();
+    assert_eq!(results.len(), calls.len());
+    results
+}
+
+/// Runs a script of `tests/sdk` that reads a task from standard input and writes a result: both JSON.
+pub(crate) async fn run_script(language: Language, script: &str, task: &Value) -> Value {
     let dir = place::repository().join("tests/sdk");
-    let (program, script) = match language {
-        Language::Python => (dir.join(".venv/bin/python"), dir.join("calls.py")),
-        Language::TypeScript => ("node".into(), dir.join("calls.mjs")),
+    let program = match language {
+        Language::Python => dir.join(".venv/bin/python"),
+        Language::TypeScript => "node".into(),
     };
     let mut child = Command::new(&program)
-        .arg(&script)
+        .arg(dir.join(script))
         .current_dir(&dir)
         // Nobody's proxy, key or base URL from outside may take part.
         .env_remove("OPENAI_BASE_URL")
@@ -42,16 +54,10 @@ pub async fn call(language: Language, base_url: &str, calls: &[Value]) -> Vec<Va
         .unwrap_or_else(|error| {
             panic!("{} cannot be run ({error}): run tests/sdk/install", program.display())
         });
-    let task = json!({"base_url": base_url, "calls": calls}).to_string();
-    child.stdin.take().unwrap().write_all(task.as_bytes()).await.unwrap();
-    let output = tokio::time::timeout(std::time::Duration::from_mins(1), child.wait_with_output());
+    child.stdin.take().unwrap().write_all(task.to_string().as_bytes()).await.unwrap();
+    let output = tokio::time::timeout(std::time::Duration::from_mins(2), child.wait_with_output());
     let output = output.await.expect("the SDKs hang").unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{language:?} failed (tests/sdk/install makes what it needs):\n{errors}"
-    );
-    let results: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"));
-    assert_eq!(results.len(), calls.len());
-    results
+    assert!(output.status.success(), "{script} failed (tests/sdk/install makes what it needs):\n{errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"))
 }

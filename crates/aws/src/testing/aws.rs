@@ -219,12 +219,6 @@ impl Drop for FakeAws {
     }
 }
 
-/// The platform's own credentials.
-#[must_use]
-pub fn assumer_credentials() -> Credentials {
-    Credentials::new(ASSUMER_KEY, "not-a-secret", None, None, "test")
-}
-
 struct Request {
     method: String,
     path: String,
@@ -597,10 +591,21 @@ pub async fn assumer(
     clock: Arc<dyn costlens_domain::ports::Clock>,
     entropy: Arc<dyn costlens_domain::ports::Entropy>,
 ) -> Arc<crate::Assumer> {
+    assumer_at(&fake.url(), (ASSUMER_KEY, "not-a-secret"), clock, entropy).await
+}
+
+/// What assumes roles of an AWS at another address, with the id and secret of a key there.
+pub async fn assumer_at(
+    url: &str,
+    (id, secret): (&str, &str),
+    clock: Arc<dyn costlens_domain::ports::Clock>,
+    entropy: Arc<dyn costlens_domain::ports::Entropy>,
+) -> Arc<crate::Assumer> {
     let settings = crate::AssumerSettings {
         region: "us-east-1".parse().expect("a region"),
-        sts_url: Some(fake.url()),
-        s3_url: Some(fake.url()),
+        sts_url: Some(url.to_owned()),
+        s3_url: Some(url.to_owned()),
     };
-    Arc::new(crate::Assumer::with(settings, clock, entropy, Some(assumer_credentials())).await)
+    let credentials = Credentials::new(id, secret, None, None, "test");
+    Arc::new(crate::Assumer::with(settings, clock, entropy, Some(credentials)).await)
 }
