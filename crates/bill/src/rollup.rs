@@ -500,10 +500,18 @@ impl Rollup {
         sql::filter(&whole, &usage_types)
     }
 
-    /// The facts, in an order that does not depend on threads.
-    pub(crate) fn into_facts(self) -> Result<Vec<DailyFact>, BillError> {
+    /// The facts, in an order that does not depend on threads. `format` is what [`Self::format`] says.
+    pub(crate) fn into_facts(self, format: ReportFormat) -> Result<Vec<DailyFact>, BillError> {
         let first_day = self.lines_by_day.first_key_value().map(|(first, _)| *first);
-        self.facts.into_daily(&self.products, &self.texts, first_day)
+        let mut facts = self.facts.into_daily(&self.products, &self.texts, first_day)?;
+        if format == ReportFormat::AzureCosts {
+            // They charge a commitment on the day it is bought, and what it covers at nothing: how the one is spread over
+            // the other is in no line.
+            for fact in facts.iter_mut().filter(|fact| COVERED.contains(&&*fact.operation)) {
+                (fact.amortised, fact.net_amortised) = (None, None);
+            }
+        }
+        Ok(facts)
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn line(
         tokens: is_use.then(|| Decimal::from(tokens)),
         unblended,
         net_unblended: if is_use { unblended * amount("0.9") } else { unblended },
-        amortised: unblended,
+        amortised: Some(unblended),
         net_amortised: None,
         list: None,
         lines: 1,

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use costlens_bill::BillError;
-use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
+use costlens_domain::Currency;
+use costlens_domain::bill::{BillReport, DailyFact, Measure, ReportFormat};
 use costlens_domain::classify::{Category, Meter, Routing, Tier, Verdict};
 use costlens_domain::settlement::Issuer;
 use rust_decimal::Decimal;
@@ -62,7 +63,7 @@ async fn azure_s_actual_costs_are_read_to_the_last_digit() {
     assert_eq!(model(input), ("gpt-4o", Meter::FreshInput, Tier::Standard, Routing::Global));
     assert_eq!((input.tokens, input.unblended), (Some(amount("1200000")), amount("3")));
     assert_eq!((input.day.to_string().as_str(), input.region.as_ref()), ("2026-10-05", "swedencentral"));
-    assert_eq!((input.net_unblended, input.amortised), (amount("3"), amount("3")));
+    assert_eq!((input.net_unblended, input.amortised), (amount("3"), Some(amount("3"))));
     let cached = of(&report, "gpt 4.1 cached Inp Data Zone Tokens");
     assert_eq!(model(cached), ("gpt-4-1", Meter::CacheRead, Tier::Standard, Routing::Geo));
     let batch = of(&report, "5.4 nano Batch cd Inp Gl 1M Tokens");
@@ -108,6 +109,47 @@ async fn azure_s_amortised_costs_say_that_they_are() {
 }
 
 #[tokio::test]
+async fn what_azure_s_actual_costs_do_not_say_of_commitments_is_unknown() {
+    const SPREAD: [Measure; 2] = [Measure::Amortised, Measure::NetAmortised];
+    let whole = text("azure_actual.csv");
+    for said in [whole.clone(), whole.replace(",Reservation,", ",SavingsPlan,")] {
+        let report = read_text("bill.csv", &said).await.unwrap();
+        assert_eq!(report.format, ReportFormat::AzureCosts);
+        let of_commitments: Vec<&DailyFact> =
+            report.facts.iter().filter(|fact| !matches!(&*fact.operation, "OnDemand" | "")).collect();
+        let mut billed: Vec<_> =
+            of_commitments.iter().map(|fact| (&*fact.line_item_type, fact.unblended.normalize())).collect();
+        billed.sort_unstable();
+        assert_eq!(billed, [("Purchase", amount("13000")), ("Usage", Decimal::ZERO)]);
+        for fact in &report.facts {
+            let is_silent = of_commitments.contains(&fact);
+            for measure in SPREAD {
+                let wanted = (!is_silent).then_some(fact.unblended);
+                assert_eq!(fact.cost(measure), wanted, "{measure} of {}", fact.usage_type);
+            }
+            assert_eq!(fact.is_paid_by_commitment(), is_silent && &*fact.line_item_type == "Usage");
+        }
+        // A sum with a part that nobody knows is unknown; what was billed is as it was.
+        let share = report.by_currency()[&Currency::USD];
+        assert_eq!(share.ai_by(Measure::NetUnblended).map(|cost| cost.normalize()), Some(ai(&report)));
+        assert_eq!(SPREAD.map(|measure| share.ai_by(measure)), [None, None]);
+    }
+
+    // Where nothing was bought ahead there is nothing to spread.
+    let on_demand: String =
+        whole.lines().filter(|line| !line.contains(",Reservation,")).flat_map(|line| [line, "\n"]).collect();
+    let report = read_text("bill.csv", &on_demand).await.unwrap();
+    let share = report.by_currency()[&Currency::USD];
+    for measure in SPREAD {
+        assert_eq!(share.ai_by(measure).map(|cost| cost.normalize()), Some(ai(&report)), "{measure}");
+    }
+    // And amortised costs are what they say.
+    let report = read(fixture("azure_amortised.csv")).await.unwrap();
+    let provisioned = of(&report, "Provisioned Managed Global Unit");
+    assert_eq!(SPREAD.map(|measure| provisioned.cost(measure)), [Some(amount("17.4")); 2]);
+}
+
+#[tokio::test]
 async fn azure_s_focus_counts_blocks_and_is_azure_s() {
     let report = read(fixture("azure_focus.csv")).await.unwrap();
     assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::AzureFocus, Issuer::Azure));
@@ -117,7 +159,7 @@ async fn azure_s_focus_counts_blocks_and_is_azure_s() {
     assert_eq!(model(mini), ("gpt-5-mini", Meter::Output, Tier::Priority, Routing::Global));
     assert_eq!(mini.tokens, Some(amount("500000")));
     let provisioned = of(&report, "Provisioned Managed Global Unit");
-    assert_eq!((provisioned.unblended, provisioned.amortised), (Decimal::ZERO, amount("17.4")));
+    assert_eq!((provisioned.unblended, provisioned.amortised), (Decimal::ZERO, Some(amount("17.4"))));
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ fn instance(day: NaiveDate, usage_type: &str, billed: &str, effective: &str) -> 
         tokens: None,
         unblended: amount(billed),
         net_unblended: amount(billed),
-        amortised: amount(effective),
+        amortised: Some(amount(effective)),
         net_amortised: Some(amount(effective)),
         list: None,
         lines: 24,

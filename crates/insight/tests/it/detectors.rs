@@ -111,7 +111,7 @@ fn fact(day: NaiveDate, principal: &str, usage_type: &str, unit: &str, cost: f64
         usage_quantity: quantity,
         unblended: cost,
         net_unblended: cost,
-        amortised: cost,
+        amortised: Some(cost),
         net_amortised: Some(cost),
         list: None,
         lines: 1,
