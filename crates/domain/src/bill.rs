@@ -111,7 +111,7 @@ impl fmt::Display for ReportFormat {
 
 /// Line-item types (CUR), charge types (Azure), cost types (Google) and charge categories (FOCUS) whose cost rules are known. Any other is kept with its
 /// unblended cost and listed in [`BillReport::unknown_line_types`].
-pub const KNOWN_LINE_TYPES: [&str; 29] = [
+pub const KNOWN_LINE_TYPES: [&str; 30] = [
     "Usage",
     "DiscountedUsage",
     "SavingsPlanCoveredUsage",
@@ -138,6 +138,7 @@ pub const KNOWN_LINE_TYPES: [&str; 29] = [
     "UnusedReservation",
     "UnusedSavingsPlan",
     "regular",
+    "usage",
     "tax",
     "adjustment",
     "rounding_error",

@@ -1,12 +1,16 @@
 //! Bills of Azure and Google: every line in the totals, the AI among them taken apart, and what is missing or mixed told.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use costlens_bill::BillError;
 use costlens_domain::Currency;
 use costlens_domain::bill::{BillReport, DailyFact, Measure, ReportFormat};
 use costlens_domain::classify::{Category, Meter, Routing, Tier, Verdict};
 use costlens_domain::settlement::Issuer;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::parquet::arrow::ArrowWriter;
 use rust_decimal::Decimal;
 
 use super::{read, read_all, read_text};
@@ -224,6 +228,128 @@ async fn google_s_focus_is_google_s() {
     assert_eq!((total(&report, "USD"), ai(&report)), (amount("0.4"), amount("0.3")));
     let fact = &report.facts[0];
     assert_eq!((model(fact).0, fact.tokens), ("gemini-2-5-flash", Some(amount("1000000"))));
+}
+
+const GOOGLE_FOCUS: [&str; 19] = [
+    "BilledCost",
+    "EffectiveCost",
+    "BillingAccountId",
+    "BillingCurrency",
+    "ChargeCategory",
+    "ChargeDescription",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "RegionId",
+    "ResourceId",
+    "ServiceCategory",
+    "ServiceName",
+    "SkuId",
+    "SkuMeter",
+    "SubAccountId",
+];
+
+/// Google's own rows in the columns of FOCUS, none of which is for the SKU; and a machine without an accelerator.
+fn google_as_focus() -> Vec<[String; GOOGLE_FOCUS.len()]> {
+    let of_row = |row: &str| {
+        // What is taken of it stands before the list of credits, or behind it.
+        let cells: Vec<&str> = row.split(',').collect();
+        let (service, sku) = (cells[2], cells[4]);
+        let category = match cells[cells.len() - 2] {
+            "regular" => "Usage",
+            "tax" => "Tax",
+            _ => "Adjustment",
+        };
+        let (kind, resource) = match service {
+            "Compute Engine" => ("Compute", "//compute.example/gpu"),
+            "Cloud Storage" => ("Storage", ""),
+            "Invoice" => ("Other", ""),
+            _ => ("AI and Machine Learning", ""),
+        };
+        let focus = [
+            cells[9],
+            cells[9],
+            cells[0],
+            cells[10],
+            category,
+            sku,
+            cells[5],
+            cells[11],
+            cells[12],
+            cells[13],
+            cells[14],
+            "Google Cloud",
+            cells[8],
+            resource,
+            kind,
+            service,
+            cells[3],
+            "Requests",
+            cells[7],
+        ];
+        focus.map(str::to_owned)
+    };
+    let mut rows: Vec<_> = text("google.csv").lines().skip(1).map(of_row).collect();
+    let gpu = rows.iter().find(|row| row[14] == "Compute");
+    let mut plain = gpu.unwrap().clone();
+    plain[5] = "N1 Predefined Instance Core running in Iowa".to_owned();
+    plain[13] = "//compute.example/plain".to_owned();
+    rows.push(plain);
+    rows
+}
+
+#[tokio::test]
+async fn google_s_focus_is_taken_apart_like_google_s_own_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = google_as_focus();
+    let mut csv = GOOGLE_FOCUS.join(",");
+    for row in &rows {
+        csv.push('\n');
+        csv.push_str(&row.join(","));
+    }
+    // Google's view in the columns of FOCUS has categories in lower case.
+    let lower =
+        csv.replace(",Usage,", ",usage,").replace(",Tax,", ",tax,").replace(",Adjustment,", ",adjustment,");
+    let columns = GOOGLE_FOCUS.iter().enumerate().map(|(at, name)| {
+        let cells = rows.iter().map(|row| Some(row[at].as_str()).filter(|cell| !cell.is_empty()));
+        (*name, Arc::new(cells.collect::<StringArray>()) as ArrayRef, true)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let parquet = folder.path().join("focus.parquet");
+    let mut writer = ArrowWriter::try_new(File::create(&parquet).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut paths = vec![parquet];
+    for (name, text) in [("focus.csv", csv), ("lower.csv", lower)] {
+        std::fs::write(folder.path().join(name), text + "\n").unwrap();
+        paths.push(folder.path().join(name));
+    }
+
+    let told = |report: &BillReport| -> Vec<_> {
+        let told = report.facts.iter().map(|fact| {
+            let quantity = fact.usage_quantity.normalize();
+            (fact.day, fact.usage_type.to_string(), fact.currency, fact.class.clone(), quantity, fact.tokens)
+        });
+        told.collect()
+    };
+    let own = read(fixture("google.csv")).await.unwrap();
+    for path in paths {
+        let report = read(path.clone()).await.unwrap();
+        assert_eq!(report.format, ReportFormat::GoogleFocus, "{path:?}");
+        assert_eq!(told(&report), told(&own), "{path:?}");
+        assert!(report.unknown_line_types.is_empty(), "{:?}", report.unknown_line_types);
+        // The machine with an accelerator may be AI; the one beside it of the same service is none.
+        let machines: Vec<&str> = report
+            .resources
+            .iter()
+            .map(|one| &*one.resource_id)
+            .filter(|id| id.contains("compute"))
+            .collect();
+        assert_eq!(machines, ["//compute.example/gpu"], "{path:?}");
+    }
 }
 
 #[tokio::test]

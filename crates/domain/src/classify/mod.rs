@@ -44,7 +44,7 @@ pub struct LineKey<'a> {
     /// The product family; `Amazon Bedrock` on every Bedrock line since July 2026, Marketplace ones included. Of Azure the
     /// meter's subcategory.
     pub product_family: &'a str,
-    /// The usage type, the meter's name (Azure) or the SKU's description (Google).
+    /// The usage type, the meter's name (Azure) or the SKU's description (Google; in FOCUS the charge's).
     pub usage_type: &'a str,
     /// The operation.
     pub operation: &'a str,
@@ -118,6 +118,13 @@ pub fn classify(key: &LineKey<'_>) -> Classification {
 pub fn is_usage(line_item_type: &str) -> bool {
     matches!(
         line_item_type,
-        "Usage" | "DiscountedUsage" | "SavingsPlanCoveredUsage" | "FlatRateSubscription" | "regular" | ""
+        "Usage"
+            | "DiscountedUsage"
+            | "SavingsPlanCoveredUsage"
+            | "FlatRateSubscription"
+            | "regular"
+            // As Google's own view in the columns of FOCUS spells it.
+            | "usage"
+            | ""
     )
 }
