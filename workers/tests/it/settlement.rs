@@ -597,6 +597,13 @@ async fn imported_calls_settle_and_are_covered_as_proxied_ones_of_their_provider
     let of_aws = tx.settlement(of_october(Measure::Unblended)).await.unwrap();
     // Of each region one; what went to Azure is on nobody's bill.
     assert_eq!(of_aws.calls + of_aws.absent_calls, 2, "{of_aws:?}");
+    let charges = tx.settled_charges_after(at.date_naive(), None, 100).await.unwrap();
+    let origin = |provider: &str| {
+        let of_calls = charges.iter().find(|(_, one)| one.api_key_id.is_some() && one.provider == provider);
+        of_calls.unwrap().1.origin
+    };
+    // What is in no settlement stands by its hours, which do not say who saw it.
+    assert_eq!((origin("openai"), origin("azure")), (Some(Origin::Otlp), None), "{charges:?}");
     drop(tx);
     assert_eq!(customer.cost(calls[0].fact.id, Measure::Unblended).await, Some(amount("0.000189")));
     office.close().await;
