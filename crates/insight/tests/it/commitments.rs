@@ -68,7 +68,7 @@ fn month(usage_type: &str, of: impl Fn(u64) -> (&'static str, &'static str)) -> 
 }
 
 fn changes(facts: &[DailyFact]) -> usize {
-    let events = events::find(facts, &[], day(30));
+    let events = events::find(facts, &[], day(30), None);
     events.iter().filter(|event| event.kind == EventKind::PriceChanged).count()
 }
 
