@@ -174,19 +174,24 @@ fn bad_rows_are_named_good_ones_taken_and_a_file_that_is_no_log_changes_nothing(
         old["startTime"] = json!((now() - TimeDelta::days(500)).to_rfc3339());
         let mut failed = row("failed", 0, 0);
         failed["status"] = json!("failure");
+        let mut refused = row("refused", 0, 0);
+        refused["status"] = json!("failure");
+        refused["metadata"] =
+            json!({"error_information": {"error_class": "RateLimitError", "error_code": "429"}});
         let mut cached = row("chatcmpl-a_cache_hit1", 10, 10);
         cached["cache_hit"] = json!("True");
         let mut unheard = row("chatcmpl-u", 10, 10);
         unheard["model"] = json!("gpt-99-of-tomorrow");
         let good = row("chatcmpl-g", 1, 1);
-        let log = [&good, &future, &old, &failed, &cached, &unheard, &good].map(Value::to_string).join("\n");
+        let log = [&good, &future, &old, &failed, &cached, &unheard, &refused, &good];
+        let log = log.map(Value::to_string).join("\n");
         let report = import(&owner, &key.key_id, format!("{log}\noops")).await.expect(200).json();
         let refusals = json!([
             {"line": 2, "detail": "begins in the future"},
             {"line": 3, "detail": "is more than 400 days old"},
-            {"line": 8, "detail": "is no JSON object or row of the table"},
+            {"line": 9, "detail": "is no JSON object or row of the table"},
         ]);
-        assert_eq!(report, json!({"taken": 4, "known": 1, "refused": 3, "refusals": refusals}));
+        assert_eq!(report, json!({"taken": 5, "known": 1, "refused": 3, "refusals": refusals}));
         let all = rows(&owner, "").await;
         let of = |id: &str| all.iter().find(|row| row["response_id"] == id).unwrap();
         assert_eq!(
@@ -194,15 +199,21 @@ fn bad_rows_are_named_good_ones_taken_and_a_file_that_is_no_log_changes_nothing(
             (&Value::Null, &json!("unpriced"))
         );
         let free: Vec<_> = all.iter().filter(|row| row["cost"] == "0").collect();
-        assert_eq!(free.len(), 2, "what failed and what a cache answered: {all:?}");
-        assert!(free.iter().any(|row| row["outcome"] == "failed"));
+        assert_eq!(free.len(), 2, "what was refused and what a cache answered: {all:?}");
+        assert!(free.iter().any(|row| row["outcome"] == "failed" && row["error_code"] == "RateLimitError"));
+        let broken = all.iter().find(|row| row["error_code"] == "failure").unwrap();
+        assert_eq!(
+            (&broken["cost"], &broken["cost_basis"], &broken["outcome"]),
+            (&Value::Null, &json!("unpriced"), &json!("failed")),
+            "nobody says that no work was done: {broken}"
+        );
 
         for (file, code) in
             [("", "invalid_request"), ("[1,", "invalid_request"), ("a,b\n1,2\n", "invalid_request")]
         {
             import(&owner, &key.key_id, file).await.expect_problem(400, code);
         }
-        assert_eq!(rows(&owner, "").await.len(), 4);
+        assert_eq!(rows(&owner, "").await.len(), 5);
     });
 }
 

@@ -32,7 +32,7 @@ export const BASIS_WORDS: Record<CostBasis, Word> = {
   },
   unpriced: {
     label: "Unpriced",
-    meaning: "No price is known for this model. It cost something, we do not know what; it is not zero.",
+    meaning: "No price is known for this model, or nobody counted its tokens. What it cost we do not know; it is not zero.",
     tone: "neutral",
   },
 };

@@ -175,6 +175,8 @@ const FOCUS: &[Mapping] = &[
     ("cheap_name", &[text("ServiceName")]),
     ("product_family", &[text("x_SkuMeterSubcategory")]),
     ("usage_type", &[text("x_UsageType"), text("x_SkuMeterName"), text("SkuMeter")]),
+    // What Google calls a SKU has no column of its own in FOCUS: its description is the charge's.
+    ("sku", &[text("ChargeDescription"), text("SkuMeter"), text("SkuId")]),
     ("operation", &[text("x_Operation")]),
     ("description", &[text("ChargeDescription")]),
     ("line_type", &[text("ChargeCategory")]),
@@ -251,6 +253,10 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
     let Some((_, sources)) = mapping(format).iter().find(|(name, _)| *name == meaning) else {
         return Vec::new();
     };
+    // A file of AWS' or Azure's own, which say it in a column that is read anyway.
+    if meaning == SKU && (columns.has("x_UsageType") || columns.has("x_SkuMeterName")) {
+        return Vec::new();
+    }
     let mut wanted: Vec<Wanted> = Vec::new();
     for (name, what) in *sources {
         let Some(found) = columns.find(name) else { continue };
@@ -274,6 +280,9 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
     wanted
 }
 
+/// What names a SKU of Google's where no column has its usage type.
+const SKU: &str = "sku";
+
 /// The texts that a first look at a line needs, in the order of [`Layout::texts`].
 pub(crate) const FIRST_TEXTS: [&str; 10] = [
     "line_type",
@@ -287,7 +296,9 @@ pub(crate) const FIRST_TEXTS: [&str; 10] = [
     "operation",
     "issuer",
 ];
-/// The place of the issuer in [`FIRST_TEXTS`].
+/// The place of the usage type in [`FIRST_TEXTS`].
+pub(crate) const USAGE_TEXT: usize = 7;
+/// The place of the issuer.
 pub(crate) const ISSUER_TEXT: usize = FIRST_TEXTS.len() - 1;
 /// The amounts that a first look needs.
 pub(crate) const FIRST_AMOUNTS: [&str; 1] = ["cost"];
@@ -330,6 +341,8 @@ pub(crate) struct Layout {
     pub(crate) amounts: Vec<Vec<Source>>,
     /// The sources of the day.
     pub(crate) day: Vec<Source>,
+    /// The sources of what stands in for the usage type of Google's lines; none where the file has usage types.
+    pub(crate) sku: Vec<Source>,
     /// Whose lines they are, where the format says it and no column.
     pub(crate) issuer: Option<&'static str>,
 }
@@ -350,6 +363,7 @@ pub(crate) struct Meanings<'a> {
     pub(crate) flags: &'a [&'static str],
     pub(crate) amounts: &'a [&'static str],
     pub(crate) day: bool,
+    pub(crate) sku: bool,
 }
 
 /// How a file's columns arrive.
@@ -368,8 +382,9 @@ impl Layout {
         let flags: Vec<Vec<Wanted>> = of.flags.iter().map(find).collect();
         let amounts: Vec<Vec<Wanted>> = of.amounts.iter().map(find).collect();
         let day = if of.day { find(&"day") } else { Vec::new() };
+        let sku = if of.sku { find(&SKU) } else { Vec::new() };
         let mut wanted: Vec<Wanted> = Vec::new();
-        for column in texts.iter().chain(&flags).chain(&amounts).flatten().chain(&day) {
+        for column in texts.iter().chain(&flags).chain(&amounts).flatten().chain(&day).chain(&sku) {
             if !wanted.contains(column) {
                 wanted.push(column.clone());
             }
@@ -389,7 +404,8 @@ impl Layout {
         };
         let (texts, flags, amounts) = (all(&texts), all(&flags), all(&amounts));
         let day = day.iter().filter_map(source).collect();
-        Self { wanted, texts, flags, amounts, day, issuer: issuer(format) }
+        let sku = sku.iter().filter_map(source).collect();
+        Self { wanted, texts, flags, amounts, day, sku, issuer: issuer(format) }
     }
 
     /// The columns of the file to read, in its order.

@@ -247,6 +247,7 @@ mod tests {
                 issuer: Some(Issuer::Aws),
                 code: (n % 3 == 0).then_some(ResidualCode::Unproxied),
                 api_key_id: None,
+                origin: None,
                 provider: "openai".to_owned(),
                 model: format!("model \"{n}\", or so"),
                 service_tier: String::new(),

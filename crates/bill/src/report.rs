@@ -42,7 +42,7 @@ pub(crate) async fn read(
     }
     let mut totals = rollup.totals()?;
     must_carry_cost(sources, &totals)?;
-    let facts = rollup.into_facts()?;
+    let facts = rollup.into_facts(format)?;
     add_ai(&mut totals, &facts);
 
     let mut resources = Vec::new();

@@ -22,7 +22,7 @@ use crate::lines::amounts::{self, Amount, Day, date, decimal, out_of_range};
 use crate::lines::texts::{Code, TextReader, Texts};
 use crate::lines::{
     COMMITMENT_AMOUNTS, FIRST_AMOUNTS, FIRST_TEXTS, ISSUER_TEXT, LIST_COST, Layout, Meanings, PLAIN_AMOUNTS,
-    PRODUCT_TEXTS, REST_FLAGS, SCALE, USER_TEXTS,
+    PRODUCT_TEXTS, REST_FLAGS, SCALE, USAGE_TEXT, USER_TEXTS,
 };
 use crate::{BillError, sql};
 use facts::{FactKey, Facts};
@@ -31,16 +31,16 @@ use products::Products;
 
 /// What [`Rollup::look`] needs of a batch.
 pub(crate) const FIRST: Meanings<'_> =
-    Meanings { texts: &FIRST_TEXTS, flags: &[], amounts: &FIRST_AMOUNTS, day: true };
+    Meanings { texts: &FIRST_TEXTS, flags: &[], amounts: &FIRST_AMOUNTS, day: true, sku: true };
 /// What [`Rollup::add`] needs of a batch.
 pub(crate) const REST: Meanings<'_> =
-    Meanings { texts: &REST_TEXTS, flags: &REST_FLAGS, amounts: &REST_AMOUNTS, day: false };
+    Meanings { texts: &REST_TEXTS, flags: &REST_FLAGS, amounts: &REST_AMOUNTS, day: false, sku: false };
 /// The same without what says something of commitments, for batches in which no line is of one.
 pub(crate) const PLAIN_REST: Meanings<'_> =
-    Meanings { texts: &REST_TEXTS, flags: &[], amounts: &PLAIN_AMOUNTS, day: false };
+    Meanings { texts: &REST_TEXTS, flags: &[], amounts: &PLAIN_AMOUNTS, day: false, sku: false };
 /// What both need, for [`BatchReader::split`].
 pub(crate) const ALL: Meanings<'_> =
-    Meanings { texts: &ALL_TEXTS, flags: &REST_FLAGS, amounts: &ALL_AMOUNTS, day: true };
+    Meanings { texts: &ALL_TEXTS, flags: &REST_FLAGS, amounts: &ALL_AMOUNTS, day: true, sku: true };
 
 const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUCT_TEXTS, USER_TEXTS);
 const ALL_TEXTS: [&str; FIRST_TEXTS.len() + REST_TEXTS.len()] = joined(FIRST_TEXTS, REST_TEXTS);
@@ -101,16 +101,17 @@ impl BatchReader {
 
     /// The readers for both looks at batches that hold [`ALL`].
     pub(crate) fn split(all: Layout) -> (Self, Self) {
-        let Layout { wanted, mut texts, flags, mut amounts, day, issuer } = all;
+        let Layout { wanted, mut texts, flags, mut amounts, day, sku, issuer } = all;
         let rest = Layout {
             wanted: wanted.clone(),
             texts: texts.split_off(FIRST_TEXTS.len().min(texts.len())),
             flags,
             amounts: amounts.split_off(FIRST_AMOUNTS.len().min(amounts.len())),
             day: Vec::new(),
+            sku: Vec::new(),
             issuer,
         };
-        (Self::new(Layout { wanted, texts, flags: Vec::new(), amounts, day, issuer }), Self::new(rest))
+        (Self::new(Layout { wanted, texts, flags: Vec::new(), amounts, day, sku, issuer }), Self::new(rest))
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -130,6 +131,15 @@ impl BatchReader {
             *codes = read.map_err(|error| Failed::Cell(error.to_string()))?;
         }
         Ok(out)
+    }
+
+    /// What stands in for the usage types of Google's lines; empty where the file has usage types.
+    fn skus(&mut self, columns: &[ArrayRef], rows: usize, texts: &mut Texts) -> Result<Vec<Code>, Failed> {
+        if self.layout.sku.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = self.texts.codes(columns, rows, &self.layout.sku, texts);
+        read.map_err(|error| Failed::Cell(error.to_string()))
     }
 
     fn amounts<const N: usize>(&self, columns: &[ArrayRef], rows: usize) -> Result<[Vec<Amount>; N], Failed> {
@@ -238,6 +248,8 @@ impl Rollup {
         if let Some((codes, issuer)) = texts.get_mut(ISSUER_TEXT).zip(reader.layout.issuer) {
             codes.fill(self.texts.code(issuer));
         }
+        let skus = reader.skus(columns, rows, &mut self.texts)?;
+        self.call_by_sku(&mut texts, &skus);
         let [costs] = reader.amounts::<1>(columns, rows)?;
         let days = amounts::days(columns, rows, &reader.layout.day).map_err(Failed::Cell)?;
         self.count_days(&days);
@@ -265,6 +277,20 @@ impl Rollup {
             }
         }
         Ok(picks)
+    }
+
+    /// Lets Google's lines have their SKU for a usage type. The descriptions of others' charges are no names.
+    fn call_by_sku(&self, texts: &mut [Vec<Code>; FIRST_TEXTS.len()], skus: &[Code]) {
+        let Ok([usage_types, issuers]) = texts.get_disjoint_mut([USAGE_TEXT, ISSUER_TEXT]) else { return };
+        let mut googles: HashMap<Code, bool> = HashMap::new();
+        for ((usage_type, issuer), sku) in usage_types.iter_mut().zip(issuers.iter()).zip(skus) {
+            let is_google = *googles
+                .entry(*issuer)
+                .or_insert_with(|| Cloud::named(&self.texts.text(*issuer)) == Cloud::Google);
+            if is_google {
+                *usage_type = *sku;
+            }
+        }
     }
 
     fn count_days(&mut self, days: &[Day]) {
@@ -500,10 +526,18 @@ impl Rollup {
         sql::filter(&whole, &usage_types)
     }
 
-    /// The facts, in an order that does not depend on threads.
-    pub(crate) fn into_facts(self) -> Result<Vec<DailyFact>, BillError> {
+    /// The facts, in an order that does not depend on threads. `format` is what [`Self::format`] says.
+    pub(crate) fn into_facts(self, format: ReportFormat) -> Result<Vec<DailyFact>, BillError> {
         let first_day = self.lines_by_day.first_key_value().map(|(first, _)| *first);
-        self.facts.into_daily(&self.products, &self.texts, first_day)
+        let mut facts = self.facts.into_daily(&self.products, &self.texts, first_day)?;
+        if format == ReportFormat::AzureCosts {
+            // They charge a commitment on the day it is bought, and what it covers at nothing: how the one is spread over
+            // the other is in no line.
+            for fact in facts.iter_mut().filter(|fact| COVERED.contains(&&*fact.operation)) {
+                (fact.amortised, fact.net_amortised) = (None, None);
+            }
+        }
+        Ok(facts)
     }
 }
 

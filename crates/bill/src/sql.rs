@@ -22,7 +22,8 @@ pub(crate) fn filter(products: &[&str], usage_types: &[&str]) -> Option<String> 
         parts.push(format!("product_code IN ({})", literals(products)));
     }
     if !usage_types.is_empty() {
-        parts.push(format!("usage_type IN ({})", literals(usage_types)));
+        let named = literals(usage_types);
+        parts.push(format!("usage_type IN ({named}) OR sku IN ({named})"));
     }
     (!parts.is_empty()).then(|| parts.join(" OR "))
 }

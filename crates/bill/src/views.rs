@@ -8,8 +8,8 @@ use crate::columns::{Columns, Kind};
 use crate::lines::{FLOAT_SCALE, SCALE, Wanted, What, sources};
 
 /// The columns of the view.
-const COLUMNS: [&str; 7] =
-    ["resource_id", "usage_account", "currency", "product_code", "usage_type", "operation", "cost"];
+const COLUMNS: [&str; 8] =
+    ["resource_id", "usage_account", "currency", "product_code", "usage_type", "sku", "operation", "cost"];
 
 /// How a table below the view types its columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

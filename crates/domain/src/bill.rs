@@ -111,7 +111,7 @@ impl fmt::Display for ReportFormat {
 
 /// Line-item types (CUR), charge types (Azure), cost types (Google) and charge categories (FOCUS) whose cost rules are known. Any other is kept with its
 /// unblended cost and listed in [`BillReport::unknown_line_types`].
-pub const KNOWN_LINE_TYPES: [&str; 29] = [
+pub const KNOWN_LINE_TYPES: [&str; 30] = [
     "Usage",
     "DiscountedUsage",
     "SavingsPlanCoveredUsage",
@@ -138,6 +138,7 @@ pub const KNOWN_LINE_TYPES: [&str; 29] = [
     "UnusedReservation",
     "UnusedSavingsPlan",
     "regular",
+    "usage",
     "tax",
     "adjustment",
     "rounding_error",
@@ -216,9 +217,10 @@ pub struct DailyFact {
     pub unblended: Decimal,
     /// The cost after private discounts; the unblended cost where the bill has no net column.
     pub net_unblended: Decimal,
-    /// The cost with upfront and recurring commitments spread over the usage they cover.
-    pub amortised: Decimal,
-    /// The same after private discounts; `None` for a fact that was kept before this was read.
+    /// The cost with upfront and recurring commitments spread over the usage they cover; `None` for a commitment, and for
+    /// what one covers, on a bill that says only what was billed (Azure's actual costs).
+    pub amortised: Option<Decimal>,
+    /// The same after private discounts; `None` there, too, and for a fact that was kept before this was read.
     pub net_amortised: Option<Decimal>,
     /// The cost by the public on-demand price; `None` where the bill does not say it.
     pub list: Option<Decimal>,
@@ -239,25 +241,31 @@ impl DailyFact {
         match measure {
             Measure::Unblended => Some(self.unblended),
             Measure::NetUnblended => Some(self.net_unblended),
-            Measure::Amortised => Some(self.amortised),
+            Measure::Amortised => self.amortised,
             Measure::NetAmortised => self.net_amortised,
             Measure::List => self.list,
         }
     }
 
-    /// What it really costs its payer: net amortised, or amortised where that is unknown. What budgets, forecasts and
-    /// surprises go by.
+    /// What it really costs its payer: net amortised, or amortised where that is unknown; `None` where both are.
     #[must_use]
-    pub fn spread_cost(&self) -> Decimal {
-        self.net_amortised.unwrap_or(self.amortised)
+    pub fn known_spread_cost(&self) -> Option<Decimal> {
+        self.net_amortised.or(self.amortised)
     }
 
-    /// Whether it is use of which a commitment pays more than the bill charges on the day: what a reservation covers, and
-    /// in FOCUS all that is covered (`EffectiveCost` above `BilledCost`). Its unblended cost is then no price of what was
-    /// used.
+    /// The same, and what was billed where it is unknown: what forecasts and surprises, which want an amount of every
+    /// fact, go by.
+    #[must_use]
+    pub fn spread_cost(&self) -> Decimal {
+        self.known_spread_cost().unwrap_or(self.net_unblended)
+    }
+
+    /// Whether it is use of which a commitment pays more than the bill charges on the day: what a reservation covers, in
+    /// FOCUS all that is covered (`EffectiveCost` above `BilledCost`), and what is covered by who knows how much. Its
+    /// unblended cost is then no price of what was used.
     #[must_use]
     pub fn is_paid_by_commitment(&self) -> bool {
-        is_usage(&self.line_item_type) && self.amortised > self.unblended
+        is_usage(&self.line_item_type) && self.amortised.is_none_or(|amortised| amortised > self.unblended)
     }
 }
 

@@ -63,7 +63,7 @@ text_enum! {
         Exact = "exact",
         /// We counted, because the provider did not get to.
         Estimated = "estimated",
-        /// No price is known; the amount is absent.
+        /// No price is known, or nobody counted what was used; the amount is absent.
         Unpriced = "unpriced",
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use costlens_domain::bill::{DailyFact, Text};
 
 /// Lets the facts of each paying account count by one cost: where the net amortised one is unknown for any of them, all of
-/// them go by the amortised one.
+/// them go by the amortised one (and what has none by what was billed).
 pub fn by_one_cost(facts: &mut [DailyFact]) {
     let unknown: BTreeSet<Text> = facts
         .iter()

@@ -117,11 +117,17 @@ pub struct Event {
 pub const LEARNING_DAYS: u64 = 14;
 
 /// What the facts of current bills and the calls beside them tell, oldest first. `until` is the first day that is not
-/// whole.
+/// whole. `named_since` is the first day whose facts the newest rules of classification read, where older ones read those
+/// before; `None` where all were read by the same.
 #[must_use]
-pub fn find(facts: &[DailyFact], calls: &[HourlySpend], until: NaiveDate) -> Vec<Event> {
+pub fn find(
+    facts: &[DailyFact],
+    calls: &[HourlySpend],
+    until: NaiveDate,
+    named_since: Option<NaiveDate>,
+) -> Vec<Event> {
     let facts: Vec<&DailyFact> = facts.iter().filter(|fact| fact.day < until).collect();
-    let mut events = first::of_bills(&facts);
+    let mut events = first::of_bills(&facts, named_since);
     events.extend(turned::prices(&facts));
     events.extend(turned::caches_of_bills(&facts));
     let shadows = shadow::find(&facts, calls);

@@ -539,7 +539,7 @@ diesel::table! {
         tokens -> Nullable<Numeric>,
         unblended -> Numeric,
         net_unblended -> Numeric,
-        amortised -> Numeric,
+        amortised -> Nullable<Numeric>,
         lines -> Int8,
         net_amortised -> Nullable<Numeric>,
         list -> Nullable<Numeric>,

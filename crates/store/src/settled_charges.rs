@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::export::{SettledCharge, SettledKind};
+use costlens_domain::request::Origin;
 use costlens_domain::settlement::{Issuer, ResidualCode};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Date, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
@@ -122,6 +123,8 @@ struct Row {
     billed: Option<Db<Decimal>>,
     #[diesel(sql_type = Nullable<Numeric>)]
     effective: Option<Db<Decimal>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    origin: Option<String>,
 }
 
 impl Row {
@@ -134,12 +137,17 @@ impl Row {
             Some(name) => Some(named("settlement_residual.code", &name, ResidualCode::from_name)?),
             None => None,
         };
+        let origin = match self.origin {
+            Some(name) => Some(named("settlement_cell.origin", &name, Origin::from_name)?),
+            None => None,
+        };
         let charge = SettledCharge {
             kind: named("settlement_cell.state", &self.kind, SettledKind::from_name)?,
             day,
             issuer,
             code,
             api_key_id: self.api_key_id.map(Into::into),
+            origin,
             provider: self.provider,
             model: self.model,
             service_tier: self.service_tier,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use costlens_domain::alerts::Surprise;
-use costlens_domain::bill::DailyFact;
+use costlens_domain::bill::{DailyFact, Text};
 use costlens_domain::events::EventKind;
 use costlens_domain::export::HourlySpend;
 use costlens_domain::{AnomalyId, BillId, InsightEventId, RecommendationId};
@@ -35,10 +35,39 @@ const NEWS: Days = Days::new(7);
 /// What is read of a tenant.
 struct Facts {
     billed: Vec<DailyFact>,
+    /// How far each paying account's facts were read by the newest rules.
+    rules: BTreeMap<Text, Rules>,
     calls: Vec<HourlySpend>,
     /// The earlier and the later delivery of a month that was delivered again.
     deliveries: Option<(Vec<DailyFact>, Vec<DailyFact>)>,
     today: NaiveDate,
+}
+
+/// By which rules of classification an account's facts were read.
+struct Rules {
+    newest: u32,
+    /// The first day that the newest read.
+    since: NaiveDate,
+    /// Others read some, too.
+    is_mixed: bool,
+}
+
+impl Rules {
+    fn note(known: &mut BTreeMap<Text, Self>, version: u32, fact: &DailyFact) {
+        let fresh = || Self { newest: version, since: fact.day, is_mixed: false };
+        let rules = known.entry(fact.billing_account.clone()).or_insert_with(fresh);
+        rules.is_mixed |= rules.newest != version;
+        if version > rules.newest {
+            (rules.newest, rules.since) = (version, fact.day);
+        } else if version == rules.newest {
+            rules.since = rules.since.min(fact.day);
+        }
+    }
+
+    /// Since when names are those of the newest rules, where others gave some before.
+    fn named_since(&self) -> Option<NaiveDate> {
+        self.is_mixed.then_some(self.since)
+    }
 }
 
 /// What is found.
@@ -68,7 +97,7 @@ async fn read(job: &LookAtFacts, parts: &WorkerParts) -> Result<Option<Facts>, S
     let today = parts.clock.now().date_naive();
     let from = today - PAST;
     let mut tx = parts.store.tenant(job.tenant).await?;
-    let mut facts = tx.bill_facts(None, from, MOST_FACTS).await?;
+    let (mut facts, rules) = billed(&mut tx, from).await?;
     basis::by_one_cost(&mut facts);
     let calls = rows(&mut tx, midnight(from)).await?;
     if facts.len() >= MOST_FACTS || calls.len() >= MOST_ROWS {
@@ -100,7 +129,28 @@ async fn read(job: &LookAtFacts, parts: &WorkerParts) -> Result<Option<Facts>, S
             }
         }
     };
-    Ok(Some(Facts { billed: facts, calls, deliveries, today }))
+    Ok(Some(Facts { billed: facts, rules, calls, deliveries, today }))
+}
+
+/// The facts of the bills that count, and by which rules each paying account's were read.
+async fn billed(
+    tx: &mut TenantConn,
+    from: NaiveDate,
+) -> Result<(Vec<DailyFact>, BTreeMap<Text, Rules>), StoreError> {
+    let mut facts = Vec::new();
+    let mut rules = BTreeMap::new();
+    for id in tx.current_bills().await? {
+        let version = tx.bill(id).await?.rules_version;
+        let of_bill = tx.bill_facts(Some(id), from, MOST_FACTS.saturating_sub(facts.len())).await?;
+        for fact in &of_bill {
+            Rules::note(&mut rules, version, fact);
+        }
+        facts.extend(of_bill);
+        if facts.len() >= MOST_FACTS {
+            break;
+        }
+    }
+    Ok((facts, rules))
 }
 
 async fn rows(tx: &mut TenantConn, from: DateTime<Utc>) -> Result<Vec<HourlySpend>, StoreError> {
@@ -123,10 +173,11 @@ fn find(of: &Facts) -> Found {
     let mut recommendations = Vec::new();
     let mut of_bills = Vec::new();
     let payers = by_payer(&of.billed, of.today);
-    for facts in payers.values() {
+    for (payer, facts) in &payers {
         let Some(last) = facts.iter().map(|fact| fact.day).max() else { continue };
         let until = last + Days::new(1) - Days::new(anomalies::bill::UNFINISHED_DAYS);
-        events.extend(events::find(facts, &of.calls, until));
+        let named_since = of.rules.get(*payer).and_then(Rules::named_since);
+        events.extend(events::find(facts, &of.calls, until, named_since));
         recommendations.extend(recommend::find(facts, &of.calls, until));
         of_bills.extend(anomalies::bill::find(facts, &DayRule::default(), None));
     }

@@ -292,6 +292,27 @@ async fn the_settled_export_has_each_dollar_of_both_sources_once() {
 }
 
 #[tokio::test]
+async fn a_commitment_whose_worth_no_line_tells_is_charged_as_it_was_billed() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, now()).await;
+    let account = Account::open(&office, &outside, "Settler").await;
+    let customer = Customer::of(&office, &account).await;
+    let mut bill = october_bill("1.00");
+    let known = sum_of(&bill, Measure::Amortised);
+    let mut bought = line("", "USE1-NovaPro-input-tokens", "Purchase", 0, "13");
+    bought.amortised = None;
+    bill.facts.push(bought);
+    customer.bill(&bill, 0).await;
+    customer.is_settled().await;
+    for measure in [Measure::Amortised, Measure::NetAmortised] {
+        let found = charged(&office, &account, measure, &ChargebackBy::Key).await;
+        assert_eq!(found.billed(), known + amount("13"), "{measure}");
+        assert!(found.issuers[0].unsettled().is_zero(), "{found:#?}");
+    }
+    office.close().await;
+}
+
+#[tokio::test]
 async fn a_bill_that_is_not_settled_yet_is_named_and_not_lost() {
     let outside = Outside::open().await;
     let office = Office::open_to(&outside, now()).await;

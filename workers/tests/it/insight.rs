@@ -2,8 +2,10 @@
 
 #![expect(clippy::indexing_slicing, reason = "a check stops at the first surprise")]
 
-use chrono::{Datelike as _, NaiveTime, TimeDelta};
-use costlens_domain::bill::{BillReport, ReportFormat};
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, Utc};
+use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
 use costlens_domain::classify::RULES_VERSION;
 use costlens_domain::{BillId, TenantId, Usd};
 use costlens_insight::stories::{Delivery, Tenant};
@@ -12,6 +14,7 @@ use costlens_store::testing::unlike_bytes;
 use costlens_store::{Cadence, NewBill};
 
 use super::Office;
+use super::settlement::line;
 
 fn report(delivery: &Delivery) -> BillReport {
     let facts = delivery.facts.clone();
@@ -118,6 +121,58 @@ async fn a_look_in_the_night_writes_down_once_what_the_facts_hold() {
     let mut tx = office.parts.store.tenant(tenant).await.unwrap();
     assert_eq!(tx.list_recommendations(false, 50).await.unwrap(), []);
     assert_eq!(tx.list_recommendations(true, 50).await.unwrap().len(), 1);
+    drop(tx);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn a_model_that_newer_rules_named_is_no_news() {
+    let now: DateTime<Utc> = "2026-10-28T06:00:00Z".parse().unwrap();
+    let office = Office::open(now).await;
+    let tenant = office.db.create_tenant("Acme").await;
+    let used = |month: u32, days: std::ops::RangeInclusive<u32>, usage_type: &str| -> Vec<DailyFact> {
+        let day = |n| NaiveDate::from_ymd_opt(2026, month, n).unwrap();
+        days.map(|n| DailyFact { day: day(n), ..line("", usage_type, "Usage", 1_000, "2") }).collect()
+    };
+    let (pro, lite, oss) =
+        ("USE1-NovaPro-input-tokens", "USE1-NovaLite-input-tokens", "USE1-gpt-oss-120b-input-tokens");
+    // Rules of before did not know what is used late in October, too, and knew what is used throughout.
+    let mut september = used(9, 1..=30, pro);
+    for fact in &mut september {
+        let mut class = (*fact.class).clone();
+        class.model = None;
+        fact.class = Arc::new(class);
+    }
+    september.extend(used(9, 1..=30, oss));
+    let october = [used(10, 1..=27, oss), used(10, 18..=27, pro), used(10, 20..=27, lite)].concat();
+    for (n, (facts, rules_version)) in (0..).zip([(september, RULES_VERSION - 1), (october, RULES_VERSION)]) {
+        let days = facts.iter().map(|fact| fact.day);
+        let (first_day, last_day) = (days.clone().min(), days.max());
+        let month = first_day.map(|day| day.with_day(1).unwrap());
+        let report = BillReport {
+            first_day,
+            last_day,
+            months: month.zip(month),
+            rules_version,
+            ..super::settlement::report(facts)
+        };
+        let created_at = now - TimeDelta::minutes(60 - n);
+        let new =
+            NewBill { id: BillId::new(created_at, unlike_bytes()), name: "a bill".to_owned(), created_at };
+        let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+        tx.import_bill(&new, &report).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    office.run("insight-nights.v1").await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    let events = tx.list_insight_events(None, 200).await.unwrap();
+    let models: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind == "new_model")
+        .map(|event| (event.subject.as_str(), event.day.to_string()))
+        .collect();
+    assert_eq!(models, [("nova-lite", "2026-10-20".to_owned())], "{events:#?}");
     drop(tx);
     office.end().await;
 }

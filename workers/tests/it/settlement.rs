@@ -8,9 +8,9 @@ use costlens_domain::classify::{Cloud, LineKey, classify};
 use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::imports::{Attribution, ImportedCall};
 use costlens_domain::invoices::InvoiceVendor;
-use costlens_domain::request::{Origin, Provenance, RequestFact};
+use costlens_domain::request::{CostBasis, Origin, Outcome, Provenance, RequestFact};
 use costlens_domain::settlement::{Issuer, ResidualCode, ResidualSide, SettlementState};
-use costlens_domain::{BillId, ConnectionId, Currency, RequestId, TenantId};
+use costlens_domain::{BillId, ConnectionId, Currency, RequestId, TenantId, Usage};
 use costlens_jobs::settlement::{SettleMonth, ask_to_settle};
 use costlens_queue::ops::State;
 use costlens_store::testing::unlike_bytes;
@@ -74,7 +74,7 @@ pub(super) fn line(
         tokens: is_use.then(|| Decimal::from(tokens)),
         unblended,
         net_unblended: if is_use { unblended * amount("0.9") } else { unblended },
-        amortised: unblended,
+        amortised: Some(unblended),
         net_amortised: None,
         list: None,
         lines: 1,
@@ -597,8 +597,52 @@ async fn imported_calls_settle_and_are_covered_as_proxied_ones_of_their_provider
     let of_aws = tx.settlement(of_october(Measure::Unblended)).await.unwrap();
     // Of each region one; what went to Azure is on nobody's bill.
     assert_eq!(of_aws.calls + of_aws.absent_calls, 2, "{of_aws:?}");
+    let charges = tx.settled_charges_after(at.date_naive(), None, 100).await.unwrap();
+    let origin = |provider: &str| {
+        let of_calls = charges.iter().find(|(_, one)| one.api_key_id.is_some() && one.provider == provider);
+        of_calls.unwrap().1.origin
+    };
+    // What is in no settlement stands by its hours, which do not say who saw it.
+    assert_eq!((origin("openai"), origin("azure")), (Some(Origin::Otlp), None), "{charges:?}");
     drop(tx);
     assert_eq!(customer.cost(calls[0].fact.id, Measure::Unblended).await, Some(amount("0.000189")));
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_failed_import_that_nobody_counted_has_no_share_in_what_calls_like_it_cost() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, now()).await;
+    let account = Account::open(&office, &outside, "Settler").await;
+    let at: DateTime<Utc> = "2026-10-05T09:00:00Z".parse().unwrap();
+    let call = |minutes: i64| {
+        let provenance = Provenance { origin: Origin::LiteLlm, ..Provenance::default() };
+        let fact = account.call(at + TimeDelta::minutes(minutes), "gpt-4o-mini-2024-07-18", "0.00021");
+        ImportedCall {
+            source_id: fact.id.to_string(),
+            imported_at: now(),
+            claimed_cost: None,
+            attribution: Attribution::default(),
+            fact: RequestFact { provenance, ..fact },
+        }
+    };
+    let mut broken = call(2);
+    broken.fact = RequestFact {
+        outcome: Outcome::Failed,
+        usage: Usage::default(),
+        cost_basis: CostBasis::Unpriced,
+        cost: None,
+        ..broken.fact
+    };
+    let calls = [call(0), call(1), broken];
+    let mut writer = office.parts.store.writer().await.unwrap();
+    assert_eq!(writer.import_calls(account.tenant, &calls).await.unwrap().taken, 3);
+    drop(writer);
+    let customer = Customer { office: &office, account: &account, calls: Vec::new() };
+    customer.bill(&openai_costs((4_000, "0.00054"), (200, "0.000108")), 1).await;
+    customer.is_settled().await;
+    assert_eq!(customer.cost(calls[0].fact.id, Measure::Unblended).await, Some(amount("0.000189")));
+    assert_eq!(customer.cost(calls[2].fact.id, Measure::Unblended).await, None, "unknown is never zero");
     office.close().await;
 }
 

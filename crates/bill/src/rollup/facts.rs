@@ -109,7 +109,7 @@ impl Facts {
                 tokens,
                 unblended: decimal(sums.unblended, SCALE)?,
                 net_unblended: decimal(sums.net_unblended, SCALE)?,
-                amortised: decimal(sums.amortised, SCALE)?,
+                amortised: Some(decimal(sums.amortised, SCALE)?),
                 net_amortised: Some(decimal(sums.net_amortised, SCALE)?),
                 list: sums.list.map(|list| decimal(list, SCALE)).transpose()?,
                 lines: sums.lines,

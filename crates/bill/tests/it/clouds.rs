@@ -1,11 +1,16 @@
 //! Bills of Azure and Google: every line in the totals, the AI among them taken apart, and what is missing or mixed told.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use costlens_bill::BillError;
-use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
+use costlens_domain::Currency;
+use costlens_domain::bill::{BillReport, DailyFact, Measure, ReportFormat};
 use costlens_domain::classify::{Category, Meter, Routing, Tier, Verdict};
 use costlens_domain::settlement::Issuer;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::parquet::arrow::ArrowWriter;
 use rust_decimal::Decimal;
 
 use super::{read, read_all, read_text};
@@ -62,7 +67,7 @@ async fn azure_s_actual_costs_are_read_to_the_last_digit() {
     assert_eq!(model(input), ("gpt-4o", Meter::FreshInput, Tier::Standard, Routing::Global));
     assert_eq!((input.tokens, input.unblended), (Some(amount("1200000")), amount("3")));
     assert_eq!((input.day.to_string().as_str(), input.region.as_ref()), ("2026-10-05", "swedencentral"));
-    assert_eq!((input.net_unblended, input.amortised), (amount("3"), amount("3")));
+    assert_eq!((input.net_unblended, input.amortised), (amount("3"), Some(amount("3"))));
     let cached = of(&report, "gpt 4.1 cached Inp Data Zone Tokens");
     assert_eq!(model(cached), ("gpt-4-1", Meter::CacheRead, Tier::Standard, Routing::Geo));
     let batch = of(&report, "5.4 nano Batch cd Inp Gl 1M Tokens");
@@ -108,6 +113,47 @@ async fn azure_s_amortised_costs_say_that_they_are() {
 }
 
 #[tokio::test]
+async fn what_azure_s_actual_costs_do_not_say_of_commitments_is_unknown() {
+    const SPREAD: [Measure; 2] = [Measure::Amortised, Measure::NetAmortised];
+    let whole = text("azure_actual.csv");
+    for said in [whole.clone(), whole.replace(",Reservation,", ",SavingsPlan,")] {
+        let report = read_text("bill.csv", &said).await.unwrap();
+        assert_eq!(report.format, ReportFormat::AzureCosts);
+        let of_commitments: Vec<&DailyFact> =
+            report.facts.iter().filter(|fact| !matches!(&*fact.operation, "OnDemand" | "")).collect();
+        let mut billed: Vec<_> =
+            of_commitments.iter().map(|fact| (&*fact.line_item_type, fact.unblended.normalize())).collect();
+        billed.sort_unstable();
+        assert_eq!(billed, [("Purchase", amount("13000")), ("Usage", Decimal::ZERO)]);
+        for fact in &report.facts {
+            let is_silent = of_commitments.contains(&fact);
+            for measure in SPREAD {
+                let wanted = (!is_silent).then_some(fact.unblended);
+                assert_eq!(fact.cost(measure), wanted, "{measure} of {}", fact.usage_type);
+            }
+            assert_eq!(fact.is_paid_by_commitment(), is_silent && &*fact.line_item_type == "Usage");
+        }
+        // A sum with a part that nobody knows is unknown; what was billed is as it was.
+        let share = report.by_currency()[&Currency::USD];
+        assert_eq!(share.ai_by(Measure::NetUnblended).map(|cost| cost.normalize()), Some(ai(&report)));
+        assert_eq!(SPREAD.map(|measure| share.ai_by(measure)), [None, None]);
+    }
+
+    // Where nothing was bought ahead there is nothing to spread.
+    let on_demand: String =
+        whole.lines().filter(|line| !line.contains(",Reservation,")).flat_map(|line| [line, "\n"]).collect();
+    let report = read_text("bill.csv", &on_demand).await.unwrap();
+    let share = report.by_currency()[&Currency::USD];
+    for measure in SPREAD {
+        assert_eq!(share.ai_by(measure).map(|cost| cost.normalize()), Some(ai(&report)), "{measure}");
+    }
+    // And amortised costs are what they say.
+    let report = read(fixture("azure_amortised.csv")).await.unwrap();
+    let provisioned = of(&report, "Provisioned Managed Global Unit");
+    assert_eq!(SPREAD.map(|measure| provisioned.cost(measure)), [Some(amount("17.4")); 2]);
+}
+
+#[tokio::test]
 async fn azure_s_focus_counts_blocks_and_is_azure_s() {
     let report = read(fixture("azure_focus.csv")).await.unwrap();
     assert_eq!((report.format, Issuer::of(report.format)), (ReportFormat::AzureFocus, Issuer::Azure));
@@ -117,7 +163,7 @@ async fn azure_s_focus_counts_blocks_and_is_azure_s() {
     assert_eq!(model(mini), ("gpt-5-mini", Meter::Output, Tier::Priority, Routing::Global));
     assert_eq!(mini.tokens, Some(amount("500000")));
     let provisioned = of(&report, "Provisioned Managed Global Unit");
-    assert_eq!((provisioned.unblended, provisioned.amortised), (Decimal::ZERO, amount("17.4")));
+    assert_eq!((provisioned.unblended, provisioned.amortised), (Decimal::ZERO, Some(amount("17.4"))));
 }
 
 #[tokio::test]
@@ -182,6 +228,128 @@ async fn google_s_focus_is_google_s() {
     assert_eq!((total(&report, "USD"), ai(&report)), (amount("0.4"), amount("0.3")));
     let fact = &report.facts[0];
     assert_eq!((model(fact).0, fact.tokens), ("gemini-2-5-flash", Some(amount("1000000"))));
+}
+
+const GOOGLE_FOCUS: [&str; 19] = [
+    "BilledCost",
+    "EffectiveCost",
+    "BillingAccountId",
+    "BillingCurrency",
+    "ChargeCategory",
+    "ChargeDescription",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "RegionId",
+    "ResourceId",
+    "ServiceCategory",
+    "ServiceName",
+    "SkuId",
+    "SkuMeter",
+    "SubAccountId",
+];
+
+/// Google's own rows in the columns of FOCUS, none of which is for the SKU; and a machine without an accelerator.
+fn google_as_focus() -> Vec<[String; GOOGLE_FOCUS.len()]> {
+    let of_row = |row: &str| {
+        // What is taken of it stands before the list of credits, or behind it.
+        let cells: Vec<&str> = row.split(',').collect();
+        let (service, sku) = (cells[2], cells[4]);
+        let category = match cells[cells.len() - 2] {
+            "regular" => "Usage",
+            "tax" => "Tax",
+            _ => "Adjustment",
+        };
+        let (kind, resource) = match service {
+            "Compute Engine" => ("Compute", "//compute.example/gpu"),
+            "Cloud Storage" => ("Storage", ""),
+            "Invoice" => ("Other", ""),
+            _ => ("AI and Machine Learning", ""),
+        };
+        let focus = [
+            cells[9],
+            cells[9],
+            cells[0],
+            cells[10],
+            category,
+            sku,
+            cells[5],
+            cells[11],
+            cells[12],
+            cells[13],
+            cells[14],
+            "Google Cloud",
+            cells[8],
+            resource,
+            kind,
+            service,
+            cells[3],
+            "Requests",
+            cells[7],
+        ];
+        focus.map(str::to_owned)
+    };
+    let mut rows: Vec<_> = text("google.csv").lines().skip(1).map(of_row).collect();
+    let gpu = rows.iter().find(|row| row[14] == "Compute");
+    let mut plain = gpu.unwrap().clone();
+    plain[5] = "N1 Predefined Instance Core running in Iowa".to_owned();
+    plain[13] = "//compute.example/plain".to_owned();
+    rows.push(plain);
+    rows
+}
+
+#[tokio::test]
+async fn google_s_focus_is_taken_apart_like_google_s_own_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = google_as_focus();
+    let mut csv = GOOGLE_FOCUS.join(",");
+    for row in &rows {
+        csv.push('\n');
+        csv.push_str(&row.join(","));
+    }
+    // Google's view in the columns of FOCUS has categories in lower case.
+    let lower =
+        csv.replace(",Usage,", ",usage,").replace(",Tax,", ",tax,").replace(",Adjustment,", ",adjustment,");
+    let columns = GOOGLE_FOCUS.iter().enumerate().map(|(at, name)| {
+        let cells = rows.iter().map(|row| Some(row[at].as_str()).filter(|cell| !cell.is_empty()));
+        (*name, Arc::new(cells.collect::<StringArray>()) as ArrayRef, true)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let parquet = folder.path().join("focus.parquet");
+    let mut writer = ArrowWriter::try_new(File::create(&parquet).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut paths = vec![parquet];
+    for (name, text) in [("focus.csv", csv), ("lower.csv", lower)] {
+        std::fs::write(folder.path().join(name), text + "\n").unwrap();
+        paths.push(folder.path().join(name));
+    }
+
+    let told = |report: &BillReport| -> Vec<_> {
+        let told = report.facts.iter().map(|fact| {
+            let quantity = fact.usage_quantity.normalize();
+            (fact.day, fact.usage_type.to_string(), fact.currency, fact.class.clone(), quantity, fact.tokens)
+        });
+        told.collect()
+    };
+    let own = read(fixture("google.csv")).await.unwrap();
+    for path in paths {
+        let report = read(path.clone()).await.unwrap();
+        assert_eq!(report.format, ReportFormat::GoogleFocus, "{path:?}");
+        assert_eq!(told(&report), told(&own), "{path:?}");
+        assert!(report.unknown_line_types.is_empty(), "{:?}", report.unknown_line_types);
+        // The machine with an accelerator may be AI; the one beside it of the same service is none.
+        let machines: Vec<&str> = report
+            .resources
+            .iter()
+            .map(|one| &*one.resource_id)
+            .filter(|id| id.contains("compute"))
+            .collect();
+        assert_eq!(machines, ["//compute.example/gpu"], "{path:?}");
+    }
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ async fn an_unknown_line_type_is_kept_and_named() {
         ["GreenSurcharge"]
     );
     assert_eq!(report.facts[0].unblended, of("1.5"));
-    assert_eq!(report.facts[0].amortised, of("1.5"));
+    assert_eq!(report.facts[0].amortised, Some(of("1.5")));
     assert_eq!(report.facts[0].tokens, None, "only use uses tokens");
 }
 

@@ -74,7 +74,7 @@ pub(super) fn write(facts: &[DailyFact], out: &mut dyn Write) -> std::io::Result
             known(fact.tokens),
             fact.unblended.normalize().to_string(),
             fact.net_unblended.normalize().to_string(),
-            fact.amortised.normalize().to_string(),
+            known(fact.amortised),
             known(fact.net_amortised),
             known(fact.list),
             fact.lines.to_string(),

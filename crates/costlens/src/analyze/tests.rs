@@ -101,7 +101,7 @@ async fn a_page_recommends_what_its_bill_proves() {
         let mut fact = gpu.clone();
         fact.day = day(n);
         fact.usage_quantity = 24.into();
-        (fact.unblended, fact.amortised) = (1500.into(), 1500.into());
+        (fact.unblended, fact.amortised) = (1500.into(), Some(1500.into()));
         // What could be saved is told of what is left after private discounts.
         fact.net_amortised = Some(1320.into());
         report.facts.push(fact);

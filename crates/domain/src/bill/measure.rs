@@ -90,7 +90,7 @@ impl OtherCosts {
     pub fn add_fact(&mut self, fact: &DailyFact) {
         self.add(Self {
             net_unblended: Some(fact.net_unblended),
-            amortised: Some(fact.amortised),
+            amortised: fact.amortised,
             net_amortised: fact.net_amortised,
             list: fact.list,
         });

@@ -1,6 +1,6 @@
 //! Meters of Azure and SKUs of Google as price lists and exports have them, and what each of their parts means.
 
-use super::{Category, Cloud, LineKey, Verdict, classify, screen};
+use super::{Category, Cloud, LineKey, Verdict, classify, is_usage, screen};
 
 /// A line of usage.
 fn line<'a>(cloud: Cloud, service: &'a str, family: &'a str, meter: &'a str, unit: &'a str) -> LineKey<'a> {
@@ -68,6 +68,16 @@ fn a_unit_is_a_token_in_exports_and_a_block_in_focus() {
     assert_eq!(classify(&export).tokens_per_unit, Some(1));
     assert_eq!(classify(&focus).tokens_per_unit, Some(1_000));
     assert_eq!(classify(&LineKey { pricing_unit: "Tokens", ..focus }).tokens_per_unit, None, "of how many?");
+}
+
+#[test]
+fn a_meter_that_names_no_model_does_not_hide_the_sku_of_a_charge_in_focus() {
+    let meter = line(Cloud::Google, "Vertex AI", "", "Requests", "count");
+    let charge = LineKey { description: "Gemini 2.5 Flash GA Text Input - Predictions", ..meter };
+    assert!(screen(&meter) && screen(&charge));
+    let class = classify(&LineKey { line_item_type: "usage", ..charge });
+    assert_eq!((class.model.as_deref(), class.tokens_per_unit), (Some("gemini-2-5-flash"), Some(1)));
+    assert!(is_usage("usage"));
 }
 
 #[test]

@@ -146,8 +146,9 @@ const SERVICES: &[(&str, &str, Verdict, Category)] = &[
 /// A line of Google's.
 pub(super) fn classify(key: &LineKey<'_>) -> Classification {
     let service = key.product_code.trim().to_ascii_lowercase();
-    // FOCUS has no column of its own for the SKU's description.
-    let sku = if key.usage_type.is_empty() { key.description } else { key.usage_type };
+    // The line's description is the SKU's. In FOCUS the usage type may be a meter's, which names no model; at first sight
+    // there is nothing but it.
+    let sku = if key.description.is_empty() { key.usage_type } else { key.description };
     if let Some((_, slug)) = MODEL_SERVICES.iter().find(|(name, _)| *name == service) {
         return model_sku(key, slug, &words(sku));
     }

@@ -30,7 +30,7 @@ pub use cloud::Cloud;
 
 /// Raised with every change of a rule and of what is read of a line's costs, and stored with the facts that it made:
 /// whatever is delivered is read again by other rules.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 /// What a bill line says about itself. An empty text means that the bill left the cell empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,7 +44,7 @@ pub struct LineKey<'a> {
     /// The product family; `Amazon Bedrock` on every Bedrock line since July 2026, Marketplace ones included. Of Azure the
     /// meter's subcategory.
     pub product_family: &'a str,
-    /// The usage type, the meter's name (Azure) or the SKU's description (Google).
+    /// The usage type, the meter's name (Azure) or the SKU's description (Google; in FOCUS the charge's).
     pub usage_type: &'a str,
     /// The operation.
     pub operation: &'a str,
@@ -118,6 +118,13 @@ pub fn classify(key: &LineKey<'_>) -> Classification {
 pub fn is_usage(line_item_type: &str) -> bool {
     matches!(
         line_item_type,
-        "Usage" | "DiscountedUsage" | "SavingsPlanCoveredUsage" | "FlatRateSubscription" | "regular" | ""
+        "Usage"
+            | "DiscountedUsage"
+            | "SavingsPlanCoveredUsage"
+            | "FlatRateSubscription"
+            | "regular"
+            // As Google's own view in the columns of FOCUS spells it.
+            | "usage"
+            | ""
     )
 }

@@ -191,7 +191,7 @@ columns! {
         "Tags" = "left empty",
         "x_Operation" = "the operation as billed, or how the calls ended",
         "x_ServiceCode" = "the product code as billed, or the provider's stable name",
-        "x_Source" = "`bill`, or `proxy` for calls, imported ones included",
+        "x_Source" = "`bill`, or `proxy` for calls, imported ones included; of the settled export `import` for imported calls that are in a settlement",
         "x_CostBasis" = "`billed`, `exact`, `estimated` or `unpriced`; of the settled export `settled`, `provisional`, `unbilled` or `beside_calls`",
         "x_Model" = "the model; empty where there is none",
         "x_UsageType" = "the usage type as billed",

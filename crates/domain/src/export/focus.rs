@@ -75,9 +75,9 @@ pub fn focus_of_fact(bill: BillId, fact: &DailyFact) -> [Cell<'_>; FOCUS_COLUMNS
     // What a commitment pays is billed as nothing on the day, which is no contracted price.
     let paid_ahead = fact.is_paid_by_commitment();
     row.own("ContractedCost", Some(fact.unblended).filter(|_| !paid_ahead));
-    row.own("EffectiveCost", Some(fact.spread_cost()));
+    row.own("EffectiveCost", fact.known_spread_cost());
     row.own("ListCost", fact.list);
-    row.own("PricingCurrencyEffectiveCost", Some(fact.spread_cost()));
+    row.own("PricingCurrencyEffectiveCost", fact.known_spread_cost());
     row.text("BillingAccountId", &*fact.billing_account);
     row.text("SubAccountId", &*fact.usage_account);
     if !fact.usage_account.is_empty() {
@@ -250,7 +250,7 @@ mod tests {
             tokens: Some("1500000".parse().unwrap()),
             unblended: amount.parse().unwrap(),
             net_unblended: "0.9".parse().unwrap(),
-            amortised: "0.8".parse().unwrap(),
+            amortised: Some("0.8".parse().unwrap()),
             net_amortised: None,
             list: None,
             lines: 3,
@@ -308,6 +308,18 @@ mod tests {
         let told = told(&focus_of_fact(bill, &covered));
         assert_eq!((&*told["EffectiveCost"], &*told["PricingCategory"]), ("0.8", "Committed"));
         assert!(!told.contains_key("ContractedCost"), "{told:?}");
+    }
+
+    #[test]
+    fn what_a_commitment_of_unknown_worth_pays_has_no_effective_cost() {
+        let bill = BillId::new(DateTime::from_timestamp_millis(1_763_800_000_123).unwrap(), [1; 10]);
+        // As Azure's actual costs have it: nothing billed, and nothing said of what the commitment is worth.
+        let covered = DailyFact { amortised: None, net_unblended: Decimal::ZERO, ..fact("Usage", "0") };
+        let told = told(&focus_of_fact(bill, &covered));
+        assert_eq!((&*told["BilledCost"], &*told["PricingCategory"]), ("0", "Committed"));
+        for name in ["EffectiveCost", "PricingCurrencyEffectiveCost", "ContractedCost"] {
+            assert!(!told.contains_key(name), "{name}: {told:?}");
+        }
     }
 
     #[test]

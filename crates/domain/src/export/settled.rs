@@ -11,7 +11,7 @@ use super::focus::Row;
 use super::{Cell, FOCUS_COLUMNS};
 use crate::ApiKeyId;
 use crate::money::Currency;
-use crate::request::text_enum;
+use crate::request::{Origin, text_enum};
 use crate::settlement::{Issuer, ResidualCode};
 
 text_enum! {
@@ -41,6 +41,8 @@ pub struct SettledCharge {
     pub code: Option<ResidualCode>,
     /// The key of calls.
     pub api_key_id: Option<ApiKeyId>,
+    /// Who saw the calls; `None` beside them, and of calls that are in no settlement, whose sums do not say it.
+    pub origin: Option<Origin>,
     /// The provider of calls; empty beside them.
     pub provider: String,
     /// The model; empty where there is none.
@@ -100,7 +102,8 @@ pub fn focus_of_settled(charge: &SettledCharge) -> [Cell<'_>; FOCUS_COLUMNS.len(
             row.word("SubAccountType", "Account");
         }
     } else {
-        row.word("x_Source", "proxy");
+        let is_imported = charge.origin.is_some_and(|origin| origin != Origin::Proxy);
+        row.word("x_Source", if is_imported { "import" } else { "proxy" });
         row.own("SubAccountId", charge.api_key_id);
         row.word("SubAccountType", "API key");
     }
@@ -158,6 +161,7 @@ mod tests {
             issuer: Some(Issuer::Aws),
             code,
             api_key_id: None,
+            origin: None,
             provider: String::new(),
             model: "nova-pro".to_owned(),
             service_tier: String::new(),
@@ -203,5 +207,15 @@ mod tests {
         let told = told(&unbilled);
         assert!(!told.contains_key("BilledCost"), "{told:?}");
         assert_eq!((&*told["x_CostBasis"], &*told["x_Source"]), ("unbilled", "proxy"));
+    }
+
+    #[test]
+    fn calls_that_others_saw_are_no_calls_of_the_proxy() {
+        for (origin, source) in
+            [(Origin::Proxy, "proxy"), (Origin::LiteLlm, "import"), (Origin::Otlp, "import")]
+        {
+            let charge = SettledCharge { origin: Some(origin), ..charge(SettledKind::Settled, None) };
+            assert_eq!(told(&charge)["x_Source"], source, "{origin}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! What its source says that it cost is kept beside it as a claim. No prompt and no answer has a place here, so that
 //! none can be stored (ADR 0025).
 
+pub mod failures;
 pub mod vendors;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,8 +40,10 @@ const LONGEST_NAME: usize = 256;
 pub enum Work {
     /// It answered, and this was used.
     Answered(Usage),
-    /// It refused, failed or was not reached; what was used all the same, where somebody counted it.
+    /// It refused or was not reached; what was used all the same, where somebody counted it.
     Failed(Usage),
+    /// It failed, perhaps after it had begun to work, and nobody counted.
+    Broken,
     /// Nothing: the source answered from its own cache.
     Cached,
 }
@@ -183,6 +186,7 @@ impl ReportedCall {
         let (outcome, usage) = match self.work {
             Work::Answered(usage) => (Outcome::Completed, usage),
             Work::Failed(usage) => (Outcome::Failed, usage),
+            Work::Broken => (Outcome::Failed, Usage::default()),
             Work::Cached => (Outcome::Completed, Usage::default()),
         };
         // Other vendors' bills know no regions.
@@ -214,7 +218,10 @@ impl ReportedCall {
             provenance: Provenance { origin, region, response_id: self.response_id },
             body: BodyState::None,
         };
-        if usage == Usage::default() {
+        if self.work == Work::Broken {
+            let note = "it failed, perhaps in the middle of an answer, and no tokens are told: what it cost is unknown";
+            fact.price = PriceReceipt { note: Some(note.to_owned()), ..PriceReceipt::default() };
+        } else if usage == Usage::default() {
             let note = if self.work == Work::Cached {
                 "answered from the source's own cache: nothing is billed"
             } else {

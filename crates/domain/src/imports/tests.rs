@@ -3,6 +3,7 @@
 use chrono::DateTime;
 
 use super::*;
+use crate::pricing::{PriceVersion, price_later};
 use crate::request::RepricedNote;
 use crate::{ConnectionId, Tokens};
 
@@ -83,6 +84,19 @@ fn what_a_cache_answered_and_what_failed_before_any_work_cost_nothing() {
 }
 
 #[test]
+fn what_failed_when_work_may_have_begun_costs_nobody_knows_what() {
+    let broken = taken(ReportedCall { work: Work::Broken, ..reported() }).fact;
+    assert_eq!((broken.outcome, broken.usage), (Outcome::Failed, Usage::default()));
+    assert_eq!((broken.cost_basis, broken.cost), (CostBasis::Unpriced, None), "unknown is never zero");
+    assert!(broken.price.note.as_deref().is_some_and(|note| note.contains("unknown")));
+    // A price that is found later finds no tokens, either.
+    let prices = PriceVersion { n: 7, published_at: None, catalogue: Catalogue::embedded().unwrap() };
+    assert_eq!(price_later(&broken, &prices, now()), None);
+    let counted = RequestFact { usage: taken(reported()).fact.usage, ..broken };
+    assert!(price_later(&counted, &prices, now()).is_some());
+}
+
+#[test]
 fn a_call_that_cannot_be_a_row_is_refused_with_its_reason() {
     assert_eq!(reported().check(now()), Ok(()));
     let shifted = |by: TimeDelta| ReportedCall {
@@ -107,6 +121,7 @@ fn a_call_that_cannot_be_a_row_is_refused_with_its_reason() {
         assert_eq!(call.check(now()), Err(refusal), "{call:?}");
     }
     assert_eq!(ReportedCall { work: Work::Failed(usage(0)), ..reported() }.check(now()), Ok(()));
+    assert_eq!(ReportedCall { work: Work::Broken, ..reported() }.check(now()), Ok(()));
     assert_eq!(ReportedCall { work: Work::Cached, ..reported() }.check(now()), Ok(()));
 }
 

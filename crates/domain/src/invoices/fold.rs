@@ -244,7 +244,7 @@ impl Fold {
             tokens,
             unblended: sum.cost,
             net_unblended: sum.cost,
-            amortised: sum.cost,
+            amortised: Some(sum.cost),
             net_amortised: Some(sum.cost),
             list: None,
             lines: sum.lines,

@@ -9,6 +9,7 @@ use super::in_force::PriceVersion;
 use super::quote::{Priced, Quote};
 use crate::money::Usd;
 use crate::request::{CostBasis, Outcome, PriceReceipt, RepricedNote, RequestFact};
+use crate::usage::Usage;
 
 /// Why a call's usage is ours and not the provider's. The words stand in the receipt's note, and are read again when
 /// the call is priced later: an estimate stays one.
@@ -64,11 +65,15 @@ pub struct LaterPrice {
 }
 
 /// What a recorded call costs by these prices; `None` where they do not price it either. A call that cost nothing
-/// because the provider did no work has no usage, and is none of a price's business.
+/// because the provider did no work has no usage, and neither has one of which nobody counted any: they are none of a price's
+/// business.
 ///
 /// The receipt says when and by which version it was priced, and keeps what the row said first, however often.
 #[must_use]
 pub fn price_later(fact: &RequestFact, prices: &PriceVersion, at: DateTime<Utc>) -> Option<LaterPrice> {
+    if fact.usage == Usage::default() {
+        return None;
+    }
     let kept = kept_note(fact);
     let Priced::Exact { amount, receipt } = priced(fact, &prices.catalogue) else { return None };
     // An exact row's usage was counted, whatever its note; of an unpriced one only the note tells.

@@ -1,6 +1,6 @@
 //! One row of the table, as a reported call.
 
-use costlens_domain::imports::{Attribution, Refusal, ReportedCall, Work, vendors};
+use costlens_domain::imports::{Attribution, Refusal, ReportedCall, Work, failures, vendors};
 use costlens_domain::{Usage, Usd};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub(super) struct Row {
     start_time: Cell,
     #[serde(rename = "endTime")]
     end_time: Cell,
+    #[serde(rename = "completionStartTime")]
+    completion_start_time: Cell,
     model: Cell,
     model_group: Cell,
     custom_llm_provider: Cell,
@@ -50,6 +52,7 @@ impl Row {
                 "completion_tokens" => &mut row.completion_tokens,
                 "startTime" => &mut row.start_time,
                 "endTime" => &mut row.end_time,
+                "completionStartTime" => &mut row.completion_start_time,
                 "model" => &mut row.model,
                 "model_group" => &mut row.model_group,
                 "custom_llm_provider" => &mut row.custom_llm_provider,
@@ -84,13 +87,6 @@ impl Row {
             told @ Value::Object(members) if !members.is_empty() => usage(told)?,
             _ => plain(&self.prompt_tokens, &self.completion_tokens)?,
         };
-        let work = if is_true(&self.cache_hit) {
-            Work::Cached
-        } else if is_failed {
-            Work::Failed(used)
-        } else {
-            Work::Answered(used)
-        };
         let full_name = text(&self.model).or_else(|| text(&self.model_group)).unwrap_or_default();
         let address = text(&self.api_base);
         let theirs = text(&self.custom_llm_provider).or_else(|| {
@@ -100,7 +96,22 @@ impl Row {
         let theirs = theirs.unwrap_or_default();
         let mut provider = vendors::provider(&theirs, address.as_deref());
         let mut model = vendors::model(&theirs, &provider, &full_name).to_owned();
-        if work == Work::Failed(Usage::default()) {
+        let told = |name| text(at(&metadata, &["error_information", name]));
+        let (error_class, error_code) = (told("error_class"), told("error_code"));
+        let work = if is_true(&self.cache_hit) {
+            Work::Cached
+        } else if !is_failed {
+            Work::Answered(used)
+        } else if used == Usage::default() && !(provider.is_empty() && model.is_empty()) {
+            // An answer of which a part came was no refusal, whatever it broke off with.
+            let has_begun =
+                time(&self.completion_start_time).is_some_and(|first| started_at < first && first < ended_at);
+            let is_refusal = failures::is_refusal(error_code.as_deref(), error_class.as_deref());
+            if is_refusal && !has_begun { Work::Failed(used) } else { Work::Broken }
+        } else {
+            Work::Failed(used)
+        };
+        if matches!(work, Work::Failed(_) | Work::Broken) && used == Usage::default() {
             // What failed before it went anywhere counts as a call, and went nowhere.
             let unknown = |name: &mut String| {
                 if name.is_empty() {
@@ -110,10 +121,7 @@ impl Row {
             unknown(&mut provider);
             unknown(&mut model);
         }
-        let error = || {
-            let told = |name| text(at(&metadata, &["error_information", name]));
-            told("error_class").or_else(|| told("error_code")).unwrap_or_else(|| "failure".to_owned())
-        };
+        let error = error_class.or(error_code).unwrap_or_else(|| "failure".to_owned());
         Ok(ReportedCall {
             // LiteLLM takes the provider's id of the answer for its own, and adds to it what it answers from its cache.
             response_id: matches!(work, Work::Answered(_)).then(|| source_id.clone()),
@@ -127,7 +135,7 @@ impl Row {
             model_served: None,
             service_tier: text(at(&metadata, &["usage_object", "service_tier"])),
             work,
-            error_code: is_failed.then(error),
+            error_code: is_failed.then_some(error),
             claimed_cost: text(&self.spend).and_then(|spend| spend.parse::<Usd>().ok()),
             attribution: Attribution {
                 user: text(&self.user),

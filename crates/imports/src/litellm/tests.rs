@@ -117,6 +117,48 @@ fn a_cache_hit_and_a_failure_are_what_they_are() {
 }
 
 #[test]
+fn a_failure_without_tokens_is_nothing_only_where_the_provider_refused() {
+    let failed = |error: &Value, first_token: &str| {
+        let metadata = json!({"status": "failure", "error_information": error});
+        let cells = json!({
+            "request_id": "0191-uuid", "status": "failure", "prompt_tokens": 0, "completion_tokens": 0,
+            "metadata": metadata, "completionStartTime": first_token,
+        });
+        only(&json!([row(&cells)]).to_string())
+    };
+    let (midway, at_the_end) = ("2026-11-26T10:00:00.300000Z", "2026-11-26T10:00:00.812000Z");
+    let (refused, broken) = (Work::Failed(Usage::default()), Work::Broken);
+    for (error, first_token, work) in [
+        (json!({"error_class": "RateLimitError", "error_code": "429"}), at_the_end, refused),
+        (json!({"error_class": "AuthenticationError"}), "", refused),
+        (json!({"error_class": "OfOnesOwn", "error_code": 503}), "None", refused),
+        // The first token was there when it failed.
+        (json!({"error_class": "InternalServerError", "error_code": "500"}), midway, broken),
+        (json!({"error_class": "Timeout", "error_code": "408"}), at_the_end, broken),
+        (json!({"error_class": "APIConnectionError", "error_code": "500"}), at_the_end, broken),
+        (json!(null), at_the_end, broken),
+    ] {
+        let call = failed(&error, first_token);
+        assert_eq!((call.work, call.provider.as_str()), (work, "openai"), "{error} {first_token}");
+        assert_eq!(call.response_id, None);
+    }
+    // What was counted all the same is billed.
+    let counted = json!({"status": "failure", "prompt_tokens": 5, "completion_tokens": 0, "metadata": {}});
+    let counted = only(&json!([row(&counted)]).to_string()).work;
+    assert_eq!(counted, Work::Failed(Usage { fresh_input: Tokens(5), ..Usage::default() }));
+    // A router that knew no provider may have sent it somewhere.
+    let lost = json!({
+        "status": "failure", "prompt_tokens": 0, "completion_tokens": 0, "metadata": {}, "model": "fast",
+        "custom_llm_provider": "", "api_base": "",
+    });
+    let lost = only(&json!([row(&lost)]).to_string());
+    assert_eq!(
+        (lost.work, lost.provider.as_str(), lost.model_requested.as_str()),
+        (broken, "unknown", "fast")
+    );
+}
+
+#[test]
 fn claudes_cache_is_told_apart_by_how_long_it_lives() {
     let metadata = json!({"usage_object": {
         "prompt_tokens": 5000, "completion_tokens": 10, "cache_creation_input_tokens": 3000,

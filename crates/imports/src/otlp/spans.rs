@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use costlens_domain::imports::{Attribution, Refusal, ReportedCall, Work, fresh_input, vendors};
+use costlens_domain::imports::{Attribution, Refusal, ReportedCall, Work, failures, fresh_input, vendors};
 use costlens_domain::{Tokens, Usage};
 
 /// The attributes that are kept. No name here holds anything that was said.
@@ -32,6 +32,7 @@ const WANTED: &[&str] = &[
     "cloud.region",
     "server.address",
     "error.type",
+    "http.response.status_code",
     "user.id",
     "enduser.id",
     "team.id",
@@ -122,6 +123,14 @@ impl Span {
         let error = own.text(&["error.type"]);
         let is_failed = self.is_error || error.is_some();
         let used = usage(own)?;
+        let status = own.text(&["http.response.status_code"]);
+        let work = if !is_failed {
+            Work::Answered(used)
+        } else if used != Usage::default() || failures::is_refusal(status.as_deref(), error.as_deref()) {
+            Work::Failed(used)
+        } else {
+            Work::Broken
+        };
         let of_address = address.as_deref().and_then(vendors::aws_region).filter(|region| !region.is_empty());
         let label = |label: &str, names: &[&str]| either(names).map(|value| format!("{label}:{value}"));
         let tags = [
@@ -140,7 +149,7 @@ impl Span {
             operation: operation.unwrap_or_else(|| "chat".to_owned()),
             service_tier: own.text(&["openai.response.service_tier", "gen_ai.openai.response.service_tier"]),
             region: of_address.or_else(|| either(&["aws.region"])).or_else(|| either(&["cloud.region"])),
-            work: if is_failed { Work::Failed(used) } else { Work::Answered(used) },
+            work,
             error_code: is_failed.then(|| error.unwrap_or_else(|| "error".to_owned())),
             claimed_cost: None,
             attribution: Attribution {

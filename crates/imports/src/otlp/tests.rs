@@ -141,6 +141,33 @@ fn a_span_that_cannot_be_a_row_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_failed_span_without_tokens_is_nothing_only_where_the_provider_refused() {
+    let work = |failure: &[(&str, serde_json::Value)]| {
+        let mut attributes = json!({
+            "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o",
+        });
+        for (name, value) in failure {
+            attributes[*name] = value.clone();
+        }
+        let mut told = read(&json_body(&attributes, &json!(START)), Encoding::Json, now()).unwrap();
+        assert_eq!((told.calls.len(), told.refused.count), (1, 0), "{told:?}");
+        told.calls.remove(0).work
+    };
+    let refused = Work::Failed(costlens_domain::Usage::default());
+    assert_eq!(work(&[("error.type", json!("429"))]), refused);
+    assert_eq!(work(&[("error.type", json!("openai.RateLimitError"))]), refused);
+    let told = [("error.type", json!("_OTHER")), ("http.response.status_code", json!(503))];
+    assert_eq!(work(&told), refused);
+    for error in ["timeout", "_OTHER", "openai.APIConnectionError", "ReadError"] {
+        assert_eq!(work(&[("error.type", json!(error))]), Work::Broken, "{error}");
+    }
+    let streamed = [("error.type", json!("_OTHER")), ("http.response.status_code", json!(200))];
+    assert_eq!(work(&streamed), Work::Broken);
+    let counted = work(&[("error.type", json!("timeout")), ("gen_ai.usage.input_tokens", json!(7))]);
+    assert_eq!(usage_of(counted).fresh, 7);
+}
+
+#[test]
 fn too_many_spans_are_refused_before_any_is_read() {
     let body = json!({"resourceSpans": [{"scopeSpans": [{"spans": vec![json!({}); MOST_SPANS + 1]}]}]});
     let refused = read(&body.to_string().into(), Encoding::Json, now());

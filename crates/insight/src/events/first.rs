@@ -1,6 +1,6 @@
 //! What is there for the first time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use costlens_domain::Currency;
@@ -15,15 +15,44 @@ use crate::anomalies::bill::is_use;
 /// First days of what facts name, with what it cost on that day.
 type Firsts = BTreeMap<(Kind, String), (NaiveDate, Currency, Decimal)>;
 
-pub(super) fn of_bills(facts: &[&DailyFact]) -> Vec<Event> {
+/// `named_since` is the first day whose facts today's rules read, where others read those before: what they named first is
+/// as new as everything is in a tenant's first days, and what was billed before under another name, or none, is no news.
+pub(super) fn of_bills(facts: &[&DailyFact], named_since: Option<NaiveDate>) -> Vec<Event> {
     let mut firsts = Firsts::new();
     let begin = facts.iter().map(|fact| fact.day).min();
+    let begin = begin.map(|begin| named_since.map_or(begin, |since| begin.max(since)));
     for fact in facts.iter().filter(|fact| is_use(fact)) {
         for (kind, subject) in named(fact) {
             note(&mut firsts, kind, subject, fact.day, fact.currency, fact.spread_cost());
         }
     }
+    if let Some(since) = named_since {
+        let renamed = renamed(facts, since);
+        firsts.retain(|first, _| !renamed.contains(first));
+    }
     told(firsts, begin)
+}
+
+/// What today's rules call something that was billed before them, by the very product and usage type.
+fn renamed(facts: &[&DailyFact], since: NaiveDate) -> BTreeSet<(Kind, String)> {
+    let as_billed =
+        |fact: &DailyFact| (fact.product_code.clone(), fact.product_name.clone(), fact.usage_type.clone());
+    let before: BTreeSet<_> =
+        facts.iter().filter(|fact| fact.day < since).map(|fact| as_billed(fact)).collect();
+    let known = facts.iter().filter(|fact| fact.day >= since && before.contains(&as_billed(fact)));
+    known.flat_map(|fact| named(fact)).filter(|(kind, _)| is_named_by_rules(*kind)).collect()
+}
+
+/// Whether what is first is a name that the rules give, and none that the bill itself has.
+const fn is_named_by_rules(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::NewService
+            | Kind::NewModel
+            | Kind::FirstProvisionedThroughput
+            | Kind::FirstEndpoint
+            | Kind::NewAccelerator
+    )
 }
 
 pub(super) fn of_calls(calls: &[&HourlySpend]) -> Vec<Event> {

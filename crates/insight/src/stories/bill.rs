@@ -60,7 +60,7 @@ impl Writer<'_> {
             tokens,
             unblended: cost,
             net_unblended: cost,
-            amortised: cost,
+            amortised: Some(cost),
             net_amortised: Some(cost),
             list: Some(cost),
             lines: 24,

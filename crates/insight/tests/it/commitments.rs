@@ -49,7 +49,7 @@ fn instance(day: NaiveDate, usage_type: &str, billed: &str, effective: &str) -> 
         tokens: None,
         unblended: amount(billed),
         net_unblended: amount(billed),
-        amortised: amount(effective),
+        amortised: Some(amount(effective)),
         net_amortised: Some(amount(effective)),
         list: None,
         lines: 24,
@@ -68,7 +68,7 @@ fn month(usage_type: &str, of: impl Fn(u64) -> (&'static str, &'static str)) -> 
 }
 
 fn changes(facts: &[DailyFact]) -> usize {
-    let events = events::find(facts, &[], day(30));
+    let events = events::find(facts, &[], day(30), None);
     events.iter().filter(|event| event.kind == EventKind::PriceChanged).count()
 }
 

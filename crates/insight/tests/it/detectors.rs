@@ -14,6 +14,7 @@ use costlens_domain::export::HourlySpend;
 use costlens_domain::request::{CostBasis, Outcome};
 use costlens_domain::{ApiKeyId, Currency, Tokens, Usage};
 use costlens_insight::anomalies::{self, DayRule, Scope};
+use costlens_insight::events::{self, Kind};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
@@ -111,7 +112,7 @@ fn fact(day: NaiveDate, principal: &str, usage_type: &str, unit: &str, cost: f64
         usage_quantity: quantity,
         unblended: cost,
         net_unblended: cost,
-        amortised: cost,
+        amortised: Some(cost),
         net_amortised: Some(cost),
         list: None,
         lines: 1,
@@ -390,6 +391,32 @@ fn figures_on_the_seeds_of_tuning() {
         figures.print(what, unit);
         println!("missed:\n{}\nwrong:\n{}", figures.missed.join("\n"), figures.wrong.join("\n"));
     }
+}
+
+#[test]
+fn a_name_that_newer_rules_gave_is_no_first_use() {
+    let at = |n: u64| monday() + Days::new(n);
+    let used = |n: u64, model: usize| fact(at(n), "", MODELS[model], "1K tokens", 2.0);
+    let name = |model: usize| used(0, model).class.model.clone().unwrap();
+    // One model on every day; one on two days, far apart; one from the eightieth day on; and one that no rule took for AI
+    // before the sixtieth, so that no fact has it.
+    let mut facts: Vec<DailyFact> = (0..100).map(|n| used(n, 0)).collect();
+    facts.extend([10, 80].map(|n| used(n, 1)));
+    facts.extend((80..100).map(|n| used(n, 2)));
+    facts.extend((60..100).map(|n| used(n, 3)));
+    for fact in facts.iter_mut().filter(|fact| fact.day < at(60)) {
+        let mut class = (*fact.class).clone();
+        class.model = None;
+        fact.class = Arc::new(class);
+    }
+    let firsts = |named_since| -> Vec<(String, NaiveDate)> {
+        let events = events::find(&facts, &[], at(100), named_since);
+        let models = events.into_iter().filter(|event| event.kind == Kind::NewModel);
+        models.map(|event| (event.subject, event.day)).collect()
+    };
+    assert_eq!(firsts(Some(at(60))), [(name(2), at(80))]);
+    // By one set of rules throughout, all of them were new.
+    assert_eq!(firsts(None).len(), 4);
 }
 
 #[test]

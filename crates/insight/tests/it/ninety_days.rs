@@ -55,7 +55,7 @@ fn found(tenant: &Tenant) -> (BTreeSet<usize>, Vec<String>) {
             _ => false,
         });
     }
-    for event in events::find(&facts, &tenant.calls, tenant.end) {
+    for event in events::find(&facts, &tenant.calls, tenant.end, None) {
         note(format!("{event:#?}"), &|story| match (story, event.kind) {
             (Story::PriceDrop { model, day }, Kind::PriceChanged) => {
                 event.subject == *model && event.day == *day

@@ -464,7 +464,7 @@ impl Build {
             fact.usage_quantity = Decimal::from(sum.tokens) / Decimal::from(1_000_000);
             fact.unblended = gross;
             fact.net_unblended = net;
-            fact.amortised = gross;
+            fact.amortised = Some(gross);
             if self.plan.discount_lines {
                 let mut discount = self.fact(cell, "EdpDiscount");
                 discount.unblended = net - gross;
@@ -485,7 +485,7 @@ impl Build {
             fact.class = Arc::new(Classification { verdict: Verdict::Ai, ..Classification::not_ai() });
             fact.unblended = amount.parse().unwrap();
             fact.net_unblended = fact.unblended;
-            fact.amortised = fact.unblended;
+            fact.amortised = Some(fact.unblended);
             self.causes.add(self.plan.first, Name::NONE, code, Atto::of(fact.unblended).0);
             facts.push(fact);
         }
@@ -533,7 +533,7 @@ impl Build {
             tokens: None,
             unblended: Decimal::ZERO,
             net_unblended: Decimal::ZERO,
-            amortised: Decimal::ZERO,
+            amortised: Some(Decimal::ZERO),
             net_amortised: None,
             list: None,
             lines: 24,

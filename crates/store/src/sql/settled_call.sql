@@ -1,4 +1,5 @@
--- The cell of one call, by the expressions of `settlement_calls.sql`, and what the call used.
+-- The cell of one call, by the expressions of `settlement_calls.sql`, and what the call used. A call of which nobody counted
+-- what it used has no share in its cell that anybody knows.
 SELECT c.state, c.confidence, c.calls, c.even, c.parts, c.month, s.settled_at,
        r.fresh_input, r.cache_read, r.cache_write_5m, r.cache_write_1h, r.output, r.audio_input, r.audio_output,
        r.web_searches
@@ -21,3 +22,5 @@ JOIN settlement_cell c
      = (r.fresh_input + r.cache_read + r.cache_write_5m + r.cache_write_1h + r.audio_input > 200000)
 JOIN settlement s ON s.tenant_id = c.tenant_id AND s.issuer = c.issuer AND s.month = c.month AND s.measure = c.measure
 WHERE r.tenant_id = $1 AND r.day = $2 AND r.id = $3
+  AND (r.cost IS NOT NULL OR r.fresh_input + r.cache_read + r.cache_write_5m + r.cache_write_1h + r.output
+       + r.audio_input + r.audio_output + r.web_searches > 0)

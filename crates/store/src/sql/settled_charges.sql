@@ -56,7 +56,7 @@ WITH valid AS (
                      model, service_tier, certainty, long_prompt) AS place,
            state AS kind, issuer, NULL::text AS code, api_key_id, provider, model, service_tier,
            ''::text AS account, ''::text AS region, ''::text AS principal, calls, tokens,
-           CASE WHEN unpriced_calls = 0 THEN estimated END AS list, contracted, billed, effective
+           CASE WHEN unpriced_calls = 0 THEN estimated END AS list, contracted, billed, effective, origin
     FROM cells
     WHERE state <> 'absent'
     UNION ALL
@@ -65,7 +65,7 @@ WITH valid AS (
            'unbilled', NULL, NULL, api_key_id, provider, model, service_tier, '', '', '', calls, tokens,
            CASE WHEN unpriced_calls = 0 THEN estimated END,
            CASE WHEN unpriced_calls < calls THEN estimated END, NULL,
-           CASE WHEN unpriced_calls < calls THEN estimated END
+           CASE WHEN unpriced_calls < calls THEN estimated END, origin
     FROM cells
     WHERE state = 'absent'
     UNION ALL
@@ -73,7 +73,8 @@ WITH valid AS (
            'unbilled', NULL, NULL, api_key_id, provider, model, '', '', '', '', calls, NULL,
            CASE WHEN unpriced_calls = 0 THEN estimated END,
            CASE WHEN unpriced_calls < calls THEN estimated END, NULL,
-           CASE WHEN unpriced_calls < calls THEN estimated END
+           -- Hours do not say who saw their calls.
+           CASE WHEN unpriced_calls < calls THEN estimated END, NULL
     FROM late
     UNION ALL
     SELECT concat_ws('|', '4', r.issuer, r.code, r.account, r.region, r.principal, r.model),
@@ -81,7 +82,7 @@ WITH valid AS (
            NULLIF(max(r.tokens), 0), NULL,
            COALESCE(sum(r.amount) FILTER (WHERE r.measure = 'unblended'), 0),
            COALESCE(sum(r.amount) FILTER (WHERE r.measure = 'net_unblended'), 0),
-           COALESCE(sum(r.amount) FILTER (WHERE r.measure = v.spread), 0)
+           COALESCE(sum(r.amount) FILTER (WHERE r.measure = v.spread), 0), NULL
     FROM settlement_residual r
     JOIN valid v ON v.issuer = r.issuer AND v.month = r.month AND v.measure = r.measure
     WHERE r.tenant_id = $1 AND r.month = date_trunc('month', $2::timestamp)::date AND r.day = $2
@@ -89,7 +90,7 @@ WITH valid AS (
     GROUP BY r.issuer, r.code, r.account, r.region, r.principal, r.model
 )
 SELECT place, kind, issuer, code, api_key_id, provider, model, service_tier, account, region, principal,
-       calls::bigint AS calls, tokens::bigint AS tokens, list, contracted, billed, effective
+       calls::bigint AS calls, tokens::bigint AS tokens, list, contracted, billed, effective, origin
 FROM charges
 WHERE $3 IS NULL OR place COLLATE "C" > $3 COLLATE "C"
 ORDER BY place COLLATE "C"

@@ -142,7 +142,7 @@ fn weight(row: &BilledRow) -> u64 {
 }
 
 /// What a fact costs by a measure. Where that is unknown the nearest that is known stands in: amortised for net amortised,
-/// as billed for the list.
+/// as billed for the list, and for what a commitment covers at who knows what.
 fn charge(fact: &DailyFact, measure: Measure) -> Decimal {
     match measure {
         Measure::NetAmortised => fact.spread_cost(),
@@ -154,7 +154,8 @@ fn charge(fact: &DailyFact, measure: Measure) -> Decimal {
 /// billed. Then it is the list's own price, and where the bill does not tell that, what the commitment is worth.
 fn before_discounts(fact: &DailyFact) -> Decimal {
     if fact.is_paid_by_commitment() {
-        fact.list.map_or(fact.amortised, |list| list.max(fact.amortised))
+        let worth = fact.amortised.unwrap_or(fact.unblended);
+        fact.list.map_or(worth, |list| list.max(worth))
     } else {
         fact.unblended
     }
@@ -242,7 +243,7 @@ mod tests {
             tokens: is_use.then_some(Decimal::ONE_THOUSAND),
             unblended: cost,
             net_unblended: cost,
-            amortised: cost,
+            amortised: Some(cost),
             net_amortised: Some(cost),
             list: None,
             lines: 1,
@@ -256,7 +257,7 @@ mod tests {
     #[test]
     fn what_a_commitment_pays_is_no_gift_at_a_price_of_nothing() {
         let tokens = |unblended: &str, amortised: &str, list: Option<&str>| DailyFact {
-            amortised: amortised.parse().unwrap(),
+            amortised: Some(amortised.parse().unwrap()),
             net_amortised: Some(amortised.parse().unwrap()),
             list: list.map(|list| list.parse().unwrap()),
             ..fact("AmazonBedrock", "USE1-NovaPro-input-tokens", "Usage", unblended)
@@ -283,12 +284,25 @@ mod tests {
     #[test]
     fn a_net_cost_that_is_unknown_is_the_one_before_discounts() {
         let old = DailyFact {
-            amortised: "8".parse().unwrap(),
+            amortised: Some("8".parse().unwrap()),
             net_amortised: None,
             ..fact("AmazonBedrock", "USE1-NovaPro-input-tokens", "Usage", "9")
         };
         let billed = Billed::of_facts([&old], Currency::USD, Measure::NetAmortised, &mut Names::default());
         assert_eq!(billed.total(), dollars("8"));
+    }
+
+    #[test]
+    fn what_a_commitment_of_unknown_worth_covers_is_charged_as_billed() {
+        let covered = DailyFact {
+            amortised: None,
+            net_amortised: None,
+            ..fact("AmazonBedrock", "USE1-NovaPro-input-tokens", "Usage", "3")
+        };
+        for measure in [Measure::Amortised, Measure::NetAmortised] {
+            let billed = Billed::of_facts([&covered], Currency::USD, measure, &mut Names::default());
+            assert_eq!(billed.total(), dollars("3"), "{measure}");
+        }
     }
 
     #[test]
