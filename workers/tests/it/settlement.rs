@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use costlens_domain::bill::{BillReport, DailyFact, Measure, ReportFormat};
 use costlens_domain::classify::{Cloud, LineKey, classify};
+use costlens_domain::export::SettledKind;
 use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::imports::{Attribution, ImportedCall};
 use costlens_domain::invoices::InvoiceVendor;
@@ -14,7 +15,10 @@ use costlens_domain::{BillId, ConnectionId, Currency, RequestId, TenantId, Usage
 use costlens_jobs::settlement::{SettleMonth, ask_to_settle};
 use costlens_queue::ops::State;
 use costlens_store::testing::unlike_bytes;
-use costlens_store::{Bill, NewBill, NewConnection, Settlement, SettlementGroup, SettlementKey};
+use costlens_store::{
+    Bill, ChargebackBy, MonthKey, NewBill, NewConnection, Settlement, SettlementGroup, SettlementKey,
+    SpendFilter,
+};
 use rust_decimal::Decimal;
 
 use super::Office;
@@ -643,6 +647,27 @@ async fn a_failed_import_that_nobody_counted_has_no_share_in_what_calls_like_it_
     customer.is_settled().await;
     assert_eq!(customer.cost(calls[0].fact.id, Measure::Unblended).await, Some(amount("0.000189")));
     assert_eq!(customer.cost(calls[2].fact.id, Measure::Unblended).await, None, "unknown is never zero");
+
+    // It is no settled call anywhere else: on no bill, and nobody knows at what cost.
+    let mut tx = office.parts.store.tenant(account.tenant).await.unwrap();
+    let key = MonthKey { month: october(), measure: Measure::Unblended };
+    let charged = tx.chargeback(key, &ChargebackBy::Key, 10).await.unwrap().calls();
+    assert_eq!((charged.calls, charged.settled, charged.unbilled), (3, amount("0.000378"), Decimal::ZERO));
+    assert_eq!((charged.settled_calls, charged.unbilled_calls, charged.unpriced_calls), (2, 1, 1));
+    let filter = SpendFilter {
+        from: "2026-10-01T00:00:00Z".parse().unwrap(),
+        to: "2026-11-01T00:00:00Z".parse().unwrap(),
+        api_key_id: None,
+        provider: None,
+        model: None,
+    };
+    let budget = tx.budget_spend(&filter, false).await.unwrap();
+    assert_eq!((budget.requests, budget.unpriced_requests), (3, 1), "{budget:?}");
+    let charges = tx.settled_charges_after(at.date_naive(), None, 100).await.unwrap();
+    let of_calls = charges.iter().map(|(_, one)| one).filter(|one| one.api_key_id.is_some());
+    let told: Vec<_> = of_calls.map(|one| (one.kind, one.calls, one.contracted.is_some())).collect();
+    assert_eq!(told, [(SettledKind::Settled, 2, true), (SettledKind::Unbilled, 1, false)], "{charges:?}");
+    drop(tx);
     office.close().await;
 }
 

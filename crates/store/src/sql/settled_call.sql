@@ -1,5 +1,5 @@
--- The cell of one call, by the expressions of `settlement_calls.sql`, and what the call used. A call of which nobody counted
--- what it used has no share in its cell that anybody knows.
+-- The cell of one call, by the expressions of `settlement_calls.sql`, and what the call used. A call without a price of
+-- which nobody counted what it used is in no cell, though there may be one for calls like it.
 SELECT c.state, c.confidence, c.calls, c.even, c.parts, c.month, s.settled_at,
        r.fresh_input, r.cache_read, r.cache_write_5m, r.cache_write_1h, r.output, r.audio_input, r.audio_output,
        r.web_searches

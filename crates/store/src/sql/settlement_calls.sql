@@ -1,6 +1,7 @@
 -- The calls of the days $2 to $3 (exclusive) that went through the connections $4, and the imported ones that went to the
 -- providers $5, added up by everything that a bill or a reader may tell them apart by. `settled_call.sql` finds a call's
--- sum by the same expressions.
+-- sum by the same expressions. A call without a price of which nobody counted what it used is in none: its share would be
+-- nothing, and what it cost nobody knows.
 SELECT day, api_key_id, CASE origin WHEN 'proxy' THEN connection_id END AS connection_id, origin,
        COALESCE(region, '') AS region, provider, COALESCE(model_served, model_requested) AS model,
        COALESCE(service_tier, '') AS service_tier,
@@ -27,5 +28,7 @@ SELECT day, api_key_id, CASE origin WHEN 'proxy' THEN connection_id END AS conne
 FROM request
 WHERE tenant_id = $1 AND day >= $2 AND day < $3
   AND (origin = 'proxy' AND connection_id = ANY ($4) OR origin <> 'proxy' AND provider = ANY ($5))
+  AND (cost IS NOT NULL OR fresh_input + cache_read + cache_write_5m + cache_write_1h + output + audio_input
+       + audio_output + web_searches > 0)
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
