@@ -39,16 +39,18 @@ const UNANSWERED: [&str; 5] =
     ["APIConnectionError", "APITimeoutError", "MidStreamFallbackError", "Timeout", "TimeoutError"];
 
 /// Whether the provider refused the call, as far as the source's status and its word for the error tell. What they do not
-/// tell is no refusal.
+/// tell is no refusal; nor is what went wrong after a good status: in the middle of a stream an error has a refusal's name.
 #[must_use]
 pub fn is_refusal(status: Option<&str>, error: Option<&str>) -> bool {
     // `openai.RateLimitError`, `litellm::Timeout`
     let name = error.and_then(|error| error.rsplit(['.', ':']).next()).unwrap_or_default();
-    if UNANSWERED.contains(&name) {
+    let number = |text: &str| text.parse::<u16>().ok();
+    let status = status.and_then(number);
+    if UNANSWERED.contains(&name) || status.is_some_and(|status| (200..400).contains(&status)) {
         return false;
     }
-    let is_error = |code: &str| code.parse::<u16>().is_ok_and(|code| (400..600).contains(&code));
-    status.is_some_and(is_error) || error.is_some_and(is_error) || REFUSALS.contains(&name)
+    let is_error = |code: u16| (400..600).contains(&code);
+    status.is_some_and(is_error) || error.and_then(number).is_some_and(is_error) || REFUSALS.contains(&name)
 }
 
 #[cfg(test)]
@@ -83,6 +85,11 @@ mod tests {
             (Some("408"), Some("Timeout")),
             (Some("500"), Some("litellm.APIConnectionError")),
             (Some("503"), Some("MidStreamFallbackError")),
+            // The answer had begun.
+            (Some("200"), Some("OverloadedError")),
+            (Some("200"), Some("529")),
+            (Some("206"), Some("openai.RateLimitError")),
+            (Some("302"), Some("InternalServerError")),
         ] {
             assert!(!is_refusal(status, error), "{status:?} {error:?}");
         }

@@ -124,9 +124,12 @@ impl Span {
         let is_failed = self.is_error || error.is_some();
         let used = usage(own)?;
         let status = own.text(&["http.response.status_code"]);
+        // What the provider said of its answer only an answer that had begun has.
+        let has_begun = own.text(&["gen_ai.response.id", "gen_ai.response.model"]).is_some();
+        let is_refusal = !has_begun && failures::is_refusal(status.as_deref(), error.as_deref());
         let work = if !is_failed {
             Work::Answered(used)
-        } else if used != Usage::default() || failures::is_refusal(status.as_deref(), error.as_deref()) {
+        } else if used != Usage::default() || is_refusal {
             Work::Failed(used)
         } else {
             Work::Broken

@@ -163,6 +163,16 @@ fn a_failed_span_without_tokens_is_nothing_only_where_the_provider_refused() {
     }
     let streamed = [("error.type", json!("_OTHER")), ("http.response.status_code", json!(200))];
     assert_eq!(work(&streamed), Work::Broken);
+    // The stream had begun, and an error came in the middle of it.
+    let overloaded = ("error.type", json!("OverloadedError"));
+    assert_eq!(work(std::slice::from_ref(&overloaded)), refused);
+    for begun in [
+        ("gen_ai.response.id", json!("msg_1")),
+        ("gen_ai.response.model", json!("gpt-4o-2024-11-20")),
+        ("http.response.status_code", json!(200)),
+    ] {
+        assert_eq!(work(&[overloaded.clone(), begun.clone()]), Work::Broken, "{begun:?}");
+    }
     let counted = work(&[("error.type", json!("timeout")), ("gen_ai.usage.input_tokens", json!(7))]);
     assert_eq!(usage_of(counted).fresh, 7);
 }
