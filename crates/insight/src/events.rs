@@ -6,6 +6,7 @@
 
 pub(crate) mod first;
 mod restated;
+mod seam;
 mod shadow;
 mod turned;
 

@@ -27,6 +27,7 @@ pub(crate) mod words;
 
 pub use class::{Category, Classification, Meter, Routing, Tier, Verdict};
 pub use cloud::Cloud;
+pub use words::without_region;
 
 /// Raised with every change of a rule and of what is read of a line's costs, and stored with the facts that it made:
 /// whatever is delivered is read again by other rules.

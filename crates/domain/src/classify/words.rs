@@ -57,8 +57,9 @@ pub(crate) fn contains(words: &[String], phrase: &[&str]) -> bool {
     (0..words.len()).any(|at| words.get(at..).is_some_and(|rest| starts_with(rest, phrase)))
 }
 
-/// A usage type without the region that it begins with: `USE1-`, `EU-`, `APN1-`, …
-pub(crate) fn without_region(usage_type: &str) -> &str {
+/// A usage type of AWS' without the region that it begins with: `USE1-`, `EU-`, `APN1-`, …
+#[must_use]
+pub fn without_region(usage_type: &str) -> &str {
     match usage_type.split_once('-') {
         Some((prefix, rest)) if is_region(prefix) => rest,
         _ => usage_type,

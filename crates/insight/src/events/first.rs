@@ -1,6 +1,6 @@
 //! What is there for the first time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use costlens_domain::Currency;
@@ -9,65 +9,45 @@ use costlens_domain::classify::{Category, Meter};
 use costlens_domain::export::HourlySpend;
 use rust_decimal::Decimal;
 
+use super::seam::Seam;
 use super::{Event, Kind, learned};
 use crate::anomalies::bill::is_use;
 
+/// What would be first: of which kind, and its name.
+pub(super) type First = (Kind, String);
 /// First days of what facts name, with what it cost on that day.
-type Firsts = BTreeMap<(Kind, String), (NaiveDate, Currency, Decimal)>;
+type Firsts = BTreeMap<First, (NaiveDate, Currency, Decimal)>;
 
-/// `named_since` is the first day whose facts today's rules read, where others read those before: what they named first is
-/// as new as everything is in a tenant's first days, and what was billed before under another name, or none, is no news.
+/// `named_since` is the first day whose facts today's rules read, where others read those before.
 pub(super) fn of_bills(facts: &[&DailyFact], named_since: Option<NaiveDate>) -> Vec<Event> {
     let mut firsts = Firsts::new();
-    let begin = facts.iter().map(|fact| fact.day).min();
-    let begin = begin.map(|begin| named_since.map_or(begin, |since| begin.max(since)));
     for fact in facts.iter().filter(|fact| is_use(fact)) {
         for (kind, subject) in named(fact) {
             note(&mut firsts, kind, subject, fact.day, fact.currency, fact.spread_cost());
         }
     }
-    if let Some(since) = named_since {
-        let renamed = renamed(facts, since);
-        firsts.retain(|first, _| !renamed.contains(first));
-    }
-    told(firsts, begin)
-}
-
-/// What today's rules call something that was billed before them, by the very product and usage type.
-fn renamed(facts: &[&DailyFact], since: NaiveDate) -> BTreeSet<(Kind, String)> {
-    let as_billed =
-        |fact: &DailyFact| (fact.product_code.clone(), fact.product_name.clone(), fact.usage_type.clone());
-    let before: BTreeSet<_> =
-        facts.iter().filter(|fact| fact.day < since).map(|fact| as_billed(fact)).collect();
-    let known = facts.iter().filter(|fact| fact.day >= since && before.contains(&as_billed(fact)));
-    known.flat_map(|fact| named(fact)).filter(|(kind, _)| is_named_by_rules(*kind)).collect()
-}
-
-/// Whether what is first is a name that the rules give, and none that the bill itself has.
-const fn is_named_by_rules(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::NewService
-            | Kind::NewModel
-            | Kind::FirstProvisionedThroughput
-            | Kind::FirstEndpoint
-            | Kind::NewAccelerator
-    )
+    let Some(begin) = facts.iter().map(|fact| fact.day).min() else { return Vec::new() };
+    let known_from = learned(begin);
+    let seam = named_since.map(|since| Seam::of(facts, since));
+    told(firsts, |first, day| {
+        day >= known_from && seam.as_ref().is_none_or(|seam| seam.lets_through(first, day))
+    })
 }
 
 pub(super) fn of_calls(calls: &[&HourlySpend]) -> Vec<Event> {
     let mut firsts = Firsts::new();
-    let begin = calls.iter().map(|row| row.hour.date_naive()).min();
     for row in calls {
         let (day, cost) = (row.hour.date_naive(), row.cost.unwrap_or_default().decimal());
         note(&mut firsts, Kind::NewProvider, row.provider.clone(), day, Currency::USD, cost);
         note(&mut firsts, Kind::NewModel, row.model.clone(), day, Currency::USD, cost);
     }
-    told(firsts, begin)
+    let Some(begin) = calls.iter().map(|row| row.hour.date_naive()).min() else { return Vec::new() };
+    let known_from = learned(begin);
+    told(firsts, |_, day| day >= known_from)
 }
 
 /// What a fact would be the first of.
-fn named(fact: &DailyFact) -> Vec<(Kind, String)> {
+pub(super) fn named(fact: &DailyFact) -> Vec<First> {
     let class = &fact.class;
     let mut named = vec![
         (Kind::NewService, class.service.to_string()),
@@ -112,9 +92,7 @@ fn note(firsts: &mut Firsts, kind: Kind, subject: String, day: NaiveDate, curren
     }
 }
 
-fn told(firsts: Firsts, begin: Option<NaiveDate>) -> Vec<Event> {
-    let Some(begin) = begin else { return Vec::new() };
-    let known_from = learned(begin);
+fn told(firsts: Firsts, is_news: impl Fn(&First, NaiveDate) -> bool) -> Vec<Event> {
     let services: Vec<(String, NaiveDate)> = firsts
         .iter()
         .filter(|((kind, _), _)| *kind == Kind::NewProvider)
@@ -122,7 +100,7 @@ fn told(firsts: Firsts, begin: Option<NaiveDate>) -> Vec<Event> {
         .collect();
     firsts
         .into_iter()
-        .filter(|(_, (day, ..))| *day >= known_from)
+        .filter(|(first, (day, ..))| is_news(first, *day))
         // A new provider comes with new models: that is one piece of news.
         .filter(|((kind, _), (day, ..))| *kind != Kind::NewModel || !services.iter().any(|(_, of)| of == day))
         .map(|((kind, subject), (day, currency, amount))| Event {

@@ -16,6 +16,7 @@
 mod commitments;
 mod coverage;
 mod detectors;
+mod first_uses;
 mod identities;
 mod ninety_days;
 mod noise;

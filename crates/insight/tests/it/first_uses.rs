@@ -1,0 +1,121 @@
+//! First uses, where other rules of classification read a part of the past.
+
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate};
+use costlens_domain::Currency;
+use costlens_domain::bill::DailyFact;
+use costlens_domain::classify::{Category, LineKey, classify};
+use costlens_insight::events::{self, Kind};
+use rust_decimal::Decimal;
+
+/// The first day that today's rules read.
+const SINCE: u64 = 60;
+
+fn day(n: u64) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 8, 1).unwrap() + Days::new(n)
+}
+
+fn bedrock(usage_type: &str) -> LineKey<'_> {
+    LineKey {
+        product_code: "AmazonBedrock",
+        product_name: "Amazon Bedrock",
+        usage_type,
+        pricing_unit: "1K tokens",
+        billing_entity: "AWS",
+        line_item_type: "Usage",
+        ..LineKey::default()
+    }
+}
+
+fn endpoint(usage_type: &str) -> LineKey<'_> {
+    LineKey {
+        product_code: "AmazonSageMaker",
+        product_name: "Amazon SageMaker",
+        pricing_unit: "Hrs",
+        ..bedrock(usage_type)
+    }
+}
+
+/// What an account used on each of these days, in Virginia where nobody says otherwise.
+fn used(days: std::ops::Range<u64>, key: &LineKey<'_>, account: &str) -> Vec<DailyFact> {
+    let of_day = |n| DailyFact {
+        day: day(n),
+        billing_account: "1".into(),
+        usage_account: account.into(),
+        region: "us-east-1".into(),
+        billing_entity: key.billing_entity.into(),
+        product_code: key.product_code.into(),
+        product_name: key.product_name.into(),
+        usage_type: key.usage_type.into(),
+        operation: "".into(),
+        principal: "".into(),
+        line_item_type: key.line_item_type.into(),
+        currency: Currency::USD,
+        class: Arc::new(classify(key)),
+        pricing_unit: key.pricing_unit.into(),
+        usage_quantity: Decimal::ONE,
+        tokens: None,
+        unblended: Decimal::TWO,
+        net_unblended: Decimal::TWO,
+        amortised: Some(Decimal::TWO),
+        net_amortised: Some(Decimal::TWO),
+        list: None,
+        lines: 1,
+    };
+    days.map(of_day).collect()
+}
+
+/// What is told as first of these kinds, by name and day.
+fn firsts(facts: &[DailyFact], kinds: &[Kind]) -> Vec<(Kind, String, NaiveDate)> {
+    let events = events::find(facts, &[], day(100), Some(day(SINCE)));
+    let of_kinds = events.into_iter().filter(|event| kinds.contains(&event.kind));
+    of_kinds.map(|event| (event.kind, event.subject, event.day)).collect()
+}
+
+#[test]
+fn names_that_the_bill_itself_gives_are_news_whatever_the_rules_are() {
+    let pro = bedrock("USE1-NovaPro-input-tokens");
+    // Nobody knows whether this was there before the rules that know it.
+    let oss = bedrock("USE1-gpt-oss-120b-input-tokens");
+    let mut facts = [
+        used(0..100, &pro, "2"),
+        used(30..100, &pro, "3"),
+        used(60..100, &oss, "5"),
+        used(70..100, &pro, "5"),
+        used(80..100, &oss, "6"),
+    ]
+    .concat();
+    for fact in used(65..100, &bedrock("EUC1-NovaPro-input-tokens"), "4") {
+        facts.push(DailyFact { region: "eu-central-1".into(), principal: "arn:new".into(), ..fact });
+    }
+    let told = firsts(&facts, &[Kind::NewAccount, Kind::NewRegion, Kind::NewPrincipal]);
+    let wanted = [
+        (Kind::NewAccount, "3", 30),
+        (Kind::NewAccount, "4", 65),
+        (Kind::NewRegion, "eu-central-1", 65),
+        (Kind::NewPrincipal, "arn:new", 65),
+        (Kind::NewAccount, "6", 80),
+    ];
+    assert_eq!(told, wanted.map(|(kind, name, n)| (kind, name.to_owned(), day(n))));
+}
+
+#[test]
+fn another_account_s_endpoint_of_a_known_type_is_a_first_one() {
+    let endpoint = endpoint("USE1-Host:ml.g5.xlarge");
+    let mut facts = [
+        used(0..100, &bedrock("USE1-NovaPro-input-tokens"), "2"),
+        used(10..12, &endpoint, "2"),
+        used(80..100, &endpoint, "3"),
+        used(85..100, &endpoint, "2"),
+    ]
+    .concat();
+    // Rules of before did not know it for an endpoint.
+    for fact in facts.iter_mut().filter(|fact| fact.day < day(SINCE)) {
+        let mut class = (*fact.class).clone();
+        class.category = Category::Other;
+        fact.class = Arc::new(class);
+    }
+    let told = firsts(&facts, &[Kind::FirstEndpoint]);
+    assert_eq!(told, [(Kind::FirstEndpoint, "g5.xlarge in us-east-1 of 3".to_owned(), day(80))]);
+}
