@@ -1,5 +1,6 @@
 //! One look at one tenant's facts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -179,7 +180,7 @@ fn find(of: &Facts) -> Found {
         let named_since = of.rules.get(*payer).and_then(Rules::named_since);
         events.extend(events::find(facts, &of.calls, until, named_since));
         recommendations.extend(recommend::find(facts, &of.calls, until));
-        of_bills.extend(anomalies::bill::find(facts, &DayRule::default(), None));
+        of_bills.extend(anomalies::bill::find(&by_one_set(facts, named_since), &DayRule::default(), None));
     }
     if payers.len() > 1 {
         // One payer's total is nobody's: accounts, services and models have it.
@@ -189,6 +190,14 @@ fn find(of: &Facts) -> Found {
         events.extend(events::restated(earlier, later));
     }
     Found { of_bills, of_calls: anomalies::calls::levels(&of.calls, of.today), events, recommendations }
+}
+
+/// The facts that one set of rules read: what newer ones took for AI, or for something else, is no surprise of its day.
+fn by_one_set(facts: &[DailyFact], named_since: Option<NaiveDate>) -> Cow<'_, [DailyFact]> {
+    match named_since {
+        Some(since) => facts.iter().filter(|fact| fact.day >= since).cloned().collect(),
+        None => Cow::Borrowed(facts),
+    }
 }
 
 /// What each paying account was billed up to today. The bills of two end on days of their own, and a day behind the end of

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a check stops at the first surprise")]
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -125,27 +126,14 @@ async fn a_look_in_the_night_writes_down_once_what_the_facts_hold() {
     office.end().await;
 }
 
-#[tokio::test]
-async fn a_model_that_newer_rules_named_is_no_news() {
-    let now: DateTime<Utc> = "2026-10-28T06:00:00Z".parse().unwrap();
-    let office = Office::open(now).await;
-    let tenant = office.db.create_tenant("Acme").await;
-    let used = |month: u32, days: std::ops::RangeInclusive<u32>, usage_type: &str| -> Vec<DailyFact> {
-        let day = |n| NaiveDate::from_ymd_opt(2026, month, n).unwrap();
-        days.map(|n| DailyFact { day: day(n), ..line("", usage_type, "Usage", 1_000, "2") }).collect()
-    };
-    let (pro, lite, oss) =
-        ("USE1-NovaPro-input-tokens", "USE1-NovaLite-input-tokens", "USE1-gpt-oss-120b-input-tokens");
-    // Rules of before did not know what is used late in October, too, and knew what is used throughout.
-    let mut september = used(9, 1..=30, pro);
-    for fact in &mut september {
-        let mut class = (*fact.class).clone();
-        class.model = None;
-        fact.class = Arc::new(class);
-    }
-    september.extend(used(9, 1..=30, oss));
-    let october = [used(10, 1..=27, oss), used(10, 18..=27, pro), used(10, 20..=27, lite)].concat();
-    for (n, (facts, rules_version)) in (0..).zip([(september, RULES_VERSION - 1), (october, RULES_VERSION)]) {
+/// Bills of a month each, one after the other, as rules of a version read them.
+async fn put_bills<const N: usize>(
+    office: &Office,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+    bills: [(Vec<DailyFact>, u32); N],
+) {
+    for (n, (facts, rules_version)) in (0..).zip(bills) {
         let days = facts.iter().map(|fact| fact.day);
         let (first_day, last_day) = (days.clone().min(), days.max());
         let month = first_day.map(|day| day.with_day(1).unwrap());
@@ -163,6 +151,32 @@ async fn a_model_that_newer_rules_named_is_no_news() {
         tx.import_bill(&new, &report).await.unwrap();
         tx.commit().await.unwrap();
     }
+}
+
+/// The same use on each day.
+fn used(month: u32, days: RangeInclusive<u32>, usage_type: &str, cost: &str) -> Vec<DailyFact> {
+    let day = |n| NaiveDate::from_ymd_opt(2026, month, n).unwrap();
+    days.map(|n| DailyFact { day: day(n), ..line("", usage_type, "Usage", 1_000, cost) }).collect()
+}
+
+#[tokio::test]
+async fn a_model_that_newer_rules_named_is_no_news() {
+    let now: DateTime<Utc> = "2026-10-28T06:00:00Z".parse().unwrap();
+    let office = Office::open(now).await;
+    let tenant = office.db.create_tenant("Acme").await;
+    let used = |month, days, usage_type| used(month, days, usage_type, "2");
+    let (pro, lite, oss) =
+        ("USE1-NovaPro-input-tokens", "USE1-NovaLite-input-tokens", "USE1-gpt-oss-120b-input-tokens");
+    // Rules of before did not know what is used late in October, too, and knew what is used throughout.
+    let mut september = used(9, 1..=30, pro);
+    for fact in &mut september {
+        let mut class = (*fact.class).clone();
+        class.model = None;
+        fact.class = Arc::new(class);
+    }
+    september.extend(used(9, 1..=30, oss));
+    let october = [used(10, 1..=27, oss), used(10, 18..=27, pro), used(10, 20..=27, lite)].concat();
+    put_bills(&office, tenant, now, [(september, RULES_VERSION - 1), (october, RULES_VERSION)]).await;
     office.run("insight-nights.v1").await;
     office.quiet().await;
     let mut tx = office.parts.store.tenant(tenant).await.unwrap();
@@ -173,6 +187,35 @@ async fn a_model_that_newer_rules_named_is_no_news() {
         .map(|event| (event.subject.as_str(), event.day.to_string()))
         .collect();
     assert_eq!(models, [("nova-lite", "2026-10-20".to_owned())], "{events:#?}");
+    drop(tx);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn a_step_that_newer_rules_made_is_no_surprise() {
+    let now: DateTime<Utc> = "2026-10-28T06:00:00Z".parse().unwrap();
+    let office = Office::open(now).await;
+    let tenant = office.db.create_tenant("Acme").await;
+    let (pro, lite) = ("USE1-NovaPro-input-tokens", "USE1-NovaLite-input-tokens");
+    // Rules of before took a half of the use for no AI; and somebody uses ten times as much on one day.
+    let september = used(9, 1..=30, pro, "100");
+    let october = [
+        used(10, 1..=23, pro, "100"),
+        used(10, 24..=24, pro, "1000"),
+        used(10, 25..=27, pro, "100"),
+        used(10, 1..=27, lite, "100"),
+    ]
+    .concat();
+    put_bills(&office, tenant, now, [(september, RULES_VERSION - 1), (october, RULES_VERSION)]).await;
+    office.run("insight-nights.v1").await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    let anomalies = tx.list_anomalies(None, 200).await.unwrap();
+    let told: Vec<_> = anomalies
+        .iter()
+        .map(|one| (one.series.as_str(), one.kind.as_str(), one.hour.date_naive().to_string()))
+        .collect();
+    assert_eq!(told, [("bill:model:nova-pro", "spike", "2026-10-24".to_owned())], "{anomalies:#?}");
     drop(tx);
     office.end().await;
 }
