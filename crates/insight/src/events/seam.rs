@@ -67,29 +67,48 @@ impl Seam {
 struct Before<'a> {
     usages: BTreeSet<Usage<'a>>,
     placed: BTreeSet<Placed<'a>>,
+    /// Products of which today's rules read everything by another usage type.
+    renamed: BTreeSet<Product<'a>>,
 }
 
 impl<'a> Before<'a> {
     fn of(facts: &[&'a DailyFact], since: NaiveDate) -> Self {
-        let mut before = Self { usages: BTreeSet::new(), placed: BTreeSet::new() };
-        for fact in facts.iter().copied().filter(|fact| is_use(fact) && fact.day < since) {
-            before.usages.insert(usage(fact));
-            before.placed.insert(placed(fact));
+        let mut before = Self { usages: BTreeSet::new(), placed: BTreeSet::new(), renamed: BTreeSet::new() };
+        let mut after: BTreeSet<Usage<'a>> = BTreeSet::new();
+        // Of a product whose every use had a name, other usage types are other uses.
+        let mut unnamed: BTreeSet<Product<'a>> = BTreeSet::new();
+        for fact in facts.iter().copied().filter(|fact| is_use(fact)) {
+            let usage = usage(fact);
+            if fact.day < since {
+                before.usages.insert(usage);
+                before.placed.insert(placed(fact));
+                if fact.class.model.is_none() && fact.class.instance_type.is_none() {
+                    unnamed.insert(usage.0);
+                }
+            } else {
+                after.insert(usage);
+            }
         }
+        let survives: BTreeSet<Product<'a>> =
+            after.intersection(&before.usages).map(|(product, _)| *product).collect();
+        before.renamed = unnamed.difference(&survives).copied().collect();
         before
     }
 
     /// Whether the rules of before read the like of this.
     fn knows(&self, fact: &DailyFact) -> bool {
-        self.usages.contains(&usage(fact))
+        let usage = usage(fact);
+        self.usages.contains(&usage) || self.renamed.contains(&usage.0)
     }
 
     /// Whether they read what would be first of a kind. An endpoint is one account's in one region.
     fn knows_as(&self, kind: Kind, fact: &DailyFact) -> bool {
-        match kind {
+        let usage = usage(fact);
+        let is_same = match kind {
             Kind::FirstEndpoint => self.placed.contains(&placed(fact)),
-            _ => self.knows(fact),
-        }
+            _ => self.usages.contains(&usage),
+        };
+        is_same || self.renamed.contains(&usage.0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use costlens_domain::Currency;
 use costlens_domain::bill::DailyFact;
-use costlens_domain::classify::{Category, LineKey, classify};
+use costlens_domain::classify::{Category, Cloud, LineKey, classify};
 use costlens_insight::events::{self, Kind};
 use rust_decimal::Decimal;
 
@@ -118,4 +118,40 @@ fn another_account_s_endpoint_of_a_known_type_is_a_first_one() {
     }
     let told = firsts(&facts, &[Kind::FirstEndpoint]);
     assert_eq!(told, [(Kind::FirstEndpoint, "g5.xlarge in us-east-1 of 3".to_owned(), day(80))]);
+}
+
+#[test]
+fn a_product_whose_every_usage_type_has_another_name_has_no_new_models() {
+    let vertex = |usage_type| LineKey {
+        cloud: Cloud::Google,
+        product_code: "Vertex AI",
+        product_name: "Vertex AI",
+        pricing_unit: "count",
+        billing_entity: "Google",
+        ..bedrock(usage_type)
+    };
+    let (requests, flash, pro) = (
+        vertex("Requests"),
+        vertex("Gemini 2.5 Flash GA Text Input - Predictions"),
+        vertex("Gemini 2.5 Pro GA Text Input - Predictions"),
+    );
+    let (lite, oss) = (bedrock("USE1-NovaLite-input-tokens"), bedrock("USE1-gpt-oss-120b-input-tokens"));
+    assert_eq!(classify(&requests).model, None);
+    assert!(classify(&pro).model.is_some());
+    let facts = [
+        used(0..60, &requests, "2"),
+        used(60..100, &flash, "2"),
+        used(66..100, &flash, "3"),
+        // Used now and then: nobody knows whether it was before.
+        used(80..82, &pro, "2"),
+        // Of this product everything had its name before, so that another one is another model.
+        used(0..60, &lite, "2"),
+        used(80..100, &oss, "2"),
+    ]
+    .concat();
+    let new = classify(&oss).model.unwrap();
+    let told = firsts(&facts, &[Kind::NewModel, Kind::NewAccount]);
+    // Who uses the product is the bill's own name.
+    let wanted = [(Kind::NewAccount, "3".to_owned(), day(66)), (Kind::NewModel, new, day(80))];
+    assert_eq!(told, wanted);
 }
