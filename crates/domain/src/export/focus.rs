@@ -160,11 +160,17 @@ pub fn focus_of_hour(hour: &HourlySpend) -> [Cell<'_>; FOCUS_COLUMNS.len()] {
 /// FOCUS 1.2, ChargeCategory: its five values.
 fn charge_category(line_item_type: &str) -> &'static str {
     match line_item_type {
-        "Tax" => "Tax",
+        // In small letters as Google has it.
+        "Tax" | "tax" => "Tax",
         "Credit" => "Credit",
         "Fee" | "RIFee" | "SavingsPlanRecurringFee" | "SavingsPlanUpfrontFee" | "Purchase" => "Purchase",
         // A refund gives back what was charged; the charge's class says so.
-        "Refund" | "Adjustment" | "RoundingAdjustment" | "SavingsPlanNegation" => "Adjustment",
+        "Refund"
+        | "Adjustment"
+        | "RoundingAdjustment"
+        | "SavingsPlanNegation"
+        | "adjustment"
+        | "rounding_error" => "Adjustment",
         kind if kind.ends_with("Discount") => "Adjustment",
         _ => "Usage",
     }
@@ -331,6 +337,9 @@ mod tests {
             ("Refund", "Adjustment", Some("Correction"), "One-Time"),
             ("EdpDiscount", "Adjustment", None, "One-Time"),
             ("SavingsPlanRecurringFee", "Purchase", None, "Recurring"),
+            ("tax", "Tax", None, "One-Time"),
+            ("adjustment", "Adjustment", None, "One-Time"),
+            ("rounding_error", "Adjustment", None, "One-Time"),
         ] {
             let fact = fact(kind, "-2");
             let told = told(&focus_of_fact(bill, &fact));
