@@ -149,8 +149,8 @@ pub enum ForecastSource {
     /// Proxied calls, by what they cost when they were made.
     #[default]
     Calls,
-    /// The use that bills show (net amortised, or amortised where that is unknown); taxes, credits and fees are no part
-    /// of it.
+    /// The use that bills show (net amortised, or amortised where that is unknown, or what was billed where both are
+    /// unknown); taxes, credits and fees are no part of it.
     Bills,
 }
 

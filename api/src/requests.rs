@@ -58,7 +58,7 @@ pub enum CostBasisView {
     Exact,
     /// We counted, because the provider did not get to.
     Estimated,
-    /// No price is known; the amount is null, never zero.
+    /// No price is known, or nobody counted its tokens; the amount is null, never zero.
     Unpriced,
 }
 
@@ -186,7 +186,7 @@ pub struct RequestView {
     pub usage: UsageView,
     /// How sure the cost is.
     pub cost_basis: CostBasisView,
-    /// The cost, exact to the last digit; null where no price is known.
+    /// The cost, exact to the last digit; null where no price is known, or nobody counted its tokens.
     #[oai(nullable)]
     pub cost: Option<Wire<Usd>>,
     /// What the cost counts.

@@ -7127,7 +7127,7 @@ export interface components {
             connection_id?: string | null;
             /**
              * Format: decimal
-             * @description The cost, exact to the last digit; null where no price is known.
+             * @description The cost, exact to the last digit; null where no price is known, or nobody counted its tokens.
              * @example 0.0018
              */
             cost?: string | null;
