@@ -13,7 +13,7 @@ use costlens_aws::testing::aws::{ASSUMER, AwsCall, AwsState, FakeAws};
 use costlens_domain::aws::{Layout, Month, ReportPlace, permissions};
 use costlens_tests::actors::Owner;
 use costlens_tests::app::TestApp;
-use costlens_tests::{eventually, run};
+use costlens_tests::{PATIENCE, eventually, run};
 use serde_json::{Value, json};
 
 /// A platform with an AWS behind it, shared by all tests that break neither.
@@ -42,9 +42,6 @@ static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
     let app = TestApp::shared_with(&borrowed(&settings(&aws)));
     Platform { aws, app }
 });
-
-/// How long something may take that a job does.
-const SOON: Duration = Duration::from_secs(45);
 
 /// A customer with an AWS account, a bucket and an owner here.
 struct Customer<'a> {
@@ -178,7 +175,7 @@ impl<'a> Customer<'a> {
 
     /// The connection, once it is so; it is looked at meanwhile.
     async fn until(&self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
-        eventually(SOON, what, async || {
+        eventually(what, async || {
             let found = self.look().await;
             if so(&found) {
                 return Some(found);
@@ -202,7 +199,7 @@ impl<'a> Customer<'a> {
 
     /// The month, once it is so.
     async fn month_until(&self, month: Month, what: &str, so: impl Fn(&Value) -> bool) -> Value {
-        eventually(SOON, what, async || {
+        eventually(what, async || {
             let months = self.months().await;
             let found = months.into_iter().find(|found| found["month"] == month.to_string());
             if let Some(found) = found.filter(|found| so(found)) {
@@ -239,19 +236,20 @@ impl<'a> Customer<'a> {
     fn calls(&self) -> Vec<AwsCall> {
         self.aws.calls_about(&self.account)
     }
-}
 
-/// Waits until no look and no reading is due or under way.
-async fn quiet(app: &TestApp) {
-    eventually(SOON, "quiet", async || {
-        let busy = app.query(
-            "SELECT count(*) FROM queue.job WHERE queue IN ('aws-check.v1', 'bill-month.v1') \
-             AND status IN ('pending', 'running') AND run_at <= now()",
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        (busy.trim() == "0").then_some(())
-    })
-    .await;
+    /// Waits until no look at its account and no reading is due or under way.
+    async fn quiet(&self, app: &TestApp) {
+        let tenant = self.owner.tenant_id.trim_start_matches("ten_");
+        eventually("quiet", async || {
+            let busy = app.query(&format!(
+                "SELECT count(*) FROM queue.job WHERE queue IN ('aws-check.v1', 'bill-month.v1') \
+                 AND tenant = '{tenant}' AND status IN ('pending', 'running') AND run_at <= now()"
+            ));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            (busy.trim() == "0").then_some(())
+        })
+        .await;
+    }
 }
 
 fn put_delivery(state: &mut AwsState, bucket: &str, month: Month, assembly: &str, files: &[Vec<u8>]) {
@@ -297,7 +295,7 @@ fn a_quick_create_link_becomes_stored_facts_by_reads_of_the_report_alone() {
         assert_eq!(facts["items"].as_array().unwrap().len(), 3, "{facts}");
 
         // What was done there is what is documented: sessions, and reads of the report.
-        quiet(&app).await;
+        customer.quiet(&app).await;
         let documented = ["sts:AssumeRole", "s3:HeadBucket", "s3:ListBucket", "s3:GetObject"];
         let calls = aws.calls();
         let actions: BTreeSet<&str> = calls.iter().map(|call| call.action.as_str()).collect();
@@ -323,7 +321,7 @@ fn a_quick_create_link_becomes_stored_facts_by_reads_of_the_report_alone() {
         let before = customer.look().await["checked_at"].clone();
         customer.test().await;
         customer.until("another look", |found| found["checked_at"] != before).await;
-        quiet(&app).await;
+        customer.quiet(&app).await;
         let calls = aws.calls();
         let of = |action: &str, resource: &str| {
             calls.iter().filter(|call| call.action == action && call.resource.ends_with(resource)).count()
@@ -352,7 +350,6 @@ fn a_delivery_that_moves_while_it_is_read_is_read_as_one() {
         let this = month(0);
         // Overwritten in place: between the two files AWS writes the next delivery, file by file and the manifest last.
         let files = |more: &str| [report(this, more), report(this, more)];
-        customer.deliver(this, "over", &files(""));
         let bucket = customer.bucket.clone();
         let second = format!("{}/{}over/costlens-00002.csv.gz", customer.bucket, Customer::folder(this));
         let next = files(&line(this, "Usage", "100"));
@@ -364,6 +361,7 @@ fn a_delivery_that_moves_while_it_is_read_is_read_as_one() {
             put_delivery(state, &bucket, this, "over", &next);
             told.store(true, std::sync::atomic::Ordering::Relaxed);
         });
+        customer.deliver(this, "over", &files(""));
         customer.test().await;
         customer.current(this).await;
         assert!(fired.load(std::sync::atomic::Ordering::Relaxed), "nothing moved");
@@ -473,7 +471,6 @@ fn a_process_that_is_killed_in_the_middle_stores_the_month_once() {
         let mut app = TestApp::own(&borrowed(&settings(&aws)));
         let customer = Customer::with_role(&app, &aws, "Killed").await;
         let last = month(1);
-        customer.deliver(last, "k1", &[report(last, ""), report(last, "")]);
         let (told, heard) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
         let second = "k1/costlens-00002.csv.gz";
@@ -481,17 +478,18 @@ fn a_process_that_is_killed_in_the_middle_stores_the_month_once() {
         aws.before("s3:GetObject", second, move |_| {
             told.send(()).unwrap();
             // The call hangs until the process is dead.
-            let _gone = wait.recv_timeout(SOON);
+            let _gone = wait.recv_timeout(PATIENCE);
         });
+        customer.deliver(last, "k1", &[report(last, ""), report(last, "")]);
         customer.test().await;
-        tokio::task::spawn_blocking(move || heard.recv_timeout(SOON).unwrap()).await.unwrap();
+        tokio::task::spawn_blocking(move || heard.recv_timeout(PATIENCE).unwrap()).await.unwrap();
         let scratch = app.data_dir().join("scratch");
         assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 1, "the copy is under way");
         app.kill();
         go.send(()).unwrap();
         app.start();
         let customer = Customer { owner: customer.owner.at(&app.base_url()), ..customer };
-        eventually(Duration::from_secs(100), "month after the kill", async || {
+        eventually("month after the kill", async || {
             let months = customer.months().await;
             months.iter().find(|month| month["state"] == "current").cloned()
         })
@@ -514,14 +512,13 @@ fn a_role_deleted_in_the_middle_ends_all_reading_and_the_last_good_month_stays()
         let bills = customer.bills().await;
         customer.until("look at the month", |found| found["state"] == "active").await;
 
-        let second = vec![report(last, ""), report(last, "")];
-        customer.deliver(last, "d2", &second);
         let role = customer.role();
         let key = format!("{}d2/costlens-00002.csv.gz", Customer::folder(last));
         let key = format!("{}/{key}", customer.bucket);
         aws.before("s3:GetObject", &key, |_| ());
         aws.before("s3:GetObject", &key, move |state| state.delete_role(&role));
         drop(customer.calls());
+        customer.deliver(last, "d2", &[report(last, ""), report(last, "")]);
         customer.test().await;
         let failing = customer.failing("role_not_assumable").await;
         assert!(failing["problem"]["remedy"].as_str().unwrap().contains("trust policy"), "{failing}");
@@ -752,7 +749,8 @@ fn its_people_pause_resume_reconnect_and_end_it() {
         // Ended: nothing is asked of AWS any more, and what was read stays.
         customer.owner.call("DELETE", &customer.path(""), None).await.expect(204);
         customer.owner.call("DELETE", &customer.path(""), None).await.expect(204);
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        // What was under way ends first.
+        customer.quiet(app).await;
         drop(customer.calls());
         customer.deliver(last, "p3", &[report(last, &line(last, "Tax", "2"))]);
         post("/test").await.expect_problem(409, "conflict");

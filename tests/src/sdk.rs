@@ -44,7 +44,7 @@ pub async fn call(language: Language, base_url: &str, calls: &[Value]) -> Vec<Va
         });
     let task = json!({"base_url": base_url, "calls": calls}).to_string();
     child.stdin.take().unwrap().write_all(task.as_bytes()).await.unwrap();
-    let output = tokio::time::timeout(std::time::Duration::from_mins(1), child.wait_with_output());
+    let output = tokio::time::timeout(crate::PATIENCE, child.wait_with_output());
     let output = output.await.expect("the SDKs hang").unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
