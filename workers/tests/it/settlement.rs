@@ -158,13 +158,7 @@ impl<'a> Customer<'a> {
 
     pub(super) async fn is_settled(&self) {
         // A dead worker's jobs are taken up again once their lease is over.
-        for _ in 0..600 {
-            if self.office.jobs(QUEUE).await.iter().all(|job| job.state == State::Done) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        panic!("in 30 s nothing was settled: {:?}", self.office.jobs(QUEUE).await);
+        self.office.until(QUEUE, |jobs| jobs.iter().all(|job| job.state == State::Done)).await;
     }
 
     async fn settlement(&self, measure: Measure) -> Settlement {
