@@ -4,6 +4,8 @@
 //! tenant's month waits for whoever does so already. What our estimates were off by, day by day, stays for every version
 //! of the bill.
 
+mod calls;
+mod cells;
 mod parts;
 mod rows;
 
@@ -25,12 +27,14 @@ use crate::schema::{
 };
 use crate::{StoreError, TenantConn};
 
+use calls::{CallRow, SettledRow, SliceRow};
+use cells::{CellRow, DayRow, PriceRow};
 pub use parts::{
     NewSettlement, ResidualSum, SettledCall, SettledPart, Settlement, SettlementBill, SettlementBills,
     SettlementCalls, SettlementCell, SettlementCellKey, SettlementCoverage, SettlementDay, SettlementGroup,
     SettlementKey, SettlementPrice, SettlementResidual, SettlementSlice,
 };
-use rows::{CallRow, CellRow, CoverageRow, DayRow, HeadRow, PriceRow, ResidualRow, SettledRow, SliceRow};
+use rows::{CoverageRow, HeadRow, ResidualRow};
 
 /// PostgreSQL takes 65,535 parameters per statement; no row here has 24 columns.
 const ROWS_PER_INSERT: usize = 2_000;
