@@ -311,23 +311,25 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
         let path = format!("/api/v1/webhook-endpoints/{}", id_of(&endpoint));
         walk.does("update_webhook_endpoint", &path).await;
         walk.does("roll_webhook_secret", &format!("{path}/secret")).await;
-        let test = walk.does("test_webhook_endpoint", &format!("{path}/test")).await;
+        let test_path = format!("{path}/test");
+        let test = owner.call("POST", &test_path, None).await;
+        // What may be done every few seconds is refused before that, and writes nothing down.
+        let again = owner.call("POST", &test_path, None).await;
+        again.expect_problem(429, "too_many_requests");
+        let test = walk.looked("test_webhook_endpoint", test);
         let event = test.json()["event_id"].as_str().unwrap().to_owned();
-        costlens_tests::eventually(std::time::Duration::from_secs(30), "a delivery", async || {
+        costlens_tests::eventually("a delivery", async || {
             let deliveries = owner.get(&format!("{path}/deliveries")).await;
             deliveries["items"].as_array().unwrap().first().cloned()
         })
         .await;
         walk.does("retry_webhook_delivery", &format!("{path}/deliveries/{event}/retry")).await;
-        // What may be done every few seconds is refused before that, and writes nothing down.
-        let again = owner.call("POST", &format!("{path}/test"), None).await;
-        again.expect_problem(429, "too_many_requests");
         walk.does("delete_webhook_endpoint", &path).await;
         budgets_and_surprises(&mut walk).await;
         let export = id_of(&walk.does("create_export", "/api/v1/exports").await);
         // Called off where it is not yet written, and taken away where it is.
         let path = format!("/api/v1/exports/{export}");
-        costlens_tests::eventually(std::time::Duration::from_secs(30), "an export", async || {
+        costlens_tests::eventually("an export", async || {
             (owner.get(&path).await["state"] == "done").then_some(())
         })
         .await;
@@ -442,7 +444,7 @@ async fn prices(walk: &mut Walk<'_>, operator: &Owner) {
         let path = "/api/v1/operator/price-corrections";
         let asked = operator.call("POST", path, Some(&wrong)).await;
         let path = format!("{path}/{}", id_of(&walk.looked("create_price_correction", asked)));
-        costlens_tests::eventually(std::time::Duration::from_secs(30), "a preview", async || {
+        costlens_tests::eventually("a preview", async || {
             (operator.get(&path).await["correction"]["state"] == "previewed").then_some(())
         })
         .await;

@@ -39,7 +39,7 @@ async fn load_and_kill(
 ) -> Vec<Called> {
     let before = line.log().len();
     let load = Load::start(&program.at(&app.base_url()), 8);
-    eventually(Duration::from_secs(30), "load to kill the server under", async || {
+    eventually("load to kill the server under", async || {
         let answered = line.log()[before..].iter().filter(|heard| heard.was_answered()).count();
         (answered as u64 >= answers).then_some(())
     })

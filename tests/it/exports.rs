@@ -1,7 +1,6 @@
 //! Exports from outside: what was called is in the file, to the last digit, also when the server is killed meanwhile.
 
 use std::io::Read as _;
-use std::time::Duration;
 
 use costlens_tests::actors::{CHAT, Owner, call_id};
 use costlens_tests::app::{TestApp, shared};
@@ -13,7 +12,7 @@ use super::imports::BILL;
 
 /// An export once it has ended.
 pub(crate) async fn ended(owner: &Owner, id: &str) -> Value {
-    eventually(Duration::from_mins(1), "end of the export", async || {
+    eventually("end of the export", async || {
         let export = owner.get(&format!("/api/v1/exports/{id}")).await;
         (!matches!(export["state"].as_str(), Some("queued" | "running"))).then_some(export)
     })

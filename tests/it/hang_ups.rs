@@ -13,13 +13,11 @@ use serde_json::{Value, json};
 const TOKENS: Tokens =
     Tokens { fresh: 1_000, cached: 0, written_5m: 0, written_1h: 0, output: 500, reasoning: 0 };
 
-/// Slow enough to hang up in, quick enough to drain.
-const PACE: Duration = Duration::from_millis(60);
-
-async fn set_up(key: Value) -> (Program, Line) {
+/// A vendor that rests so long between the words of a stream.
+async fn set_up(key: Value, pace: Duration) -> (Program, Line) {
     let app = shared();
     let owner = app.owner("Hang-ups").await;
-    let line = app.llm.line(|heard| Reply::to(&heard.call, &heard.path, TOKENS).paced(PACE));
+    let line = app.llm.line(move |heard| Reply::to(&heard.call, &heard.path, TOKENS).paced(pace));
     owner.connect_both(&line).await;
     (owner.create_key_with(key).await, line)
 }
@@ -40,7 +38,9 @@ async fn hang_up(program: &Program, path: &str, id: &str, model: &str) {
 #[test]
 fn a_draining_key_reads_the_rest_and_its_row_is_exact() {
     run(async {
-        let (program, line) = set_up(json!({"name": "drains", "hangup_policy": "drain"})).await;
+        // Slow enough to hang up in, quick enough to drain.
+        let pace = Duration::from_millis(200);
+        let (program, line) = set_up(json!({"name": "drains", "hangup_policy": "drain"}), pace).await;
         for (path, model, cost) in
             [(CHAT, "gpt-4o-mini", "0.00045"), (MESSAGES, "claude-sonnet-4-5", "0.0105")]
         {
@@ -62,7 +62,9 @@ fn a_draining_key_reads_the_rest_and_its_row_is_exact() {
 #[test]
 fn an_aborting_key_drops_the_vendor_at_once_and_its_row_is_an_estimate() {
     run(async {
-        let (program, line) = set_up(json!({"name": "aborts", "hangup_policy": "abort"})).await;
+        // So slow that the hang-up is noticed long before the end.
+        let pace = Duration::from_millis(500);
+        let (program, line) = set_up(json!({"name": "aborts", "hangup_policy": "abort"}), pace).await;
         for (path, model) in [(CHAT, "gpt-4o-mini"), (MESSAGES, "claude-sonnet-4-5")] {
             let id = call_id();
             hang_up(&program, path, &id, model).await;
@@ -73,10 +75,7 @@ fn an_aborting_key_drops_the_vendor_at_once_and_its_row_is_an_estimate() {
                 "{row}"
             );
             let heard = line.last();
-            eventually(Duration::from_secs(5), "hang-up at the vendor", async || {
-                heard.was_dropped().then_some(())
-            })
-            .await;
+            eventually("hang-up at the vendor", async || heard.was_dropped().then_some(())).await;
             assert!(heard.frames_sent() < 8, "{} frames were sent to nobody", heard.frames_sent());
             // Anthropic tells the input first, so that part is counted and not guessed.
             if path == MESSAGES {
@@ -92,14 +91,17 @@ fn a_client_that_leaves_before_the_answer_begins_has_an_exact_row_too() {
     run(async {
         let app = shared();
         let owner = app.owner("Impatient").await;
-        let wait = Duration::from_millis(600);
+        let wait = Duration::from_secs(2);
         let line = app.llm.line(move |heard| Reply::to(&heard.call, &heard.path, TOKENS).after(wait));
         owner.connect_both(&line).await;
         let program = owner.create_key("ci").await;
         let id = call_id();
         let body = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Tell me."}]});
-        let gone = tokio::time::timeout(wait / 2, program.try_post(CHAT, &id, body.to_string())).await;
-        assert!(gone.is_err(), "the answer came too early");
+        let (caller, called) = (program.clone(), id.clone());
+        let call = tokio::spawn(async move { caller.try_post(CHAT, &called, body.to_string()).await });
+        eventually("call at the vendor", async || (!line.log().is_empty()).then_some(())).await;
+        call.abort();
+        assert!(call.await.is_err(), "the answer came too early");
         let row = program.row(&id).await;
         assert_eq!((&row["outcome"], &row["cost_basis"]), (&json!("client_gone"), &json!("exact")), "{row}");
         assert_eq!(row["usage"]["output"], 500);

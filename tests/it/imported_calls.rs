@@ -2,7 +2,6 @@
 //! own tenant alone, and nothing that was said stays anywhere.
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_tests::actors::{CHAT, Owner, Program, call_id};
@@ -288,7 +287,7 @@ fn a_call_that_the_proxy_carried_counts_once_whichever_was_told_first() {
             if !imported_first {
                 post(app, &spans, &[JSON], twin()).await.expect(200);
             }
-            eventually(Duration::from_secs(10), "one row", async || {
+            eventually("one row", async || {
                 let all = rows(&owner, "").await;
                 (all.len() == 1 && all[0]["origin"] == "proxy").then_some(())
             })

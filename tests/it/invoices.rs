@@ -29,9 +29,6 @@ static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
     Platform { vendors, app }
 });
 
-/// How long something may take that a job does.
-const SOON: Duration = Duration::from_secs(45);
-
 /// The first day of the month that runs, and of the one before it.
 #[expect(clippy::disallowed_methods, reason = "the process under test runs by the machine's clock")]
 fn months() -> [NaiveDate; 2] {
@@ -90,7 +87,7 @@ impl Source {
     }
 
     async fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        eventually(SOON, what, async || Some(self.show().await).filter(|shown| is(shown))).await
+        eventually(what, async || Some(self.show().await).filter(|shown| is(shown))).await
     }
 
     async fn active(&self) -> Value {
@@ -296,7 +293,7 @@ fn a_key_that_the_vendor_refuses_is_a_named_problem_told_once() {
         assert!(shown["problem"]["remedy"].as_str().unwrap().contains("new admin key"), "{shown}");
         assert!(source.bills().await.is_empty());
         source.ask().await;
-        eventually(SOON, "second try", async || {
+        eventually("second try", async || {
             let failures =
                 app.query(&format!("SELECT failures FROM invoice_source WHERE id = '{}'", source.row()));
             (failures.trim() == "2").then_some(())
@@ -472,12 +469,13 @@ fn a_server_that_is_killed_in_the_middle_stores_each_month_once() {
             ("COSTLENS_INVOICE_URLS", vendors.urls().as_str()),
             ("COSTLENS_ALLOW_PRIVATE_HOSTS", vendors.host_port().as_str()),
         ]);
-        book.with(|pages| pages.pause = Duration::from_millis(700));
+        let [this, _] = months();
+        book.with(|pages| pages.pause = Some((this, Duration::from_secs(20))));
         let source = Source::made(&app, "Killed", "anthropic", book.key()).await;
         // The first month is stored, and the second is being read.
-        eventually(SOON, "first month", async || (source.bills().await.len() == 1).then_some(())).await;
+        eventually("first month", async || (source.bills().await.len() == 1).then_some(())).await;
         app.kill();
-        book.with(|pages| pages.pause = Duration::ZERO);
+        book.with(|pages| pages.pause = None);
         app.start();
         let source = Source { owner: source.owner.at(&app.base_url()), id: source.id };
         source.active().await;

@@ -8,7 +8,7 @@ use costlens_tests::actors::{CHAT, Owner, call_id};
 use costlens_tests::app::{TestApp, shared};
 use costlens_tests::http::Answer;
 use costlens_tests::reply::Tokens;
-use costlens_tests::{eventually, http, run};
+use costlens_tests::{http, in_time, run};
 use serde_json::{Value, json};
 
 use crate::victim::{Operation, ROUTES, Victim, operations, send};
@@ -504,7 +504,7 @@ fn no_route_of_the_proxy_reaches_through_another_tenants_connection() {
             .connect(json!({"provider": "openai", "name": "aurora-openai", "secret": line.secret()}))
             .await;
         // (The key is warm: a new connection reaches the proxy's memory within a second.)
-        let id = eventually(Duration::from_secs(1), "route through its own connection", async || {
+        let id = in_time(Duration::from_secs(1), "route through its own connection", async || {
             let id = call_id();
             let answer = program.post(CHAT, &id, body("aurora-openai/gpt-4o-mini")).await;
             (answer.status == 200).then_some(id)

@@ -38,7 +38,7 @@ const NAMES: [&str; 22] = [
 
 /// The schedules, once a server that has just come up has written them.
 async fn schedules(app: &TestApp) -> Vec<Value> {
-    eventually(Duration::from_secs(20), "schedules", async || {
+    eventually("schedules", async || {
         let schedules = lines(&app.command(&["jobs", "schedules"]));
         (schedules.len() == NAMES.len()).then_some(schedules)
     })
@@ -59,7 +59,7 @@ fn a_running_server_has_its_schedules_and_they_can_rest() {
             let schedules = lines(&app.command(&["jobs", "schedules"]));
             schedules.iter().any(|each| each["name"] == name && each["paused"] == true)
         };
-        assert!(rests("queue-rows") && !rests("partitions"));
+        assert!(rests("queue-rows") && !rests("retention"));
         assert_eq!(app.command(&["jobs", "resume", "queue-rows"]), "");
         assert!(!rests("queue-rows"));
         let said = app.failing_command(&["jobs", "pause", "no-such-thing"]);
@@ -81,7 +81,7 @@ fn a_tick_that_was_missed_while_the_server_was_down_runs_once() {
         );
         app.kill();
         app.start();
-        let ran = eventually(Duration::from_secs(30), "the missed purge", async || {
+        let ran = eventually("the missed purge", async || {
             let jobs = lines(&app.command(&["jobs", "list", "--queue", "retention.v1"]));
             jobs.iter().all(|job| job["state"] == "done").then_some(jobs).filter(|jobs| !jobs.is_empty())
         })

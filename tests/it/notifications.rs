@@ -6,7 +6,7 @@ use std::time::Duration;
 use costlens_tests::actors::{CHAT, Owner, call_id};
 use costlens_tests::app::shared;
 use costlens_tests::reply::Tokens;
-use costlens_tests::{eventually, http, run};
+use costlens_tests::{eventually, http, in_time, run};
 use serde_json::{Value, json};
 
 use crate::victim::{hook_url, slack_url};
@@ -122,7 +122,7 @@ fn a_secret_goes_in_and_no_answer_holds_it_but_the_one_that_shows_it() {
         let rolled = rolled["secret"].as_str().unwrap().to_owned();
         assert_ne!(rolled, secret);
         owner.create_key("seen").await;
-        eventually(Duration::from_secs(20), "a delivery of key.created", async || {
+        eventually("a delivery of key.created", async || {
             let seen = owner.get(&format!("{endpoint}/deliveries")).await;
             seen["items"].as_array().unwrap().iter().find(|each| each["kind"] == "key.created").cloned()
         })
@@ -285,7 +285,7 @@ fn closing_freezes_the_account_and_keeping_it_restores_it() {
         let certificate = closure["erasure_id"].as_str().unwrap();
         let certificate = app.get(&format!("/api/v1/erasures/{certificate}/certificate")).await;
         certificate.expect_problem(404, "not_found");
-        let refused = eventually(Duration::from_secs(2), "a refusal at the proxy", async || {
+        let refused = in_time(Duration::from_secs(2), "a refusal at the proxy", async || {
             let answer = program.post(CHAT, &call_id(), chat()).await;
             (answer.status == 403).then_some(answer)
         })
@@ -295,7 +295,7 @@ fn closing_freezes_the_account_and_keeping_it_restores_it() {
         owner.call("DELETE", path, None).await.expect(204);
         owner.call("DELETE", path, None).await.expect(204);
         assert_eq!(owner.get(path).await["closure"], Value::Null);
-        eventually(Duration::from_secs(2), "the proxy to take the key again", async || {
+        in_time(Duration::from_secs(2), "the proxy to take the key again", async || {
             (program.post(CHAT, &call_id(), chat()).await.status == 200).then_some(())
         })
         .await;

@@ -2,7 +2,6 @@
 //! by it, and gives the calls that had no price one; what jumps waits for the operator.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use costlens_tests::actors::{CHAT, Owner, call_id};
 use costlens_tests::app::TestApp;
@@ -90,10 +89,8 @@ async fn status(operator: &Owner) -> Value {
 
 /// Waits until calls are priced by this version.
 async fn in_force(operator: &Owner, version: u64) {
-    eventually(Duration::from_secs(40), "the new prices", async || {
-        (status(operator).await["price_version"] == version).then_some(())
-    })
-    .await;
+    eventually("the new prices", async || (status(operator).await["price_version"] == version).then_some(()))
+        .await;
 }
 
 fn openai(document: &mut Value) -> &mut Value {
@@ -108,7 +105,7 @@ fn ten_times_as_dear(document: &mut Value) {
 
 /// A jump waits for a person: it comes into force by the operator's word, which only an operator can give, and once.
 async fn is_looked_at_and_published(owner: &Owner, operator: &Owner) {
-    let review = eventually(Duration::from_secs(40), "a review", async || {
+    let review = eventually("a review", async || {
         let reviews = operator.get("/api/v1/operator/price-reviews").await;
         reviews["items"].as_array().unwrap().first().cloned()
     })
@@ -174,7 +171,7 @@ fn a_running_server_prices_the_next_call_by_what_was_published_and_the_earlier_o
         assert_eq!((&row["cost"], &row["cost_basis"]), (&json!("0.0028"), &json!("exact")), "{row}");
         assert_eq!(row["price"]["source"], "the vendor's page");
         assert_eq!(row["price"]["repriced"], Value::Null);
-        let row = eventually(Duration::from_secs(40), "a price for the earlier call", async || {
+        let row = eventually("a price for the earlier call", async || {
             let row = program.row(&early).await;
             (row["cost_basis"] == "exact").then_some(row)
         })
@@ -220,7 +217,7 @@ fn a_running_server_prices_the_next_call_by_what_was_published_and_the_earlier_o
         let correction = operator.call("POST", path, Some(&asked)).await.expect(201).json();
         let one = format!("{path}/{}", correction["id"].as_str().unwrap());
         let state = async |wanted: &str| {
-            eventually(Duration::from_secs(40), wanted, async || {
+            eventually(wanted, async || {
                 let details = operator.get(&one).await;
                 (details["correction"]["state"] == wanted).then_some(details)
             })

@@ -5,7 +5,6 @@
 //! nothing either. A word that may stand there is looked for as well: without it, an empty directory would pass.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -100,7 +99,7 @@ fn no_secret_prompt_or_answer_stands_in_the_clear_on_any_disk_or_in_any_log() {
         owner.call("POST", &test, None).await.expect(202);
         let test = format!("/api/v1/webhook-endpoints/{}", id(&hook["endpoint"]));
         owner.call("POST", &format!("{test}/test"), None).await.expect(202);
-        eventually(Duration::from_secs(20), "an attempt at the webhook", async || {
+        eventually("an attempt at the webhook", async || {
             let seen = owner.get(&format!("{test}/deliveries")).await;
             seen["items"]
                 .as_array()
@@ -112,10 +111,7 @@ fn no_secret_prompt_or_answer_stands_in_the_clear_on_any_disk_or_in_any_log() {
         .await;
 
         calls(&app, &owner, &program.secret, &mut secrets).await;
-        eventually(Duration::from_secs(20), "every row", async || {
-            (program.rows().await.len() >= 6).then_some(())
-        })
-        .await;
+        eventually("every row", async || (program.rows().await.len() >= 6).then_some(())).await;
         // Bad input, which problems and logs might repeat.
         for path in [CHAT, MESSAGES, "/api/v1/sessions", "/api/v1/keys"] {
             secrets.add("a broken body", "CANARYOFABROKENBODY");

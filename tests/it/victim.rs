@@ -9,7 +9,6 @@ use costlens_tests::http;
 use costlens_tests::http::Answer;
 use costlens_tests::reply::Tokens;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The routes of the proxy, each with a model that only the first tenant's connections serve.
 pub(crate) const ROUTES: &[(&str, &str)] = &[(CHAT, "gpt-4o-mini"), (MESSAGES, "claude-sonnet-4-5")];
@@ -378,7 +377,7 @@ impl Told {
         let budget = make("budgets", budget).await;
         let test = format!("/api/v1/webhook-endpoints/{endpoint}/test");
         let event = text(&owner.call("POST", &test, None).await.expect(202).json()["event_id"]);
-        eventually(Duration::from_secs(20), "a delivery", async || {
+        eventually("a delivery", async || {
             let path = format!("/api/v1/webhook-endpoints/{endpoint}/deliveries");
             owner.get(&path).await["items"].as_array().unwrap().first().cloned()
         })
@@ -386,7 +385,7 @@ impl Told {
         let export = json!({"what": "requests", "format": "csv", "provider": "openai"});
         let export = owner.call("POST", "/api/v1/exports", Some(&export)).await.expect(202).json();
         let export = text(&export["id"]);
-        eventually(Duration::from_secs(20), "an export", async || {
+        eventually("an export", async || {
             let path = format!("/api/v1/exports/{export}");
             (owner.get(&path).await["state"] == "done").then_some(())
         })

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::eventually;
 use crate::fake_llm::Line;
 use crate::http::{self, Answer};
+use crate::{eventually, in_time};
 
 /// A signed-in person.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl Owner {
 
     /// An upload, once it has ended.
     pub async fn upload_at(&self, location: &str) -> Value {
-        eventually(Duration::from_mins(1), "end of the upload", async || {
+        eventually("end of the upload", async || {
             let upload = self.get(location).await;
             (!matches!(upload["state"].as_str(), Some("received" | "reading"))).then_some(upload)
         })
@@ -89,7 +89,7 @@ impl Owner {
 
     /// Waits until some month is settled.
     pub async fn settled(&self) {
-        eventually(Duration::from_mins(1), "settled month", async || {
+        eventually("settled month", async || {
             let months = self.get("/api/v1/settlements").await;
             months["items"].as_array().is_some_and(|months| !months.is_empty()).then_some(())
         })
@@ -232,20 +232,20 @@ impl Program {
         export.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The row of a call, by the program's own id of it: there within two seconds of the answer, or the test
-    /// fails. (Ten on a machine that is busy with other tests; the first call's own test is strict.)
+    /// The row of a call, by the program's own id of it, once it is there.
     pub async fn row(&self, id: &str) -> Value {
-        self.row_within(Duration::from_secs(10), id).await
+        eventually(&format!("row of {id}"), async || self.find_row(id).await).await
     }
 
-    /// The row of a call, in so much time.
-    pub async fn row_within(&self, within: Duration, id: &str) -> Value {
-        eventually(within, &format!("row of {id}"), async || {
-            let page = self.get("/api/v1/requests?limit=200").await.expect(200).json();
-            let rows = page["items"].as_array().unwrap();
-            rows.iter().find(|row| row["caller_request_id"] == id).cloned()
-        })
-        .await
+    /// The same, where it is promised in so much time.
+    pub async fn row_within(&self, promised: Duration, id: &str) -> Value {
+        in_time(promised, &format!("row of {id}"), async || self.find_row(id).await).await
+    }
+
+    async fn find_row(&self, id: &str) -> Option<Value> {
+        let page = self.get("/api/v1/requests?limit=200").await.expect(200).json();
+        let rows = page["items"].as_array().unwrap();
+        rows.iter().find(|row| row["caller_request_id"] == id).cloned()
     }
 }
 

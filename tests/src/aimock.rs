@@ -21,7 +21,7 @@ static RUNNING: LazyLock<Supervised> = LazyLock::new(|| {
     let child = Supervised::start(&command, &[], &log, Some(&log));
     let begun = Instant::now();
     while std::net::TcpStream::connect(ADDRESS.as_str()).is_err() {
-        assert!(child.is_alive() && begun.elapsed() < Duration::from_mins(1), "aimock: {}", child.log_tail());
+        assert!(child.is_alive() && begun.elapsed() < crate::PATIENCE, "aimock: {}", child.log_tail());
         std::thread::sleep(Duration::from_millis(50));
     }
     child

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 use crate::actors::Owner;
 use crate::fake_llm::FakeLlm;
@@ -29,8 +30,8 @@ pub struct TestApp {
 /// The largest request that the shared server takes.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 
-/// How long the shared server waits for a vendor's first word.
-pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the shared server waits for a vendor's first word: longer than any vendor here is held up by other tests.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 
 static SHARED: LazyLock<TestApp> = LazyLock::new(|| {
     TestApp::shared_with(&[
@@ -161,7 +162,7 @@ impl TestApp {
                 // The PostgreSQL of one that was just killed may still be stopping.
                 Err(_)
                     if child.log_tail().contains("another process already runs")
-                        && begun.elapsed() < Duration::from_secs(20) =>
+                        && begun.elapsed() < crate::PATIENCE =>
                 {
                     std::thread::sleep(Duration::from_millis(200));
                 }
@@ -352,7 +353,14 @@ fn find(dir: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
-/// An address that was free a moment ago.
-pub(crate) fn nobody_listens() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+/// An address where nobody listens. It is kept to the end of the tests: whoever asks for any free port does not get
+/// this one, and whoever is told to listen exactly here still may.
+pub fn nobody_listens() -> String {
+    static KEPT: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    KEPT.lock().unwrap().push(socket);
+    address
 }

@@ -47,8 +47,8 @@ pub struct Pages {
     pub instead: Option<(u16, usize)>,
     /// A day whose bucket is told twice.
     pub twice: Option<NaiveDate>,
-    /// How long the usage report takes.
-    pub pause: Duration,
+    /// How long the usage report of the month that begins on this day takes.
+    pub pause: Option<(NaiveDate, Duration)>,
     /// What was asked: paths and queries, oldest first.
     pub asked: Vec<String>,
 }
@@ -160,17 +160,20 @@ impl FakeInvoices {
         };
         let asked = request.uri().to_string();
         let (instead, pause) = book.with(|pages| {
+            let pause = pages.pause.filter(|(month, _)| asked.contains(&format!("starting_at={month}")));
             pages.asked.push(asked);
             let instead = pages.instead.filter(|(_, left)| *left > 0);
             if let Some((status, left)) = instead {
                 pages.instead = Some((status, left - 1));
             }
-            (instead, pages.pause)
+            (instead, pause)
         });
         if let Some((status, _)) = instead {
             return reply(status, r#"{"error":{"message":"not now"}}"#.to_owned());
         }
-        if path.contains("usage") {
+        if path.contains("usage")
+            && let Some((_, pause)) = pause
+        {
             tokio::time::sleep(pause).await;
         }
         let query = request.uri().query().unwrap_or_default();

@@ -86,7 +86,7 @@ pub async fn judge(program: &Program, line: &Line, calls: &[Called], torn: usize
 /// All rows, once everything that the vendor heard has one and the number rests.
 async fn settled(program: &Program, heard: &HashSet<String>, torn: usize) -> Vec<Value> {
     let mut last = 0;
-    eventually(Duration::from_mins(1), "row of every call that the vendor heard", async || {
+    eventually("row of every call that the vendor heard", async || {
         let rows = program.rows().await;
         let told: HashSet<_> = rows.iter().filter_map(|row| row["caller_request_id"].as_str()).collect();
         let missing = heard.iter().filter(|id| !told.contains(id.as_str())).count();

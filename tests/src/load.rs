@@ -72,7 +72,7 @@ impl Load {
     /// Lets every worker end its call, and gives all calls.
     pub async fn finish(self) -> Vec<Called> {
         self.stop.store(true, Ordering::SeqCst);
-        let calls = tokio::time::timeout(Duration::from_secs(90), self.workers.join_all()).await;
+        let calls = tokio::time::timeout(crate::PATIENCE, self.workers.join_all()).await;
         calls.expect("a call hangs").into_iter().flatten().collect()
     }
 }

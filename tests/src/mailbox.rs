@@ -1,7 +1,6 @@
 //! A mail server that takes every letter and shows it. It stops when it is dropped.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,7 +77,7 @@ impl Mailbox {
 
     /// The n-th letter to an address, once it is there.
     pub async fn letter(&self, address: &str, n: usize) -> Letter {
-        eventually(Duration::from_secs(20), "letter", async || self.letters_to(address).get(n).cloned()).await
+        eventually("letter", async || self.letters_to(address).get(n).cloned()).await
     }
 }
 

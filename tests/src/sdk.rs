@@ -55,7 +55,7 @@ pub(crate) async fn run_script(language: Language, script: &str, task: &Value) -
             panic!("{} cannot be run ({error}): run tests/sdk/install", program.display())
         });
     child.stdin.take().unwrap().write_all(task.to_string().as_bytes()).await.unwrap();
-    let output = tokio::time::timeout(std::time::Duration::from_mins(2), child.wait_with_output());
+    let output = tokio::time::timeout(crate::PATIENCE, child.wait_with_output());
     let output = output.await.expect("the SDKs hang").unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script} failed (tests/sdk/install makes what it needs):\n{errors}");

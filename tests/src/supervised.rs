@@ -19,7 +19,7 @@ child=$!
 echo "pid $child"
 cat >/dev/null
 kill -TERM "$child" 2>/dev/null
-( sleep 8; kill -KILL "$child" ) >/dev/null 2>&1 &
+( sleep 30; kill -KILL "$child" ) >/dev/null 2>&1 &
 killer=$!
 wait "$child"
 kill "$killer" 2>/dev/null
@@ -27,7 +27,7 @@ kill "$killer" 2>/dev/null
 "#;
 
 /// How long a child may take to say its first word: a cold debug build under load is slow.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = crate::PATIENCE;
 
 /// A child process.
 #[derive(Debug)]

@@ -121,7 +121,7 @@ impl PrivateRedis {
     }
 
     fn wait(&self) {
-        for _ in 0..1000 {
+        for _ in 0..6_000 {
             if UnixStream::connect(self.socket()).is_ok() && self.ask(&["PING"]) == "PONG" {
                 return;
             }

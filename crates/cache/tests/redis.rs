@@ -401,7 +401,11 @@ async fn over_tls_a_certificate_is_checked_before_anything_is_said() {
     };
     let (cert, key) =
         (write("cert.pem", made.cert.pem()), write("key.pem", made.signing_key.serialize_pem()));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    // Held to the end, so that nobody else is given the port; the server is told to listen there all the same.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
     let tls =
         ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert];
     let redis = PrivateRedis::start_with(&[&tls[..], &["--tls-auth-clients", "no", "--save", ""]].concat());

@@ -137,7 +137,7 @@ impl CrashingServer {
     /// Where it does not end, or does not recover.
     pub async fn revive(&mut self) {
         let mut old = self.server.private.take().expect("a server");
-        for _ in 0..1_500 {
+        for _ in 0..12_000 {
             if !old.is_running() {
                 break;
             }

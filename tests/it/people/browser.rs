@@ -7,7 +7,7 @@ use costlens_tests::vouchers::Known;
 use costlens_tests::{place, run};
 
 use super::single_sign_on::Firm;
-use super::{Person, open};
+use super::{Person, open, vouched};
 
 /// Walks one of the console's walks, which must come to its end.
 pub(super) async fn walk(script: &str, told: &[&str]) {
@@ -20,7 +20,7 @@ pub(super) async fn walk(script: &str, told: &[&str]) {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let walk = tokio::time::timeout(Duration::from_mins(3), walk).await.expect("the browser hangs").unwrap();
+    let walk = tokio::time::timeout(Duration::from_mins(10), walk).await.expect("the browser hangs").unwrap();
     let said = [walk.stdout, walk.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("");
     assert!(walk.status.success() && said.contains("\nok\n"), "{said}");
 }
@@ -33,6 +33,7 @@ fn base() -> String {
 #[test]
 fn people_come_by_google_and_github_in_a_real_browser() {
     run(async {
+        let _others = vouched::ALONE.read().await;
         let open = open();
         let newcomer = Person::new(open, "browser");
         let taken = Person::registered(open, "taken").await;

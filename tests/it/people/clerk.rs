@@ -8,9 +8,8 @@ mod tokens;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use costlens_tests::app::TestApp;
+use costlens_tests::app::{TestApp, nobody_listens};
 use costlens_tests::clerk::{Clerk, ClerkPerson};
 use costlens_tests::http::{self, Answer};
 use costlens_tests::{eventually, run};
@@ -99,7 +98,7 @@ impl Kept {
 
     /// Waits until a message was acted upon.
     async fn heeded(&self, (id, _): &(String, String)) {
-        eventually(Duration::from_secs(20), "end of the message's job", async || {
+        eventually("end of the message's job", async || {
             let sql = format!("SELECT state FROM inbox_event WHERE message_id = '{id}'");
             (self.app.query(&sql).trim() == "done").then_some(())
         })
@@ -130,7 +129,7 @@ fn kept() -> &'static Kept {
 fn clerk_s_people_come_in_a_real_browser() {
     run(async {
         // Clerk makes a token for the page that asks, and what pages those may be is said beforehand.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let free = nobody_listens();
         let kept = Kept::own(&[
             ("COSTLENS_LISTEN", free.clone()),
             ("CLERK_AUTHORIZED_PARTIES", format!("http://{free}")),

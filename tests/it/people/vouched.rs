@@ -170,7 +170,11 @@ fn our_code_lasts_a_minute_and_a_get_or_a_form_does_not_trade_it() {
         let code = page.split_once("#x=").unwrap().1.to_owned();
         let get = ann.call("GET", &format!("/api/v1/sessions/exchange?code={code}"), None).await;
         assert!([404, 405].contains(&get.status), "{}", get.status);
-        open.app.sql("UPDATE exchange_code SET expires_at = created_at WHERE used_at IS NULL");
+        open.app.sql(&format!(
+            "UPDATE exchange_code SET expires_at = created_at \
+             WHERE user_id = (SELECT id FROM user_account WHERE email = '{}')",
+            ann.email
+        ));
         exchange(&mut ann, &page).await.expect_problem(401, "sign_in_refused");
     });
 }

@@ -203,14 +203,15 @@ impl Customer {
         let mut conn = self.office.parts.store.tenant(self.tenant).await.unwrap();
         ask_to_check(&mut conn, self.connection, at + TimeDelta::microseconds(1), false).await.unwrap();
         conn.commit().await.unwrap();
-        for _ in 0..400 {
+        let begun = std::time::Instant::now();
+        loop {
             let now = self.look().await;
             if now.checked_at != before.checked_at && self.office.is_quiet().await {
                 return self.look().await;
             }
+            assert!(begun.elapsed() < crate::PATIENCE, "nobody looked: {now:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("nobody looked: {:?}", self.office.unfinished().await);
     }
 
     /// Has a look made at which a month is begun to be read, and ends the workers and the month's job in its middle.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use costlens_domain::bill::{BillReport, ReportFile, ReportFormat};
@@ -166,13 +166,11 @@ impl<'a> Customer<'a> {
 
     /// Waits until something is so.
     async fn until(&self, what: &str, mut so: impl AsyncFnMut(&Self) -> bool) {
-        for _ in 0..600 {
-            if so(self).await {
-                return;
-            }
+        let begun = Instant::now();
+        while !so(self).await {
+            assert!(begun.elapsed() < crate::PATIENCE, "there was no {what}: {:?}", self.jobs().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("in 30 s there was no {what}: {:?}", self.jobs().await);
     }
 
     /// The upload once it has ended and none of its jobs is under way.

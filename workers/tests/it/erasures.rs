@@ -127,8 +127,8 @@ pub(crate) async fn state(office: &Office, id: ErasureId) -> Erasure {
     office.parts.store.system().await.unwrap().erasure(id).await.unwrap().0
 }
 
-/// The tables whose rows have no end of their own: the schedules that tick when a test moves the clock take none of
-/// theirs, and make none anew.
+/// The tables whose rows have no end of their own: whatever runs when a test moves the clock takes none of theirs, and
+/// makes none anew.
 fn lasting() -> impl Iterator<Item = &'static str> {
     let purged = [
         "idempotency_key",
@@ -332,8 +332,8 @@ async fn an_erasure_that_cannot_go_on_alarms_the_operator_on_the_days_and_goes_o
         office.settled("erasure.v1").await;
     }
     // An alarm that cannot be written down is no alarm that was given.
-    office.set_clock(start() + TimeDelta::days(30));
     office.sql("ALTER TABLE operator_event ADD CONSTRAINT refused CHECK (at < '2026-12-25') NOT VALID").await;
+    office.set_clock(start() + TimeDelta::days(30));
     office.enqueue("erasure-sweep.v1").await;
     office.until("erasure-sweep.v1", |jobs| jobs.iter().any(|job| job.state == State::Retrying)).await;
     office.sql("ALTER TABLE operator_event DROP CONSTRAINT refused").await;

@@ -12,18 +12,16 @@ use costlens_store::{ERASED_TABLES, ErasureState};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::Office;
 use super::account::Account;
 use super::children::{ToldClock, Worker};
 use super::erasures::{request, rows, state, svix_name};
 use super::notifications::tell;
 use super::outside::{Outside, svix};
+use super::{Office, PATIENCE};
 
 fn start() -> DateTime<Utc> {
     "2026-11-25T12:00:00Z".parse().unwrap()
 }
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An account that Svix knows, and whose end was asked for.
 async fn leaver(office: &Office, outside: &Outside) -> (Account, ErasureId) {
@@ -61,6 +59,7 @@ async fn svix_deletes_an_application_once_though_the_worker_is_killed_around_it(
         let mut office = Office::open_with_svix(&outside, start()).await;
         let (acme, id) = leaver(&office, &outside).await;
         office.stop_work().await;
+        office.wake_schedules().await;
         let now = start() + TimeDelta::days(8);
         office.set_clock(now);
         office.ask(NewJob::raw("erasure-sweep.v1", json!({}))).await;

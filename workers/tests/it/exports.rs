@@ -121,15 +121,16 @@ impl Customer {
 
     /// The export once it has ended and none of its jobs is under way.
     async fn ended(&self, office: &Office, id: ExportId) -> Export {
-        for _ in 0..600 {
+        let begun = std::time::Instant::now();
+        loop {
             let export = self.look(office, id).await;
             let over = |job: &JobRow| matches!(job.state, State::Done | State::Dead | State::Cancelled);
             if !export.state.is_open() && self.jobs(office).await.iter().all(over) {
                 return export;
             }
+            assert!(begun.elapsed() < crate::PATIENCE, "the export never ended: {export:?}");
             tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
-        panic!("the export never ended: {:?} {:?}", self.look(office, id).await, self.jobs(office).await);
     }
 
     async fn files(&self, office: &Office) -> usize {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use costlens_aws::testing::{FakeKms, KEY_ARN};
@@ -20,7 +20,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnectio
 use uuid::Uuid;
 
 use super::upkeep::now;
-use super::{MASTER_KEY, Office};
+use super::{MASTER_KEY, Office, PATIENCE};
 
 const NEWER_MASTER_KEY: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -134,14 +134,15 @@ async fn hold(office: &Office, id: ConnectionId) -> AsyncPgConnection {
 }
 
 async fn until_sealed_anew(office: &Office, tenant: TenantId, version: u32, count: usize) {
-    for _ in 0..200 {
+    let begun = Instant::now();
+    loop {
         let found = read_all(&office.parts.store, &office.parts.keyring, tenant).await;
         if found.contains(&(2, version, count)) {
             return;
         }
+        assert!(begun.elapsed() < PATIENCE, "{count} texts were not sealed anew in time: {found:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{count} texts were not sealed anew in time");
 }
 
 #[tokio::test]
@@ -228,10 +229,9 @@ async fn a_secret_that_is_replaced_during_a_rotation_is_the_writers() {
     let sealed = sealed.seal(&place(acme, ids[2].uuid()), format!("new {}", ids[2]).as_bytes(), &OsEntropy);
     writer.replace_connection_secret(ids[2], &sealed.unwrap()).await.unwrap();
     let id = office.ask(job(acme, 2)).await;
-    for _ in 0..200 {
-        if versions(&office, acme).await == [1, 2] {
-            break;
-        }
+    let begun = Instant::now();
+    while versions(&office, acme).await != [1, 2] {
+        assert!(begun.elapsed() < PATIENCE, "there is no second key");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -284,11 +284,13 @@ async fn keys_of_an_older_master_key_are_wrapped_anew_and_then_open_without_it()
     office.parts.keyring = Arc::new(newer().with_older(vec![older]));
     office.work().await;
     assert_eq!(office.run("key-rotation.v1").await.job.state, State::Done);
-    for _ in 0..200 {
+    let begun = Instant::now();
+    loop {
         let keys = office.parts.store.system().await.unwrap().data_keys_of(acme).await.unwrap();
         if keys.iter().all(|key| newer().is_current(&key.wrapped)) {
             break;
         }
+        assert!(begun.elapsed() < PATIENCE, "the keys were not wrapped anew in time");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(read_all(&office.parts.store, &newer(), acme).await, [(2, 1, 2)]);

@@ -272,7 +272,7 @@ pub(crate) fn svix(http_port: u16) -> Arc<Svix> {
     let config = SvixConfig {
         server: format!("http://127.0.0.1:{http_port}"),
         token: "sk_test.us".to_owned().into(),
-        timeout: Duration::from_secs(5),
+        timeout: Duration::from_secs(30),
         egress: EgressConfig::default(),
     };
     Arc::new(Svix::new(config).unwrap())

@@ -21,7 +21,7 @@ async fn office(names: &TxtServer) -> Office {
     let mut office = Office::closed(noon()).await;
     let config = EgressConfig {
         name_servers: vec![names.address()],
-        dns_timeout: std::time::Duration::from_millis(300),
+        dns_timeout: std::time::Duration::from_secs(1),
         ..EgressConfig::default()
     };
     office.parts.egress = Egress::new(config).unwrap();

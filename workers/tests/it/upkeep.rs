@@ -126,6 +126,7 @@ async fn work_that_this_version_does_not_know_refuses_the_start() {
 #[tokio::test]
 async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
     let office = Office::open(now()).await;
+    office.wake_schedules().await;
     let mut conn = office.queue.conn().await.unwrap();
     costlens_queue::schedule::set_paused(&mut conn, "retention", true, now()).await.unwrap();
     // What an older version ticked and this one does not know goes.

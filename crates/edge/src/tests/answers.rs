@@ -113,8 +113,8 @@ async fn a_streams_chunks_arrive_one_by_one_without_stalls() {
     // On one connection, because a kernel only delays acknowledgements once it has seen questions and answers
     // take turns. A busy machine may delay any chunk; without TCP_NODELAY one stalls 40 ms in every round.
     let mut client = rig.connect().await;
-    let mut longest_gaps = Vec::new();
-    for _ in 0..7 {
+    let mut quickest = Duration::MAX;
+    for _ in 0..50 {
         client.write("GET /stream HTTP/1.1\r\nHost: edge\r\n\r\n").await;
         let mut text = String::new();
         let mut pieces = 0;
@@ -128,9 +128,10 @@ async fn a_streams_chunks_arrive_one_by_one_without_stalls() {
             pieces += 1;
         }
         assert!(pieces >= 32, "the answer came in {pieces} pieces");
-        longest_gaps.push(longest);
+        quickest = quickest.min(longest);
+        if quickest < Duration::from_millis(30) {
+            return;
+        }
     }
-    longest_gaps.sort();
-    let median = longest_gaps[longest_gaps.len() / 2];
-    assert!(median < Duration::from_millis(20), "the longest wait for a chunk was {median:?}");
+    panic!("in no round was the longest wait for a chunk less than {quickest:?}");
 }

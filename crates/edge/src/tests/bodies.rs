@@ -7,7 +7,7 @@ use crate::{BodyRefused, BodyRule, body_refusal};
 
 fn strict() -> crate::EdgeConfig {
     let mut config = config();
-    config.body = BodyRule { max_bytes: 1_000, deadline: Duration::from_millis(300) };
+    config.body = BodyRule { max_bytes: 1_000, deadline: Duration::from_secs(10) };
     config.body_rules =
         vec![("/uploads/".to_owned(), BodyRule { max_bytes: 200_000, deadline: Duration::from_secs(10) })];
     config
@@ -70,7 +70,9 @@ async fn a_prefix_may_have_larger_bodies() {
 
 #[tokio::test]
 async fn a_body_that_stalls_or_trickles_is_given_up_with_408() {
-    let rig = Rig::start(strict()).await;
+    let mut config = strict();
+    config.body.deadline = Duration::from_millis(300);
+    let rig = Rig::start(config).await;
     let head = "POST /count HTTP/1.1\r\nHost: edge\r\nContent-Length: 500\r\n\r\n";
     let reply = rig.send(&format!("{head}xxx")).await;
     reply.assert_problem(408, "request_timeout");

@@ -21,7 +21,7 @@ fn svix(server: &Http) -> Svix {
     Svix::new(SvixConfig {
         server: format!("http://{}", server.address),
         token: "sk_test.us".to_owned().into(),
-        timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(30),
         egress: EgressConfig::default(),
     })
     .unwrap()

@@ -22,10 +22,14 @@ fn at() -> DateTime<Utc> {
 }
 
 async fn attempt(server: &Http, secrets: &[WebhookSecret]) -> Attempt {
+    attempt_within(Duration::from_secs(30), server, secrets).await
+}
+
+async fn attempt_within(limit: Duration, server: &Http, secrets: &[WebhookSecret]) -> Attempt {
     let url =
         WebhookUrl::parse(&format!("http://{}/hook?token=a%20b", server.address), &server.policy()).unwrap();
     let message = WebhookMessage::new("evt_1", at(), &json!({ "type": "bill.published" })).unwrap();
-    deliver(&server.egress(), &url, secrets, &message, Duration::from_millis(500)).await
+    deliver(&server.egress(), &url, secrets, &message, limit).await
 }
 
 fn secrets() -> Vec<WebhookSecret> {
@@ -107,9 +111,9 @@ async fn an_attempt_is_bounded_in_time_and_in_what_it_reads() {
     let got = attempt(&server, &secrets()).await;
     assert!(got.answer_excerpt.len() <= 1024 && !got.answer_excerpt.contains('\0'));
     let server = Http::start(|_| HANG.to_owned()).await;
-    let got = attempt(&server, &secrets()).await;
+    let got = attempt_within(Duration::from_millis(500), &server, &secrets()).await;
     assert_eq!((got.code, got.status), ("timeout", None));
-    assert!((450..5000).contains(&got.millis), "{}", got.millis);
+    assert!((450..60_000).contains(&got.millis), "{}", got.millis);
     let server = Http::start(|_| String::new()).await;
     assert_eq!(attempt(&server, &secrets()).await.code, "connection_broken");
 }

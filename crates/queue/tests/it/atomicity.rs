@@ -11,7 +11,7 @@ use diesel_async::{AsyncConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::postgres::Db;
-use crate::workers::{millis, note, probe, put, quick, secs, worker};
+use crate::workers::{millis, note, probe, put, quick, worker};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pushes_exist_when_their_job_succeeds_and_vanish_when_it_fails() {
@@ -31,7 +31,7 @@ async fn pushes_exist_when_their_job_succeeds_and_vanish_when_it_fails() {
         diesel::sql_query("INSERT INTO effect SELECT count(*) FROM queue.job").execute(&mut *conn).await?;
         Ok(())
     });
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 2", secs(5)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 2").await;
     running.stop().await;
     assert_eq!(db.number("SELECT n FROM effect").await, 1, "while the handler ran there was no follow-up");
     assert_eq!(db.number("SELECT (args->>'n')::int FROM queue.job WHERE parent IS NOT NULL").await, 102);
@@ -71,16 +71,10 @@ async fn an_outcome_in_the_handlers_own_transaction_commits_or_goes_with_it() {
         assert!(job.n != 2, "after the commit");
         Ok(())
     });
-    db.wait_for(
-        "(SELECT count(*) FROM queue.job WHERE (args->>'n')::int < 100 AND status = 'done') = 2",
-        secs(5),
-    )
-    .await;
-    db.wait_for(
-        "(SELECT count(*) FROM queue.job WHERE (args->>'n')::int > 100 AND status = 'done') >= 2",
-        secs(5),
-    )
-    .await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE (args->>'n')::int < 100 AND status = 'done') = 2")
+        .await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE (args->>'n')::int > 100 AND status = 'done') >= 2")
+        .await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM effect WHERE n = 1").await, 1);
     assert_eq!(db.number("SELECT count(*) FROM effect WHERE n = 2").await, 1);
@@ -118,8 +112,8 @@ async fn an_apalis_workflow_runs_unchanged_with_its_delay_and_each_step_once() {
         let _dropped = stopped.await;
         Ok::<(), WorkerError>(())
     }));
-    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'third')", secs(8)).await;
-    db.wait_for("NOT EXISTS (SELECT FROM queue.job WHERE status <> 'done')", secs(3)).await;
+    db.wait_for("EXISTS (SELECT FROM ran WHERE phase = 'third')").await;
+    db.wait_for("NOT EXISTS (SELECT FROM queue.job WHERE status <> 'done')").await;
     drop(stop);
     running.await.unwrap().unwrap();
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 3);

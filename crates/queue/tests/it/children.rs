@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use apalis::prelude::{WorkerBuilder, WorkerBuilderExt, WorkerError};
 use apalis_core::worker::event::Event;
@@ -10,7 +11,7 @@ use apalis_core::worker::ext::event_listener::EventListenerExt;
 use costlens_queue::{JobContext, QueueError, Settings};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::postgres::Db;
+use crate::postgres::{Db, PATIENCE};
 use crate::workers::{Probe, effect_with_outcome, millis, note, probe, quick, secs};
 use crate::{poison, replicas, runs, sweep};
 
@@ -61,13 +62,14 @@ impl ChildWorker {
 
     /// Its exit code, when it has ended by itself.
     pub(crate) async fn code(mut self) -> Option<i32> {
-        for _ in 0..1_000 {
+        let begun = Instant::now();
+        loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status.code();
             }
+            assert!(begun.elapsed() < PATIENCE, "the child does not end");
             tokio::time::sleep(millis(20)).await;
         }
-        panic!("the child does not end");
     }
 }
 
@@ -117,7 +119,8 @@ async fn child() {
         return runs::child(&db, &name).await;
     }
     let settings = match behaviour.as_str() {
-        "freezes" | "drains" => Settings { silence: millis(1_500), ..quick() },
+        "freezes" => Settings { silence: millis(1_500), ..quick() },
+        "drains" => Settings { silence: secs(4), ..quick() },
         _ => quick(),
     };
     let lost = Arc::new(AtomicBool::new(false));
@@ -169,7 +172,7 @@ async fn behave(
         }
         "freezes" => tokio::time::sleep(millis(500)).await,
         // Longer than its lease would stand without a heartbeat.
-        "drains" => tokio::time::sleep(millis(2_500)).await,
+        "drains" => tokio::time::sleep(secs(6)).await,
         other => panic!("a child does not know how to {other}"),
     }
     note(ctx.queue(), job.n, "end", name).await

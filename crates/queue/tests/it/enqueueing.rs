@@ -1,7 +1,9 @@
 //! Writing jobs in the caller's transaction, and when they run.
 
 use apalis_core::backend::TaskSink;
-use costlens_queue::{Enqueued, MIGRATIONS, NewJob, enqueue, grants, ops, run, schedule, unknown_work};
+use costlens_queue::{
+    Enqueued, MIGRATIONS, NewJob, Settings, enqueue, grants, ops, run, schedule, unknown_work,
+};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::MigrationHarness;
@@ -56,7 +58,7 @@ async fn a_transaction_that_is_rolled_back_leaves_no_job() {
     tokio::time::sleep(millis(300)).await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job").await, 0);
     assert!(enqueue(&mut conn, &[probe(2).key("gone")]).await.unwrap()[0].is_new(), "the key is free");
-    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", secs(3)).await;
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)").await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 1").await, 0);
 }
@@ -65,26 +67,27 @@ async fn a_transaction_that_is_rolled_back_leaves_no_job() {
 async fn a_delayed_job_begins_when_it_is_due_though_a_later_one_was_there_first() {
     let db = Db::new().await;
     put(&db, vec![probe(9).run_in(secs(3_600))]).await;
-    let running = noting_worker(&db, "patient", quick());
+    let running = noting_worker(&db, "patient", Settings { poll: secs(3_600), ..quick() });
     tokio::time::sleep(millis(500)).await;
-    // The worker sleeps towards the later one by now; its poll is five seconds.
+    // The worker sleeps towards the later one by now.
     put(&db, vec![probe(1).run_in(millis(1_200))]).await;
-    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 1)", secs(4)).await;
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 1)").await;
     running.stop().await;
     let late = db
         .number("SELECT extract(epoch FROM r.at - j.run_at) * 1000 FROM ran r, queue.job j WHERE j.status = 'done'")
         .await;
-    assert!((0..1_500).contains(&late), "it began {late} ms after it was due");
+    assert!((0..60_000).contains(&late), "it began {late} ms after it was due");
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_worker_hears_of_a_new_job_at_once() {
     let db = Db::new().await;
-    let running = noting_worker(&db, "idle", quick());
+    // By its poll it would hear of it in an hour.
+    let running = noting_worker(&db, "idle", Settings { poll: secs(3_600), ..quick() });
     tokio::time::sleep(millis(500)).await;
     put(&db, vec![probe(1)]).await;
-    db.wait_for("EXISTS (SELECT FROM ran)", millis(1_500)).await;
+    db.wait_for("EXISTS (SELECT FROM ran)").await;
     running.stop().await;
 }
 
@@ -98,7 +101,7 @@ async fn apalis_own_sink_pushes_to_the_same_queue() {
     backend.push_task(keyed.clone()).await.unwrap();
     backend.push_task(keyed).await.unwrap();
     let running = noting_worker(&db, "sink", quick());
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 4", secs(5)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 4").await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job").await, 4, "a key that is taken is no error");
 }

@@ -8,7 +8,7 @@ use diesel_async::SimpleAsyncConnection;
 use uuid::Uuid;
 
 use crate::postgres::Db;
-use crate::workers::{millis, note, probe, put, quick, secs, worker};
+use crate::workers::{Gate, millis, note, probe, put, quick, worker};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_with_a_long_backlog_does_not_hold_up_a_small_one() {
@@ -20,7 +20,7 @@ async fn a_tenant_with_a_long_backlog_does_not_hold_up_a_small_one() {
         note(ctx.queue(), job.n, "ran", "fair").await?;
         Ok(())
     });
-    db.wait_for("(SELECT count(*) FROM ran WHERE n >= 1000) = 5", secs(5)).await;
+    db.wait_for("(SELECT count(*) FROM ran WHERE n >= 1000) = 5").await;
     running.stop().await;
     // By the time of the claim: a handler that waits for its connection says nothing about turns.
     let before = "SELECT count(*) FROM queue.job WHERE (args->>'n')::int < 1000 AND started_at < \
@@ -39,7 +39,7 @@ async fn many_tenants_are_served_in_turn_and_none_is_passed_over() {
         note(ctx.queue(), job.n, "ran", "turns").await?;
         Ok(())
     });
-    db.wait_for("(SELECT count(*) FROM ran) = 150", secs(10)).await;
+    db.wait_for("(SELECT count(*) FROM ran) = 150").await;
     running.stop().await;
     let first_fifty = "SELECT count(DISTINCT n / 3) FROM (SELECT n FROM ran ORDER BY at LIMIT 50) AS early";
     assert_eq!(db.number(first_fifty).await, 50, "nobody gets a second before everybody had a first");
@@ -57,9 +57,9 @@ async fn a_job_that_somebody_holds_a_lock_on_does_not_hold_up_the_others() {
         note(ctx.queue(), job.n, "ran", "around").await?;
         Ok(())
     });
-    db.wait_for("(SELECT count(*) FROM ran) = 2", secs(3)).await;
+    db.wait_for("(SELECT count(*) FROM ran) = 2").await;
     conn.batch_execute("COMMIT").await.unwrap();
-    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 0)", secs(3)).await;
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 0)").await;
     running.stop().await;
 }
 
@@ -73,7 +73,7 @@ async fn priorities_go_first_whoever_they_are_for() {
         note(ctx.queue(), job.n, "ran", "first").await?;
         Ok(())
     });
-    db.wait_for("(SELECT count(*) FROM ran) = 23", secs(8)).await;
+    db.wait_for("(SELECT count(*) FROM ran) = 23").await;
     running.stop().await;
     assert_eq!(db.number("SELECT n FROM ran ORDER BY at LIMIT 1").await, 300);
     assert_eq!(db.number("SELECT n FROM ran ORDER BY at OFFSET 1 LIMIT 1").await, 200);
@@ -102,7 +102,7 @@ async fn no_tenant_has_more_jobs_running_than_its_cap_over_all_workers() {
         })
     };
     let (a, b) = (start("a"), start("b"));
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 16", secs(10)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 16").await;
     a.stop().await;
     b.stop().await;
     assert_eq!(most[0].load(Ordering::SeqCst), 2, "the cap is used");
@@ -113,18 +113,24 @@ async fn no_tenant_has_more_jobs_running_than_its_cap_over_all_workers() {
 async fn no_job_lies_behind_long_ones_while_another_worker_is_idle() {
     let db = Db::new().await;
     put(&db, (0..7).map(probe).collect()).await;
+    let gate = Gate::closed();
     let start = |name: &'static str| {
-        worker(&db, name, quick(), 4, move |job, ctx| async move {
-            note(ctx.queue(), job.n, "begin", name).await?;
-            tokio::time::sleep(secs(4)).await;
-            Ok(())
+        let waits = gate.clone();
+        worker(&db, name, quick(), 4, move |job, ctx| {
+            let gate = waits.clone();
+            async move {
+                note(ctx.queue(), job.n, "begin", name).await?;
+                gate.passed().await;
+                Ok(())
+            }
         })
     };
     // Four at once fill it; its last claim may have brought more than that.
     let busy = start("busy");
-    db.wait_for("(SELECT count(*) FROM ran) = 4", secs(3)).await;
+    db.wait_for("(SELECT count(*) FROM ran) = 4").await;
     let idle = start("idle");
-    db.wait_for("(SELECT count(*) FROM ran WHERE worker = 'idle') = 3", millis(2_500)).await;
+    db.wait_for("(SELECT count(*) FROM ran WHERE worker = 'idle') = 3").await;
+    gate.open();
     busy.stop().await;
     idle.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'done' AND attempts = 1").await, 7);
@@ -154,7 +160,7 @@ async fn tenants_whose_jobs_are_due_later_cost_a_claim_nothing() {
         WHERE status = 'running') r)";
     let begun = std::time::Instant::now();
     assert_eq!(db.number(&claim(1, 2)).await, 1);
-    db.wait_for(&format!("{running} = '100'"), secs(1)).await;
+    db.wait_for(&format!("{running} = '100'")).await;
     // The first of each that has room, then the second; the third ones are above the cap.
     assert_eq!(db.number(&claim(2, 2)).await, 2);
     assert_eq!(db.number(&claim(64, 2)).await, 3);

@@ -6,7 +6,7 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::MigrationHarness;
 
 use crate::postgres::Db;
-use crate::workers::{noting_worker, probe, put, quick, secs};
+use crate::workers::{noting_worker, probe, put, quick};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_latest_migration_taken_back_and_made_again_leaves_the_jobs_alone_and_all_can_go() {
@@ -28,7 +28,7 @@ async fn the_latest_migration_taken_back_and_made_again_leaves_the_jobs_alone_an
     };
     again(false).await;
     let running = noting_worker(&db, "after", quick());
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done')").await;
     running.stop().await;
     again(true).await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job").await, 0);

@@ -5,7 +5,7 @@ use costlens_queue::{ErrorClass, JobError, NewJob, Settings};
 use uuid::Uuid;
 
 use crate::postgres::Db;
-use crate::workers::{millis, note, noting_worker, probe, put, quick, secs, worker};
+use crate::workers::{Gate, note, noting_worker, probe, put, quick, secs, worker};
 
 fn dead(n: i32) -> NewJob {
     probe(n).max_attempts(1)
@@ -19,7 +19,7 @@ async fn with_dead_letters(count: i32) -> Db {
         let class = if job.n % 2 == 0 { ErrorClass::CustomerAction } else { ErrorClass::Bug };
         Err(JobError::give_up(class, "broken", "no use").into())
     });
-    db.wait_for(&format!("(SELECT count(*) FROM queue.job WHERE status = 'dead') = {count}"), secs(5)).await;
+    db.wait_for(&format!("(SELECT count(*) FROM queue.job WHERE status = 'dead') = {count}")).await;
     running.stop().await;
     db
 }
@@ -62,34 +62,39 @@ async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked_to_stop()
     assert_eq!(ops::cancel(&mut conn, waiting, Some(Uuid::from_u128(2))).await.unwrap(), Cancelled::Unknown);
     assert_eq!(ops::cancel(&mut conn, waiting, Some(tenant)).await.unwrap(), Cancelled::Now);
     assert_eq!(ops::cancel(&mut conn, waiting, None).await.unwrap(), Cancelled::TooLate);
-    // A heartbeat of a minute: it is the notification that tells it.
-    let settings = Settings { heartbeat: secs(60), ..quick() };
+    // A heartbeat of an hour: it is the notification that tells it.
+    let settings = Settings { heartbeat: secs(3_600), ..quick() };
     let running = worker(&db, "stoppable", settings, 2, |job, ctx| async move {
         note(ctx.queue(), job.n, "begin", "stoppable").await?;
-        tokio::time::timeout(secs(10), ctx.cancelled()).await?;
+        tokio::time::timeout(secs(600), ctx.cancelled()).await?;
         assert!(ctx.is_cancelled());
         Err(JobError::cancelled().into())
     });
     let id = put(&db, vec![probe(2)]).await[0];
-    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 2)").await;
     assert_eq!(ops::cancel(&mut conn, id, None).await.unwrap(), Cancelled::Asked);
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'cancelled') = 2", millis(1_500)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'cancelled') = 2").await;
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_job_that_fails_is_not_tried_again() {
     let db = Db::new().await;
-    let running = worker(&db, "deaf", quick(), 2, |job, ctx| async move {
-        note(ctx.queue(), job.n, "begin", "deaf").await?;
-        tokio::time::sleep(millis(400)).await;
-        Err("it did not listen".into())
+    let gate = Gate::closed();
+    let waits = gate.clone();
+    let running = worker(&db, "deaf", quick(), 2, move |job, ctx| {
+        let gate = waits.clone();
+        async move {
+            note(ctx.queue(), job.n, "begin", "deaf").await?;
+            gate.passed().await;
+            Err("it did not listen".into())
+        }
     });
     let id = put(&db, vec![probe(1)]).await[0];
-    db.wait_for("EXISTS (SELECT FROM ran)", secs(5)).await;
+    db.wait_for("EXISTS (SELECT FROM ran)").await;
     ops::cancel(&mut db.conn().await, id, None).await.unwrap();
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'cancelled' AND done_at IS NOT NULL)", secs(3))
-        .await;
+    gate.open();
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'cancelled' AND done_at IS NOT NULL)").await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM ran").await, 1);
 }
@@ -107,7 +112,7 @@ async fn dead_letters_are_previewed_and_redriven_at_a_rate() {
     let span = db.number(span).await;
     assert!((1_400..1_500).contains(&span), "eight at five a second are due within {span} ms");
     let running = noting_worker(&db, "mended", quick());
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 8", secs(6)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 8").await;
     running.stop().await;
     assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'dead'").await, 12);
     assert_eq!(db.number("SELECT count(*) FROM queue.job WHERE status = 'done' AND attempts = 1").await, 8);
@@ -140,7 +145,7 @@ async fn rows_are_pruned_when_their_time_is_over_and_their_keys_are_free_again()
     let db = with_dead_letters(3).await;
     put(&db, (10..15).map(|n| probe(n).key(format!("k{n}"))).collect()).await;
     let running = noting_worker(&db, "done", quick());
-    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 5", secs(5)).await;
+    db.wait_for("(SELECT count(*) FROM queue.job WHERE status = 'done') = 5").await;
     running.stop().await;
     db.sql("UPDATE queue.job SET done_at = done_at - interval '8 days'").await;
     let mut conn = db.conn().await;
@@ -160,22 +165,23 @@ async fn rows_are_pruned_when_their_time_is_over_and_their_keys_are_free_again()
 async fn progress_is_seen_while_the_job_runs_and_its_last_word_stays() {
     let db = Db::new().await;
     put(&db, vec![probe(1)]).await;
-    let running = worker(&db, "teller", quick(), 1, |_, ctx| async move {
-        for percent in [10, 20, 100] {
-            ctx.progress(&serde_json::json!({ "percent": percent })).await?;
+    let gate = Gate::closed();
+    let waits = gate.clone();
+    let running = worker(&db, "teller", quick(), 1, move |_, ctx| {
+        let gate = waits.clone();
+        async move {
+            ctx.progress(&serde_json::json!({ "percent": 10 })).await?;
+            gate.passed().await;
+            for percent in [20, 100] {
+                ctx.progress(&serde_json::json!({ "percent": percent })).await?;
+            }
+            Ok(())
         }
-        tokio::time::sleep(millis(500)).await;
-        Ok(())
     });
-    db.wait_for(
-        "EXISTS (SELECT FROM queue.job WHERE status = 'running' AND progress->>'percent' = '10')",
-        secs(5),
-    )
-    .await;
-    db.wait_for(
-        "EXISTS (SELECT FROM queue.job WHERE status = 'done' AND progress->>'percent' = '100')",
-        secs(5),
-    )
-    .await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'running' AND progress->>'percent' = '10')")
+        .await;
+    gate.open();
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'done' AND progress->>'percent' = '100')")
+        .await;
     running.stop().await;
 }

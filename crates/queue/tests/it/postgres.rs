@@ -20,6 +20,9 @@ use tokio::sync::OnceCell;
 static COUNT: AtomicU32 = AtomicU32::new(0);
 static SHARED: OnceCell<Cluster> = OnceCell::const_new();
 
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+
 /// What the tests' handlers write: who ran what, and when.
 const TABLES: &str = "CREATE TABLE ran (n int NOT NULL, phase text NOT NULL, worker text NOT NULL, \
     at timestamptz NOT NULL DEFAULT clock_timestamp()); CREATE TABLE effect (n int NOT NULL);";
@@ -68,7 +71,10 @@ impl Cluster {
         )
         .unwrap();
         drop(conf);
-        cluster.run("pg_ctl", &["-D", text(&data), "-l", text(&cluster.dir.join("log")), "-w", "start"]);
+        cluster.run(
+            "pg_ctl",
+            &["-D", text(&data), "-l", text(&cluster.dir.join("log")), "-w", "-t", "300", "start"],
+        );
         let mut conn = AsyncPgConnection::establish(&cluster.url("postgres")).await.unwrap();
         conn.batch_execute("CREATE DATABASE template").await.unwrap();
         let mut template = AsyncPgConnection::establish(&cluster.url("template")).await.unwrap();
@@ -85,7 +91,10 @@ impl Cluster {
     /// What a crash of the server is to its clients: every connection breaks, and recovery follows.
     pub(crate) fn crash_and_restart(&self) {
         let (data, log) = (self.dir.join("data"), self.dir.join("log"));
-        self.run("pg_ctl", &["-D", text(&data), "-m", "immediate", "-l", text(&log), "-w", "restart"]);
+        self.run(
+            "pg_ctl",
+            &["-D", text(&data), "-m", "immediate", "-l", text(&log), "-w", "-t", "300", "restart"],
+        );
     }
 
     fn run(&self, program: &str, arguments: &[&str]) {
@@ -183,8 +192,8 @@ impl Db {
     /// Waits until an expression holds, and says how long that took.
     ///
     /// # Panics
-    /// When it takes longer than `limit`.
-    pub(crate) async fn wait_for(&self, condition: &str, limit: Duration) -> Duration {
+    /// When it takes longer than a busy machine needs.
+    pub(crate) async fn wait_for(&self, condition: &str) -> Duration {
         let begin = Instant::now();
         let mut conn = self.conn().await;
         let sql = format!("SELECT (({condition})::boolean)::int::bigint AS n");
@@ -193,7 +202,7 @@ impl Db {
             if row.n == 1 {
                 return begin.elapsed();
             }
-            assert!(begin.elapsed() < limit, "after {limit:?} still not: {condition}");
+            assert!(begin.elapsed() < PATIENCE, "after {PATIENCE:?} still not: {condition}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

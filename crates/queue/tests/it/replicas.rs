@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::children::{ChildWorker, larger, seed};
 use crate::postgres::Db;
-use crate::workers::{millis, quick, secs};
+use crate::workers::{millis, quick};
 
 const REPLICAS: u64 = 3;
 
@@ -326,11 +326,10 @@ async fn every_tick_has_one_effect_though_replicas_disagree_freeze_and_die() {
                 "(SELECT extract(epoch FROM last_tick) FROM queue.schedule WHERE name = '{}')",
                 kind.name
             );
-            db.wait_for(&format!("{ticked} = {last}"), secs(90)).await;
+            db.wait_for(&format!("{ticked} = {last}")).await;
         }
-        db.wait_for("NOT EXISTS (SELECT FROM queue.job WHERE status IN ('pending', 'running'))", secs(90))
-            .await;
-        db.wait_for(&format!("(SELECT count(*) FROM queue.session) <= {REPLICAS}"), secs(60)).await;
+        db.wait_for("NOT EXISTS (SELECT FROM queue.job WHERE status IN ('pending', 'running'))").await;
+        db.wait_for(&format!("(SELECT count(*) FROM queue.session) <= {REPLICAS}")).await;
     }
     for seat in seats {
         let process = seat.process.unwrap();

@@ -23,7 +23,7 @@ async fn jobs_runs_and_schedules_start_together_and_drain_together() {
     let workers = Workers::new(queue, "host")
         .job(quick(), 4, |job: Probe, ctx| async move {
             if job.n == 9 {
-                tokio::time::sleep(millis(700)).await;
+                tokio::time::sleep(secs(3)).await;
             }
             note(ctx.queue(), job.n, "ran", "host").await
         })
@@ -39,15 +39,11 @@ async fn jobs_runs_and_schedules_start_together_and_drain_together() {
     }));
     put(&db, vec![probe(1)]).await;
     run::start(&mut db.conn().await, run::NewRun::<Deletion>::of(2)).await.unwrap();
-    db.wait_for(
-        "EXISTS (SELECT FROM ran WHERE n = 1) AND EXISTS (SELECT FROM ran WHERE phase = 'run')",
-        secs(5),
-    )
-    .await;
-    db.wait_for("(SELECT count(*) FROM ran WHERE n = 3) >= 3", secs(5)).await;
-    put(&db, vec![probe(9)]).await;
-    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'running' AND args->>'n' = '9')", secs(5))
+    db.wait_for("EXISTS (SELECT FROM ran WHERE n = 1) AND EXISTS (SELECT FROM ran WHERE phase = 'run')")
         .await;
+    db.wait_for("(SELECT count(*) FROM ran WHERE n = 3) >= 3").await;
+    put(&db, vec![probe(9)]).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'running' AND args->>'n' = '9')").await;
     drop(stop);
     running.await.unwrap().unwrap();
     assert_eq!(db.number("SELECT count(*) FROM ran WHERE n = 9").await, 1, "what had begun was ended");

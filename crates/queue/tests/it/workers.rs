@@ -1,6 +1,7 @@
 //! Jobs and workers as the tests use them.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::{WorkerBuilder, WorkerBuilderExt, WorkerError};
@@ -9,11 +10,11 @@ use costlens_queue::{Backoff, Enqueued, Job, JobContext, JobError, NewJob, Queue
 use diesel::sql_types::{Integer, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::postgres::Db;
+use crate::postgres::{Db, PATIENCE};
 
 /// A job that says its number.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,6 +83,25 @@ pub(crate) async fn effect_with_outcome(job: &Probe, ctx: &JobContext) -> Result
     .await
 }
 
+/// Where handlers wait until the test lets them go on.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<watch::Sender<bool>>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(watch::channel(false).0))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub(crate) async fn passed(&self) {
+        let mut opened = self.0.subscribe();
+        drop(opened.wait_for(|open| *open).await);
+    }
+}
+
 /// A worker that runs in the test's process.
 pub(crate) struct Running {
     stop: oneshot::Sender<()>,
@@ -92,7 +112,7 @@ impl Running {
     /// Drains it.
     pub(crate) async fn stop(self) {
         drop(self.stop);
-        tokio::time::timeout(secs(20), self.task).await.expect("the worker drains").unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the worker drains").unwrap().unwrap();
     }
 }
 

@@ -24,13 +24,10 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use serde_json::{Value, json};
 
-use super::Office;
 use super::account::Account;
 use super::children::{ToldClock, Worker};
 use super::outside::Outside;
-
-/// How long the workers that finish may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+use super::{Office, PATIENCE};
 
 fn monday() -> DateTime<Utc> {
     "2026-11-23T14:05:00Z".parse().unwrap()
@@ -124,6 +121,7 @@ impl World {
         tx.request_closure(erasure, ("a test", None), asked, erase_at, deadline).await.unwrap();
         tx.commit().await.unwrap();
         office.stop_work().await;
+        office.wake_schedules().await;
         office.set_clock(monday());
         let mut calls = Vec::new();
         for day in 1..=14 {

@@ -260,7 +260,7 @@ impl Group {
         let all = costlens_workers::workers(office.queue.clone(), "", &office.parts).queues().len();
         let sessions = "SELECT count(DISTINCT queue) FROM queue.session";
         while number(office, sessions).await < i64::try_from(all).unwrap() {
-            assert!(begun.elapsed() < Duration::from_mins(1), "a replica does not come up");
+            assert!(begun.elapsed() < crate::PATIENCE, "a replica does not come up");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         drop(first);
@@ -346,7 +346,7 @@ impl Group {
         let lasts = lasts.collect::<Vec<_>>().join(" OR ");
         let behind = format!("SELECT count(*) FROM queue.schedule WHERE {lasts}");
         let left = "SELECT count(*) FROM queue.job WHERE status IN ('pending', 'running')";
-        let patience = Duration::from_mins(1) + self.longest_freeze;
+        let patience = crate::PATIENCE + self.longest_freeze;
         let (begun, mut vacuumed, mut got_on) = (Instant::now(), Instant::now(), Instant::now());
         let (mut stood, mut brought_back) = ((i64::MAX, i64::MAX), 0);
         loop {

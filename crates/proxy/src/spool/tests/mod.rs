@@ -158,7 +158,7 @@ async fn replay(config: SpoolConfig) -> (Vec<RequestFact>, super::SpoolCounters)
     let ledger = Arc::new(Ledger::default());
     let (spool, recovered) = open(config);
     let shipper = spool.start_shipper(recovered, ledger.clone(), quick());
-    assert_eq!(shipper.close(Duration::from_secs(10)).await.left, 0);
+    assert_eq!(shipper.close(Duration::from_mins(1)).await.left, 0);
     (ledger.rows(), spool.counters())
 }
 

@@ -91,7 +91,7 @@ async fn a_full_spool_refuses_calls_and_loses_no_completion() {
 
     let ledger = Arc::new(Ledger::default());
     let shipper = spool.start_shipper(recovered, ledger.clone(), quick());
-    assert_eq!(shipper.close(Duration::from_secs(10)).await.left, 0);
+    assert_eq!(shipper.close(Duration::from_mins(1)).await.left, 0);
     assert_eq!(ledger.rows(), (1..=count).map(longest).collect::<Vec<_>>());
     // What was shipped makes room again.
     drop(spool.begin(&intent(count + 1)).unwrap());
@@ -110,7 +110,7 @@ async fn a_full_spool_takes_calls_again_once_rows_were_shipped() {
         for (number, ticket) in calls {
             ticket.complete(completed(number), Durability::Spool).unwrap();
         }
-        let mut waits = 0..500;
+        let mut waits = 0..10_000;
         let again = loop {
             match spool.begin(&intent(next)) {
                 Ok(ticket) => break ticket,
@@ -245,12 +245,12 @@ async fn a_full_disk_refuses_calls_and_loses_no_completion() {
     // Even a start finds no room for a new segment, and carries on.
     let (spool, recovered) = open(small(disk.0.path()));
     let shipper = spool.start_shipper(recovered, ledger.clone(), quick());
-    for _wait in 0..1000 {
+    for _wait in 0..10_000 {
         if spool.counters().shipped == count {
             break;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(ledger.rows(), (1..=count).map(longest).collect::<Vec<_>>());
-    shipper.close(Duration::from_secs(5)).await;
+    shipper.close(Duration::from_mins(1)).await;
 }

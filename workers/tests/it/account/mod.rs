@@ -1,38 +1,32 @@
 //! An account with everything that one can have: a row in every tenant table, and a canary in every place that could
 //! keep one.
 
+mod bills;
+mod people;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::calendar::{Period, Zone};
-use costlens_domain::classify::{LineKey, classify};
 use costlens_domain::events::EventKind;
 use costlens_domain::export::{ExportFormat, ExportWhat};
-use costlens_domain::invoices::InvoiceVendor;
-use costlens_domain::outer::OuterFact;
 use costlens_domain::privacy::{BodyClass, BodyState, PrivacySettings};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{
-    AnomalyId, ApiKeyId, AuditEventId, BillUploadId, BudgetId, ConnectionId, Currency, ExportId,
-    InsightEventId, InvitationId, InvoiceSourceId, RecipientId, RecommendationId, RequestId, Role, SessionId,
-    SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, Tokens, Usage, Usd, UserId,
-    UserLinkId, WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, BudgetId, ConnectionId, Currency, ExportId, InsightEventId,
+    RecipientId, RecommendationId, RequestId, SessionId, SlackChannelId, SupportGrantId, TenantId, Tokens,
+    Usage, Usd, WebhookEndpointId,
 };
-use costlens_jobs::bills::{AREA, IngestBill, ask_to_ingest};
 use costlens_jobs::events::happened;
 use costlens_jobs::exports::{WriteExport, ask_to_write};
-use costlens_jobs::inbox::{HeedClerk, keep};
 use costlens_notify::webhooks::WebhookSecret;
-use costlens_objects::ObjectKey;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
-    Anomaly, Budget, Cadence, IdempotencyKey, Idempotent, InboxEvent, InsightEvent, Invitation,
-    NewAuditEvent, NewBillUpload, NewConnection, NewExchangeCode, NewExport, NewInvoiceSource, NewSession,
-    NewSignInLink, NewSupportGrant, NewUser, Recommendation, RequestFilter, SealedBody, SsoDomain,
-    SsoProvider, StoredAnswer, TenantConn, TenantSettings, UserLink, UserLinkPurpose, UserMail,
-    UserMailState, WebhookEndpoint,
+    Anomaly, Budget, Cadence, IdempotencyKey, Idempotent, InsightEvent, NewAuditEvent, NewConnection,
+    NewExport, NewSession, NewSignInLink, NewSupportGrant, Recommendation, RequestFilter, SealedBody,
+    StoredAnswer, TenantConn, TenantSettings, WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
 use costlens_workers::WorkerParts;
@@ -203,86 +197,6 @@ impl Account {
         self.spend(office, &calls).await;
     }
 
-    /// What its bill says, and what calls cost by it.
-    async fn bills(&self, office: &Office) {
-        // The reader of these tests finds lines and no facts.
-        let facts = format!(
-            "INSERT INTO bill_control_total SELECT tenant_id, id, 'Usage', 'USD', 3, 0, 9, 0, 9, 0 FROM bill \
-             WHERE tenant_id = '{tenant}'; \
-             INSERT INTO bill_daily_fact SELECT tenant_id, id, 1, '2026-10-01', '{CANARY} payer', 'account', 'us-east-1', \
-                 'AWS', 'AmazonBedrock', 'Bedrock', 'usage', 'operation', '{CANARY} principal', 'Usage', 'USD', 'ai', \
-                 'bedrock', 'inference', 'claude', 'output', 'standard', 'regional', '{class}', 'Tokens', 1, 1000, 9, 9, 9, 3 \
-             FROM bill WHERE tenant_id = '{tenant}'",
-            class = serde_json::to_string(&classify(&LineKey {
-                product_code: "AmazonBedrock",
-                ..LineKey::default()
-            }))
-            .unwrap(),
-            tenant = self.tenant.uuid()
-        );
-        office.sql(&facts).await;
-        let settled = format!(
-            "INSERT INTO settlement SELECT tenant_id, '2026-10-01', 'unblended', id, ARRAY[id], '2026-10-29', created_at, '{{}}', \
-                 9, 8, 9, 0, 9, 9, 100, 100, 1, 0, 0, 'aws' FROM bill WHERE tenant_id = '{tenant}'; \
-             INSERT INTO settlement_residual VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '2026-10-01', '{CANARY}', \
-                 'us-east-1', '{CANARY} principal', 'claude', 'discount', 'calls', 1, 100, 'aws'); \
-             INSERT INTO settlement_coverage VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '{CANARY}', 'us-east-1', \
-                 '{CANARY} principal', 'claude', 100, 100, 9, 9, 'aws'); \
-             INSERT INTO settlement_cell VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '2026-10-01', '{tenant}', \
-                 '{tenant}', 'openai', '{CANARY}-model', '', 'exact', false, 'settled', 'certain', 1, 0, 8, 9, 0, '[]', 'aws'); \
-             INSERT INTO settlement_price VALUES ('{tenant}', '2026-10-01', 'unblended', 0, '{CANARY}', 'output', \
-                 'standard', 'regional', false, '2026-10-01', '2026-10-01', 3, 100, 9, 8, 'differs', 'aws'); \
-             INSERT INTO settlement_day VALUES ('{tenant}', '2026-10-01', 'unblended', '{tenant}', now(), 1, 8, 9, 1, 9, 0, 'aws')",
-            tenant = self.tenant.uuid()
-        );
-        office.sql(&settled).await;
-        let imported = format!(
-            "INSERT INTO imported_call VALUES ('{tenant}', 'otlp', '{CANARY} span', '2026-10-01', '{tenant}', NULL, now(), 1, \
-                 '{CANARY} user', NULL, '{CANARY} team', NULL, '[\"{CANARY}\"]', NULL)",
-            tenant = self.tenant.uuid()
-        );
-        office.sql(&imported).await;
-    }
-
-    /// Where bills come from: an account of AWS, and a vendor, both at rest.
-    async fn sources_of_bills(&self, office: &Office) {
-        let (parts, now) = (&office.parts, office.parts.clock.now());
-        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
-        let source = InvoiceSourceId::from(self.tenant.uuid());
-        let sealed_key = seal(parts, &mut tx, ("invoice_source", "sealed_key", source.uuid()), CANARY).await;
-        tx.create_invoice_source(&NewInvoiceSource {
-            id: source,
-            vendor: InvoiceVendor::OpenAi,
-            name: format!("{CANARY} vendor"),
-            sealed_key,
-            key_hint: "hint".to_owned(),
-            created_at: now,
-        })
-        .await
-        .unwrap();
-        tx.commit().await.unwrap();
-        let sources = format!(
-            "INSERT INTO aws_connection (tenant_id, id, account_id, role_arn, external_id, bucket, prefix, report, state, \
-                 created_at, updated_at) \
-             VALUES ('{tenant}', '{tenant}', '123456789012', '{CANARY} role', '{CANARY} {tenant}', '{CANARY} bucket', \
-                 '{CANARY}', '{CANARY} report', 'paused', now(), now()); \
-             INSERT INTO bill_delivery (tenant_id, id, connection_id, month, delivery, manifest_key, manifest_etag, \
-                 manifest_sha256, rules_version, bill_id, finality, files, bytes, changes, created_at) \
-             SELECT tenant_id, id, '{tenant}', '2026-10-01', '{CANARY} delivery', '{CANARY} key', 'etag', \
-                 decode(repeat('00', 32), 'hex'), 1, id, 'closing', 1, 1, '[]', now() FROM bill WHERE tenant_id = '{tenant}'; \
-             INSERT INTO bill_month (tenant_id, connection_id, month, state, manifest_key, delivery_id, updated_at) \
-             SELECT tenant_id, '{tenant}', '2026-10-01', 'current', '{CANARY} key', id, now() FROM bill_delivery \
-             WHERE tenant_id = '{tenant}'; \
-             UPDATE invoice_source SET state = 'paused', next_fetch_at = NULL, organisation = '{CANARY} firm' \
-                 WHERE tenant_id = '{tenant}'; \
-             INSERT INTO invoice_month (tenant_id, source_id, month, content_sha256, bill_id, updated_at) \
-             SELECT tenant_id, '{tenant}', '2026-10-01', decode(repeat('00', 32), 'hex'), id, now() FROM bill \
-             WHERE tenant_id = '{tenant}'",
-            tenant = self.tenant.uuid()
-        );
-        office.sql(&sources).await;
-    }
-
     /// Puts a row into every table that has none yet, with a canary in every text.
     #[expect(clippy::too_many_lines, reason = "one table after the other")]
     pub(crate) async fn fill(&self, office: &Office) {
@@ -438,131 +352,6 @@ impl Account {
         self.sources_of_bills(office).await;
     }
 
-    /// A member with everything that a person can have, and somebody who is asked to become one.
-    async fn people(&self, parts: &WorkerParts) {
-        let now = parts.clock.now();
-        let user = UserId::new(now, unlike_bytes());
-        let email = format!("{CANARY}-{user}@people.example");
-        let wrapped = parts.keyring.new_data_key(TenantId::from(user.uuid()), 1, &*parts.entropy);
-        let mut system = parts.store.system().await.unwrap();
-        let new = NewUser {
-            id: user,
-            name: format!("{CANARY} person"),
-            email: email.clone(),
-            password_hash: Some("$2b$12$not-a-hash".to_owned()),
-            wrapped_key: wrapped.0,
-            created_at: now,
-        };
-        system.create_user(&new).await.unwrap();
-        system.join(self.tenant, user, Role::Analyst, now).await.unwrap();
-        system
-            .link_identity(user, "https://accounts.example", &format!("{CANARY}-{user}"), now)
-            .await
-            .unwrap();
-        system.bind_outer(self.tenant, ISSUER, &format!("org_{}", self.tenant), now).await.unwrap();
-        system.confirm_totp(user, &[[7; 32]], now).await.unwrap();
-        let link = UserLink {
-            id: UserLinkId::new(now, unlike_bytes()),
-            purpose: UserLinkPurpose::PasswordReset,
-            email: email.clone(),
-            user_id: Some(user),
-            created_at: now,
-            expires_at: now + TimeDelta::hours(2),
-            mail: UserMail { state: UserMailState::Queued, doubts: 0 },
-        };
-        system.create_user_link(&link).await.unwrap();
-        let mut hash = [8; 32];
-        hash[..10].copy_from_slice(&unlike_bytes());
-        let end = now + TimeDelta::minutes(1);
-        let code = NewExchangeCode { user, method: "google", provider: None };
-        system.create_exchange_code((&hash, &[9; 32]), &code, now, end).await.unwrap();
-        let named = ("https://idp.example", email.as_str());
-        system.link_sso_identity(self.tenant, named, user, now).await.unwrap();
-        drop(system);
-        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
-        let provider = SsoProviderId::new(now, unlike_bytes());
-        let place = ("sso_provider", "sealed_secret", provider.uuid());
-        let provider = SsoProvider {
-            tenant_id: self.tenant,
-            id: provider,
-            issuer: format!("https://{CANARY}.example"),
-            client_id: CANARY.to_owned(),
-            sealed_secret: seal(parts, &mut tx, place, CANARY).await,
-            default_role: Role::Viewer,
-            required: false,
-            created_at: now,
-            changed_at: now,
-        };
-        tx.create_sso_provider(&provider).await.unwrap();
-        let domain = SsoDomain {
-            id: SsoDomainId::new(now, unlike_bytes()),
-            domain: format!("{CANARY}.example").to_lowercase(),
-            token: CANARY.to_owned(),
-            created_at: now,
-            checked_at: None,
-            seen_at: None,
-            proven_at: None,
-        };
-        tx.create_sso_domain(&domain).await.unwrap();
-        tx.create_invitation(&Invitation {
-            id: InvitationId::new(now, unlike_bytes()),
-            email: format!("{CANARY}-asked@people.example"),
-            role: Role::Viewer,
-            invited_by: "a test".to_owned(),
-            created_at: now,
-            expires_at: now + TimeDelta::days(7),
-            accepted_at: None,
-            revoked_at: None,
-            mail: UserMail { state: UserMailState::Queued, doubts: 0 },
-        })
-        .await
-        .unwrap();
-        tx.commit().await.unwrap();
-    }
-
-    /// Somebody whom Clerk keeps is a member, and messages come that it is one no longer: one of them twice.
-    pub(crate) async fn kept_member_that_leaves(&self, office: &Office) {
-        let parts = &office.parts;
-        let now = parts.clock.now();
-        let user = UserId::new(now, unlike_bytes());
-        let wrapped = parts.keyring.new_data_key(TenantId::from(user.uuid()), 1, &*parts.entropy);
-        let mut tx = parts.store.system().await.unwrap().begin().await.unwrap();
-        let new = NewUser {
-            id: user,
-            name: "Kept".to_owned(),
-            email: format!("{user}@people.example"),
-            password_hash: None,
-            wrapped_key: wrapped.0,
-            created_at: now,
-        };
-        let (person, organization) = (user.to_string(), format!("org_{}", self.tenant));
-        let membership = |version, role| OuterFact::Membership {
-            id: format!("orgmem_{user}"),
-            version,
-            organization: organization.clone(),
-            person: person.clone(),
-            role,
-        };
-        let system = tx.system().unwrap();
-        system.create_user(&new).await.unwrap();
-        system.link_identity(user, ISSUER, &person, now).await.unwrap();
-        system.bind_outer(self.tenant, ISSUER, &organization, now).await.unwrap();
-        let joined = system.learn(ISSUER, &membership(1, Some(Role::Member)), now).await.unwrap();
-        assert_eq!(joined.changes.len(), 1);
-        for message in ["msg_1", "msg_1", "msg_2"] {
-            let event = InboxEvent {
-                source: HeedClerk::SOURCE.to_owned(),
-                message_id: format!("{message}_{user}"),
-                kind: "organizationMembership.deleted".to_owned(),
-                payload: serde_json::to_value(membership(2, None)).unwrap(),
-                is_heeded: true,
-                received_at: now,
-            };
-            keep(&mut tx, &event, ISSUER).await.unwrap();
-        }
-        tx.commit().await.unwrap();
-    }
-
     /// Asks for an export of all calls, and has it written.
     pub(crate) async fn export(&self, office: &Office) -> ExportId {
         let parts = &office.parts;
@@ -575,43 +364,6 @@ impl Account {
         ask_to_write(&mut tx, WriteExport { export: id, ask: 0 }, now).await.unwrap();
         tx.commit().await.unwrap();
         id
-    }
-
-    /// Uploads a bill, and has it read.
-    pub(crate) async fn upload(&self, office: &Office, name: &str, content: &str) -> BillUploadId {
-        let (id, mut tx) = self.put_upload(office, name, content).await;
-        let now = office.parts.clock.now();
-        ask_to_ingest(&mut tx, IngestBill { upload: id, ask: 0 }, now).await.unwrap();
-        tx.commit().await.unwrap();
-        id
-    }
-
-    /// Uploads a bill that nobody asks to read.
-    pub(crate) async fn keep_upload(&self, office: &Office, name: &str, content: &str) -> BillUploadId {
-        let (id, tx) = self.put_upload(office, name, content).await;
-        tx.commit().await.unwrap();
-        id
-    }
-
-    async fn put_upload(&self, office: &Office, name: &str, content: &str) -> (BillUploadId, TenantConn) {
-        let parts = &office.parts;
-        let now = parts.clock.now();
-        let id = BillUploadId::new(now, unlike_bytes());
-        let key = ObjectKey::new(self.tenant, AREA, &id.to_string()).unwrap();
-        let mut put = parts.objects.put(key.clone(), 1 << 20).await.unwrap();
-        put.write(content.as_bytes()).await.unwrap();
-        let stored = put.finish().await.unwrap();
-        let new = NewBillUpload {
-            id,
-            name: name.to_owned(),
-            object_key: key.to_string(),
-            bytes: stored.bytes,
-            sha256: stored.sha256,
-            created_at: now,
-        };
-        let mut tx = parts.store.tenant(self.tenant).await.unwrap();
-        tx.create_bill_upload(&new).await.unwrap();
-        (id, tx)
     }
 }
 

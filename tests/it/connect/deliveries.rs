@@ -1,0 +1,169 @@
+//! What AWS delivers: read as one though it moves, stored once, restated, and whoever is killed meanwhile.
+
+use std::sync::{Arc, mpsc};
+
+use costlens_aws::testing::aws::FakeAws;
+use costlens_domain::aws::Layout;
+use costlens_tests::app::TestApp;
+use costlens_tests::{PATIENCE, eventually, run};
+use serde_json::{Value, json};
+
+use super::{Customer, PLATFORM, Platform, borrowed, line, month, packed, put_delivery, report, settings};
+
+#[test]
+fn a_delivery_that_moves_while_it_is_read_is_read_as_one() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let customer = Customer::with_role(app, aws, "Torn").await;
+        let this = month(0);
+        // Overwritten in place: between the two files AWS writes the next delivery, file by file and the manifest last.
+        let files = |more: &str| [report(this, more), report(this, more)];
+        let bucket = customer.bucket.clone();
+        let second = format!("{}/{}over/costlens-00002.csv.gz", customer.bucket, Customer::folder(this));
+        let next = files(&line(this, "Usage", "100"));
+        let fired = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let told = Arc::clone(&fired);
+        // The first question about the second file is its HEAD, the next its GET.
+        aws.before("s3:GetObject", &second.clone(), |_| ());
+        aws.before("s3:GetObject", &second, move |state| {
+            put_delivery(state, &bucket, this, "over", &next);
+            told.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        customer.deliver(this, "over", &files(""));
+        customer.test().await;
+        customer.current(this).await;
+        assert!(fired.load(std::sync::atomic::Ordering::Relaxed), "nothing moved");
+        // Never 119.24 or so: one file of each.
+        let totals: Vec<String> = customer.bills().await.into_iter().map(|(_, total)| total).collect();
+        assert_eq!(totals, ["213.24"]);
+        let path = customer.path(&format!("/months/{this}/deliveries"));
+        assert_eq!(customer.owner.get(&path).await["items"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let customer = Customer::with_role(app, aws, "Restated").await;
+        let last = month(2);
+        customer.deliver(last, "r1", &[report(last, "")]);
+        customer.test().await;
+        let first = customer.current(last).await;
+        assert_eq!(first["delivery"]["change"], Value::Null);
+        assert_eq!(first["delivery"]["finality"], "invoiced");
+        let bills = customer.bills().await;
+
+        // The manifest is written anew, and says the same.
+        let folder = Customer::folder(last);
+        let manifest = json!({
+            "assemblyId": "r1", "bucket": customer.bucket, "again": true,
+            "reportKeys": [format!("{folder}r1/costlens-00001.csv.gz")],
+        });
+        aws.state().put(&customer.bucket, &Customer::manifest_key(last), manifest.to_string());
+        let before = first["updated_at"].clone();
+        customer.test().await;
+        let same = customer
+            .month_until(last, "second reading", |found| {
+                found["state"] == "current" && found["updated_at"] != before
+            })
+            .await;
+        assert_eq!(same["delivery"]["id"], first["delivery"]["id"]);
+        assert_eq!(customer.bills().await, bills);
+
+        customer.deliver(last, "r2", &[report(last, &line(last, "Credit", "-412.00"))]);
+        customer.test().await;
+        let second = customer.newer(last, &first).await;
+        let title = last.title();
+        assert_eq!(second["delivery"]["change"], format!("AWS changed {title} by -$412.00, a credit"));
+        assert_eq!(second["delivery"]["finality"], "restated");
+        let change = &second["delivery"]["changes"][0];
+        assert_eq!(
+            (&change["line_item_type"], &change["before"], &change["after"], &change["by"]),
+            (&json!("Credit"), &json!("0"), &json!("-412"), &json!("-412"))
+        );
+        assert_eq!(second["delivery"]["previous_id"], first["delivery"]["id"]);
+        let counts = customer.bills().await;
+        assert_eq!(counts.iter().map(|(_, total)| total.as_str()).collect::<Vec<_>>(), ["-405.38"]);
+        // Of the version that no longer counts the totals stay, and not its facts.
+        let old = first["delivery"]["bill_id"].as_str().unwrap();
+        let old = customer.owner.get(&format!("/api/v1/bills/{old}")).await;
+        assert!(old["superseded_at"].is_string() && old["totals"][0]["total_cost"] == "6.62", "{old}");
+        let rows = app.query(&format!(
+            "SELECT count(DISTINCT bill_id) FROM bill_daily_fact WHERE tenant_id = '{}'",
+            customer.owner.tenant_id.trim_start_matches("ten_")
+        ));
+        assert_eq!(rows.trim(), "1");
+        let path = customer.path(&format!("/months/{last}/deliveries"));
+        assert_eq!(customer.owner.get(&path).await["items"].as_array().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn an_export_is_found_by_its_partitions_and_an_upload_of_the_month_gives_way() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let customer = Customer::with_role(app, aws, "Exporting").await;
+        let last = month(1);
+        let day = last.first_day();
+        let text = |more: &str| {
+            format!(
+                "bill_payer_account_id,bill_payer_account_name,line_item_usage_account_id,line_item_line_item_type,\
+                 line_item_usage_start_date,line_item_product_code,line_item_usage_type,line_item_operation,\
+                 line_item_usage_amount,line_item_currency_code,line_item_unblended_cost,pricing_unit\n\
+                 1,Acme,2,Usage,{day} 00:00:00,AmazonBedrock,USE1-NovaPro-input-tokens,InvokeModelInference,1000,USD,\
+                 0.8,1K tokens\n{more}"
+            )
+        };
+        // Uploaded by hand before the account was connected.
+        let uploaded = customer.owner.upload("/api/v1/bills?filename=by-hand.csv", text("")).await;
+        assert_eq!(uploaded["state"], "published", "{uploaded}");
+        let place = customer.place(customer.look().await["external_id"].as_str().unwrap());
+        let data = format!("{}costlens-00001.csv.gz", Layout::Export.data(&place, last));
+        let more = format!("1,Acme,2,Usage,{day} 00:00:00,AmazonS3,x,,1,USD,2,GB\n");
+        aws.state().put(&customer.bucket, &data, packed(&text(&more)));
+        // A manifest that names its files in no way that we know: it says at least that the partition is whole.
+        let manifest = Layout::Export.manifest(&place, last);
+        aws.state().put(&customer.bucket, &manifest, "{\"status\": \"complete\"}");
+        customer.test().await;
+        customer.current(last).await;
+        let counts = customer.bills().await;
+        assert_eq!(counts.iter().map(|(_, total)| total.as_str()).collect::<Vec<_>>(), ["2.8"]);
+    });
+}
+
+#[test]
+fn a_process_that_is_killed_in_the_middle_stores_the_month_once() {
+    run(async {
+        let aws = FakeAws::start();
+        let mut app = TestApp::own(&borrowed(&settings(&aws)));
+        let customer = Customer::with_role(&app, &aws, "Killed").await;
+        let last = month(1);
+        let (told, heard) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let second = "k1/costlens-00002.csv.gz";
+        aws.before("s3:GetObject", second, |_| ());
+        aws.before("s3:GetObject", second, move |_| {
+            told.send(()).unwrap();
+            // The call hangs until the process is dead.
+            let _gone = wait.recv_timeout(PATIENCE);
+        });
+        customer.deliver(last, "k1", &[report(last, ""), report(last, "")]);
+        customer.test().await;
+        tokio::task::spawn_blocking(move || heard.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+        let scratch = app.data_dir().join("scratch");
+        assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 1, "the copy is under way");
+        app.kill();
+        go.send(()).unwrap();
+        app.start();
+        let customer = Customer { owner: customer.owner.at(&app.base_url()), ..customer };
+        eventually("month after the kill", async || {
+            let months = customer.months().await;
+            months.iter().find(|month| month["state"] == "current").cloned()
+        })
+        .await;
+        let totals: Vec<String> = customer.bills().await.into_iter().map(|(_, total)| total).collect();
+        assert_eq!(totals, ["13.24"]);
+        assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0, "a copy stays");
+    });
+}
