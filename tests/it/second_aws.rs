@@ -125,7 +125,7 @@ fn an_aws_that_asks_for_no_external_id_is_not_connected() {
         let made = owner.call("POST", "/api/v1/aws-connections", Some(&asked)).await.expect(201).json();
         let path = format!("/api/v1/aws-connections/{}", made["id"].as_str().unwrap());
         owner.call("POST", &format!("{path}/test"), None).await.expect(202);
-        let found = eventually(std::time::Duration::from_mins(1), "a look at the account", async || {
+        let found = eventually("a look at the account", async || {
             let found = owner.get(&path).await;
             (!found["problem"].is_null()).then_some(found)
         })

@@ -295,8 +295,8 @@ fn google_as_focus() -> Vec<[String; GOOGLE_FOCUS.len()]> {
     let mut rows: Vec<_> = text("google.csv").lines().skip(1).map(of_row).collect();
     let gpu = rows.iter().find(|row| row[14] == "Compute");
     let mut plain = gpu.unwrap().clone();
-    plain[5] = "N1 Predefined Instance Core running in Iowa".to_owned();
-    plain[13] = "//compute.example/plain".to_owned();
+    "N1 Predefined Instance Core running in Iowa".clone_into(&mut plain[5]);
+    "//compute.example/plain".clone_into(&mut plain[13]);
     rows.push(plain);
     rows
 }

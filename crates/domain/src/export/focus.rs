@@ -213,6 +213,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
+    use rust_decimal::Decimal;
+
     use super::*;
     use crate::classify::{LineKey, classify};
     use crate::request::{CostBasis, Outcome};
