@@ -4,8 +4,10 @@
 mod corrections;
 mod documents;
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
-use costlens_domain::pricing::{PriceBundle, PriceEntry, RateEntry, price_fact};
+use costlens_domain::pricing::{Catalogue, PriceBundle, PriceEntry, RateEntry, price_fact};
 use costlens_domain::request::RequestFact;
 use costlens_domain::{Tokens, Usage};
 use costlens_egress::{Egress, EgressConfig, Policy};
@@ -70,13 +72,16 @@ fn novel(bundle: &mut PriceBundle) {
     bundle.files.iter_mut().find(|file| file.provider == "openai").unwrap().models.push(new);
 }
 
+/// The build's own prices, read once: reading them takes longer than pricing a thousand calls.
+static PRICES: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
+
 /// A call as the proxy prices it with the build's own prices.
 fn call(account: &Account, at: DateTime<Utc>, model: &str, output: u64) -> RequestFact {
     let mut fact = RequestFact {
         usage: Usage { fresh_input: Tokens(1_000), output: Tokens(output), ..Usage::default() },
         ..account.call(at, model, "0")
     };
-    price_fact(&mut fact, &costlens_domain::pricing::Catalogue::embedded().unwrap(), None);
+    price_fact(&mut fact, &PRICES, None);
     fact
 }
 
