@@ -19,7 +19,7 @@ use costlens_api::ApiParts;
 use costlens_domain::ports::Clock;
 use costlens_objects::Objects;
 use costlens_queue::{Queue, QueueConfig};
-use costlens_store::testing::TestDb;
+use costlens_store::testing::{ACQUIRE_TIMEOUT, TestDb};
 use costlens_store::{ENQUEUER_ROLES, Neighbour, WORKER_ROLE};
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
 
@@ -64,7 +64,8 @@ fn parts(db: &TestDb, files: &Path, clock: &Arc<Hand>) -> Arc<ApiParts> {
     let worker_url = costlens_store::worker_url(db.runtime_url()).unwrap();
     Arc::new(ApiParts {
         store: db.store().clone(),
-        queue: Queue::new(&QueueConfig::new(worker_url)).unwrap(),
+        queue: Queue::new(&QueueConfig { acquire_timeout: ACQUIRE_TIMEOUT, ..QueueConfig::new(worker_url) })
+            .unwrap(),
         clock: Arc::clone(clock) as _,
         entropy: Arc::new(OsEntropy),
         keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),

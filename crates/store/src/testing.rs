@@ -76,6 +76,14 @@ pub fn throw_away_config() -> std::io::Result<PrivatePgConfig> {
     Ok(PrivatePgConfig { durable: false, throw_away: true, ..PrivatePgConfig::new(dir) })
 }
 
+/// How long tests wait for a connection: a machine that builds and tests at once may take its time to open one.
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A store at this URL that waits so long.
+pub fn patient(url: &str) -> StoreConfig {
+    StoreConfig { acquire_timeout: ACQUIRE_TIMEOUT, ..StoreConfig::new(url) }
+}
+
 /// A server of a test's own that can crash: it ends at once, without a word to its clients, and what it had answered is
 /// there when it is back, as on a machine that lives on. It goes away with the value.
 #[derive(Debug)]
@@ -208,10 +216,7 @@ impl TestDb {
         conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {}", server.template)).await?;
         let owner_url = database_url(&server.url, &name)?;
         let runtime_url = runtime_url(&owner_url, RUNTIME_PASSWORD)?;
-        // A machine that builds and tests at once may take its time to open a connection.
-        let config =
-            StoreConfig { acquire_timeout: Duration::from_secs(20), ..StoreConfig::new(&runtime_url) };
-        let store = Store::connect(&config)?;
+        let store = Store::connect(&patient(&runtime_url))?;
         Ok(Self { store, name, server_url: server.url.clone(), owner_url, runtime_url })
     }
 

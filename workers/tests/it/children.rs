@@ -9,14 +9,15 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::ports::Clock;
 use costlens_objects::Objects;
-use costlens_store::{Store, StoreConfig};
+use costlens_store::Store;
+use costlens_store::testing::patient;
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
 use costlens_workers::{Links, StatusTargets, WorkerParts};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::outside::Outside;
-use super::{MASTER_KEY, Office, bills, egress, mailer};
+use super::{MASTER_KEY, Office, bills, egress, mailer, queue};
 
 const VARIABLE: &str = "COSTLENS_TEST_WORKER";
 
@@ -70,7 +71,7 @@ fn told() -> Option<Told> {
 async fn worker() {
     let Some(told) = told() else { return };
     let parts = WorkerParts {
-        store: Store::connect(&StoreConfig::new(&told.url)).unwrap(),
+        store: Store::connect(&patient(&told.url)).unwrap(),
         clock: Arc::new(told.clock),
         clocks_apart: None,
         keyring: Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap())),
@@ -92,7 +93,7 @@ async fn worker() {
         prices_url: None,
         forever_body_days: None,
     };
-    let queue = costlens_workers::queue(&told.url).unwrap();
+    let queue = queue(&told.url);
     while costlens_workers::prepare(&queue, &parts).await.is_err() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -112,6 +113,19 @@ pub(crate) struct Worker(Child);
 impl Worker {
     /// One for this office, by way of this URL.
     pub(crate) fn start(office: &Office, outside: &Outside, url: &str, clock: ToldClock) -> Self {
+        let program = Command::new(std::env::current_exe().unwrap());
+        Self::spawn(program, office, outside, url, clock)
+    }
+
+    /// One that lets everybody else on this machine go first: by a quick clock there is always something to do, and the
+    /// tests that run beside would hardly get on.
+    pub(crate) fn start_nice(office: &Office, outside: &Outside, url: &str, clock: ToldClock) -> Self {
+        let mut program = Command::new("nice");
+        program.args(["-n", "19"]).arg(std::env::current_exe().unwrap());
+        Self::spawn(program, office, outside, url, clock)
+    }
+
+    fn spawn(mut command: Command, office: &Office, outside: &Outside, url: &str, clock: ToldClock) -> Self {
         let told = Told {
             url: url.to_owned(),
             clock,
@@ -120,7 +134,6 @@ impl Worker {
             svix: office.parts.svix.is_some(),
             files: office.files.path().to_owned(),
         };
-        let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "children::worker", "--ignored", "--nocapture", "--test-threads=1"]);
         command.env(VARIABLE, serde_json::to_string(&told).unwrap());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -40,9 +40,9 @@ use costlens_egress::{Egress, EgressConfig, Policy};
 use costlens_notify::{Mailer, MailerConfig};
 use costlens_objects::Objects;
 use costlens_queue::ops::{self, Filter, JobDetails, JobRow, State};
-use costlens_queue::{Enqueued, NewJob, Queue, QueueError};
-use costlens_store::testing::TestDb;
-use costlens_store::{Store, StoreConfig};
+use costlens_queue::{Enqueued, NewJob, Queue, QueueConfig, QueueError};
+use costlens_store::Store;
+use costlens_store::testing::{ACQUIRE_TIMEOUT, TestDb, patient};
 use costlens_vault::{Keyring, MasterKey, OsEntropy};
 use costlens_workers::{Links, StatusTargets, WorkerParts};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
@@ -181,8 +181,8 @@ impl Office {
 
     /// New connections, after the database was away.
     fn reconnect(&mut self) {
-        self.queue = costlens_workers::queue(self.db.runtime_url()).unwrap();
-        self.parts.store = Store::connect(&StoreConfig::new(self.db.runtime_url())).unwrap();
+        self.queue = queue(self.db.runtime_url());
+        self.parts.store = Store::connect(&patient(self.db.runtime_url())).unwrap();
     }
 
     async fn is_quiet(&self) -> bool {
@@ -241,7 +241,7 @@ impl Office {
 
     async fn closed_in(db: TestDb, now: DateTime<Utc>) -> Self {
         db.add(vec![costlens_workers::schema()]).await;
-        let queue = costlens_workers::queue(db.runtime_url()).unwrap();
+        let queue = queue(db.runtime_url());
         let clock = Arc::new(ManualClock(Mutex::new(now)));
         let business = Arc::clone(&clock) as Arc<dyn Clock>;
         let keyring = Arc::new(Keyring::new(MasterKey::parse(MASTER_KEY).unwrap()));
@@ -315,6 +315,12 @@ impl Office {
     async fn close(mut self) {
         self.stop_work().await;
     }
+}
+
+/// The product's queue in this database, for a busy machine.
+fn queue(runtime_url: &str) -> Queue {
+    let url = costlens_store::worker_url(runtime_url).unwrap();
+    Queue::new(&QueueConfig { acquire_timeout: ACQUIRE_TIMEOUT, ..QueueConfig::new(url) }).unwrap()
 }
 
 fn mailer(url: &str) -> Mailer {

@@ -173,7 +173,9 @@ impl Db {
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        Queue::new(&QueueConfig { connections: 6, ..QueueConfig::new(&self.url) }).unwrap()
+        // A busy machine may take its time to open a connection.
+        let acquire_timeout = Duration::from_mins(1);
+        Queue::new(&QueueConfig { connections: 6, acquire_timeout, ..QueueConfig::new(&self.url) }).unwrap()
     }
 
     pub(crate) async fn conn(&self) -> AsyncPgConnection {

@@ -256,7 +256,7 @@ impl Group {
     async fn comes_up_in(&self, office: &Office, outside: &Outside) -> Duration {
         let begun = Instant::now();
         let url = office.db.runtime_url();
-        let first = Worker::start(office, outside, url, ToldClock::Stands(self.begin));
+        let first = Worker::start_nice(office, outside, url, ToldClock::Stands(self.begin));
         let all = costlens_workers::workers(office.queue.clone(), "", &office.parts).queues().len();
         let sessions = "SELECT count(DISTINCT queue) FROM queue.session";
         while number(office, sessions).await < i64::try_from(all).unwrap() {
@@ -275,7 +275,7 @@ impl Group {
         let mut chaos = Chaos { slow, ..Chaos::default() };
         let since = machine_time() + 2 * up;
         let start = |replica| {
-            Worker::start(office, outside, office.db.runtime_url(), self.clock(replica, since, slow))
+            Worker::start_nice(office, outside, office.db.runtime_url(), self.clock(replica, since, slow))
         };
         let mut seats: Vec<Seat> =
             (0..REPLICAS).map(|replica| Seat { process: Some(start(replica)), until: None }).collect();
