@@ -90,7 +90,9 @@ async fn open(
     shared: &Shared,
     session: &mut Option<Uuid>,
 ) -> Result<Uuid, QueueError> {
-    conn.batch_execute("LISTEN queue_wake; LISTEN queue_cancel").await?;
+    // Waits for no disk with each heartbeat. What a server that crashes loses of this, it loses together with all that was
+    // committed later: a claim under a lease, or of a job that was taken back, makes both last.
+    conn.batch_execute("LISTEN queue_wake; LISTEN queue_cancel; SET synchronous_commit = off").await?;
     if let Some(id) = *session {
         if beat(conn, id).await? {
             return Ok(id);

@@ -275,6 +275,43 @@ async fn a_job_under_a_session_that_is_gone_is_taken_back() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_session_is_suspect_while_its_own_lock_is_free_whichever_number_that_has() {
+    let db = Db::new().await;
+    let keys = [
+        "-1",
+        "0",
+        "1",
+        "2147483648",
+        "4294967295",
+        "-4294967296",
+        "-9223372036854775808",
+        "9223372036854775807",
+    ];
+    for key in keys {
+        db.sql(&format!(
+            "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence, max_crashes) \
+             VALUES (gen_random_uuid(), 'q', 'w', '{key}', '1 hour', '1 hour', 3)"
+        ))
+        .await;
+    }
+    let suspects = "SELECT count(*) FROM queue.session WHERE suspect_since IS NOT NULL";
+    let mut holder = db.conn().await;
+    for held in keys {
+        // The same two halves in the form of two numbers are another lock.
+        let sql = format!(
+            "SELECT pg_advisory_unlock_all(); SELECT pg_advisory_lock('{held}'), pg_advisory_lock(0, 0)"
+        );
+        holder.batch_execute(&sql).await.unwrap();
+        db.sql("SELECT * FROM queue.take_back(true)").await;
+        assert_eq!(db.number(&format!("({suspects})")).await, 7, "{held}");
+        assert_eq!(db.number(&format!("({suspects} AND lock_key = '{held}')")).await, 0, "{held}");
+    }
+    holder.batch_execute("SELECT pg_advisory_unlock_all()").await.unwrap();
+    db.sql("SELECT * FROM queue.take_back(true)").await;
+    assert_eq!(db.number(&format!("({suspects})")).await, 8);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_ends_though_a_row_of_its_lease_is_locked() {
     let db = Db::new().await;

@@ -1,0 +1,56 @@
+CREATE OR REPLACE FUNCTION queue.take_back(p_take boolean) RETURNS TABLE (worker text, jobs bigint) LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+DECLARE
+    dead record;
+    taken bigint;
+BEGIN
+    UPDATE queue.session AS s
+       SET suspect_since = CASE WHEN seen.held THEN NULL ELSE clock_timestamp() END
+      FROM (SELECT o.id, looked.held
+              FROM queue.session AS o
+             CROSS JOIN LATERAL (SELECT EXISTS (
+                   SELECT FROM pg_locks AS l
+                    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                      AND l.classid = ((o.lock_key >> 32) & 4294967295)::oid
+                      AND l.objid = (o.lock_key & 4294967295)::oid) AS held) AS looked
+             WHERE looked.held <> (o.suspect_since IS NULL)
+               FOR NO KEY UPDATE OF o SKIP LOCKED) AS seen
+     WHERE seen.id = s.id;
+    IF NOT p_take THEN
+        RETURN;
+    END IF;
+    FOR dead IN
+        SELECT s.id, s.worker, coalesce(s.suspect_since < clock_timestamp() - s.grace, false) AS died
+          FROM queue.session AS s
+         WHERE s.suspect_since < clock_timestamp() - s.grace OR s.last_seen < clock_timestamp() - s.silence
+            OR s.given_up
+           FOR UPDATE SKIP LOCKED
+    LOOP
+        taken := queue.give_back(dead.id, dead.worker, dead.died);
+        DELETE FROM queue.session AS s
+         WHERE s.id = dead.id
+           AND NOT EXISTS (SELECT FROM queue.job AS j WHERE j.session = dead.id AND j.status = 'running');
+        IF NOT FOUND THEN
+            UPDATE queue.session AS s SET given_up = true WHERE s.id = dead.id AND NOT s.given_up;
+        END IF;
+        IF FOUND OR taken > 0 THEN
+            worker := dead.worker;
+            jobs := taken;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    -- A net: no job may lie under a session that is gone. What became of its worker is not known.
+    FOR dead IN
+        SELECT DISTINCT j.session AS id FROM queue.job AS j
+         WHERE j.status = 'running' AND j.started_at < clock_timestamp() - interval '1 minute'
+           AND NOT EXISTS (SELECT FROM queue.session AS s WHERE s.id = j.session)
+    LOOP
+        taken := queue.give_back(dead.id, 'unknown');
+        IF taken > 0 THEN
+            worker := 'unknown';
+            jobs := taken;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END $$;
