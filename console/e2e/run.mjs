@@ -6,7 +6,7 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openBrowser, openPage, settle } from "../test/browser.mjs";
+import { openBrowser, openPage, PATIENCE_MS, settle } from "../test/browser.mjs";
 
 const [base, signInUrl, billFile = fileURLToPath(new URL("sample-cur.csv", import.meta.url))] = process.argv.slice(2);
 if (!base || !signInUrl) {
@@ -16,6 +16,8 @@ if (!base || !signInUrl) {
 const origin = new URL(base).origin;
 const pictures = process.env.PICTURES;
 const ARRIVES_WITHIN_MS = 2_000;
+// What signing in takes at most on a machine at rest: on a slower one all else is slower, too.
+const SIGN_IN_MS = 1_500;
 
 const started = Date.now();
 function say(what) {
@@ -28,7 +30,6 @@ function insist(condition, what) {
 
 const browser = await openBrowser();
 const { page, faults, context } = await openPage(browser, { origin });
-page.setDefaultTimeout(15_000);
 
 async function picture(name) {
   if (!pictures) return;
@@ -52,8 +53,10 @@ try {
   await page.waitForURL(/\/sign-in/);
   say("a stranger is sent to the sign-in");
 
+  const opened = Date.now();
   await page.goto(signInUrl);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
+  const slowness = Math.max(1, (Date.now() - opened) / SIGN_IN_MS);
   insist(!page.url().includes("t="), "the token is still in the address");
   say("the link signs in, and its token leaves the address");
   await picture("1-overview");
@@ -97,10 +100,10 @@ try {
   await page.waitForFunction(
     (id) => document.querySelector("tr[data-request]")?.getAttribute("data-request") !== id,
     before,
-    { polling: 50, timeout: 10_000 },
+    { polling: 50 },
   );
   const took = Date.now() - again;
-  insist(took <= ARRIVES_WITHIN_MS, `the request appeared only after ${took} ms`);
+  insist(took <= ARRIVES_WITHIN_MS * slowness, `the request appeared only after ${took} ms`);
   say(`the next call is on top of the list after ${took} ms`);
   await picture("4-requests");
 
@@ -122,7 +125,7 @@ try {
   await page.getByRole("alert").filter({ hasText: "not-a-bill.csv" }).waitFor();
   say("a file that is no bill is refused with its name");
   await page.getByLabel("Bill file").setInputFiles(billFile);
-  await page.getByRole("heading", { name: basename(billFile) }).waitFor({ timeout: 120_000 });
+  await page.getByRole("heading", { name: basename(billFile) }).waitFor();
   await page.locator("table tbody tr").first().waitFor();
   say("a bill is read and broken down by service");
   await picture("6-bill");
@@ -209,6 +212,7 @@ try {
   await picture("12-members");
   say("somebody is invited, and the link is shown once");
   const theirs = await browser.newContext();
+  theirs.setDefaultTimeout(PATIENCE_MS);
   const other = await theirs.newPage();
   await other.goto(invitation.replace(/^https?:\/\/[^/]+/, origin));
   await other.getByLabel("Your name").fill("Ann Example");

@@ -11,7 +11,6 @@ export async function walk(steps) {
   try {
     await steps(async () => {
       const { page, faults, context } = await openPage(browser, {});
-      page.setDefaultTimeout(15_000);
       const seen = [];
       page.on("request", (request) => {
         if (request.isNavigationRequest()) seen.push(request.url());

@@ -1,6 +1,9 @@
 // Opens the machine's own Chromium, the same way for pictures and for checks.
 import { chromium } from "playwright-core";
 
+/** How long is waited for what must come, on a machine that is busy with others. */
+export const PATIENCE_MS = 120_000;
+
 export async function openBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -19,6 +22,7 @@ export async function openPage(browser, { theme = "light", width = 1360, height 
     reducedMotion: "reduce",
     permissions: ["clipboard-read", "clipboard-write"],
   });
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
@@ -40,6 +44,6 @@ export async function openPage(browser, { theme = "light", width = 1360, height 
 
 export async function settle(page) {
   await page.evaluate(() => document.fonts.ready);
-  await page.waitForLoadState("networkidle").catch(() => undefined);
+  await page.waitForLoadState("networkidle", { timeout: 15_000 }).catch(() => undefined);
   await page.waitForTimeout(350);
 }
