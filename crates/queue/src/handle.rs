@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::worker::Quarantine;
+use crate::worker::{Keeper, Quarantine};
 use crate::{Backend, Job, QueueError, Settings};
 
 /// How a connection is made, where the URL alone does not say it (TLS, tokens that expire).
@@ -31,8 +31,8 @@ pub struct QueueConfig {
     pub url: String,
     /// The most connections for [`Queue::conn`], which handlers and operations use.
     pub connections: usize,
-    /// The most connections for claims and outcomes, which no handler can hold up. Each worker has one more of its
-    /// own, for its lease.
+    /// The most connections for claims and outcomes, which no handler can hold up. One more keeps the leases of all
+    /// workers.
     pub work_connections: usize,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
@@ -62,8 +62,9 @@ impl fmt::Debug for QueueConfig {
     }
 }
 
-/// The queue's tables in one database. Cheap to clone; clones share their pool, and their quarantine for jobs that may
-/// have killed a worker: make one for a process.
+/// The queue's tables in one database. Cheap to clone; clones share their pool, their quarantine for jobs that may have
+/// killed a worker, and the connection that keeps their workers' leases: make one for a process, and run its workers in
+/// one tokio runtime.
 #[derive(Clone)]
 pub struct Queue {
     inner: Arc<Inner>,
@@ -76,6 +77,7 @@ struct Inner {
     connect: Connect,
     acquire_timeout: Duration,
     quarantine: Quarantine,
+    keeper: Keeper,
 }
 
 impl fmt::Debug for Queue {
@@ -154,8 +156,8 @@ impl Queue {
         let pool = |size| pool(&config.url, &connect, size);
         let (pool, work) = (pool(config.connections)?, pool(config.work_connections)?);
         let (url, acquire_timeout) = (config.url.clone(), config.acquire_timeout);
-        let quarantine = Quarantine::default();
-        Ok(Self { inner: Arc::new(Inner { pool, work, url, connect, acquire_timeout, quarantine }) })
+        let (quarantine, keeper) = (Quarantine::default(), Keeper::default());
+        Ok(Self { inner: Arc::new(Inner { pool, work, url, connect, acquire_timeout, quarantine, keeper }) })
     }
 
     /// A connection of the queue's role, for the operations in [`crate::ops`], [`crate::schedule`] and
@@ -172,6 +174,11 @@ impl Queue {
     /// Who may run beside whom.
     pub(crate) fn quarantine(&self) -> &Quarantine {
         &self.inner.quarantine
+    }
+
+    /// Who keeps the leases of this process's workers.
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.inner.keeper
     }
 
     async fn acquire(&self, pool: &Pool<AsyncPgConnection>) -> Result<Conn, QueueError> {

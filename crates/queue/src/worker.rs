@@ -5,11 +5,13 @@ mod backend;
 mod buffer;
 mod claim;
 mod driver;
+mod keeper;
 mod layer;
 mod lease;
 mod quarantine;
 mod sink;
 
 pub use backend::{Backend, Json};
+pub(crate) use keeper::Keeper;
 pub use layer::{RunJob, RunJobLayer};
 pub(crate) use quarantine::Quarantine;

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::ack::{self, Acks};
 use super::buffer::Buffer;
-use super::{claim, lease};
+use super::claim;
+use super::keeper::Lease;
 use crate::lease::{Held, Registry};
 use crate::outcome::Outcome;
 use crate::{Queue, Settings};
@@ -38,8 +39,6 @@ pub(crate) struct Shared {
     pub(super) demand: Notify,
     /// The worker drains: claim nothing more.
     pub(super) draining: watch::Sender<bool>,
-    /// The worker is empty: give the lease back.
-    pub(super) closing: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -60,7 +59,7 @@ pub(super) struct Driver {
 }
 
 struct Tasks {
-    lease: JoinHandle<()>,
+    lease: Option<Lease>,
     claim: JoinHandle<()>,
     ack: JoinHandle<()>,
 }
@@ -81,11 +80,10 @@ impl Driver {
             wake: Notify::new(),
             demand: Notify::new(),
             draining: watch::channel(false).0,
-            closing: watch::channel(false).0,
         });
         let (acks, settles) = Acks::new();
         let tasks = Tasks {
-            lease: tokio::spawn(lease::run(Arc::clone(&shared))),
+            lease: Some(Lease::begin(Arc::clone(&shared))),
             claim: tokio::spawn(claim::run(Arc::clone(&shared), acks.clone())),
             ack: tokio::spawn(ack::run(queue, settles)),
         };
@@ -110,8 +108,9 @@ impl Driver {
         let left = self.shared.buffer.empty().into_iter();
         let answers = left.map(|held| self.acks.post(held, Outcome::Release)).collect::<Vec<_>>();
         let _written = futures_util::future::join_all(answers).await;
-        self.shared.closing.send_replace(true);
-        let _ended = (&mut tasks.lease).await;
+        if let Some(lease) = tasks.lease.take() {
+            lease.end().await;
+        }
     }
 }
 
@@ -119,7 +118,7 @@ impl Drop for Tasks {
     /// A worker that is dropped, not closed, has abandoned its handlers. It lets go of its lock, so that others take
     /// its jobs back after its grace.
     fn drop(&mut self) {
-        self.lease.abort();
+        drop(self.lease.take());
         self.claim.abort();
         self.ack.abort();
     }

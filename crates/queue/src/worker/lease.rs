@@ -1,15 +1,10 @@
-//! The task that keeps a worker's lease: an advisory lock on a connection of its own, a heartbeat that does not depend
-//! on how busy the worker is, and the ear for notifications. It also looks after the leases of others.
+//! What is said to the database of a worker's lease: a session, its lock, and the jobs that are claimed under it.
 
-use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diesel::sql_types::{BigInt, Bool, Integer, Interval, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use futures_util::StreamExt;
-use tokio::time::Instant;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::driver::Shared;
@@ -17,134 +12,24 @@ use crate::QueueError;
 use crate::job::new_id;
 use crate::lease::Stop;
 
-pub(super) async fn run(shared: Arc<Shared>) {
-    let mut closing = shared.closing.subscribe();
-    let mut session = None;
-    let mut trouble = Duration::from_millis(50);
-    loop {
-        let kept = tokio::select! {
-            kept = keep(&shared, &mut session, &mut trouble) => kept,
-            _ = closing.wait_for(|closing| *closing) => break,
-        };
-        shared.session.send_replace(None);
-        if let Err(error) = kept {
-            tracing::warn!(queue = %shared.name, worker = %shared.worker, %error, "the lease's connection failed");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(trouble) => {}
-            _ = closing.wait_for(|closing| *closing) => break,
-        }
-        trouble = (trouble * 2).min(Duration::from_secs(1));
-    }
-    shared.session.send_replace(None);
-    if let Some(session) = session {
-        end(&shared, session).await;
-    }
-}
-
-/// One connection's life: returns when it fails, or when the lease is gone.
-async fn keep(shared: &Shared, session: &mut Option<Uuid>, trouble: &mut Duration) -> Result<(), QueueError> {
-    let patience = shared.settings.patience();
-    let mut conn = shared.queue.connect().await?;
-    let id = in_time(patience, open(&mut conn, shared, session)).await?;
-    let mut locked = in_time(patience, lock(&mut conn, id)).await?;
-    *trouble = Duration::from_millis(50);
-    shared.session.send_replace(Some(id));
-    shared.wake.notify_one();
-    let since = Instant::now();
-    let mut beat_at = since;
-    loop {
-        match next(&mut conn, beat_at).await? {
-            Heard::Added(queue) if queue == shared.name => shared.wake.notify_one(),
-            Heard::Cancelled(queue) if queue == shared.name => {
-                in_time(patience, look_after(&mut conn, shared, id)).await?;
-            }
-            Heard::Added(_) | Heard::Cancelled(_) => {}
-            Heard::Beat => {
-                // Without its lock the worker must be quick to take it, once the connection that holds it is gone.
-                let (usual, quick) = (shared.settings.heartbeat, shared.settings.grace / 3);
-                beat_at = Instant::now() + if locked { usual } else { usual.min(quick) };
-                let take = since.elapsed() >= shared.settings.grace;
-                if !in_time(patience, renew(&mut conn, shared, id, &mut locked, take)).await? {
-                    return Ok(());
-                }
-            }
-        }
-    }
-}
-
-/// A connection that does not answer is as good as closed.
-async fn in_time<T>(
-    patience: Duration,
-    work: impl Future<Output = Result<T, QueueError>>,
-) -> Result<T, QueueError> {
-    match tokio::time::timeout(patience, work).await {
-        Ok(done) => done,
-        Err(late) => Err(QueueError::Unreachable(Box::new(late))),
-    }
-}
-
-/// Listens, and finds the lease standing or begins another.
-async fn open(
+/// The session that stands, or another.
+pub(super) async fn open(
     conn: &mut AsyncPgConnection,
     shared: &Shared,
-    session: &mut Option<Uuid>,
+    session: Option<Uuid>,
 ) -> Result<Uuid, QueueError> {
-    // Waits for no disk with each heartbeat. What a server that crashes loses of this, it loses together with all that was
-    // committed later: a claim under a lease, or of a job that was taken back, makes both last.
-    conn.batch_execute("LISTEN queue_wake; LISTEN queue_cancel; SET synchronous_commit = off").await?;
-    if let Some(id) = *session {
-        if beat(conn, id).await? {
+    if let Some(id) = session {
+        if beat(conn, &[id]).await?.contains(&id) {
             return Ok(id);
         }
         tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
+        shared.session.send_replace(None);
         shared.registry.lose(id);
         // Its jobs have not killed it.
         let sql = "SELECT queue.lives($1)";
         diesel::sql_query(sql).bind::<SqlUuid, _>(id).execute(conn).await?;
     }
-    let id = begin(conn, shared).await?;
-    *session = Some(id);
-    Ok(id)
-}
-
-enum Heard {
-    Added(String),
-    Cancelled(String),
-    Beat,
-}
-
-async fn next(conn: &mut AsyncPgConnection, beat_at: Instant) -> Result<Heard, QueueError> {
-    let mut notifications = std::pin::pin!(conn.notifications_stream());
-    tokio::select! {
-        () = tokio::time::sleep_until(beat_at) => Ok(Heard::Beat),
-        heard = notifications.next() => match heard {
-            Some(Ok(heard)) if heard.channel == "queue_cancel" => Ok(Heard::Cancelled(heard.payload)),
-            Some(Ok(heard)) => Ok(Heard::Added(heard.payload)),
-            Some(Err(error)) => Err(error.into()),
-            None => Err(QueueError::Unreachable("the connection was closed".into())),
-        },
-    }
-}
-
-/// A heartbeat with all that belongs to it. Whether the lease still stands.
-async fn renew(
-    conn: &mut AsyncPgConnection,
-    shared: &Shared,
-    id: Uuid,
-    locked: &mut bool,
-    take: bool,
-) -> Result<bool, QueueError> {
-    if !beat(conn, id).await? {
-        return Ok(false);
-    }
-    if !*locked {
-        // After a broken network the server may hold the old connection's lock for a while.
-        *locked = lock(conn, id).await?;
-    }
-    look_after(conn, shared, id).await?;
-    take_back(conn, take).await?;
-    Ok(true)
+    begin(conn, shared).await
 }
 
 async fn begin(conn: &mut AsyncPgConnection, shared: &Shared) -> Result<Uuid, QueueError> {
@@ -181,7 +66,8 @@ struct Locked {
     locked: bool,
 }
 
-async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError> {
+/// Takes a session's lock where it is free.
+pub(super) async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError> {
     let row: Locked = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS locked")
         .bind::<BigInt, _>(lock_key(id))
         .get_result(conn)
@@ -189,30 +75,56 @@ async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError
     Ok(row.locked)
 }
 
-async fn beat(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError> {
-    let sql = "UPDATE queue.session SET last_seen = clock_timestamp(), suspect_since = NULL \
-        WHERE id = $1 AND NOT given_up";
-    Ok(diesel::sql_query(sql).bind::<SqlUuid, _>(id).execute(conn).await? > 0)
+/// Lets go of a session's lock.
+pub(super) async fn unlock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<(), QueueError> {
+    let sql = "SELECT pg_advisory_unlock($1)";
+    diesel::sql_query(sql).bind::<BigInt, _>(lock_key(id)).execute(conn).await?;
+    Ok(())
+}
+
+#[derive(diesel::QueryableByName)]
+struct Standing {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+/// Renews sessions, and says which of them stand.
+pub(super) async fn beat(conn: &mut AsyncPgConnection, sessions: &[Uuid]) -> Result<Vec<Uuid>, QueueError> {
+    let sql = "SELECT id FROM queue.beat($1)";
+    let standing: Vec<Standing> =
+        diesel::sql_query(sql).bind::<Array<SqlUuid>, _>(sessions).load(conn).await?;
+    Ok(standing.into_iter().map(|standing| standing.id).collect())
 }
 
 #[derive(diesel::QueryableByName)]
 struct Ours {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    session: Uuid,
     #[diesel(sql_type = BigInt)]
     epoch: i64,
     #[diesel(sql_type = Bool)]
     cancel_requested: bool,
 }
 
-/// Tells cancelled jobs so, and gives back what is claimed under this lease and in nobody's hands: the answer to its
-/// claim was lost with a connection.
-async fn look_after(conn: &mut AsyncPgConnection, shared: &Shared, id: Uuid) -> Result<(), QueueError> {
-    let sql = "SELECT id, epoch, cancel_requested FROM queue.job WHERE session = $1 AND status = 'running'";
-    let ours: Vec<Ours> = diesel::sql_query(sql).bind::<SqlUuid, _>(id).load(conn).await?;
+/// Tells cancelled jobs of these sessions so, and gives back what is claimed under one and in nobody's hands: the answer
+/// to its claim was lost with a connection.
+pub(super) async fn look_after(
+    conn: &mut AsyncPgConnection,
+    sessions: &[(Uuid, &Shared)],
+) -> Result<(), QueueError> {
+    let sql = "SELECT id, session, epoch, cancel_requested FROM queue.job \
+        WHERE session = ANY ($1) AND status = 'running'";
+    let ids: Vec<Uuid> = sessions.iter().map(|(id, _)| *id).collect();
+    let ours: Vec<Ours> = diesel::sql_query(sql).bind::<Array<SqlUuid>, _>(ids).load(conn).await?;
     // Asked after the rows were read: a claim that is not on its way now had all its jobs registered before.
-    let claiming = AtomicBool::load(&shared.claiming, Ordering::SeqCst);
+    let claiming = |shared: &Shared| AtomicBool::load(&shared.claiming, Ordering::SeqCst);
+    let sessions: Vec<_> = sessions.iter().map(|&(id, shared)| (id, shared, claiming(shared))).collect();
     for job in ours {
+        let Some(&(id, shared, claiming)) = sessions.iter().find(|(id, ..)| *id == job.session) else {
+            continue;
+        };
         if shared.registry.has(job.id, job.epoch) {
             if job.cancel_requested {
                 shared.registry.tell(job.id, Stop::Cancelled);
@@ -255,9 +167,8 @@ struct Taken {
     jobs: i64,
 }
 
-/// Looks after the leases of all. Takes nothing back (`take`) before this connection has stood for a grace: after an
-/// outage everybody's lock is free for a moment, and everybody was silent.
-async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Result<(), QueueError> {
+/// Looks after the leases of all, and takes back the jobs of the dead where `take` says so.
+pub(super) async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Result<(), QueueError> {
     let taken: Vec<Taken> =
         diesel::sql_query("SELECT * FROM queue.take_back($1)").bind::<Bool, _>(take).load(conn).await?;
     for taken in taken {
@@ -267,7 +178,7 @@ async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Result<(), Queue
 }
 
 /// Ends the lease. Nothing is held under it any more; what a lost acknowledgement left goes back at once.
-async fn end(shared: &Shared, session: Uuid) {
+pub(super) async fn end(shared: &Shared, session: Uuid) {
     let ending = async {
         let conn = shared.queue.work().await?;
         conn.within(shared.settings.patience(), async |conn| {

@@ -1,0 +1,1 @@
+DROP FUNCTION queue.beat(uuid[]);
