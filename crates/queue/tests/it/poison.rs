@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use rustix::process::Signal;
 
 use crate::children::ChildWorker;
-use crate::postgres::Db;
+use crate::postgres::{Db, patient};
 use crate::workers::{
     Gate, Probe, Running, effect_with_outcome, millis, note, noting_worker, probe, put, quick, running, secs,
     worker,
@@ -261,7 +261,7 @@ async fn a_worker_that_was_taken_for_dead_and_lives_takes_its_crash_back() {
             }
             .boxed()
         })),
-        ..QueueConfig::new(tap.url(&db.url))
+        ..patient(&tap.url(&db.url))
     };
     let queue = Queue::new(&config).unwrap();
     let gate = Gate::closed();

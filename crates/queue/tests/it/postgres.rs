@@ -23,6 +23,11 @@ static SHARED: OnceCell<Cluster> = OnceCell::const_new();
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
+/// A queue at this URL that waits as long for a connection as a busy machine may take to open one.
+pub(crate) fn patient(url: &str) -> QueueConfig {
+    QueueConfig { acquire_timeout: Duration::from_mins(1), ..QueueConfig::new(url) }
+}
+
 /// What the tests' handlers write: who ran what, and when.
 const TABLES: &str = "CREATE TABLE ran (n int NOT NULL, phase text NOT NULL, worker text NOT NULL, \
     at timestamptz NOT NULL DEFAULT clock_timestamp()); CREATE TABLE effect (n int NOT NULL);";
@@ -173,9 +178,7 @@ impl Db {
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        // A busy machine may take its time to open a connection.
-        let acquire_timeout = Duration::from_mins(1);
-        Queue::new(&QueueConfig { connections: 6, acquire_timeout, ..QueueConfig::new(&self.url) }).unwrap()
+        Queue::new(&QueueConfig { connections: 6, ..patient(&self.url) }).unwrap()
     }
 
     pub(crate) async fn conn(&self) -> AsyncPgConnection {

@@ -18,7 +18,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::children::{ChildWorker, larger, seed};
-use crate::postgres::Db;
+use crate::postgres::{Db, patient};
 use crate::workers::{millis, quick};
 
 const REPLICAS: u64 = 3;
@@ -199,7 +199,7 @@ pub(crate) async fn child(db: &Db, told: &str) {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut running = tokio::task::JoinSet::new();
     for (group, name) in groups().into_iter().zip(words) {
-        let config = QueueConfig { connections: 3, ..QueueConfig::new(format!("{server}/{name}")) };
+        let config = QueueConfig { connections: 3, ..patient(&format!("{server}/{name}")) };
         let queue = Queue::new(&config).unwrap();
         let (gone, since) = (database_clock(&queue).await - began, Instant::now());
         let now = |group: &Group| {

@@ -9,7 +9,7 @@ use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde_json::json;
 
 use super::support::{actor, at, owner};
-use crate::testing::{TestDb, unlike_bytes};
+use crate::testing::{TestDb, patient, unlike_bytes};
 use crate::{ChainedEvent, NewAuditEvent, RuntimeLogin, Store, migrate};
 
 pub(super) fn event(action: Action, second: i64) -> NewAuditEvent {
@@ -293,7 +293,7 @@ async fn what_was_written_before_the_chain_is_chained_by_the_migration() {
     .unwrap();
     migrate(db.owner_url(), &RuntimeLogin::Unchanged, Vec::new()).await.unwrap();
     // Connections that know the tables from before are gone with their plans.
-    let store = Store::connect(&crate::StoreConfig::new(db.runtime_url())).unwrap();
+    let store = Store::connect(&patient(db.runtime_url())).unwrap();
     assert_eq!(strip(chain(&store, acme).await), before);
     assert_eq!(chain(&store, other).await.len(), 1);
     let mut system = store.system().await.unwrap();

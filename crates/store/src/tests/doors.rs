@@ -9,7 +9,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use super::support::{actor, at, fact, owner, ship};
 use crate::private::{PrivatePg, PrivatePgConfig};
 use crate::roles::{Door, door_url};
-use crate::testing::{TestDb, unlike_bytes};
+use crate::testing::{TestDb, patient, unlike_bytes};
 use crate::{
     FoundKey, IdempotencyKey, Idempotent, KeyChange, NewConnection, RequestFilter, RoleFault, RuntimeLogin,
     SpendFilter, Store, StoreConfig, StoreError, StoredAnswer, Tenant, migrate,
@@ -157,7 +157,7 @@ struct Role {
 async fn a_role_that_could_lift_the_policies_is_refused() {
     let db = TestDb::new().await;
     db.store().check_runtime_role().await.unwrap();
-    let as_owner = Store::connect(&StoreConfig::new(db.owner_url())).unwrap();
+    let as_owner = Store::connect(&patient(db.owner_url())).unwrap();
     let refused = as_owner.check_runtime_role().await.unwrap_err();
     assert!(matches!(refused, StoreError::Role(RoleFault::Superuser(_))), "{refused:?}");
 
@@ -181,7 +181,7 @@ async fn a_role_that_could_lift_the_policies_is_refused() {
         let mut url = url::Url::parse(db.runtime_url()).unwrap();
         url.set_username(role).unwrap();
         url.set_password(Some("x")).unwrap();
-        Store::connect(&StoreConfig::new(url.as_str())).unwrap()
+        Store::connect(&patient(url.as_str())).unwrap()
     };
     let refused = store_as(&sneaky).check_runtime_role().await.unwrap_err();
     assert!(
@@ -200,7 +200,7 @@ async fn a_role_that_could_lift_the_policies_is_refused() {
 async fn what_is_not_committed_is_gone_and_its_connection_is_not() {
     let db = TestDb::new().await;
     let acme = actor(&db, "acme").await;
-    let config = StoreConfig { connections_per_door: 1, ..StoreConfig::new(db.runtime_url()) };
+    let config = StoreConfig { connections_per_door: 1, ..patient(db.runtime_url()) };
     let store = Store::connect(&config).unwrap();
     let mut backends = std::collections::BTreeSet::new();
     for n in 0..5 {
@@ -308,7 +308,7 @@ async fn an_outage_answers_quickly_and_ends_by_itself() {
     let pg = PrivatePg::start(config.clone()).await.unwrap();
     let login = RuntimeLogin::Password(pg.runtime_password().to_owned());
     migrate(&pg.url(), &login, Vec::new()).await.unwrap();
-    let store = Store::connect(&StoreConfig::new(pg.runtime_url().unwrap())).unwrap();
+    let store = Store::connect(&patient(&pg.runtime_url().unwrap())).unwrap();
     let tenant = Tenant::new(costlens_domain::TenantId::new(at(0), [1; 10]), "acme", at(0));
     store.system().await.unwrap().create_tenant(&tenant).await.unwrap();
     let mut open = store.tenant(tenant.id).await.unwrap();
