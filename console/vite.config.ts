@@ -15,5 +15,6 @@ export default defineConfig({
   server: { proxy: passedOn },
   preview: { proxy: passedOn },
   build: { target: "es2023", assetsInlineLimit: 0, chunkSizeWarningLimit: 700, reportCompressedSize: true },
-  test: { environment: "node", include: ["src/**/*.test.ts"] },
+  // A machine that builds and tests at once is slow.
+  test: { environment: "node", include: ["src/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
 });
