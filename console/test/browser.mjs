@@ -6,6 +6,7 @@ export const PATIENCE_MS = 120_000;
 
 export async function openBrowser() {
   return chromium.launch({
+    timeout: PATIENCE_MS,
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb", "--font-render-hinting=none"],
   });
