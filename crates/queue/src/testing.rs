@@ -308,9 +308,14 @@ mod tests {
         {
             assert!(may_change(sql), "{sql}");
         }
-        for sql in
-            ["BEGIN", "SELECT 1", "UPDATE queue.session SET", "", "SET x = 1", "LISTEN queue_wake; LISTEN y"]
-        {
+        for sql in [
+            "BEGIN",
+            "SELECT 1",
+            "SELECT id FROM queue.beat($1)",
+            "",
+            "SET x = 1",
+            "LISTEN queue_wake; LISTEN y",
+        ] {
             assert!(!may_change(sql), "{sql}");
         }
     }

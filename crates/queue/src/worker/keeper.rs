@@ -106,6 +106,12 @@ impl Keeper {
         self.kept().members.clone()
     }
 
+    /// How long the most impatient worker waits for an answer.
+    fn patience(&self) -> Duration {
+        let all = self.kept();
+        all.members.iter().map(|member| member.shared.settings.patience()).min().unwrap_or(TROUBLE.1)
+    }
+
     /// Whether there is nobody to keep a lease for. Who comes after that finds no task, and starts one.
     fn is_deserted(&self) -> bool {
         let mut kept = self.kept();
@@ -144,11 +150,11 @@ async fn keep(queue: &Queue, trouble: &mut Duration) -> Result<(), QueueError> {
     // Waits for no disk with each heartbeat. What a server that crashes loses of this, it loses together with all that was
     // committed later: a claim under a lease, or of a job that was taken back, makes both last.
     let hello = "LISTEN queue_wake; LISTEN queue_cancel; SET synchronous_commit = off";
-    in_time(kept.patience(queue), async { Ok(kept.conn.batch_execute(hello).await?) }).await?;
+    in_time(queue.keeper().patience(), async { Ok(kept.conn.batch_execute(hello).await?) }).await?;
     *trouble = TROUBLE.0;
     let mut beat_at = kept.since;
     loop {
-        let patience = kept.patience(queue);
+        let patience = queue.keeper().patience();
         if in_time(patience, kept.turn_over(queue)).await? {
             beat_at = Instant::now();
         }
@@ -191,12 +197,6 @@ impl Connection<'_> {
     /// The workers of a queue.
     fn of(&self, name: &str) -> impl Iterator<Item = &Open> {
         self.open.iter().filter(move |open| open.member.shared.name == name)
-    }
-
-    /// How long the most impatient worker waits for an answer.
-    fn patience(&self, queue: &Queue) -> Duration {
-        let all = queue.keeper().members().into_iter().map(|member| member.shared.settings.patience());
-        all.min().unwrap_or(TROUBLE.1)
     }
 
     /// How long until the next heartbeat: without its lock a worker must be quick to take it, once the connection that
