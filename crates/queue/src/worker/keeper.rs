@@ -151,13 +151,14 @@ async fn keep(queue: &Queue, trouble: &mut Duration) -> Result<(), QueueError> {
     // committed later: a claim under a lease, or of a job that was taken back, makes both last.
     let hello = "LISTEN queue_wake; LISTEN queue_cancel; SET synchronous_commit = off";
     in_time(queue.keeper().patience(), async { Ok(kept.conn.batch_execute(hello).await?) }).await?;
-    *trouble = TROUBLE.0;
+    in_time(queue.keeper().patience(), kept.renew(queue)).await?;
     let mut beat_at = kept.since;
     loop {
         let patience = queue.keeper().patience();
         if in_time(patience, kept.turn_over(queue)).await? {
             beat_at = Instant::now();
         }
+        *trouble = TROUBLE.0;
         if queue.keeper().is_deserted() {
             return Ok(());
         }
@@ -209,6 +210,19 @@ impl Connection<'_> {
         self.open.iter().map(wait).min().unwrap_or(TROUBLE.1)
     }
 
+    /// Renews at once what may still stand of the leases of an earlier connection: to find them one by one may take longer
+    /// than their grace.
+    async fn renew(&mut self, queue: &Queue) -> Result<(), QueueError> {
+        let mut sessions = Vec::new();
+        for member in queue.keeper().members() {
+            sessions.extend(*member.session.lock().await);
+        }
+        if !sessions.is_empty() {
+            lease::beat(self.conn, &sessions).await?;
+        }
+        Ok(())
+    }
+
     /// Lets go of the locks of those who went, and finds the leases of those who came standing or begins others.
     /// Whether somebody came.
     async fn turn_over(&mut self, queue: &Queue) -> Result<bool, QueueError> {
@@ -258,7 +272,7 @@ impl Connection<'_> {
         self.look_after().await?;
         // After an outage everybody's lock is free for a moment, and everybody was silent.
         let graces = self.open.iter().map(|open| open.member.shared.settings.grace);
-        let take = self.since.elapsed() >= graces.max().unwrap_or_default();
+        let take = graces.max().is_some_and(|grace| self.since.elapsed() >= grace);
         lease::take_back(self.conn, take).await
     }
 

@@ -144,8 +144,9 @@ async fn give_back_stray(
 ) -> Result<(), QueueError> {
     // Younger ones may be on their way from the claim to the registry, or settled a moment ago.
     let sql = "UPDATE queue.job SET status = 'pending', session = NULL, epoch = epoch + 1, \
-        attempts = greatest(attempts - 1, 0) WHERE id = $1 AND session = $2 AND epoch = $3 \
-        AND status = 'running' AND started_at < clock_timestamp() - interval '1 second'";
+        attempts = greatest(attempts - 1, 0) WHERE id = (SELECT o.id FROM queue.job AS o \
+        WHERE o.id = $1 AND o.session = $2 AND o.epoch = $3 AND o.status = 'running' \
+        AND o.started_at < clock_timestamp() - interval '1 second' FOR NO KEY UPDATE SKIP LOCKED)";
     let given = diesel::sql_query(sql)
         .bind::<SqlUuid, _>(job.id)
         .bind::<SqlUuid, _>(session)
