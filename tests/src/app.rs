@@ -33,6 +33,9 @@ pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 /// How long the shared server waits for a vendor's first word: longer than any vendor here is held up by other tests.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a server says whose predecessor's PostgreSQL is not down yet.
+const STILL_STOPPING: [&str; 2] = ["another process already runs", "and does not stop"];
+
 static SHARED: LazyLock<TestApp> = LazyLock::new(|| {
     TestApp::shared_with(&[
         ("COSTLENS_MAX_REQUEST_BYTES", &MAX_REQUEST_BYTES.to_string()),
@@ -119,6 +122,8 @@ impl TestApp {
             own("COSTLENS_PROVIDER_URLS", format!("openai={0},anthropic={0}", llm.base_url())),
             own("COSTLENS_PRINT_JSON", "true".to_owned()),
             own("COSTLENS_LOG", "info".to_owned()),
+            // A machine that builds and tests at once may take its time to open a connection.
+            own("COSTLENS_DATABASE_WAIT_MS", "60000".to_owned()),
             // The platform's role, and an AWS where nothing listens; tests that want one bring their own.
             own("COSTLENS_AWS_ASSUMER_ROLE", "arn:aws:iam::999988887777:role/costlens-assumer".to_owned()),
             own("COSTLENS_AWS_STS_URL", format!("http://{nothing_there}")),
@@ -161,7 +166,7 @@ impl TestApp {
                 }
                 // The PostgreSQL of one that was just killed may still be stopping.
                 Err(_)
-                    if child.log_tail().contains("another process already runs")
+                    if STILL_STOPPING.iter().any(|said| child.log_tail().contains(said))
                         && begun.elapsed() < crate::PATIENCE =>
                 {
                     std::thread::sleep(Duration::from_millis(200));

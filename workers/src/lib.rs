@@ -127,9 +127,12 @@ pub enum SetupError {
     },
 }
 
-/// The queue in the store's database, as the role that works on it.
-pub fn queue(runtime_url: &str) -> Result<Queue, SetupError> {
-    Ok(Queue::new(&QueueConfig::new(costlens_store::worker_url(runtime_url)?))?)
+/// The queue in the store's database, as the role that works on it; `wait` is how long it waits for a connection, where
+/// that is not as usual.
+pub fn queue(runtime_url: &str, wait: Option<Duration>) -> Result<Queue, SetupError> {
+    let mut config = QueueConfig::new(costlens_store::worker_url(runtime_url)?);
+    config.acquire_timeout = wait.unwrap_or(config.acquire_timeout);
+    Ok(Queue::new(&config)?)
 }
 
 /// Writes the schedules, and refuses a database with work that this version does not know, or with another clock.

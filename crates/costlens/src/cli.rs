@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::keys::KeyArgs;
 use crate::outward::OutwardArgs;
-use crate::settings::{RetentionArgs, ServerArgs};
+use crate::settings::{RetentionArgs, ServerArgs, WaitArgs};
 use crate::{analyze, certificate, import, jobs, preview, prices, statement, verify_audit};
 
 /// Costlens: the ledger of a company's AI spend that agrees with the bill.
@@ -65,6 +65,9 @@ pub(crate) struct WorkArgs {
     /// The runtime role's URL.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: String,
+    /// How long anything waits for it.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
     /// The keys that seal: those of the servers beside it.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
@@ -98,6 +101,9 @@ pub(crate) struct LedgerArgs {
     /// The runtime role's URL; without it, the private PostgreSQL below the data directory.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// How long the command waits for it.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
     /// Where the spool and the private PostgreSQL live.
     #[arg(long, env = "COSTLENS_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,

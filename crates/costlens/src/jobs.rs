@@ -140,7 +140,7 @@ pub(crate) async fn run(args: JobsArgs) -> Result<(), Failure> {
 }
 
 async fn work(ledger: &Ledger, command: JobsCommand) -> Result<(), Failure> {
-    let queue = costlens_workers::queue(&ledger.runtime_url)?;
+    let queue = ledger.queue()?;
     let mut conn = queue.conn().await?;
     match command {
         JobsCommand::Stats => {

@@ -46,8 +46,8 @@ pub(crate) async fn run(args: Box<ServerArgs>) -> Result<(), Failure> {
     let mut notes: Vec<String> = keys::note(&source).into_iter().collect();
     let listener = TcpListener::bind(args.listen).await?;
     let ledger = match &args.database_url {
-        Some(url) => Ledger::given(url).await?,
-        None => Ledger::private(&data_dir).await?,
+        Some(url) => Ledger::given(url, args.wait.named()).await?,
+        None => Ledger::private(&data_dir, args.wait.named()).await?,
     };
     if let Some(private) = &ledger.private {
         notes.push(format!(
@@ -143,7 +143,7 @@ async fn serve(
     let api_parts = Arc::new(ApiParts {
         prices,
         store: ledger.store.clone(),
-        queue: costlens_workers::queue(&ledger.runtime_url)?,
+        queue: ledger.queue()?,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         keyring: Arc::clone(&keyring),

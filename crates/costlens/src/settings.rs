@@ -56,6 +56,21 @@ pub(crate) struct RetentionArgs {
     pub(crate) forever_body_days: Option<u32>,
 }
 
+/// How long anything waits for a connection to PostgreSQL.
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct WaitArgs {
+    /// Milliseconds to wait for a connection to PostgreSQL: 2000 to 10000 by default, as it is used and where it is.
+    #[arg(long, env = "COSTLENS_DATABASE_WAIT_MS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    database_wait_ms: Option<u64>,
+}
+
+impl WaitArgs {
+    /// The wait, if one is named.
+    pub(crate) fn named(self) -> Option<Duration> {
+        self.database_wait_ms.map(Duration::from_millis)
+    }
+}
+
 /// Flags and environment variables of a server.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct ServerArgs {
@@ -77,6 +92,9 @@ pub(crate) struct ServerArgs {
     /// The runtime role's URL; without it, a private PostgreSQL is started below the data directory.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// How long anything waits for it.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
     /// The Redis in which all processes count together: `redis://:password@host:6379/0`, or `rediss://…` for TLS.
     /// Without it each counts for itself, which is right for a single one.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]

@@ -37,7 +37,7 @@ pub(crate) struct Working {
 pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
     log_to_stderr(&args.log)?;
     let keys = args.keys.existing()?;
-    let ledger = Ledger::given(&args.database_url).await?;
+    let ledger = Ledger::given(&args.database_url, args.wait.named()).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let keyring = Arc::new(keys.open(Some(&ledger.store), &clock).await?);
     let public_url = args.outward.public_url.as_deref().unwrap_or("http://localhost:8080");
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
         forever_body_days: args.retention.forever_body_days,
     };
     // A process that is there to work and cannot says so at once.
-    costlens_workers::prepare(&costlens_workers::queue(&ledger.runtime_url)?, &parts).await?;
+    costlens_workers::prepare(&ledger.queue()?, &parts).await?;
     let working = start(&ledger, parts)?;
     let counting = seal_counts::start(ledger.store.clone(), Arc::clone(&keyring));
     stop_signal()?.await;
@@ -81,7 +81,7 @@ pub(crate) async fn run(args: Box<WorkArgs>) -> Result<(), Failure> {
 
 /// Starts all workers. Fails only on a URL that cannot be read.
 pub(crate) fn start(ledger: &Ledger, parts: WorkerParts) -> Result<Working, Failure> {
-    let queue = costlens_workers::queue(&ledger.runtime_url)?;
+    let queue = ledger.queue()?;
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(keep_working(queue, parts, stopped));
     Ok(Working { stop, task })
