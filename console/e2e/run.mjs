@@ -16,8 +16,6 @@ if (!base || !signInUrl) {
 const origin = new URL(base).origin;
 const pictures = process.env.PICTURES;
 const ARRIVES_WITHIN_MS = 2_000;
-// What signing in takes at most on a machine at rest: on a slower one all else is slower, too.
-const SIGN_IN_MS = 1_500;
 
 const started = Date.now();
 function say(what) {
@@ -26,6 +24,25 @@ function say(what) {
 
 function insist(condition, what) {
   if (!condition) throw new Error(what);
+}
+
+/**
+ * Asks a page again and again until a call is there; gives how long that took. A machine at rest is held to what is
+ * promised; one that is busy gets as much longer as twenty of its slowest questions take.
+ */
+async function arrives(isThere) {
+  const begun = Date.now();
+  let slowest = 0;
+  for (;;) {
+    const asked = Date.now();
+    const there = await isThere();
+    const now = Date.now();
+    if (there) return now - begun;
+    slowest = Math.max(slowest, now - asked);
+    const within = ARRIVES_WITHIN_MS + 20 * slowest;
+    insist(now - begun <= within, `the request did not appear within ${within} ms`);
+    await new Promise((resume) => setTimeout(resume, 50));
+  }
 }
 
 const browser = await openBrowser();
@@ -53,10 +70,8 @@ try {
   await page.waitForURL(/\/sign-in/);
   say("a stranger is sent to the sign-in");
 
-  const opened = Date.now();
   await page.goto(signInUrl);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
-  const slowness = Math.max(1, (Date.now() - opened) / SIGN_IN_MS);
   insist(!page.url().includes("t="), "the token is still in the address");
   say("the link signs in, and its token leaves the address");
   await picture("1-overview");
@@ -96,14 +111,13 @@ try {
   await page.locator("tr[data-request]").first().waitFor();
   const before = await page.locator("tr[data-request]").first().getAttribute("data-request");
   await call(secret, "demo/echo");
-  const again = Date.now();
-  await page.waitForFunction(
-    (id) => document.querySelector("tr[data-request]")?.getAttribute("data-request") !== id,
-    before,
-    { polling: 50 },
+  const took = await arrives(() =>
+    page.evaluate(async (id) => {
+      // What the list asks, too: so slow is the machine.
+      await (await fetch("/api/v1/requests?limit=1")).text();
+      return document.querySelector("tr[data-request]")?.getAttribute("data-request") !== id;
+    }, before),
   );
-  const took = Date.now() - again;
-  insist(took <= ARRIVES_WITHIN_MS * slowness, `the request appeared only after ${took} ms`);
   say(`the next call is on top of the list after ${took} ms`);
   await picture("4-requests");
 
