@@ -62,8 +62,8 @@ fn a_draining_key_reads_the_rest_and_its_row_is_exact() {
 #[test]
 fn an_aborting_key_drops_the_vendor_at_once_and_its_row_is_an_estimate() {
     run(async {
-        // So slow that the hang-up is noticed long before the end.
-        let pace = Duration::from_millis(500);
+        // So slow that the hang-up is noticed long before the end, on a busy machine, too.
+        let pace = Duration::from_secs(1);
         let (program, line) = set_up(json!({"name": "aborts", "hangup_policy": "abort"}), pace).await;
         for (path, model) in [(CHAT, "gpt-4o-mini"), (MESSAGES, "claude-sonnet-4-5")] {
             let id = call_id();
@@ -91,7 +91,8 @@ fn a_client_that_leaves_before_the_answer_begins_has_an_exact_row_too() {
     run(async {
         let app = shared();
         let owner = app.owner("Impatient").await;
-        let wait = Duration::from_secs(2);
+        // Long enough to hang up in.
+        let wait = Duration::from_secs(5);
         let line = app.llm.line(move |heard| Reply::to(&heard.call, &heard.path, TOKENS).after(wait));
         owner.connect_both(&line).await;
         let program = owner.create_key("ci").await;

@@ -49,12 +49,14 @@ fn calls_of_warm_keys_go_on_while_postgresql_hangs_and_are_all_there_afterwards(
     });
 }
 
-/// Calls until the proxy refuses, then lets PostgreSQL go on and calls until it no longer does.
+/// Calls until the proxy refuses, then lets PostgreSQL go on and calls until it no longer does. A slow machine must get
+/// there while the key is still served from memory.
 async fn fill_and_empty(app: &TestApp) {
     let (program, line) = set_up(app).await;
     let mut calls = Vec::new();
     let one = async || {
-        let id = call_id();
+        // Long ids fill it sooner.
+        let id = format!("{}-{}", "long".repeat(40), call_id());
         let fate = load::call(&program, CHAT, "gpt-4o-mini", false, &id).await;
         Called { id, fate }
     };
@@ -99,7 +101,7 @@ async fn fill_and_empty(app: &TestApp) {
 #[test]
 fn a_full_spool_refuses_calls_before_they_are_made_and_recovers() {
     run(async {
-        let limits = [("COSTLENS_SPOOL_SEGMENT_BYTES", "131072"), ("COSTLENS_SPOOL_LIMIT_BYTES", "524288")];
+        let limits = [("COSTLENS_SPOOL_SEGMENT_BYTES", "65536"), ("COSTLENS_SPOOL_LIMIT_BYTES", "262144")];
         fill_and_empty(&TestApp::own(&limits)).await;
     });
 }
@@ -107,7 +109,7 @@ fn a_full_spool_refuses_calls_before_they_are_made_and_recovers() {
 #[test]
 fn a_full_disk_refuses_calls_before_they_are_made_and_recovers() {
     run(async {
-        let segments = [("COSTLENS_SPOOL_SEGMENT_BYTES", "131072")];
+        let segments = [("COSTLENS_SPOOL_SEGMENT_BYTES", "65536")];
         let mut disk = None;
         let app = TestApp::own_after(&segments, |data_dir| disk = SmallDisk::mount(&data_dir.join("spool")));
         let Some(disk) = disk else {
@@ -121,14 +123,14 @@ fn a_full_disk_refuses_calls_before_they_are_made_and_recovers() {
     });
 }
 
-/// A file system of half a megabyte.
+/// A file system of a quarter of a megabyte.
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
     fn mount(at: &Path) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(at).output();
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(at).output();
         mounted.is_ok_and(|done| done.status.success()).then(|| Self(at.to_owned()))
     }
 }

@@ -31,7 +31,7 @@ pub struct TestApp {
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 
 /// How long the shared server waits for a vendor's first word: longer than any vendor here is held up by other tests.
-pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a server says whose predecessor's PostgreSQL is not down yet.
 const STILL_STOPPING: [&str; 2] = ["another process already runs", "and does not stop"];

@@ -30,11 +30,7 @@ impl Moto {
         let child = Supervised::start(&command, &[], &log, Some(&log));
         let begun = Instant::now();
         while std::net::TcpStream::connect(&address).is_err() {
-            assert!(
-                child.is_alive() && begun.elapsed() < Duration::from_mins(2),
-                "moto: {}",
-                child.log_tail()
-            );
+            assert!(child.is_alive() && begun.elapsed() < crate::PATIENCE, "moto: {}", child.log_tail());
             std::thread::sleep(Duration::from_millis(50));
         }
         Self { _child: child, address }

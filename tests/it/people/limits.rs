@@ -1,6 +1,8 @@
 //! How often what lets people in may be tried.
 
-use costlens_tests::run;
+use std::time::Instant;
+
+use costlens_tests::{PATIENCE, run};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -117,7 +119,7 @@ fn no_door_is_without_a_limit() {
                 let one = Person::new(open, "door");
                 let body = (!body.is_null()).then(|| body.clone());
                 // Many at once: the widest door lets 600 in within a minute.
-                let (method, mut tried) = (method.to_uppercase(), 0);
+                let (method, mut tried, begun) = (method.to_uppercase(), 0, Instant::now());
                 loop {
                     let tries = (0..25).map(|_| {
                         let (mut one, body, method) = (one.clone(), body.clone(), &method);
@@ -127,7 +129,10 @@ fn no_door_is_without_a_limit() {
                         break;
                     }
                     tried += 25;
-                    assert!(tried < 2_500, "{id} is never refused");
+                    // A machine that was too slow to pass it within a minute tries on.
+                    let in_a_minute = tried * 60 / begun.elapsed().as_secs().max(1);
+                    let says_little = in_a_minute < 1_200 && begun.elapsed() < PATIENCE;
+                    assert!(tried < 2_500 || says_little, "{id} is never refused");
                 }
             }
         }
