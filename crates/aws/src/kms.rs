@@ -76,18 +76,18 @@ pub struct AwsKms {
 impl AwsKms {
     /// A client for the key, with the credentials that the SDK finds. Asks nothing of it yet.
     pub async fn new(settings: KmsSettings) -> Self {
-        Self::with(settings, None).await
+        Self::with(settings, None, 1).await
     }
 
-    /// The same, with these credentials.
-    pub(crate) async fn with(settings: KmsSettings, credentials: Option<Credentials>) -> Self {
+    /// The same, with these credentials, and so many times as patient: a machine that builds and tests at once is slow.
+    pub(crate) async fn with(settings: KmsSettings, credentials: Option<Credentials>, times: u32) -> Self {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
-            .operation_attempt_timeout(ONE_TRY)
-            .operation_timeout(WHOLE)
+            .connect_timeout(CONNECT * times)
+            .operation_attempt_timeout(ONE_TRY * times)
+            .operation_timeout(WHOLE * times)
             .build();
         let shared = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)

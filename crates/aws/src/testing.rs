@@ -134,7 +134,8 @@ impl Drop for FakeKms {
 /// A client for a key at an address, with credentials that the fake takes.
 pub async fn client(arn: &str, url: String) -> AwsKms {
     let settings = KmsSettings::parse(arn).expect("an ARN").at(Some(url));
-    AwsKms::with(settings, Some(Credentials::new(ACCESS_KEY, "not-a-secret", None, None, "test"))).await
+    let credentials = Credentials::new(ACCESS_KEY, "not-a-secret", None, None, "test");
+    AwsKms::with(settings, Some(credentials), 20).await
 }
 
 /// The access key that the fake expects.

@@ -12,7 +12,7 @@ use poem::web::Data;
 use poem::{Body, EndpointExt, IntoEndpoint, Response, Route, get, handler, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -75,9 +75,16 @@ fn fails() -> poem::Result<&'static str> {
 }
 
 #[handler]
-async fn slow() -> &'static str {
+async fn slow(Data(begun): Data<&Arc<Notify>>) -> &'static str {
+    begun.notify_one();
     tokio::time::sleep(Duration::from_secs(2)).await;
     "slow"
+}
+
+#[handler]
+async fn never(Data(begun): Data<&Arc<Notify>>) -> &'static str {
+    begun.notify_one();
+    std::future::pending().await
 }
 
 #[handler]
@@ -98,6 +105,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// A running listener.
 pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
+    begun: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<Drained>,
 }
@@ -119,8 +127,11 @@ impl Rig {
             .at("/panics", get(panics))
             .at("/fails", get(fails))
             .at("/slow", get(slow))
+            .at("/never", get(never))
             .at("/stream", get(stream));
-        Self::serving(app.map_to_response(), config).await
+        let begun = Arc::<Notify>::default();
+        let app = app.data(Arc::clone(&begun)).map_to_response();
+        Self { begun, ..Self::serving(app, config).await }
     }
 
     pub(crate) async fn serving<E>(endpoint: E, config: EdgeConfig) -> Self
@@ -138,7 +149,7 @@ impl Rig {
             .await
             .unwrap()
         });
-        Self { address, stop: Some(stop), server }
+        Self { address, begun: Arc::default(), stop: Some(stop), server }
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -157,12 +168,17 @@ impl Rig {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n{lines}\r\n")).await
     }
 
+    /// Returns when a request for what takes its time is being answered.
+    pub(crate) async fn has_begun(&self) {
+        tokio::time::timeout(PATIENCE, self.begun.notified()).await.expect("it never began");
+    }
+
     pub(crate) fn ask_to_stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
     pub(crate) async fn drained(self) -> Drained {
-        self.server.await.unwrap()
+        tokio::time::timeout(PATIENCE, self.server).await.expect("the drain never ended").unwrap()
     }
 }
 
