@@ -102,7 +102,7 @@ pub async fn redrive(
          numbered AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM locked) \
          UPDATE queue.job AS j SET status = 'pending', attempts = 0, crashes = 0, crashed_under = NULL, done_at = NULL, \
              cancel_requested = false, \
-             run_at = clock_timestamp() + numbered.n * interval '1 second' / $7, \
+             run_at = statement_timestamp() + numbered.n * interval '1 second' / $7, \
              story = queue.told(j.story, jsonb_build_object('at', clock_timestamp(), 'code', 'redriven')) \
          FROM numbered WHERE numbered.id = j.id RETURNING j.queue"
     );
