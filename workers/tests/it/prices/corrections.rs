@@ -226,7 +226,7 @@ async fn a_walk_that_is_cut_between_its_chunks_prices_each_call_once() {
     office
         .sql(
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
-             $$ BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END $$; \
+             $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$; \
              CREATE TRIGGER slow AFTER UPDATE ON repricing FOR EACH STATEMENT EXECUTE FUNCTION slow()",
         )
         .await;
