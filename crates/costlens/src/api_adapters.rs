@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use costlens_bill::{BillError, ParquetRows, Progress, ReadOptions, read_bill};
 use costlens_domain::bill::BillReport;
@@ -14,6 +15,9 @@ use costlens_workers::exports::parquet::{NotWritten, ParquetFile, WriteParquet};
 use poem::endpoint::make;
 use poem::http::StatusCode;
 use poem::{Endpoint, IntoResponse as _, Response, get};
+
+/// How long a probe waits for the database's answer.
+const PING: Duration = Duration::from_secs(1);
 
 /// What readiness depends on.
 #[derive(Clone)]
@@ -33,7 +37,8 @@ pub(crate) fn ready(health: Health) -> impl Endpoint {
     get(make(move |_| {
         let health = health.clone();
         async move {
-            let database = health.store.ping().await.is_ok();
+            // However long others may wait for a connection: who probes does not.
+            let database = tokio::time::timeout(PING, health.store.ping()).await.is_ok_and(|pong| pong.is_ok());
             let spool = health.spool.counters();
             let room = spool.allocated_bytes < spool.limit_bytes || spool.unshipped == 0;
             // Without the database, known keys are still served and recorded: taking this process out of service
