@@ -5,7 +5,7 @@ mod ticks;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::OptionalExtension;
-use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
@@ -57,11 +57,12 @@ pub struct Schedule {
     pub catch_up: CatchUp,
     queue: String,
     args: Value,
+    max_attempts: u32,
     tenant: Option<Uuid>,
 }
 
 impl Schedule {
-    /// Enqueues this payload at each tick; missed ticks run once, late.
+    /// Enqueues this payload at each tick, with its kind's attempts; missed ticks run once, late.
     pub fn of<J: Job>(
         name: impl Into<String>,
         cron: impl Into<String>,
@@ -70,7 +71,8 @@ impl Schedule {
     ) -> Result<Self, QueueError> {
         let (name, cron, tz) = (name.into(), cron.into(), tz.into());
         let args = serde_json::to_value(payload)?;
-        Ok(Self { name, cron, tz, catch_up: CatchUp::Last, queue: J::QUEUE.to_owned(), args, tenant: None })
+        let (catch_up, queue, max_attempts) = (CatchUp::Last, J::QUEUE.to_owned(), J::MAX_ATTEMPTS);
+        Ok(Self { name, cron, tz, catch_up, queue, args, max_attempts, tenant: None })
     }
 
     /// What becomes of missed ticks.
@@ -97,10 +99,10 @@ pub async fn put(
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
     ticks::next(&schedule.name, &schedule.cron, &schedule.tz, now)?;
-    let sql = "INSERT INTO queue.schedule AS s (name, queue, cron, tz, args, tenant, catch_up, last_tick) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET queue = excluded.queue, \
+    let sql = "INSERT INTO queue.schedule AS s (name, queue, cron, tz, args, tenant, catch_up, last_tick, max_attempts) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO UPDATE SET queue = excluded.queue, \
         cron = excluded.cron, tz = excluded.tz, args = excluded.args, tenant = excluded.tenant, \
-        catch_up = excluded.catch_up, \
+        catch_up = excluded.catch_up, max_attempts = excluded.max_attempts, \
         last_tick = CASE WHEN (s.cron, s.tz) = (excluded.cron, excluded.tz) THEN s.last_tick \
                          ELSE greatest(s.last_tick, excluded.last_tick) END";
     diesel::sql_query(sql)
@@ -112,6 +114,7 @@ pub async fn put(
         .bind::<Nullable<SqlUuid>, _>(schedule.tenant)
         .bind::<Text, _>(schedule.catch_up.to_text())
         .bind::<Timestamptz, _>(now)
+        .bind::<Integer, _>(i32::try_from(schedule.max_attempts.max(1)).unwrap_or(i32::MAX))
         .execute(conn)
         .await?;
     Ok(())
@@ -179,6 +182,8 @@ struct Row {
     tz: String,
     #[diesel(sql_type = Jsonb)]
     args: Value,
+    #[diesel(sql_type = Integer)]
+    max_attempts: i32,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     tenant: Option<Uuid>,
     #[diesel(sql_type = Text)]
@@ -276,6 +281,7 @@ async fn tick_one(
             at.format("%Y-%m-%dT%H:%M:%SZ")
         ));
         job.tenant = row.tenant;
+        job.max_attempts = u32::try_from(row.max_attempts).unwrap_or(1);
         job
     };
     let jobs: Vec<NewJob> = wanted.iter().map(job).collect();

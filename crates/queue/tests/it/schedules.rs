@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_queue::schedule::{self, CatchUp, Schedule};
-use costlens_queue::{QueueError, Workers};
+use costlens_queue::{Job, QueueError, Workers};
 
 use crate::postgres::Db;
 use crate::workers::{Probe, millis, secs};
@@ -195,4 +195,27 @@ async fn schedules_that_ticked_in_the_future_tick_again_and_make_up_for_their_la
         0,
         "it was not touched"
     );
+}
+
+/// A job that is not worth many attempts.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Hasty {}
+
+impl Job for Hasty {
+    const QUEUE: &'static str = "hasty.v1";
+    const MAX_ATTEMPTS: u32 = 3;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticks_job_has_the_attempts_of_its_kind() {
+    let db = Db::new().await;
+    let mut conn = db.conn().await;
+    let begin = at("2026-05-01T12:00:00Z");
+    let hasty = Schedule::of("hasty", "* * * * *", "UTC", &Hasty {}).unwrap();
+    schedule::put(&mut conn, &hasty, begin).await.unwrap();
+    // As a build left it that did not know of them.
+    db.sql("UPDATE queue.schedule SET max_attempts = 20").await;
+    schedule::put(&mut conn, &hasty, begin).await.unwrap();
+    schedule::tick(&mut conn, begin + TimeDelta::minutes(1)).await.unwrap();
+    assert_eq!(db.number("SELECT max_attempts FROM queue.job").await, 3);
 }

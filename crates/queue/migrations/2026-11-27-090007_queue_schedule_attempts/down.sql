@@ -1,0 +1,1 @@
+ALTER TABLE queue.schedule DROP COLUMN max_attempts;
