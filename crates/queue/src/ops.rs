@@ -1,8 +1,10 @@
-//! What an operator sees and does: lists, counts, cancelling, redriving dead letters, pruning. Every operation works on
+//! What an operator sees and does: lists, counts, cancelling, redriving dead letters, burying, pruning. Every operation works on
 //! the caller's connection and in the caller's transaction, so that an audit row can be written with it; the ones that
 //! a tenant may use take the tenant as a filter.
 
 mod act;
+mod bury;
+mod dead;
 mod erase;
 mod list;
 mod prune;
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use act::{Cancelled, cancel, discard, discard_one, redrive, redrive_preview, retry_now};
+pub use bury::{Buried, bury_unknown};
+pub use dead::{DeadOfDay, dead_by_day};
 pub use erase::{Erased, erase_tenant};
 pub use list::{Attempt, Count, JobDetails, JobRow, Page, QueueStats, count_by_state, list, show, stats};
 pub use prune::{Pruned, Retention, prune};

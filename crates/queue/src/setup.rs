@@ -61,7 +61,7 @@ pub struct UnknownWork {
 }
 
 /// The queues with unfinished jobs (a run is one) that are not among `registered`. An application that starts with any
-/// is about to leave work lying: it should say so, or refuse. Schedules are not work yet: an application takes those
+/// is about to leave work lying: it should say so, and mean to [bury](crate::ops::bury_unknown) it. Schedules are not work yet: an application takes those
 /// that it does not know away with [`crate::schedule::keep_only`].
 pub async fn unknown_work(
     conn: &mut AsyncPgConnection,

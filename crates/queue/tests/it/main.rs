@@ -10,6 +10,7 @@
 )]
 
 mod atomicity;
+mod burying;
 mod children;
 mod crashes;
 mod drain;
