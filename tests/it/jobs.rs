@@ -11,13 +11,14 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every schedule, by name.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "anomalies",
     "audit-anchors",
     "aws-checks",
     "bill-uploads",
     "budgets",
     "clerk-sweep",
+    "dead-letters",
     "deliveries",
     "digests",
     "erasures",

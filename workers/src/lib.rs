@@ -8,6 +8,7 @@ pub mod audit_anchors;
 pub mod aws_accounts;
 pub mod bill_ingestion;
 mod clerk;
+mod dead_letters;
 mod digest;
 pub mod erasure;
 pub mod exports;
@@ -115,16 +116,6 @@ pub enum SetupError {
     /// The database's URL cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The queue holds work that this version does not know: an older program would let it lie.
-    #[error(
-        "this version has no worker for {rows} unfinished jobs of {queue}; start the version that made them, or a newer one"
-    )]
-    UnknownWork {
-        /// The queue's name.
-        queue: String,
-        /// How many unfinished rows it has.
-        rows: i64,
-    },
 }
 
 /// The queue in the store's database, as the role that works on it; `wait` is how long it waits for a connection, where
@@ -135,14 +126,20 @@ pub fn queue(runtime_url: &str, wait: Option<Duration>) -> Result<Queue, SetupEr
     Ok(Queue::new(&config)?)
 }
 
-/// Writes the schedules, and refuses a database with work that this version does not know, or with another clock.
+/// Writes the schedules, and refuses a database with another clock. Work that this version does not know stops nothing:
+/// it is left to whoever knows it, and buried when nobody has for an hour.
 pub async fn prepare(queue: &Queue, parts: &WorkerParts) -> Result<(), SetupError> {
     hold_clock(queue, parts).await?;
     let mut conn = queue.conn().await?;
     let known = workers(queue.clone(), "", parts);
-    if let Some(unknown) = costlens_queue::unknown_work(&mut conn, &known.queues()).await?.into_iter().next()
-    {
-        return Err(SetupError::UnknownWork { queue: unknown.queue, rows: unknown.rows });
+    dead_letters::bury_unknown(&mut conn, &known.queues()).await?;
+    for left in costlens_queue::unknown_work(&mut conn, &known.queues()).await? {
+        tracing::warn!(
+            queue = left.queue,
+            jobs = left.rows,
+            oldest = %left.oldest,
+            "there are jobs that this version does not know; they wait for one that does"
+        );
     }
     let schedules = schedules()?;
     for schedule in &schedules {
@@ -211,6 +208,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = exports::add(workers, parts);
     let workers = add(workers, parts, exports::sweep_exports);
     let workers = add(workers, parts, status::probe_status);
+    let workers = add(workers, parts, dead_letters::find_dead_letters);
     add(workers, parts, queue_rows::prune_queue)
 }
 
@@ -272,6 +270,7 @@ fn schedules() -> Result<Vec<Schedule>, QueueError> {
         Schedule::of("sso-domains", "35 */6 * * *", "UTC", &single_sign_on::LookForDomains::default())?,
         // What was missed stays unknown: nobody can look at the past.
         Schedule::of("status", "* * * * *", "UTC", &status::ProbeStatus {})?.catch_up(CatchUp::Skip),
+        Schedule::of("dead-letters", "45 * * * *", "UTC", &dead_letters::FindDeadLetters {})?,
         Schedule::of("queue-rows", "40 2 * * *", "UTC", &queue_rows::PruneQueue {})?,
     ])
 }

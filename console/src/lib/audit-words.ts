@@ -61,6 +61,7 @@ const ACTS: Record<string, string> = {
   "support_grant.created": "Let the operator read prompts and answers",
   "support_grant.revoked": "Took the operator's leave back",
   "erasure.late": "An erasure is late",
+  "workflows.died": "Jobs died, and nobody looks after them",
   "audit.broken": "An audit is not as it was",
   "requests.repriced": "Priced calls later",
   "prices.need_review": "New prices must be looked at",

@@ -54,6 +54,7 @@ const QUEUES: Record<string, string> = {
   partitions: "Make room for days to come",
   retention: "Drop what is too old",
   "queue-rows": "Drop finished work",
+  "dead-letters": "Tell of dead letters",
 };
 
 /** What a queue's work is, without the version of what it works on. */

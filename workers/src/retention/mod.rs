@@ -22,6 +22,8 @@ pub(crate) struct PurgeExpired {}
 
 impl Job for PurgeExpired {
     const QUEUE: &'static str = "retention.v1";
+    /// A night's: what failed so often is a dead letter by the morning, and somebody hears of it.
+    const MAX_ATTEMPTS: u32 = 5;
 }
 
 /// Every step is a transaction of its own; one that is killed goes on where it was. The counts stay with the job as

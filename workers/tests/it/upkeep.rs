@@ -5,8 +5,7 @@ use costlens_domain::SessionId;
 use costlens_queue::ErrorClass;
 use costlens_queue::ops::{self, State};
 use costlens_store::testing::unlike_bytes;
-use costlens_store::{NewSession, NewSignInLink};
-use costlens_workers::SetupError;
+use costlens_store::{AuditEvent, NewSession, NewSignInLink};
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use serde_json::json;
@@ -112,15 +111,131 @@ async fn finished_jobs_go_after_a_week_and_dead_ones_after_ninety_days() {
     office.close().await;
 }
 
+/// Makes a job look as if it had been there for so long.
+async fn age(office: &Office, queue: &str, hours: u32) {
+    office
+        .sql(&format!(
+            "UPDATE queue.job SET run_at = run_at - interval '{hours} hours', \
+                 created_at = created_at - interval '{hours} hours' WHERE queue = '{queue}'"
+        ))
+        .await;
+}
+
 #[tokio::test]
-async fn work_that_this_version_does_not_know_refuses_the_start() {
+async fn work_that_this_version_does_not_know_stops_nothing_and_is_buried_when_nobody_has_known_it_for_an_hour()
+ {
+    let mut office = Office::closed(now()).await;
+    let unknown = office.enqueue("deletion.v9").await;
+    office.work().await;
+    // All else is done while a version that knows it may still come.
+    assert_eq!(office.run("partitions.v1").await.job.state, State::Done);
+    let looked = office.run("dead-letters.v1").await;
+    assert_eq!(looked.job.progress, Some(json!({"buried": 0, "told": 0})));
+    assert_eq!(office.jobs("deletion.v9").await[0].state, State::Ready);
+    age(&office, "deletion.v9", 2).await;
+    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 1, "told": 0})));
+    let buried = office.ended("deletion.v9", unknown).await;
+    assert_eq!(
+        (buried.job.state, buried.job.class, buried.job.code.as_deref()),
+        (State::Dead, Some(ErrorClass::Bug), Some("unknown_version"))
+    );
+    assert_eq!(buried.story.last().and_then(|last| last.code.as_deref()), Some("unknown_version"));
+    // Brought back for a version that knows it, and none came: a start buries it, too.
+    let mut conn = office.queue.conn().await.unwrap();
+    assert!(ops::retry_now(&mut conn, unknown, None).await.unwrap());
+    drop(conn);
+    age(&office, "deletion.v9", 2).await;
+    costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
+    assert_eq!(office.jobs("deletion.v9").await[0].state, State::Dead);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn work_of_a_version_that_runs_elsewhere_is_left_to_it() {
     let office = Office::closed(now()).await;
     office.enqueue("deletion.v9").await;
-    let refused = costlens_workers::prepare(&office.queue, &office.parts).await;
-    assert!(
-        matches!(&refused, Err(SetupError::UnknownWork { queue, rows: 1 }) if queue == "deletion.v9"),
-        "{refused:?}"
-    );
+    age(&office, "deletion.v9", 2).await;
+    office
+        .sql(
+            "INSERT INTO queue.session (id, queue, worker, lock_key, grace, silence) \
+             VALUES (gen_random_uuid(), 'deletion.v9', 'elsewhere', 1, '3 s', '10 min')",
+        )
+        .await;
+    costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
+    assert_eq!(office.jobs("deletion.v9").await[0].state, State::Ready);
+}
+
+/// Dead letters that died some minutes ago: their queue, class and code.
+async fn bury(office: &Office, minutes: u32, dead: &[(&str, &str, &str)]) {
+    for (queue, class, code) in dead {
+        office
+            .sql(&format!(
+                "INSERT INTO queue.job (id, queue, args, max_attempts, status, error_class, error_code, done_at) \
+                 VALUES (gen_random_uuid(), '{queue}', '{{}}', 1, 'dead', '{class}', '{code}', \
+                     now() - interval '{minutes} minutes')"
+            ))
+            .await;
+    }
+}
+
+/// What the operator was told of dead letters, each as `queue class codes jobs`.
+async fn told_of_dead(office: &Office) -> Vec<String> {
+    let mut system = office.parts.store.system().await.unwrap();
+    let events = system.list_operator_events(None, 100).await.unwrap();
+    let of = |event: &AuditEvent| {
+        let target = event.target.clone().unwrap_or_default();
+        format!("{target} {} {} {}", event.change["error_class"], event.change["codes"], event.change["jobs"])
+    };
+    let mut told: Vec<String> =
+        events.iter().filter(|event| event.action == "workflows.died").map(of).collect();
+    told.sort();
+    told
+}
+
+#[tokio::test]
+async fn the_operator_is_told_of_dead_letters_that_nobody_attends_once_a_day_for_each_queue_and_class() {
+    let office = Office::open(now()).await;
+    // A sweeper may still bring it back.
+    bury(&office, 5, &[("event.v1", "transient", "svix")]).await;
+    // The last two have sweepers that ask again or end what they were for.
+    let dead = [
+        ("retention.v1", "bug", "no_purge"),
+        ("retention.v1", "bug", "worker_died"),
+        ("retention.v1", "transient", "database"),
+        ("clerk-event.v1", "bug", "payload"),
+        ("message.v1", "bug", "payload"),
+        ("webhook.v1", "customer_action", "endpoint_refused"),
+    ];
+    bury(&office, 20, &dead).await;
+    let first = office.run("dead-letters.v1").await;
+    assert_eq!(first.job.progress, Some(json!({"buried": 0, "told": 3})));
+    let expected = [
+        r#"clerk-event.v1 "bug" ["payload"] 1"#,
+        r#"retention.v1 "bug" ["no_purge","worker_died"] 2"#,
+        r#"retention.v1 "transient" ["database"] 1"#,
+    ];
+    assert_eq!(told_of_dead(&office).await, expected);
+    // The same day, again and more of the same; and what died the day before.
+    office
+        .sql(
+            "INSERT INTO queue.job (id, queue, args, max_attempts, status, error_class, done_at) \
+                SELECT gen_random_uuid(), queue, args, 1, status, error_class, done_at FROM queue.job \
+                WHERE queue = 'clerk-event.v1'",
+        )
+        .await;
+    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "told": 0})));
+    bury(&office, 24 * 60 + 20, &[("clerk-event.v1", "bug", "payload")]).await;
+    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "told": 1})));
+    assert_eq!(told_of_dead(&office).await.len(), 4);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_nights_retention_has_five_attempts() {
+    let office = Office::open(now()).await;
+    let attempts = "queue.schedule WHERE name = 'retention' AND max_attempts = 5";
+    assert_eq!(count(&office, attempts).await, 1);
+    office.close().await;
 }
 
 #[tokio::test]
@@ -146,6 +261,7 @@ async fn every_workflow_of_upkeep_has_a_schedule_and_starting_again_keeps_it() {
         ("bill-uploads.v1", false),
         ("budgets.v1", false),
         ("clerk-sweep.v1", false),
+        ("dead-letters.v1", false),
         ("webhook-sweep.v1", false),
         ("digest.v1", false),
         ("erasure-sweep.v1", false),

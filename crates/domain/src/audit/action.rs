@@ -220,6 +220,8 @@ actions! {
     WorkflowsRedriven = "workflows.redriven",
     /// Dead letters were put away.
     WorkflowsDiscarded = "workflows.discarded",
+    /// Jobs are dead letters that nobody but the operator will look after.
+    WorkflowsDied = "workflows.died",
     /// A schedule rests.
     SchedulePaused = "schedule.paused",
     /// A schedule goes on.

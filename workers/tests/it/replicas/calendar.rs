@@ -18,6 +18,7 @@ pub(super) fn ticks(schedule: &str, begin: DateTime<Utc>, end: DateTime<Utc>) ->
         "invoice-fetches" => Box::new(every(10, 2)),
         "digests" => Box::new(every(15, 1)),
         "anomalies" => Box::new(every(60, 20)),
+        "dead-letters" => Box::new(every(60, 45)),
         "partitions" => Box::new(every(60, 7)),
         "retention" => Box::new(every(24 * 60, 2 * 60 + 10)),
         "queue-rows" => Box::new(every(24 * 60, 2 * 60 + 40)),

@@ -80,7 +80,7 @@ impl Due {
                     }
                 }
                 // Their work is made with that of the others.
-                "audit-anchors" | "budgets" | "deliveries" | "insight" | "partitions" | "settlements"
+                "audit-anchors" | "budgets" | "dead-letters" | "deliveries" | "insight" | "partitions" | "settlements"
                 // What these look at is outside and not configured here, or priced already.
                 | "aws-checks" | "clerk-sweep" | "invoice-fetches" | "prices" | "sso-domains" | "status" | "unpriced" => {}
                 other => panic!("nothing is due of {other}"),

@@ -55,7 +55,7 @@ const MINUTES: &[&str] = &[
     "messages",
     "status",
 ];
-const HOURS: &[&str] = &["anomalies", "partitions"];
+const HOURS: &[&str] = &["anomalies", "dead-letters", "partitions"];
 const DAYS: &[&str] = &[
     "audit-anchors",
     "clerk-sweep",
@@ -150,7 +150,7 @@ struct Chaos {
     freezes: u32,
     long_freezes: u32,
     kills: u32,
-    /// Jobs that were killed so often that they were given up, and brought back by hand, as an operator does.
+    /// Jobs that were killed or frozen so often that they were given up, and brought back by hand, as an operator does.
     brought_back: usize,
 }
 
@@ -204,9 +204,10 @@ async fn vacuum(office: &Office) {
     office.sql("VACUUM (ANALYZE)").await;
 }
 
-/// Brings back what was given up because its worker was killed again and again: here that is no job's fault.
+/// Brings back what was given up because its worker was killed or frozen again and again: here that is no job's fault.
 async fn bring_back(office: &Office) -> usize {
-    let sql = "SELECT id::text AS key FROM queue.job WHERE status = 'dead' AND error_code = 'worker_died'";
+    let sql = "SELECT id::text AS key FROM queue.job \
+               WHERE status = 'dead' AND error_code IN ('worker_died', 'worker_lost')";
     let ids = texts(office, sql).await;
     let mut conn = office.queue.conn().await.unwrap();
     for id in &ids {
