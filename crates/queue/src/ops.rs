@@ -18,7 +18,9 @@ pub use act::{Cancelled, cancel, discard, discard_one, redrive, redrive_preview,
 pub use bury::{Buried, bury_unknown};
 pub use dead::{DeadOfDay, dead_by_day};
 pub use erase::{Erased, erase_tenant};
-pub use list::{Attempt, Count, JobDetails, JobRow, Page, QueueStats, count_by_state, list, show, stats};
+pub use list::{
+    Attempt, CRASHES, Count, JobDetails, JobRow, Page, QueueStats, count_by_state, list, show, stats,
+};
 pub use prune::{Pruned, Retention, prune};
 
 use crate::ErrorClass;

@@ -5,7 +5,7 @@
 use chrono::TimeDelta;
 use costlens_jobs::ask_for;
 use costlens_jobs::events::{DeliverWebhook, SpreadEvent};
-use costlens_queue::ops::{self, Filter, State};
+use costlens_queue::ops::{self, CRASHES, Filter, State};
 use costlens_queue::{ErrorClass, Job, JobContext, JobError};
 use costlens_store::{DeliveryState, OverdueDelivery, StoreError};
 use serde::{Deserialize, Serialize};
@@ -52,14 +52,23 @@ pub(crate) async fn find_deliveries(
 }
 
 /// Events whose jobs ran out of attempts, because what passes did not pass for days (the key service, the operator's
-/// Svix), are spread again: nobody has heard of them, and nobody else knows that. They go on as long as the event is kept.
+/// Svix), or whose workers died with them, are spread again: nobody has heard of them, and nobody else knows that. They go
+/// on as long as the event is kept.
 async fn spread_again(context: &JobContext) -> Result<(), JobError> {
-    let class = Some(ErrorClass::Transient);
-    let given_up = Filter { queue: Some(SpreadEvent::QUEUE.to_owned()), class, ..Filter::default() };
+    let all = Filter { queue: Some(SpreadEvent::QUEUE.to_owned()), ..Filter::default() };
+    let given_up = Filter { class: Some(ErrorClass::Transient), ..all.clone() };
+    // Of the class of what is ours to mend, and yet the handler said nothing.
+    let crashed = CRASHES.map(|code| Filter { code: Some(code.to_owned()), ..all.clone() });
     let mut conn = context.queue().conn().await?;
     let events = ops::redrive(&mut conn, &given_up, SPREAD_A_SECOND, LOST_AT_ONCE).await?;
     if events > 0 {
         tracing::error!(events, "events could not be spread for days, and are spread again");
+    }
+    for crashed in &crashed {
+        let events = ops::redrive(&mut conn, crashed, SPREAD_A_SECOND, LOST_AT_ONCE).await?;
+        if events > 0 {
+            tracing::error!(events, "workers died with events, which are spread again");
+        }
     }
     Ok(())
 }

@@ -245,3 +245,29 @@ async fn an_event_whose_job_ran_out_of_attempts_is_handed_over_when_svix_is_back
     assert_eq!(outside.svix_calls("POST /api/v1/app").last().map(|call| call.ends_with("/msg")), Some(true));
     office.end().await;
 }
+
+#[tokio::test]
+async fn an_event_whose_workers_died_or_were_lost_is_handed_over_and_one_that_is_ours_to_mend_is_not() {
+    let outside = Outside::open().await;
+    let office = Office::open_with_svix(&outside, monday()).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    for (code, is_brought_back) in [("worker_died", true), ("worker_lost", true), ("internal", false)] {
+        tell(&office, &acme).await;
+        office.quiet().await;
+        office
+            .sql(&format!(
+                "UPDATE queue.job SET status = 'dead', error_class = 'bug', error_code = '{code}' \
+                 WHERE id = (SELECT id FROM queue.job WHERE queue = 'event.v1' ORDER BY id DESC LIMIT 1)"
+            ))
+            .await;
+        office.run("webhook-sweep.v1").await;
+        if is_brought_back {
+            office.until(SPREADS, |jobs| jobs.iter().all(|job| job.state == State::Done)).await;
+        } else {
+            office.settled(SPREADS).await;
+            let dead = office.jobs(SPREADS).await.iter().filter(|job| job.state == State::Dead).count();
+            assert_eq!(dead, 1, "{code}");
+        }
+    }
+    office.close().await;
+}

@@ -15,6 +15,9 @@ use crate::{ErrorClass, QueueError};
 /// The most rows of one page.
 const MOST: i64 = 500;
 
+/// The codes of attempts that ended because the worker died or was lost, see [`JobRow::ended_by_crashes`].
+pub const CRASHES: [&str; 2] = ["worker_died", "worker_lost"];
+
 /// A job as a list shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct JobRow {
@@ -65,7 +68,7 @@ impl JobRow {
     /// said nothing.
     #[must_use]
     pub fn ended_by_crashes(&self) -> bool {
-        self.state == State::Dead && matches!(self.code.as_deref(), Some("worker_died" | "worker_lost"))
+        self.state == State::Dead && self.code.as_deref().is_some_and(|code| CRASHES.contains(&code))
     }
 }
 
