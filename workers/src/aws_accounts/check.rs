@@ -22,6 +22,9 @@ const PROVEN_FOR: TimeDelta = TimeDelta::hours(24);
 /// How long AWS may take for a first delivery before that is called a failure.
 const FIRST_DELIVERY: TimeDelta = TimeDelta::hours(48);
 
+/// How old the newest delivery may be: AWS writes at least once a day, until a month is final.
+const STALE_AFTER: TimeDelta = TimeDelta::hours(36);
+
 /// How long a month rests whose delivery could not be read: it may be for a permission that is given by now.
 const UNCHANGED: TimeDelta = TimeDelta::hours(6);
 /// And one whose reading was cut off by what has nothing to do with the delivery.
@@ -147,6 +150,7 @@ async fn of_found(
         let manifest = seen.found.manifests.iter().find(|(of, _)| *of == month.month);
         months.push(settled(conn, context, month, manifest.map(|(_, manifest)| manifest), now).await?);
     }
+    let mut is_under_way = false;
     for (month, manifest) in &seen.found.manifests {
         let known = months.iter().find(|(known, _)| known.month == *month);
         let (known, carrier) =
@@ -157,11 +161,17 @@ async fn of_found(
             is_failing |= known.problem.is_some();
         }
         let wants = carrier == Carrier::Lost || wants_reading(known, manifest, job, now);
+        is_under_way |= wants || carrier == Carrier::Alive;
         if wants && carrier != Carrier::Alive {
             let ask = known.map_or(0, |known| known.asks).saturating_add(1);
             let asked = ReadBillMonth { connection: before.id, month: *month, ask };
             ask_to_read(conn, asked, &manifest.key, now).await.map_err(store_failure)?;
         }
+    }
+    // What is there and not read yet is newer than what was.
+    if problem.is_none() && !is_under_way {
+        problem = stale(before, months.iter().map(|(month, _)| month), now);
+        is_failing |= problem.is_some();
     }
     let state = if is_failing { AwsConnectionState::Failing } else { AwsConnectionState::Active };
     Ok(AwsChecked {
@@ -174,6 +184,22 @@ async fn of_found(
         layout: seen.found.layout,
         verified: seen.verified,
         swept: seen.found.swept,
+    })
+}
+
+/// What is wrong where AWS has stopped delivering. A delivery that was read and held nothing new is one, too: its month
+/// remembers when.
+fn stale<'a>(
+    before: &AwsConnection,
+    months: impl Iterator<Item = &'a BillMonth>,
+    now: DateTime<Utc>,
+) -> Option<AwsProblem> {
+    let read = months.filter(|month| month.state == BillMonthState::Current).map(|month| month.updated_at);
+    let newest = before.delivered_at.into_iter().chain(read).max()?;
+    let is_stale = newest + STALE_AFTER <= now;
+    is_stale.then(|| {
+        let since = newest.format("%Y-%m-%d %H:%M");
+        told(Refusal::DeliveryStale, format!("nothing was delivered since {since} UTC"))
     })
 }
 

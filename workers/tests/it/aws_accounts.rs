@@ -358,3 +358,26 @@ async fn a_month_whose_job_died_is_told_of_once_and_tried_again_when_a_failed_mo
     assert_eq!(customer.lines().await, [("2026-11".parse().unwrap(), 2)]);
     assert_eq!(customer.next_look().await.state, AwsConnectionState::Active);
 }
+
+#[tokio::test]
+async fn an_account_without_a_delivery_for_a_day_and_a_half_says_so_once_and_until_the_next_one() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 1);
+    customer.next_look().await;
+    let fresh = customer.check_at(noon() + TimeDelta::hours(35)).await;
+    assert_eq!((fresh.state, fresh.problem), (AwsConnectionState::Active, None));
+    let told = customer.told().await;
+    for hours in [37, 38, 60] {
+        let stale = customer.check_at(noon() + TimeDelta::hours(hours)).await;
+        let problem = stale.problem.unwrap();
+        assert_eq!((stale.state, problem.code.as_str()), (AwsConnectionState::Failing, "delivery_stale"));
+        assert!(problem.detail.contains("2026-11-20 12:"), "{problem:?}");
+    }
+    assert_eq!(customer.told().await, told + 1);
+    customer.deliver(this, 2);
+    let next = customer.check_at(noon() + TimeDelta::hours(61)).await;
+    assert_eq!((next.state, next.problem), (AwsConnectionState::Active, None));
+    assert_eq!(customer.lines().await, [(this, 2)]);
+}

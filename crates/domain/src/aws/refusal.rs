@@ -65,6 +65,10 @@ refusals! {
     /// The report lies there, and nothing was delivered for two days.
     NothingDelivered = "nothing_delivered",
         "Check bucket, prefix and the report's name; the first delivery takes AWS up to a day.";
+    /// What was delivered last is older than a day and a half.
+    DeliveryStale = "delivery_stale",
+        "See in the account whether the export is still there, healthy, and writes to this bucket; AWS writes at least \
+         once a day.";
     /// The delivery moved whenever it was read.
     ChangedInMidRead = "changed_in_mid_read",
         "Nothing to do: it is read again.";
