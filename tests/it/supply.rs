@@ -202,6 +202,9 @@ fn every_push_and_pull_request_is_tested_without_secrets_and_with_pinned_actions
         "npm audit",
         "scripts/mutants",
         "scripts/fuzz",
+        "COSTLENS_CRASH_ROUNDS=",
+        "COSTLENS_TICKS=500",
+        "QUEUE_TEST_LARGER=1",
     ] {
         assert!(scheduled.contains(needed), "the schedule does not run {needed}");
     }
