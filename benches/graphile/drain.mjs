@@ -1,8 +1,16 @@
-// Empty jobs through graphile-worker's plain mode: one handler a job, each claimed and completed by itself.
-// Usage: drain.mjs URL JOBS CONCURRENCY      Prints the milliseconds from the start to the last completion.
+// Empty jobs through graphile-worker, one handler a job. In its plain mode each is claimed and completed by itself; in
+// its batched mode a local queue claims many at once, and completions that come together are written together.
+// Usage: drain.mjs URL JOBS CONCURRENCY plain|batched      Prints the milliseconds from the start to the last completion.
 import { Logger, makeWorkerUtils, runOnce } from "graphile-worker";
 
-const [url, jobs, concurrency] = process.argv.slice(2);
+const [url, jobs, concurrency, mode] = process.argv.slice(2);
+// As its own measurements have them.
+const modes = {
+  plain: {},
+  batched: { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 },
+};
+const worker = modes[mode];
+if (!worker) throw new Error(`no such mode: ${mode}`);
 const quiet = new Logger(() => () => {});
 const utils = await makeWorkerUtils({ connectionString: url, logger: quiet });
 await utils.migrate();
@@ -22,6 +30,7 @@ await runOnce({
   maxPoolSize: 20,
   noHandleSignals: true,
   logger: quiet,
+  preset: { worker },
   taskList: {
     noop: async () => {
       ran += 1;

@@ -73,11 +73,29 @@ async fn done(queue: &Queue) -> Outcome<usize> {
     Ok(done.map_or(0, |count| usize::try_from(count.jobs).unwrap_or_default()))
 }
 
+/// How graphile-worker claims and completes.
+#[derive(Clone, Copy)]
+pub(crate) enum Mode {
+    /// Each job by itself.
+    Plain,
+    /// Many at once.
+    Batched,
+}
+
+impl Mode {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Batched => "batched",
+        }
+    }
+}
+
 /// How long graphile-worker takes, by its own clock.
-pub(crate) async fn graphile(folder: &Path, url: &str, jobs: usize) -> Outcome<Duration> {
+pub(crate) async fn graphile(folder: &Path, url: &str, jobs: usize, mode: Mode) -> Outcome<Duration> {
     let output = Command::new("node")
         .arg("drain.mjs")
-        .args([url, &jobs.to_string(), &CONCURRENCY.to_string()])
+        .args([url, &jobs.to_string(), &CONCURRENCY.to_string(), mode.name()])
         .current_dir(folder)
         .output()
         .await?;
