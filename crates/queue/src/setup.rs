@@ -61,8 +61,8 @@ pub struct UnknownWork {
 }
 
 /// The queues with unfinished jobs (a run is one) that are not among `registered`. An application that starts with any
-/// is about to leave work lying: it should say so, and mean to [bury](crate::ops::bury_unknown) it. Schedules are not work yet: an application takes those
-/// that it does not know away with [`crate::schedule::keep_only`].
+/// is about to leave work lying: it should say so, and [bury](crate::ops::bury_unknown) it in time. Schedules are not
+/// work yet: an application takes those that it does not know away with [`crate::schedule::keep_only`].
 pub async fn unknown_work(
     conn: &mut AsyncPgConnection,
     registered: &[&str],
