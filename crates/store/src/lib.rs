@@ -81,7 +81,7 @@ pub use bills::{Bill, BillFilter, BillInTheWay, BillPoint, ChargePlace, Drift, I
 pub use bodies::{BodyCount, BodyDay, SealedBody, StoredBody};
 pub use budget_spend::BudgetSpend;
 pub use chargeback::{Chargeback, ChargebackBy, ChargedCalls, ChargedSlice, IssuerBalance, MonthKey};
-pub use closures::{ERASED_TABLES, Erasure, ErasureState};
+pub use closures::{ERASED_TABLES, Erasure, ErasureState, begin_erasing, commit_erased};
 pub use connections::{Connection, NewConnection};
 pub use corrections::{Correction, CorrectionState, CorrectionSums};
 pub use doors::{

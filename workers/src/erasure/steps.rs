@@ -1,8 +1,9 @@
-//! What an erasure takes away. Each step may be done again, and adds what it did to what it said before.
+//! What an erasure takes away. Each step may be done again, and adds what it did to what it said before: in the
+//! transaction that does it, so that an attempt that dies leaves no row uncounted and counts none twice.
 
 use costlens_domain::{ErasureId, TenantId};
 use costlens_queue::{JobContext, JobError, ops};
-use costlens_store::{Destroy, ERASED_TABLES, HeldOutside};
+use costlens_store::{ERASED_TABLES, HeldOutside, begin_erasing, commit_erased};
 use serde_json::{Value, json};
 
 use crate::webhooks::SVIX;
@@ -25,10 +26,10 @@ pub(super) struct Erasing<'a> {
 impl Erasing<'_> {
     /// First of all: from here on nothing that was sealed can be read, in no backup either that holds no keys.
     pub(super) async fn destroy_keys(&self) -> Result<(), JobError> {
-        let mut tx = self.parts.store.tenant(self.tenant).await.map_err(store_failure)?;
-        let destroyed = tx.destroy_data_keys(Destroy::All).await.map_err(store_failure)?;
-        tx.commit().await.map_err(store_failure)?;
-        self.add("data_keys", u64::try_from(destroyed).unwrap_or(u64::MAX)).await
+        let mut tx = self.parts.store.system_tx().await.map_err(store_failure)?;
+        let system = tx.system().map_err(store_failure)?;
+        system.erase_data_keys(self.id, self.tenant).await.map_err(store_failure)?;
+        tx.commit().await.map_err(store_failure)
     }
 
     /// What services outside hold, by the rows that were written before anything went there. Each is asked once, but
@@ -90,8 +91,14 @@ impl Erasing<'_> {
         }
     }
 
-    /// Kept files.
+    /// Kept files. No transaction holds them: they are counted first, and those that an attempt found which died are
+    /// not counted again.
     pub(super) async fn erase_files(&self) -> Result<(), JobError> {
+        let found = self.parts.objects.count_prefix(self.tenant).await.map_err(JobError::retry)?;
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        let found = u64::try_from(found).unwrap_or_default();
+        system.note_found(self.id, "files", found).await.map_err(store_failure)?;
+        drop(system);
         let mut all = 0_u64;
         loop {
             self.check()?;
@@ -106,7 +113,8 @@ impl Erasing<'_> {
         if left > 0 {
             return Err(JobError::retry(format!("{left} files are left")).code("files_left"));
         }
-        self.add("files", all).await
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        system.settle_found(self.id, "files", all).await.map_err(store_failure)
     }
 
     /// What the audit must keep, under the erasure's number.
@@ -123,34 +131,31 @@ impl Erasing<'_> {
     /// The rows of one group of tables, in steps that nobody waits for.
     pub(super) async fn erase_tables(&self, group: usize) -> Result<(), JobError> {
         for table in ERASED_TABLES.get(group).copied().unwrap_or_default() {
-            let mut all = 0;
             loop {
                 self.check()?;
                 let mut system = self.parts.store.system().await.map_err(store_failure)?;
                 let gone = system.erase_rows(self.id, table, STEP).await.map_err(store_failure)?;
-                all += gone;
                 if gone < u64::from(STEP) {
                     break;
                 }
             }
-            self.add(&format!("rows:{table}"), all).await?;
         }
         Ok(())
     }
 
     /// What the queue holds. A job that runs just now ends first; the next attempt takes it.
     pub(super) async fn erase_jobs(&self) -> Result<(), JobError> {
-        let mut all = 0;
         loop {
             self.check()?;
             let mut conn = self.context.queue().conn().await?;
+            begin_erasing(&mut conn).await.map_err(store_failure)?;
             let erased = ops::erase_tenant(&mut conn, self.tenant.uuid(), STEP).await?;
-            all += u64::try_from(erased.rows).unwrap_or_default();
+            let rows = u64::try_from(erased.rows).unwrap_or_default();
+            commit_erased(&mut conn, self.id, "jobs", rows).await.map_err(store_failure)?;
             if !erased.more {
-                break;
+                return Ok(());
             }
         }
-        self.add("jobs", all).await
     }
 
     /// The tables in which anything of the tenant is left, by the database's own catalogue; the link to this erasure
@@ -166,14 +171,6 @@ impl Erasing<'_> {
 
     fn check(&self) -> Result<(), JobError> {
         if self.context.is_cancelled() { Err(JobError::cancelled()) } else { Ok(()) }
-    }
-
-    /// Adds to the count that a step gave before: an attempt that died had erased, too.
-    async fn add(&self, step: &str, more: u64) -> Result<(), JobError> {
-        let mut system = self.parts.store.system().await.map_err(store_failure)?;
-        let (erasure, _) = system.erasure(self.id).await.map_err(store_failure)?;
-        let before = erasure.evidence.get(step).and_then(Value::as_u64).unwrap_or_default();
-        system.note_evidence(self.id, step, &json!(before + more)).await.map_err(store_failure)
     }
 
     async fn note(&self, step: &str, what: &Value) -> Result<(), JobError> {

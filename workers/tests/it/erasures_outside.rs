@@ -35,7 +35,8 @@ async fn leaver(office: &Office, outside: &Outside) -> (Account, ErasureId) {
 }
 
 /// The steps of an erasure write down what they did in this order.
-const WRITES_EVIDENCE: fn(&str) -> bool = |sql| sql.starts_with("UPDATE erasure SET evidence");
+const WRITES_EVIDENCE: fn(&str) -> bool =
+    |sql| sql.starts_with("UPDATE erasure SET evidence") || sql.starts_with("SELECT erase_data_keys");
 
 #[derive(Clone, Copy, Debug)]
 enum Killed {

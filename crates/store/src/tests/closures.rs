@@ -181,9 +181,20 @@ async fn nothing_is_erased_before_its_time_or_of_anybody_else() {
     // Of two partitions, one row at a time: a row's place in one is another's in the other.
     assert_eq!(system.erase_rows(asked.id, "request", 1).await.unwrap(), 1);
     assert_eq!(system.erase_rows(asked.id, "request", 10).await.unwrap(), 1);
+    // Each was counted with its going.
+    assert_eq!(system.erasure(asked.id).await.unwrap().0.evidence["rows:request"], 2);
     let left = system.count_tenant_rows(asked.id).await.unwrap();
     let of = |name: &str| left.iter().find(|(table, _)| table == name).map(|(_, rows)| *rows);
     assert_eq!((of("request"), of("api_key"), of("spend_hourly")), (Some(0), Some(1), Some(2)));
+    // Files that an attempt found which died are not counted again by the next.
+    for (found, erased) in [(5, None), (2, Some(2)), (1, Some(1)), (0, Some(0))] {
+        system.note_found(asked.id, "files", found).await.unwrap();
+        if let Some(erased) = erased {
+            system.settle_found(asked.id, "files", erased).await.unwrap();
+        }
+    }
+    let evidence = system.erasure(asked.id).await.unwrap().0.evidence;
+    assert_eq!((evidence["files"].as_u64(), evidence.get("files_found")), (Some(6), None));
     let too_early = system.certify_erasure(asked.id, &serde_json::json!({}), at(9)).await;
     assert!(too_early.is_err(), "an account with rows left is not certified");
 
