@@ -102,7 +102,7 @@ pub use keys::{ApiKey, FoundKey, KeySettings, NewApiKey, Roll};
 pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
-pub use outer::{Learned, OuterChange};
+pub use outer::{Learned, OuterChange, OuterOrganization};
 pub use outside::HeldOutside;
 pub use prices::{NewPrices, PriceFeed, PriceReview, PriceReviewState, PublishedPrices};
 pub use recipients::{Recipient, SlackChannel, StopReason};

@@ -3,9 +3,10 @@
 
 use costlens_domain::{ErasureId, TenantId};
 use costlens_queue::{JobContext, JobError, ops};
-use costlens_store::{ERASED_TABLES, HeldOutside, begin_erasing, commit_erased};
+use costlens_store::{ERASED_TABLES, HeldOutside, OuterOrganization, begin_erasing, commit_erased};
 use serde_json::{Value, json};
 
+use crate::clerk::CLERK;
 use crate::webhooks::SVIX;
 use crate::{WorkerParts, store_failure};
 
@@ -39,7 +40,13 @@ impl Erasing<'_> {
     pub(super) async fn erase_outside(&self) -> Result<(), JobError> {
         let mut tx = self.parts.store.tenant(self.tenant).await.map_err(store_failure)?;
         let mut held = tx.held_outside().await.map_err(store_failure)?;
+        let organization = tx.outer_organization().await.map_err(store_failure)?;
         drop(tx);
+        // Somebody who is alone has no organisation there. Its person is no account's.
+        let organization = organization.filter(|of| of.id.starts_with("org_"));
+        if let Some(of) = &organization {
+            held.push(HeldOutside { service: CLERK.to_owned(), place: of.issuer.clone() });
+        }
         // The Svix that is configured is asked without a row, too: earlier versions wrote none.
         if let Some(svix) = &self.parts.svix {
             let ours = HeldOutside { service: SVIX.to_owned(), place: svix.place().to_owned() };
@@ -58,7 +65,7 @@ impl Erasing<'_> {
             if gone.contains_key(&name) {
                 continue;
             }
-            match self.erase_at(&one).await {
+            match self.erase_at(&one, organization.as_ref()).await {
                 Ok(()) => {
                     gone.insert(name, json!(self.parts.clock.now()));
                     self.note("outside", &json!(gone)).await?;
@@ -79,14 +86,32 @@ impl Erasing<'_> {
     }
 
     /// Has one service erase what it holds. Why it did not, in words.
-    async fn erase_at(&self, held: &HeldOutside) -> Result<(), String> {
-        match &self.parts.svix {
-            Some(svix) if held.service == SVIX && held.place == svix.place() => {
+    async fn erase_at(
+        &self,
+        held: &HeldOutside,
+        organization: Option<&OuterOrganization>,
+    ) -> Result<(), String> {
+        match (held.service.as_str(), &self.parts.svix, &self.parts.clerk, organization) {
+            (SVIX, Some(svix), _, _) if held.place == svix.place() => {
                 svix.delete_application(self.tenant).await.map_err(|error| error.to_string())
+            }
+            (CLERK, _, Some(clerk), Some(of)) if held.place == clerk.issuer() => {
+                clerk.backend().delete_organization(&of.id).await.map_err(|error| error.to_string())
             }
             _ => {
                 Err("it is not configured here any more; configure it until this erasure is certified"
                     .to_owned())
+            }
+        }
+    }
+
+    /// What Clerk told of the account, as long as it is known whose ids these are.
+    pub(super) async fn erase_outer_ids(&self) -> Result<(), JobError> {
+        loop {
+            self.check()?;
+            let mut system = self.parts.store.system().await.map_err(store_failure)?;
+            if system.erase_outer_ids(self.id, STEP).await.map_err(store_failure)? == 0 {
+                return Ok(());
             }
         }
     }
