@@ -440,8 +440,16 @@ fn answer(state: &mut State, method: &str, target: &str, bearer: &str) -> (u16, 
         let keys: Vec<Value> = state.signers.iter().map(|signer| signer.jwk()).collect();
         return (200, json!({ "keys": keys }));
     }
-    if bearer != SECRET_KEY || method != "GET" {
+    if bearer != SECRET_KEY || !matches!(method, "GET" | "DELETE") {
         return (401, json!({"errors": []}));
+    }
+    if method == "DELETE" {
+        let id = path.strip_prefix("/v1/organizations/").unwrap_or_default();
+        if state.organizations.remove(id).is_none() {
+            return (404, json!({"errors": []}));
+        }
+        state.memberships.retain(|_, of| of["organization"]["id"] != id);
+        return (200, json!({"object": "organization", "id": id, "deleted": true}));
     }
     let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let number = |name: &str, default: usize| {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use costlens_egress::{Body, Egress, EgressError, EndpointUrl, RefusedUrl};
 use http::{Method, Request, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -57,6 +58,18 @@ impl Fetch {
         self.ask(url, request, Body::default(), patience).await
     }
 
+    /// Deletes what is at an address, with a bearer token. What it answers beside its status is not looked at.
+    pub async fn delete(&self, url: &str, bearer: &str, patience: Duration) -> Result<(), FetchError> {
+        let request = Request::builder()
+            .method(Method::DELETE)
+            .header(header::ACCEPT, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {bearer}"));
+        match self.send(url, request, Body::default(), patience).await? {
+            (200..=299, _) => Ok(()),
+            (status, _) => Err(FetchError::Status(status)),
+        }
+    }
+
     /// Posts a form (RFC 6749, appendix B).
     pub async fn post_form<T: DeserializeOwned>(
         &self,
@@ -85,6 +98,20 @@ impl Fetch {
         body: Body,
         patience: Duration,
     ) -> Result<T, FetchError> {
+        match self.send(url, request, body, patience).await? {
+            (200, body) => serde_json::from_slice(&body).map_err(|_| FetchError::Shape),
+            (status, _) => Err(FetchError::Status(status)),
+        }
+    }
+
+    /// The status and the body of an answer.
+    async fn send(
+        &self,
+        url: &str,
+        request: http::request::Builder,
+        body: Body,
+        patience: Duration,
+    ) -> Result<(u16, Bytes), FetchError> {
         self.judge(url)?;
         let request = request
             .uri(url)
@@ -97,10 +124,7 @@ impl Fetch {
             let status = response.status().as_u16();
             let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
             let body = body.map_err(|_| FetchError::Shape)?.to_bytes();
-            if status != 200 {
-                return Err(FetchError::Status(status));
-            }
-            serde_json::from_slice(&body).map_err(|_| FetchError::Shape)
+            Ok((status, body))
         };
         tokio::time::timeout(patience, asking).await.map_err(|_| FetchError::Timeout)?
     }

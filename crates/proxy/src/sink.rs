@@ -18,6 +18,22 @@ const BODIES_AT_ONCE: u64 = 16 << 20;
 /// How often what goes at once is halved before the rows go without bodies.
 const HALVES: u32 = 8;
 
+/// What the ledger did not take of a batch.
+#[derive(Default)]
+struct Left {
+    /// Rows that it refuses.
+    refused: Vec<RequestId>,
+    /// Rows of erased accounts, which it dropped.
+    erased: usize,
+}
+
+impl Left {
+    fn add(&mut self, more: Self) {
+        self.refused.extend(more.refused);
+        self.erased += more.erased;
+    }
+}
+
 /// Counts an attempt that was dropped in the middle: the shipper's patience was over.
 struct Attempt<'a>(&'a AtomicU32);
 
@@ -72,13 +88,13 @@ impl StoreSink {
         &self,
         facts: &[RequestFact],
         bodies: &BTreeMap<RequestId, SealedBody>,
-    ) -> Result<Vec<RequestId>, SinkError> {
+    ) -> Result<Left, SinkError> {
         let shipped = match self.store.writer().await {
             Ok(mut writer) => writer.insert_calls(facts, bodies).await,
             Err(error) => Err(error),
         };
         match shipped {
-            Ok(shipped) => Ok(shipped.refused),
+            Ok(shipped) => Ok(Left { refused: shipped.refused, erased: shipped.erased }),
             Err(error) => {
                 // The store answers for single rows by `refused`. An error of the whole is the database's or ours: the
                 // rows wait in the spool until it is mended.
@@ -93,17 +109,13 @@ impl StoreSink {
     /// Ships calls of which some have bodies, a few MiB at a time. Each part is committed by itself: what comes again
     /// after a failure in between is known already, and its files are gone because its bodies are in the ledger. A
     /// database that takes too long gets fewer at once, and at last the rows alone: the ledger waits for no body.
-    async fn ship_with_bodies(
-        &self,
-        facts: &[RequestFact],
-        bodies: &Bodies,
-    ) -> Result<Vec<RequestId>, SinkError> {
+    async fn ship_with_bodies(&self, facts: &[RequestFact], bodies: &Bodies) -> Result<Left, SinkError> {
         let promised: Vec<_> = facts.iter().filter(|fact| fact.body.is_kept()).map(|fact| fact.id).collect();
         bodies.settled(&promised).await;
         let dropped = self.dropped.load(Ordering::Relaxed).min(HALVES);
         let at_once = BODIES_AT_ONCE >> dropped;
         let attempt = Attempt(&self.dropped);
-        let mut refused = Vec::new();
+        let mut left = Left::default();
         let mut rest = facts;
         while !rest.is_empty() {
             let mut bytes = 0;
@@ -116,7 +128,7 @@ impl StoreSink {
             let ids: Vec<_> = part.iter().map(|fact| fact.id).collect();
             let found = if dropped < HALVES { bodies.read(ids.clone()).await } else { BTreeMap::new() };
             match self.ship(part, &found).await {
-                Ok(some) => refused.extend(some),
+                Ok(some) => left.add(some),
                 Err(error) => {
                     attempt.ended();
                     return Err(error);
@@ -126,20 +138,24 @@ impl StoreSink {
             rest = after;
         }
         attempt.ended();
-        Ok(refused)
+        Ok(left)
     }
 }
 
 #[async_trait::async_trait]
 impl FactSink for StoreSink {
     async fn insert(&self, facts: &[RequestFact]) -> Result<(), SinkError> {
-        let refused = match self.bodies.as_ref().filter(|bodies| !bodies.is_empty()) {
+        let Left { refused, erased } = match self.bodies.as_ref().filter(|bodies| !bodies.is_empty()) {
             Some(bodies) => self.ship_with_bodies(facts, bodies).await?,
             None => self.ship(facts, &BTreeMap::new()).await?,
         };
         // The good rows are in by now; told of the bad ones, the shipper parts them by halves, and a row that comes
         // twice changes nothing.
         if refused.is_empty() {
+            // Said once: what is parted by halves comes again until no row of it is refused.
+            if erased > 0 {
+                tracing::info!(rows = erased, "calls of erased accounts came late and were dropped");
+            }
             self.touch_keys(facts).await;
             Ok(())
         } else {

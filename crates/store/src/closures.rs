@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use costlens_domain::{ErasureId, SessionId, TenantId};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Jsonb, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::db::{from_bigint, named};
+use crate::db::{from_bigint, named, to_bigint};
 use crate::keys::notify;
 use crate::schema::{closure, erasure, session, sign_in_link, tenant};
 use crate::{KeyChange, StoreError, SystemConn, TenantConn};
@@ -64,7 +64,6 @@ pub const ERASED_TABLES: [&[&str]; 3] = [
         "sso_domain",
         "sso_provider",
         "member",
-        "outer_organization",
         "audit_event",
         "tenant_settings",
         "tenant_privacy",
@@ -73,7 +72,7 @@ pub const ERASED_TABLES: [&[&str]; 3] = [
         "tenant_key",
     ],
     &["message", "recipient"],
-    &["held_outside"],
+    &["outer_organization", "held_outside"],
 ];
 
 /// How far an erasure is.
@@ -308,11 +307,62 @@ impl SystemConn {
         Ok(told > 0)
     }
 
-    /// Removes some rows of one table. Says how many.
+    /// Destroys every data key, and adds them to the evidence; the proxies hear of it once this is committed. Waits for
+    /// transactions that may be sealing under them.
+    pub async fn erase_data_keys(&mut self, id: ErasureId, tenant_id: TenantId) -> Result<u64, StoreError> {
+        let destroyed: Counted = diesel::sql_query("SELECT erase_data_keys($1) AS rows")
+            .bind::<SqlUuid, _>(id.uuid())
+            .get_result(&mut self.conn)
+            .await?;
+        notify(&mut self.conn, KeyChange { tenant_id, api_key_id: None }).await?;
+        Ok(from_bigint(destroyed.rows))
+    }
+
+    /// Notes how many there are to be erased where no transaction reaches, such as files: the most that were seen since
+    /// the last [`Self::settle_found`], whatever became of whoever saw them.
+    pub async fn note_found(&mut self, id: ErasureId, step: &str, found: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE erasure SET evidence = evidence || jsonb_build_object($2 || '_found', \
+                   greatest((evidence ->> ($2 || '_found'))::bigint, $3)) WHERE id = $1";
+        diesel::sql_query(sql)
+            .bind::<SqlUuid, _>(id.uuid())
+            .bind::<Text, _>(step)
+            .bind::<BigInt, _>(to_bigint(found))
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Adds what was found to the evidence, now that nothing of it is left; at least so many.
+    pub async fn settle_found(&mut self, id: ErasureId, step: &str, erased: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE erasure SET evidence = (evidence - ($2 || '_found')) || jsonb_build_object($2, \
+                   coalesce((evidence ->> $2)::bigint, 0) + greatest((evidence ->> ($2 || '_found'))::bigint, $3)) \
+                   WHERE id = $1";
+        diesel::sql_query(sql)
+            .bind::<SqlUuid, _>(id.uuid())
+            .bind::<Text, _>(step)
+            .bind::<BigInt, _>(to_bigint(erased))
+            .execute(&mut self.conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes some rows of one table, and adds them to the evidence. Says how many.
     pub async fn erase_rows(&mut self, id: ErasureId, table: &str, most: u32) -> Result<u64, StoreError> {
         let rows: Counted = diesel::sql_query("SELECT erase_tenant_rows($1, $2, $3) AS rows")
             .bind::<SqlUuid, _>(id.uuid())
             .bind::<Text, _>(table)
+            .bind::<Integer, _>(i32::try_from(most).unwrap_or(i32::MAX))
+            .get_result(&mut self.conn)
+            .await?;
+        Ok(from_bigint(rows.rows))
+    }
+
+    /// Removes some of what Clerk told of the tenant's organisation, and of people who belong to no other tenant, and adds
+    /// it to the evidence. Says how many rows; none: nothing is left. Before the tenant's members and sessions are
+    /// erased, by whom people are found.
+    pub async fn erase_outer_ids(&mut self, id: ErasureId, most: u32) -> Result<u64, StoreError> {
+        let rows: Counted = diesel::sql_query("SELECT erase_outer_ids($1, $2) AS rows")
+            .bind::<SqlUuid, _>(id.uuid())
             .bind::<Integer, _>(i32::try_from(most).unwrap_or(i32::MAX))
             .get_result(&mut self.conn)
             .await?;
@@ -352,6 +402,30 @@ impl SystemConn {
             .await?;
         Ok(())
     }
+}
+
+/// Begins a transaction on a neighbour's connection, in which it erases rows of its own, until [`commit_erased`]. A
+/// connection that is given back before that is closed, and nothing was erased.
+pub async fn begin_erasing(conn: &mut AsyncPgConnection) -> Result<(), StoreError> {
+    AnsiTransactionManager::begin_transaction(conn).await?;
+    Ok(())
+}
+
+/// Adds what was erased since [`begin_erasing`] to a step's count in the evidence, and keeps both.
+pub async fn commit_erased(
+    conn: &mut AsyncPgConnection,
+    id: ErasureId,
+    step: &str,
+    more: u64,
+) -> Result<(), StoreError> {
+    diesel::sql_query("SELECT add_erased($1, $2, $3)")
+        .bind::<SqlUuid, _>(id.uuid())
+        .bind::<Text, _>(step)
+        .bind::<BigInt, _>(to_bigint(more))
+        .execute(conn)
+        .await?;
+    AnsiTransactionManager::commit_transaction(conn).await?;
+    Ok(())
 }
 
 #[derive(QueryableByName)]

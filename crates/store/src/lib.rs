@@ -81,7 +81,7 @@ pub use bills::{Bill, BillFilter, BillInTheWay, BillPoint, ChargePlace, Drift, I
 pub use bodies::{BodyCount, BodyDay, SealedBody, StoredBody};
 pub use budget_spend::BudgetSpend;
 pub use chargeback::{Chargeback, ChargebackBy, ChargedCalls, ChargedSlice, IssuerBalance, MonthKey};
-pub use closures::{ERASED_TABLES, Erasure, ErasureState};
+pub use closures::{ERASED_TABLES, Erasure, ErasureState, begin_erasing, commit_erased};
 pub use connections::{Connection, NewConnection};
 pub use corrections::{Correction, CorrectionState, CorrectionSums};
 pub use doors::{
@@ -102,7 +102,7 @@ pub use keys::{ApiKey, FoundKey, KeySettings, NewApiKey, Roll};
 pub use members::{Invitation, Member};
 pub use messages::{Message, MessageState, MessageTarget, NewMessage};
 pub use migrate::{Migrated, Neighbour, RuntimeLogin, migrate, runtime_url};
-pub use outer::{Learned, OuterChange};
+pub use outer::{Learned, OuterChange, OuterOrganization};
 pub use outside::HeldOutside;
 pub use prices::{NewPrices, PriceFeed, PriceReview, PriceReviewState, PublishedPrices};
 pub use recipients::{Recipient, SlackChannel, StopReason};

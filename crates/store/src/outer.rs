@@ -18,7 +18,16 @@ use uuid::Uuid;
 
 use crate::db::named;
 use crate::schema::{member, outer_object, outer_organization, session, tenant, user_account, user_identity};
-use crate::{StoreError, SystemConn};
+use crate::{StoreError, SystemConn, TenantConn};
+
+/// An organisation over there that is a tenant here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OuterOrganization {
+    /// Who keeps it.
+    pub issuer: String,
+    /// Its id over there; a person's own where it is alone.
+    pub id: String,
+}
 
 /// Something that changed here, to be written down in the audit of its tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +65,19 @@ struct Seen<'a> {
 struct PersonRow {
     #[diesel(sql_type = Text)]
     person: String,
+}
+
+impl TenantConn {
+    /// The organisation over there that this tenant is, if it is one.
+    pub async fn outer_organization(&mut self) -> Result<Option<OuterOrganization>, StoreError> {
+        let row: Option<(String, String)> = outer_organization::table
+            .find(self.tenant_id().uuid())
+            .select((outer_organization::issuer, outer_organization::organization))
+            .first(self.conn()?)
+            .await
+            .optional()?;
+        Ok(row.map(|(issuer, id)| OuterOrganization { issuer, id }))
+    }
 }
 
 impl SystemConn {

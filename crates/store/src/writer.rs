@@ -30,6 +30,9 @@ pub struct Shipped {
     /// Facts that can never be stored: their key or tenant does not exist, their id carries no usable day, or
     /// a count is absurd. The shipper must not send them again, and should say so loudly.
     pub refused: Vec<RequestId>,
+    /// Facts that would be refused and belong to an account that is erased, or is being erased: they are dropped, and
+    /// nobody keeps them anywhere.
+    pub erased: usize,
 }
 
 /// More than any call can use: the sum of nine million such calls still fits into a bigint.
@@ -84,8 +87,32 @@ impl WriterConn {
             let unknown = batch.values().filter(|fact| !known.contains(&fact.id.uuid()));
             shipped.refused.extend(unknown.map(|fact| fact.id));
         }
-        shipped.duplicates = facts.len() - shipped.inserted - shipped.refused.len();
+        self.drop_erased(facts, &mut shipped).await?;
+        shipped.duplicates = facts.len() - shipped.inserted - shipped.refused.len() - shipped.erased;
         Ok(shipped)
+    }
+
+    /// Of what is refused, what belongs to an erased account is counted and not named: whoever hears of a refusal keeps
+    /// the row.
+    async fn drop_erased(&mut self, facts: &[RequestFact], shipped: &mut Shipped) -> Result<(), StoreError> {
+        if shipped.refused.is_empty() {
+            return Ok(());
+        }
+        let refused: BTreeSet<RequestId> = shipped.refused.iter().copied().collect();
+        let strays: Vec<&RequestFact> = facts.iter().filter(|fact| refused.contains(&fact.id)).collect();
+        let tenants: BTreeSet<Uuid> = strays.iter().map(|fact| fact.tenant_id.uuid()).collect();
+        let tenants: Vec<Uuid> = tenants.into_iter().collect();
+        let erased: Vec<ErasedTenant> = diesel::sql_query("SELECT id FROM erased_tenants($1) AS id")
+            .bind::<Array<SqlUuid>, _>(tenants)
+            .load(&mut self.conn)
+            .await?;
+        let erased: BTreeSet<Uuid> = erased.into_iter().map(|tenant| tenant.id).collect();
+        let gone = strays.iter().filter(|fact| erased.contains(&fact.tenant_id.uuid()));
+        let gone: BTreeSet<RequestId> = gone.map(|fact| fact.id).collect();
+        let before = shipped.refused.len();
+        shipped.refused.retain(|id| !gone.contains(id));
+        shipped.erased = before - shipped.refused.len();
+        Ok(())
     }
 
     /// Makes the partitions of a span of days, so that no call waits for one.
@@ -279,6 +306,12 @@ pub(crate) struct SentRow {
     pub(crate) id: Uuid,
     #[diesel(sql_type = Bool)]
     pub(crate) is_new: bool,
+}
+
+#[derive(QueryableByName)]
+struct ErasedTenant {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
 }
 
 /// A batch turned on its side: one array per column.

@@ -17,6 +17,9 @@ use crate::{WorkerParts, store_failure};
 
 pub(crate) use sweep::{SweepClerk, sweep_clerk};
 
+/// What it is called among the services outside.
+pub(crate) const CLERK: &str = "clerk";
+
 /// Acts on one message.
 pub(crate) async fn heed_clerk(
     job: HeedClerk,

@@ -125,12 +125,16 @@ pub(crate) async fn erase_account(
     let outside = work.erase_outside().await;
     work.erase_files().await?;
     work.keep_audit().await?;
+    // Before the members, who say whose ids these are.
+    work.erase_outer_ids().await?;
     work.erase_tables(0).await?;
     farewell::say(&parts, id, tenant, outside.is_ok()).await?;
     work.erase_tables(1).await?;
     work.erase_jobs().await?;
     // The proof waits for them, and the alarms go on.
     outside?;
+    // Clerk tells of what was deleted there, too.
+    work.erase_outer_ids().await?;
     work.erase_tables(2).await?;
     let left = work.left().await?;
     if !left.is_empty() {

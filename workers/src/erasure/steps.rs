@@ -1,10 +1,12 @@
-//! What an erasure takes away. Each step may be done again, and adds what it did to what it said before.
+//! What an erasure takes away. Each step may be done again, and adds what it did to what it said before: in the
+//! transaction that does it, so that an attempt that dies leaves no row uncounted and counts none twice.
 
 use costlens_domain::{ErasureId, TenantId};
 use costlens_queue::{JobContext, JobError, ops};
-use costlens_store::{Destroy, ERASED_TABLES, HeldOutside};
+use costlens_store::{ERASED_TABLES, HeldOutside, OuterOrganization, begin_erasing, commit_erased};
 use serde_json::{Value, json};
 
+use crate::clerk::CLERK;
 use crate::webhooks::SVIX;
 use crate::{WorkerParts, store_failure};
 
@@ -25,10 +27,10 @@ pub(super) struct Erasing<'a> {
 impl Erasing<'_> {
     /// First of all: from here on nothing that was sealed can be read, in no backup either that holds no keys.
     pub(super) async fn destroy_keys(&self) -> Result<(), JobError> {
-        let mut tx = self.parts.store.tenant(self.tenant).await.map_err(store_failure)?;
-        let destroyed = tx.destroy_data_keys(Destroy::All).await.map_err(store_failure)?;
-        tx.commit().await.map_err(store_failure)?;
-        self.add("data_keys", u64::try_from(destroyed).unwrap_or(u64::MAX)).await
+        let mut tx = self.parts.store.system_tx().await.map_err(store_failure)?;
+        let system = tx.system().map_err(store_failure)?;
+        system.erase_data_keys(self.id, self.tenant).await.map_err(store_failure)?;
+        tx.commit().await.map_err(store_failure)
     }
 
     /// What services outside hold, by the rows that were written before anything went there. Each is asked once, but
@@ -38,7 +40,13 @@ impl Erasing<'_> {
     pub(super) async fn erase_outside(&self) -> Result<(), JobError> {
         let mut tx = self.parts.store.tenant(self.tenant).await.map_err(store_failure)?;
         let mut held = tx.held_outside().await.map_err(store_failure)?;
+        let organization = tx.outer_organization().await.map_err(store_failure)?;
         drop(tx);
+        // Somebody who is alone has no organisation there. Its person is no account's.
+        let organization = organization.filter(|of| of.id.starts_with("org_"));
+        if let Some(of) = &organization {
+            held.push(HeldOutside { service: CLERK.to_owned(), place: of.issuer.clone() });
+        }
         // The Svix that is configured is asked without a row, too: earlier versions wrote none.
         if let Some(svix) = &self.parts.svix {
             let ours = HeldOutside { service: SVIX.to_owned(), place: svix.place().to_owned() };
@@ -57,7 +65,7 @@ impl Erasing<'_> {
             if gone.contains_key(&name) {
                 continue;
             }
-            match self.erase_at(&one).await {
+            match self.erase_at(&one, organization.as_ref()).await {
                 Ok(()) => {
                     gone.insert(name, json!(self.parts.clock.now()));
                     self.note("outside", &json!(gone)).await?;
@@ -78,10 +86,17 @@ impl Erasing<'_> {
     }
 
     /// Has one service erase what it holds. Why it did not, in words.
-    async fn erase_at(&self, held: &HeldOutside) -> Result<(), String> {
-        match &self.parts.svix {
-            Some(svix) if held.service == SVIX && held.place == svix.place() => {
+    async fn erase_at(
+        &self,
+        held: &HeldOutside,
+        organization: Option<&OuterOrganization>,
+    ) -> Result<(), String> {
+        match (held.service.as_str(), &self.parts.svix, &self.parts.clerk, organization) {
+            (SVIX, Some(svix), _, _) if held.place == svix.place() => {
                 svix.delete_application(self.tenant).await.map_err(|error| error.to_string())
+            }
+            (CLERK, _, Some(clerk), Some(of)) if held.place == clerk.issuer() => {
+                clerk.backend().delete_organization(&of.id).await.map_err(|error| error.to_string())
             }
             _ => {
                 Err("it is not configured here any more; configure it until this erasure is certified"
@@ -90,8 +105,25 @@ impl Erasing<'_> {
         }
     }
 
-    /// Kept files.
+    /// What Clerk told of the account, as long as it is known whose ids these are.
+    pub(super) async fn erase_outer_ids(&self) -> Result<(), JobError> {
+        loop {
+            self.check()?;
+            let mut system = self.parts.store.system().await.map_err(store_failure)?;
+            if system.erase_outer_ids(self.id, STEP).await.map_err(store_failure)? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Kept files. No transaction holds them: they are counted first, and those that an attempt found which died are
+    /// not counted again.
     pub(super) async fn erase_files(&self) -> Result<(), JobError> {
+        let found = self.parts.objects.count_prefix(self.tenant).await.map_err(JobError::retry)?;
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        let found = u64::try_from(found).unwrap_or_default();
+        system.note_found(self.id, "files", found).await.map_err(store_failure)?;
+        drop(system);
         let mut all = 0_u64;
         loop {
             self.check()?;
@@ -106,7 +138,8 @@ impl Erasing<'_> {
         if left > 0 {
             return Err(JobError::retry(format!("{left} files are left")).code("files_left"));
         }
-        self.add("files", all).await
+        let mut system = self.parts.store.system().await.map_err(store_failure)?;
+        system.settle_found(self.id, "files", all).await.map_err(store_failure)
     }
 
     /// What the audit must keep, under the erasure's number.
@@ -123,34 +156,31 @@ impl Erasing<'_> {
     /// The rows of one group of tables, in steps that nobody waits for.
     pub(super) async fn erase_tables(&self, group: usize) -> Result<(), JobError> {
         for table in ERASED_TABLES.get(group).copied().unwrap_or_default() {
-            let mut all = 0;
             loop {
                 self.check()?;
                 let mut system = self.parts.store.system().await.map_err(store_failure)?;
                 let gone = system.erase_rows(self.id, table, STEP).await.map_err(store_failure)?;
-                all += gone;
                 if gone < u64::from(STEP) {
                     break;
                 }
             }
-            self.add(&format!("rows:{table}"), all).await?;
         }
         Ok(())
     }
 
     /// What the queue holds. A job that runs just now ends first; the next attempt takes it.
     pub(super) async fn erase_jobs(&self) -> Result<(), JobError> {
-        let mut all = 0;
         loop {
             self.check()?;
             let mut conn = self.context.queue().conn().await?;
+            begin_erasing(&mut conn).await.map_err(store_failure)?;
             let erased = ops::erase_tenant(&mut conn, self.tenant.uuid(), STEP).await?;
-            all += u64::try_from(erased.rows).unwrap_or_default();
+            let rows = u64::try_from(erased.rows).unwrap_or_default();
+            commit_erased(&mut conn, self.id, "jobs", rows).await.map_err(store_failure)?;
             if !erased.more {
-                break;
+                return Ok(());
             }
         }
-        self.add("jobs", all).await
     }
 
     /// The tables in which anything of the tenant is left, by the database's own catalogue; the link to this erasure
@@ -166,14 +196,6 @@ impl Erasing<'_> {
 
     fn check(&self) -> Result<(), JobError> {
         if self.context.is_cancelled() { Err(JobError::cancelled()) } else { Ok(()) }
-    }
-
-    /// Adds to the count that a step gave before: an attempt that died had erased, too.
-    async fn add(&self, step: &str, more: u64) -> Result<(), JobError> {
-        let mut system = self.parts.store.system().await.map_err(store_failure)?;
-        let (erasure, _) = system.erasure(self.id).await.map_err(store_failure)?;
-        let before = erasure.evidence.get(step).and_then(Value::as_u64).unwrap_or_default();
-        system.note_evidence(self.id, step, &json!(before + more)).await.map_err(store_failure)
     }
 
     async fn note(&self, step: &str, what: &Value) -> Result<(), JobError> {

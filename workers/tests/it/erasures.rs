@@ -129,7 +129,7 @@ pub(crate) async fn state(office: &Office, id: ErasureId) -> Erasure {
 
 /// The tables whose rows have no end of their own: whatever runs when a test moves the clock takes none of theirs, and
 /// makes none anew.
-fn lasting() -> impl Iterator<Item = &'static str> {
+pub(crate) fn lasting() -> impl Iterator<Item = &'static str> {
     let purged = [
         "idempotency_key",
         "session",
@@ -153,7 +153,7 @@ fn lasting() -> impl Iterator<Item = &'static str> {
 }
 
 /// A filled account, at rest.
-async fn filled(office: &Office, outside: &Outside, name: &str) -> Account {
+pub(crate) async fn filled(office: &Office, outside: &Outside, name: &str) -> Account {
     let account = Account::open(office, outside, name).await;
     account.fill(office).await;
     office.run("budgets.v1").await;

@@ -9,14 +9,16 @@ use costlens_queue::NewJob;
 use costlens_queue::ops::State;
 use costlens_queue::testing::{Side, WireTap};
 use costlens_store::{ERASED_TABLES, ErasureState};
+use diesel::sql_types::Text;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::account::Account;
+use super::account::{Account, ISSUER};
 use super::children::{ToldClock, Worker};
 use super::erasures::{request, rows, state, svix_name};
 use super::notifications::tell;
-use super::outside::{Outside, svix};
+use super::outside::{CLERK_ORGANIZATIONS, Outside, clerk, svix};
 use super::{Office, PATIENCE};
 
 fn start() -> DateTime<Utc> {
@@ -35,7 +37,8 @@ async fn leaver(office: &Office, outside: &Outside) -> (Account, ErasureId) {
 }
 
 /// The steps of an erasure write down what they did in this order.
-const WRITES_EVIDENCE: fn(&str) -> bool = |sql| sql.starts_with("UPDATE erasure SET evidence");
+const WRITES_EVIDENCE: fn(&str) -> bool =
+    |sql| sql.starts_with("UPDATE erasure SET evidence") || sql.starts_with("SELECT erase_data_keys");
 
 #[derive(Clone, Copy, Debug)]
 enum Killed {
@@ -194,5 +197,127 @@ async fn a_service_that_is_configured_no_more_is_remembered_and_nothing_is_certi
     let gone = done.certificate.unwrap()["steps"]["outside"].clone();
     assert!(gone[svix_name(&outside)].is_string() && gone[svix_name(&elsewhere)].is_string(), "{gone}");
     office.wake_all().await;
+    office.end().await;
+}
+
+/// Workers whose people Clerk keeps, and an account that is an organisation there: with a person of its own, one that
+/// belongs to another account, too, and one that left. Clerk told of all of them.
+async fn kept_by_clerk(outside: &Outside) -> (Office, Account) {
+    let mut office = Office::open_with_svix(outside, start()).await;
+    let acme = Account::open(&office, outside, "Acme").await;
+    let other = Account::open(&office, outside, "Other").await;
+    office.quiet().await;
+    office.stop_work().await;
+    office.parts.clerk = Some(clerk(&office, outside.http_port));
+    office.work().await;
+    let (acme_id, other_id) = (acme.tenant.uuid(), other.tenant.uuid());
+    let told = format!(
+        r#"INSERT INTO outer_organization VALUES
+             ('{acme_id}', '{ISSUER}', 'org_acme', now()), ('{other_id}', '{ISSUER}', 'org_other', now());
+           INSERT INTO user_account (id, name, email, wrapped_key, created_at)
+             SELECT gen_random_uuid(), name, name || '@people.example', '\x01', now()
+             FROM unnest(ARRAY['own', 'shared']) AS name;
+           INSERT INTO user_identity SELECT '{ISSUER}', 'user_' || name, id, now() FROM user_account;
+           INSERT INTO member SELECT '{acme_id}', id, 'member', now() FROM user_account;
+           INSERT INTO member SELECT '{other_id}', id, 'member', now() FROM user_account WHERE name = 'shared';
+           INSERT INTO outer_object (issuer, kind, id, version, gone, organization, person, role, seen_at) VALUES
+             ('{ISSUER}', 'organization', 'org_acme', 1, false, NULL, NULL, NULL, now()),
+             ('{ISSUER}', 'organization', 'org_other', 1, false, NULL, NULL, NULL, now()),
+             ('{ISSUER}', 'user', 'user_own', 1, false, NULL, NULL, NULL, now()),
+             ('{ISSUER}', 'user', 'user_shared', 1, false, NULL, NULL, NULL, now()),
+             ('{ISSUER}', 'user', 'user_left', 1, false, NULL, NULL, NULL, now()),
+             ('{ISSUER}', 'membership', 'orgmem_1', 1, false, 'org_acme', 'user_own', 'member', now()),
+             ('{ISSUER}', 'membership', 'orgmem_2', 1, false, 'org_acme', 'user_shared', 'member', now()),
+             ('{ISSUER}', 'membership', 'orgmem_3', 1, false, 'org_other', 'user_shared', 'member', now()),
+             ('{ISSUER}', 'membership', 'orgmem_4', 1, true, 'org_acme', 'user_left', NULL, now());
+           INSERT INTO inbox_event (source, message_id, kind, payload, state, received_at) VALUES
+             ('clerk', 'msg_1', 'a test', '{{"id": "orgmem_1", "organization": "org_acme", "person": "user_own"}}', 'done', now()),
+             ('clerk', 'msg_2', 'a test', '{{"id": "orgmem_3", "organization": "org_other", "person": "user_shared"}}', 'done', now()),
+             ('clerk', 'msg_3', 'a test', '{{"id": "user_own"}}', 'done', now()),
+             ('clerk', 'msg_4', 'a test', '{{"id": "user_shared"}}', 'done', now()),
+             ('clerk', 'msg_5', 'a test', 'null', 'ignored', now());"#
+    );
+    office.sql(&told).await;
+    (office, acme)
+}
+
+#[derive(diesel::QueryableByName)]
+struct Names {
+    #[diesel(sql_type = Text)]
+    names: String,
+}
+
+async fn names(office: &Office, column: &str, table: &str) -> String {
+    let sql =
+        format!("SELECT string_agg({column}, ' ' ORDER BY {column} COLLATE \"C\") AS names FROM {table}");
+    let mut owner = AsyncPgConnection::establish(office.db.owner_url()).await.unwrap();
+    let found: Names = diesel::sql_query(sql).get_result(&mut owner).await.unwrap();
+    found.names
+}
+
+/// What evidence calls the Clerk of a world outside.
+fn clerk_name() -> String {
+    format!("clerk {ISSUER}")
+}
+
+#[tokio::test]
+async fn an_organisation_at_clerk_goes_with_its_account_and_nothing_is_certified_before_it() {
+    let outside = Outside::open().await;
+    let (mut office, acme) = kept_by_clerk(&outside).await;
+    outside.put_into_clerk("org_acme");
+    outside.put_into_clerk("org_other");
+    let id = request(&office, &acme).await.id;
+    outside.answer(CLERK_ORGANIZATIONS, 503);
+    office.set_clock(start() + TimeDelta::days(8));
+    office.run("erasure-sweep.v1").await;
+    office.settled("erasure.v1").await;
+    assert_eq!(state(&office, id).await.state, ErasureState::Erasing, "Clerk has {:?}", outside.clerk_has());
+    assert_eq!(rows(&office, "outer_organization", &acme).await, 1, "nobody knows any more what Clerk has");
+    assert_eq!(rows(&office, "member", &acme).await, 0, "what is here waited for Clerk");
+    // Nor by a process that has no Clerk.
+    office.stop_work().await;
+    let configured = office.parts.clerk.take();
+    office.work().await;
+    office.wake("erasure.v1").await;
+    office.settled("erasure.v1").await;
+    assert_eq!(state(&office, id).await.state, ErasureState::Erasing);
+    let jobs = office.jobs("erasure.v1").await;
+    let is_told = |error: &str| error.contains(&clerk_name()) && error.contains("not configured");
+    assert!(jobs.iter().filter_map(|job| job.error.as_deref()).any(is_told), "{jobs:?}");
+
+    office.stop_work().await;
+    office.parts.clerk = configured;
+    office.work().await;
+    outside.answer(CLERK_ORGANIZATIONS, 200);
+    office.wake("erasure.v1").await;
+    office.quiet().await;
+    let done = state(&office, id).await;
+    assert_eq!(done.state, ErasureState::Certified, "{:?}", office.jobs("erasure.v1").await);
+    assert_eq!(outside.clerk_has(), ["org_other"]);
+    assert_eq!(outside.clerk_calls(), ["DELETE /v1/organizations/org_acme"]);
+    let certificate = done.certificate.unwrap();
+    let steps = &certificate["steps"];
+    assert!(steps["outside"][clerk_name()].is_string(), "{certificate}");
+    assert!(!certificate.to_string().contains("org_acme"), "{certificate}");
+    // Of what Clerk told, that of others is left.
+    assert_eq!(names(&office, "id", "outer_object").await, "org_other orgmem_3 user_shared");
+    assert_eq!(names(&office, "message_id", "inbox_event").await, "msg_2 msg_4 msg_5");
+    assert_eq!((steps["rows:outer_object"].as_u64(), steps["rows:inbox_event"].as_u64()), (Some(6), Some(2)));
+    office.wake_all().await;
+    office.end().await;
+}
+
+#[tokio::test]
+async fn an_organisation_that_clerk_does_not_have_any_more_keeps_no_account_open() {
+    let outside = Outside::open().await;
+    let (office, acme) = kept_by_clerk(&outside).await;
+    let id = request(&office, &acme).await.id;
+    office.set_clock(start() + TimeDelta::days(8));
+    office.run("erasure-sweep.v1").await;
+    office.quiet().await;
+    let done = state(&office, id).await;
+    assert_eq!(done.state, ErasureState::Certified, "{:?}", office.jobs("erasure.v1").await);
+    assert_eq!(outside.clerk_calls(), ["DELETE /v1/organizations/org_acme"]);
+    assert!(done.certificate.unwrap()["steps"]["outside"][clerk_name()].is_string());
     office.end().await;
 }

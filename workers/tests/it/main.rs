@@ -14,6 +14,7 @@ mod clerk;
 mod crashes;
 mod deliveries;
 mod doors;
+mod erasure_counts;
 mod erasures;
 mod erasures_outside;
 mod exports;

@@ -1,5 +1,5 @@
-//! The world outside on real sockets: a mail server, a receiver of Slack posts and webhooks, and a Svix. All write down what
-//! reached them, and can be told to fail. They stop when they are dropped.
+//! The world outside on real sockets: a mail server, a receiver of Slack posts and webhooks, a Svix and a Clerk. All write down
+//! what reached them, and can be told to fail. They stop when they are dropped.
 
 #![expect(clippy::indexing_slicing, reason = "a fake stops at what it does not know")]
 
@@ -9,11 +9,16 @@ use std::time::Duration;
 
 use costlens_domain::{TenantId, WebhookEndpointId};
 use costlens_egress::EgressConfig;
+use costlens_identity::fetch::Fetch;
+use costlens_identity::{Clerk, ClerkConfig};
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use super::account::ISSUER;
+use super::{Office, egress};
 
 /// How the mail server fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,7 @@ struct State {
     /// Posts that were received: path, headers in lower case, body.
     posts: Vec<Post>,
     svix: FakeSvix,
+    clerk: FakeClerk,
     /// Paths that begin so wait for their answer.
     held: BTreeSet<String>,
     /// The status for a path that begins so.
@@ -130,6 +136,34 @@ impl FakeSvix {
     }
 }
 
+/// The part of Clerk that an erasure uses, with a memory.
+#[derive(Default)]
+struct FakeClerk {
+    /// Every call: method and path.
+    calls: Vec<String>,
+    /// The organisations that are there.
+    organizations: BTreeSet<String>,
+}
+
+impl FakeClerk {
+    fn take(&mut self, method: &str, path: &str, authorization: Option<&String>) -> u16 {
+        self.calls.push(format!("{method} {path}"));
+        if authorization.is_none_or(|told| told != &format!("Bearer {CLERK_KEY}")) {
+            return 401;
+        }
+        match (method, path.strip_prefix(CLERK_ORGANIZATIONS)) {
+            ("DELETE", Some(id)) if self.organizations.remove(id) => 200,
+            _ => 404,
+        }
+    }
+}
+
+/// Where Clerk's organisations are.
+pub(crate) const CLERK_ORGANIZATIONS: &str = "/v1/organizations/";
+
+/// The key to Clerk.
+const CLERK_KEY: &str = "sk_test_clerk";
+
 /// A post that was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
@@ -221,6 +255,21 @@ impl Outside {
         self.state.lock().unwrap().svix.applications.iter().cloned().collect()
     }
 
+    /// From now on Clerk has this organisation.
+    pub(crate) fn put_into_clerk(&self, organization: &str) {
+        self.state.lock().unwrap().clerk.organizations.insert(organization.to_owned());
+    }
+
+    /// The organisations that Clerk has.
+    pub(crate) fn clerk_has(&self) -> Vec<String> {
+        self.state.lock().unwrap().clerk.organizations.iter().cloned().collect()
+    }
+
+    /// The calls to Clerk.
+    pub(crate) fn clerk_calls(&self) -> Vec<String> {
+        self.state.lock().unwrap().clerk.calls.clone()
+    }
+
     /// What Svix knows of an endpoint.
     pub(crate) fn svix_endpoint(&self, tenant: TenantId, endpoint: WebhookEndpointId) -> Option<Value> {
         let state = self.state.lock().unwrap();
@@ -276,6 +325,20 @@ pub(crate) fn svix(http_port: u16) -> Arc<Svix> {
         egress: EgressConfig::default(),
     };
     Arc::new(Svix::new(config).unwrap())
+}
+
+/// The Clerk at this port of a world outside.
+pub(crate) fn clerk(office: &Office, http_port: u16) -> Arc<Clerk> {
+    let host = format!("127.0.0.1:{http_port}");
+    let config = ClerkConfig {
+        issuer: ISSUER.to_owned(),
+        api_url: format!("http://{host}"),
+        secret_key: CLERK_KEY.to_owned().into(),
+        authorized_parties: Vec::new(),
+        instance_id: "ins_1".to_owned(),
+        sign_in_url: "https://clerk.example/sign-in".to_owned(),
+    };
+    Arc::new(Clerk::new(config, Fetch::by(egress(&[host])), Arc::clone(&office.parts.clock)))
 }
 
 async fn take_mail(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<()> {
@@ -355,6 +418,11 @@ async fn take_post(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resu
                     }
                     None => Some(state.svix.take(&method, &path, &body)).filter(|_| !state.svix.is_silent),
                 }
+            } else if path.starts_with(CLERK_ORGANIZATIONS) {
+                Some(match told.filter(|status| *status >= 400) {
+                    Some(status) => status,
+                    None => state.clerk.take(&method, &path, headers.get("authorization")),
+                })
             } else {
                 state.posts.push(Post { path, headers, body });
                 Some(told.unwrap_or(200))

@@ -1,4 +1,5 @@
-//! Clerk's Backend API, as far as it is needed: six questions, and none that changes anything.
+//! Clerk's Backend API, as far as it is needed: six questions that change nothing, and one request that does, for an
+//! account that is erased.
 
 use std::time::Duration;
 
@@ -178,6 +179,18 @@ impl Backend {
         let memberships = memberships.into_iter().filter_map(|of| belonging(of, None)).collect();
         let (version, name) = (found.updated_at, Some(found.name));
         Ok(Some((OuterFact::Organization { id: found.id, version, name, gone: false }, memberships)))
+    }
+
+    /// Deletes an organisation with its memberships; one that is gone counts. Its people stay.
+    pub async fn delete_organization(&self, id: &str) -> Result<(), FetchError> {
+        if !is_id(id) {
+            return Err(FetchError::Shape);
+        }
+        let url = format!("{}/v1/organizations/{id}", self.url);
+        match self.fetch.delete(&url, &self.key, PATIENCE).await {
+            Err(FetchError::Status(404)) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// Every page of a list. One that has no end is an error, so that nobody is taken for gone who stands behind it.

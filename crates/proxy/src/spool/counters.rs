@@ -21,7 +21,8 @@ pub struct SpoolCounters {
     pub unshipped: u64,
     /// How long ago the oldest of them ended.
     pub oldest_unshipped: Option<Duration>,
-    /// Rows handed to the ledger and committed, those it knew already included.
+    /// Rows handed to the ledger and committed, those it knew already and those of erased accounts, which it drops,
+    /// included.
     pub shipped: u64,
     /// Calls of an earlier process that were found without an end, or were dropped in this one.
     pub interrupted: u64,

@@ -21,11 +21,16 @@ use super::ticket::NotSettled;
 use super::writer::{Handle, Shared, Spool};
 use super::{checkpoint, file_work, payload, reclaim, rejected};
 
+/// How often what was set aside is looked through for what is past its time: more than once in
+/// [`rejected::BETWEEN_LOOKS`], though the shipper wakes late or the disk fails once.
+const LOOK_EVERY: Duration = Duration::from_hours(8);
+
 /// Where rows go: the ledger's database.
 #[async_trait]
 pub trait FactSink: Send + Sync + 'static {
     /// Commits all of the facts or none. A fact whose id is known already counts as committed and changes
-    /// nothing. The future may be dropped when it takes too long; the same facts then come again.
+    /// nothing; so does one of an account that is erased, which is dropped. The future may be dropped when it takes too
+    /// long; the same facts then come again.
     async fn insert(&self, facts: &[RequestFact]) -> Result<(), SinkError>;
 }
 
@@ -99,6 +104,7 @@ impl Spool {
             config,
             closing: Arc::clone(&closing),
             last_checkpoint: None,
+            last_look: None,
         };
         Shipper { handle, closing, task: tokio::spawn(worker.run(recovered)) }
     }
@@ -132,6 +138,7 @@ struct Worker {
     config: ShipperConfig,
     closing: Arc<AtomicBool>,
     last_checkpoint: Option<Instant>,
+    last_look: Option<Instant>,
 }
 
 impl Worker {
@@ -161,6 +168,7 @@ impl Worker {
             self.checkpoint(tail.position, closing).await;
             self.shared.lock().seal_if_old(self.shared.config.kept_at_most);
             reclaim::reclaim(&self.shared, tail.position).await;
+            self.forget_rejected().await;
             if closing && empty && caught_up {
                 return;
             }
@@ -326,6 +334,22 @@ impl Worker {
         .await;
         self.shared.totals.rejected.fetch_add(1, Ordering::Relaxed);
         self.shipped(1, None);
+    }
+
+    /// What was set aside is kept for so long and no longer. A disk that fails is asked again at the next look.
+    async fn forget_rejected(&mut self) {
+        if self.last_look.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        self.last_look = Some(Instant::now());
+        let purged = file_work::attempt(&self.shared, |shared| {
+            rejected::purge(shared.dir(), shared.clock.now())
+        });
+        match purged.await {
+            Ok(false) => {}
+            Ok(true) => tracing::info!(file = rejected::NAME, "rows that were set aside long ago were removed"),
+            Err(error) => tracing::warn!(error = %error, "rows that were set aside long ago cannot be removed"),
+        }
     }
 
     /// With damage the count of waiting rows may be too high; where nothing is left to read, it is known.

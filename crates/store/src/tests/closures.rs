@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use chrono::Duration;
-use costlens_domain::{ErasureId, SessionId};
-use diesel::sql_types::Text;
+use costlens_domain::request::RequestFact;
+use costlens_domain::{ApiKeyId, ErasureId, RequestId, SessionId};
+use diesel::sql_types::{Binary, Text};
 use diesel_async::RunQueryDsl;
 
 use super::support::{Actor, actor, at, fact, owner, ship};
@@ -15,6 +16,12 @@ use crate::{ERASED_TABLES, Erasure, ErasureState, NewSession, NewSignInLink, Sto
 struct Name {
     #[diesel(sql_type = Text)]
     name: String,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Hash {
+    #[diesel(sql_type = Binary)]
+    hash: Vec<u8>,
 }
 
 async fn request(store: &Store, of: &Actor) -> Erasure {
@@ -115,6 +122,43 @@ async fn a_tenants_transaction_begins_no_erasure_and_cuts_none_loose() {
     assert!(diesel::sql_query("DELETE FROM closure").execute(tx.transaction().unwrap()).await.is_err());
 }
 
+/// The hash by which an erasure is known for this tenant's, as a worker makes it.
+async fn shown_hash(db: &TestDb, of: &Actor) -> [u8; 32] {
+    let sql = format!("SELECT sha256('{}'::bytea) AS hash", of.tenant);
+    let hash: Hash = diesel::sql_query(sql).get_result(&mut owner(db).await).await.unwrap();
+    hash.hash.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn a_late_call_of_an_erased_account_is_dropped_and_a_stray_one_of_another_is_refused() {
+    let db = TestDb::new().await;
+    let (acme, other) = (actor(&db, "acme").await, actor(&db, "other").await);
+    let asked = request(db.store(), &acme).await;
+    let stray = |of: &Actor| RequestFact { api_key_id: ApiKeyId::new(at(0), [9; 10]), ..fact(of, at(0)) };
+    // In its days of grace it is a customer like any other.
+    let (mine, others) = (stray(&acme), stray(&other));
+    let shipped = ship(db.store(), &[mine.clone(), others.clone()]).await;
+    assert_eq!((shipped.refused.len(), shipped.erased), (2, 0));
+
+    let mut system = db.store().system().await.unwrap();
+    let hash = shown_hash(&db, &acme).await;
+    assert!(system.begin_erasure(asked.id, &hash, at(0) + Duration::days(7)).await.unwrap());
+    for table in ERASED_TABLES.concat() {
+        while system.erase_rows(asked.id, table, 100).await.unwrap() > 0 {}
+    }
+    let late = fact(&acme, at(0));
+    let absurd = RequestFact { id: RequestId::new(at(4_000_000_000), [1; 10]), ..fact(&acme, at(0)) };
+    let good = fact(&other, at(0));
+    let batch = [late.clone(), absurd, mine, others.clone(), good, late.clone()];
+    let shipped = ship(db.store(), &batch).await;
+    assert_eq!((shipped.inserted, shipped.duplicates, shipped.erased), (1, 1, 3));
+    assert_eq!(shipped.refused, [others.id]);
+    // Nor is it known any less when all that is left of the account is the certificate.
+    system.certify_erasure(asked.id, &serde_json::json!({}), at(9)).await.unwrap();
+    let shipped = ship(db.store(), &[late]).await;
+    assert_eq!((shipped.refused.len(), shipped.erased), (0, 1));
+}
+
 #[tokio::test]
 async fn nothing_is_erased_before_its_time_or_of_anybody_else() {
     let db = TestDb::new().await;
@@ -137,9 +181,20 @@ async fn nothing_is_erased_before_its_time_or_of_anybody_else() {
     // Of two partitions, one row at a time: a row's place in one is another's in the other.
     assert_eq!(system.erase_rows(asked.id, "request", 1).await.unwrap(), 1);
     assert_eq!(system.erase_rows(asked.id, "request", 10).await.unwrap(), 1);
+    // Each was counted with its going.
+    assert_eq!(system.erasure(asked.id).await.unwrap().0.evidence["rows:request"], 2);
     let left = system.count_tenant_rows(asked.id).await.unwrap();
     let of = |name: &str| left.iter().find(|(table, _)| table == name).map(|(_, rows)| *rows);
     assert_eq!((of("request"), of("api_key"), of("spend_hourly")), (Some(0), Some(1), Some(2)));
+    // Files that an attempt found which died are not counted again by the next.
+    for (found, erased) in [(5, None), (2, Some(2)), (1, Some(1)), (0, Some(0))] {
+        system.note_found(asked.id, "files", found).await.unwrap();
+        if let Some(erased) = erased {
+            system.settle_found(asked.id, "files", erased).await.unwrap();
+        }
+    }
+    let evidence = system.erasure(asked.id).await.unwrap().0.evidence;
+    assert_eq!((evidence["files"].as_u64(), evidence.get("files_found")), (Some(6), None));
     let too_early = system.certify_erasure(asked.id, &serde_json::json!({}), at(9)).await;
     assert!(too_early.is_err(), "an account with rows left is not certified");
 

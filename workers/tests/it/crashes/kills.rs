@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use costlens_queue::testing::{Side, WireTap, may_change};
+use costlens_queue::testing::{Side, WireTap};
 use futures_util::StreamExt as _;
 use rustix::process::{Signal, kill_process};
 
-use super::{PATIENCE, Rounds, World, rounds, worker};
+use super::{PATIENCE, Rounds, World, may_change, rounds, worker};
 
 /// How many rounds go on at once where all are asked for; they mostly wait, and each holds some fifty connections. A few
 /// go one after the other, beside the other tests.
@@ -24,6 +24,7 @@ async fn round(n: u64, side: Side, twice: bool) -> Option<String> {
         let mut worker = worker(&world, &tap.url(url));
         let pid = worker.pid();
         let at = if again == 0 { n } else { n % 7 + 1 };
+        tap.start_counting(may_change);
         tap.kill_at(at, side, move || {
             let _gone = kill_process(pid, Signal::KILL);
         });

@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use rustix::process::{Signal, kill_process};
 
-use super::{Count, PATIENCE, Rounds, World, rounds, worker};
+use super::{Count, PATIENCE, Rounds, World, may_change, rounds, worker};
 
 /// When the server crashes.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,7 @@ async fn round(server: &mut CrashingServer, moment: Moment, twice: bool, with_wo
         };
         match moment {
             Moment::Write(n, side) => {
+                tap.start_counting(may_change);
                 tap.kill_at(if again == 0 { n } else { n % 7 + 1 }, side, strike);
                 let begun = Instant::now();
                 while tap.hit().is_none() && !is_over(&world).await {
@@ -50,7 +51,7 @@ async fn round(server: &mut CrashingServer, moment: Moment, twice: bool, with_wo
                 }
             }
             Moment::After(wait) => {
-                tap.start_counting(costlens_queue::testing::may_change);
+                tap.start_counting(may_change);
                 let begun = Instant::now();
                 while tap.count() == 0 && !is_over(&world).await {
                     assert!(begun.elapsed() < PATIENCE, "{story}: nothing happens");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use costlens_domain::request::{Durability, RequestFact};
 
 use super::super::{FactSink, NotSettled, ShipperConfig, SinkError, Spool};
-use super::{Ledger, completed, intent, open, quick, replay, small};
+use super::{Ledger, at, completed, intent, open, quick, replay, small};
 
 async fn until(what: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -96,6 +96,20 @@ async fn poison_is_set_aside_and_holds_up_nobody() {
         })
         .collect();
     assert_eq!(ids, [7, 8, 90, 102].map(|number| intent(number).id.to_string()));
+}
+
+#[tokio::test]
+async fn what_was_set_aside_a_month_ago_is_removed_though_nobody_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rejected.jsonl");
+    for (days, id) in [(31, "old"), (3, "young")] {
+        let at = at() - chrono::TimeDelta::days(days);
+        super::super::rejected::set_aside(dir.path(), at, id, "refused", b"{}").unwrap();
+    }
+    let (spool, recovered) = open(small(dir.path()));
+    let _shipper = spool.start_shipper(recovered, Arc::new(Ledger::default()), quick());
+    until(|| !std::fs::read_to_string(&file).unwrap().contains("\"old\"")).await;
+    assert!(std::fs::read_to_string(&file).unwrap().contains("\"young\""));
 }
 
 /// Panics once, then hangs once, then works.

@@ -1,0 +1,2 @@
+DROP FUNCTION erased_tenants(uuid[]);
+DROP INDEX erasure_tenant_hash;

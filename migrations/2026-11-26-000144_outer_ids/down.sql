@@ -1,0 +1,1 @@
+DROP FUNCTION erase_outer_ids(uuid, integer);
