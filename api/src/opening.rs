@@ -107,7 +107,7 @@ pub(crate) fn membership(
 }
 
 /// Whether a sign-in may be continued past its session. Who runs an account, whoever is vouched for elsewhere, and
-/// everybody of a tenant that wants it so signs in anew after an hour.
+/// everybody of a tenant that wants it so, or lets us into an AWS account, signs in anew after an hour.
 const fn may_continue(role: Role, one_hour: bool, proof: &Proof) -> bool {
     !role.administers() && !one_hour && proof.outer.is_none() && !proof.read_only
 }
@@ -142,7 +142,7 @@ pub(crate) async fn open(
     };
     let refresh = ends_at
         .filter(|ends_at| *ends_at > expires_at)
-        .filter(|_| may_continue(membership.role, tenant.one_hour_sign_in, proof))
+        .filter(|_| may_continue(membership.role, membership.one_hour, proof))
         .map(|ends_at| (SecretToken::generate(REFRESH_PREFIX, &*parts.entropy), ends_at));
     let new = NewUserSession {
         session: NewSession { id, hash: token.hash().0, expires_at },

@@ -161,7 +161,7 @@ impl RegistrationsApi {
         let by = By::of(request, Actor::User(user.id));
         let event = by.event(&self.0, Action::TenantRegistered, Some(tenant.id.to_string()), json!({}));
         tx.system()?.audit_of(tenant.id, &event).await?;
-        let membership = Membership { tenant, role: Role::Owner, by_single_sign_on: false };
+        let membership = Membership { tenant, role: Role::Owner, by_single_sign_on: false, one_hour: false };
         let proof = Proof::by("registration", false);
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
         tx.commit().await?;

@@ -278,7 +278,7 @@ impl SessionsApi {
         let membership = opening::membership(memberships, Some(before.tenant_id)).map_err(|_| invalid())?;
         // What the person has become since may end with the hour.
         let another_way = membership.by_single_sign_on;
-        if membership.role.administers() || membership.tenant.one_hour_sign_in || another_way {
+        if membership.role.administers() || membership.one_hour || another_way {
             return Err(invalid());
         }
         let (proof, continues) = going_on(&before);
