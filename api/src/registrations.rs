@@ -22,7 +22,7 @@ use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
 use crate::sessions::{SignedIn, view};
 use crate::users::{mail, new_password};
-use crate::{ApiParts, SignUp, Tag, named, second_factor};
+use crate::{ApiParts, SignUp, Tag, known_browser, named, second_factor};
 
 /// Somebody's address.
 #[derive(Object)]
@@ -219,6 +219,9 @@ impl RegistrationsApi {
             tx.system()?.audit_of(membership.tenant.id, &event).await?;
         }
         tx.commit().await?;
+        // Whoever reads the account's mail is its person, however many strangers tried passwords.
+        limits::forgive(&self.0, &user.email, None).await;
+        known_browser::remember(&self.0, request, user.id, None);
         Ok(PasswordReset::Set)
     }
 }

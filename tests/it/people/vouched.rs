@@ -11,7 +11,7 @@ static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1
 /// They misbehave for all at once.
 pub(super) static ALONE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
-fn known(open: &Open, person: &Person, verified: bool) -> String {
+pub(super) fn known(open: &Open, person: &Person, verified: bool) -> String {
     let subject = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
     let email = (person.email.clone(), verified);
     open.vouchers.know(&subject, Known { subject: subject.clone(), email });
@@ -46,7 +46,7 @@ fn of_ours(person: &Person, url: &str) -> String {
     format!("/{path}")
 }
 
-async fn exchange(person: &mut Person, page: &str) -> Answer {
+pub(super) async fn exchange(person: &mut Person, page: &str) -> Answer {
     let code = page.strip_prefix("/signed-in#x=").unwrap_or_else(|| panic!("came back to {page}"));
     person.post("/api/v1/sessions/exchange", json!({"code": code})).await
 }
