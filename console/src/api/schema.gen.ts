@@ -2931,7 +2931,7 @@ export interface paths {
         put?: never;
         /**
          * Make new recovery codes
-         * @description The old ones stop working. Wants a fresh proof of who asks.
+         * @description The old ones stop working. Wants a fresh proof of who asks, by both factors.
          */
         post: operations["replace_recovery_codes"];
         delete?: never;
