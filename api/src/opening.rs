@@ -145,6 +145,8 @@ pub(crate) async fn open(
         Some(continues) => continues.refresh_expires_at,
         None => Some(now + SIGN_IN_LIFE),
     };
+    // The last session of a sign-in ends with its week.
+    expires_at = ends_at.map_or(expires_at, |ends_at| expires_at.min(ends_at));
     let refresh = ends_at
         .filter(|ends_at| *ends_at > expires_at)
         .filter(|_| may_continue(membership.role, membership.one_hour, proof))
