@@ -164,21 +164,35 @@ fn no_door_is_without_a_limit() {
             ("create_exchanged_session", json!({"code": "x"})),
             ("create_clerk_session", json!({"token": "x"})),
             ("start_single_sign_on", json!({"email": "a@b.example"})),
+            ("start_oauth", json!(null)),
+            ("finish_oauth", json!(null)),
+            ("finish_single_sign_on", json!(null)),
         ];
-        // Without a credential of ours, and able to change something. What a recipient's link does has its own rules.
-        let others = ["confirm_recipient", "unsubscribe", "keep_account"];
+        // Without a credential of ours, and no way in. What a recipient's link does has its own rules.
+        let others = [
+            "confirm_recipient",
+            "unsubscribe",
+            "keep_account",
+            "get_sign_in_options",
+            "get_status",
+            "get_trust",
+            "get_erasure_certificate",
+        ];
         for (path, methods) in contract["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 let unguarded =
                     operation.get("security").is_none_or(|of| of.as_array().is_none_or(Vec::is_empty));
-                if method == "get" || !unguarded || others.contains(&id) {
+                if !unguarded || others.contains(&id) {
                     continue;
                 }
                 let Some((_, body)) = doors.iter().find(|(door, _)| *door == id) else {
                     panic!("{id} lets anybody call it: give it a limit, and a row here")
                 };
-                let one = Person::new(open, "door");
+                // Nobody's organisation: what comes back from its provider is counted all the same.
+                let path = path.replace("{provider}", "google");
+                let path = path.replace("{tenant_id}", "ten_019ab3c4d5e67f8091a2b3c4d5e6f708");
+                let (path, one) = (path.as_str(), Person::new(open, "door"));
                 let body = (!body.is_null()).then(|| body.clone());
                 // Many at once: the widest door lets 600 in within a minute.
                 let (method, mut tried, begun) = (method.to_uppercase(), 0, Instant::now());
