@@ -11,7 +11,7 @@ pub(crate) const SESSION_COOKIE: &str = "costlens_session";
 /// The cookie that continues a sign-in; sent to the one operation that does so.
 pub(crate) const REFRESH_COOKIE: &str = "costlens_refresh";
 const REFRESH_PATH: &str = "/api/v1/session/refresh";
-/// The cookie by which a browser is known again in which somebody signed in: of no use but to be counted apart.
+/// The cookie by which a browser is known again in which somebody came in: of no use but to be counted apart.
 pub(crate) const KNOWN_BROWSER_COOKIE: &str = "costlens_known_browser";
 const KNOWN_BROWSER_PATH: &str = "/api/v1/sessions";
 

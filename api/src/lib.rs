@@ -25,6 +25,7 @@ pub mod insight;
 pub mod invoice_sources;
 pub mod key_labels;
 pub mod keys;
+mod known_browser;
 mod limits;
 pub mod links;
 pub mod members;

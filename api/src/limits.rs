@@ -1,8 +1,8 @@
 //! How often what lets people in may be tried: by address, and by account.
 //!
 //! Each rule is counted before anything costly is done. Two rules asked together are one question. A limit of an account
-//! is counted apart for browsers in which its person signed in before: strangers who use up the account's tries shut
-//! out strangers alone.
+//! is counted apart for browsers in which its person came in before, and letters with a new password apart from all
+//! others: strangers who use up the account's tries shut out strangers alone.
 
 use std::time::Duration;
 
@@ -19,8 +19,10 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// Asking to be registered, by address: five an hour.
 static REGISTRATIONS: Rule = Rule::new("registration.address", 5, HOUR);
-/// Letters about registering or a new password, by the address they go to.
+/// Letters about registering, by the address they go to.
 static LETTERS: Rule = Rule::new("letter.account", 5, HOUR);
+/// Letters with a link to a new password, by the address they go to. Who uses another's up has sent that one the links.
+static RESET_LETTERS: Rule = Rule::new("password-reset.account", 5, HOUR);
 /// Asking for a new password, by address: five an hour.
 static RESETS: Rule = Rule::new("password-reset.address", 5, HOUR);
 /// Signing in, by address: ten a minute.
@@ -91,7 +93,7 @@ pub(crate) async fn take(parts: &ApiParts, request: &Request, of: Try<'_>) -> Re
             limits.take_all(&[(&REGISTRATIONS, &from), (&LETTERS, &account(email))]).await
         }
         Try::PasswordReset { email } => {
-            limits.take_all(&[(&RESETS, &from), (&LETTERS, &account(email))]).await
+            limits.take_all(&[(&RESETS, &from), (&RESET_LETTERS, &account(email))]).await
         }
         Try::SignIn { email, known: None } => {
             limits.take_all(&[(&SIGN_INS, &from), (&STRANGERS, &account(email))]).await

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::{Action, Actor};
-use costlens_domain::{ProblemCode, Role, SessionId, SsoProviderId, TenantId};
+use costlens_domain::{ProblemCode, Role, SessionId, SsoProviderId, TenantId, UserId};
 use costlens_store::{Membership, NewRefresh, NewSession, NewUserSession, SystemTx, User};
 use costlens_vault::SecretToken;
 use costlens_vault::secret_token::{REFRESH_PREFIX, SESSION_PREFIX};
@@ -11,10 +11,10 @@ use poem::Request;
 use poem::http::header;
 use serde_json::json;
 
-use crate::ApiParts;
 use crate::audit::By;
 use crate::cookies::{Binding, Outgoing};
 use crate::error::ApiError;
+use crate::{ApiParts, known_browser};
 
 /// No session outlives an hour.
 pub(crate) const SESSION_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -73,6 +73,8 @@ pub(crate) struct Opened {
     token: SecretToken,
     expires_at: DateTime<Utc>,
     refresh: Option<(SecretToken, DateTime<Utc>)>,
+    /// Whose browser is known from now on, and the tenant whose own provider let it in.
+    known: Option<(UserId, Option<TenantId>)>,
 }
 
 impl Opened {
@@ -84,6 +86,9 @@ impl Opened {
         match &self.refresh {
             Some((token, until)) => binding.refresh(&out, token.reveal(), (*until - now).num_seconds()),
             None => binding.no_refresh(&out),
+        }
+        if let Some((user, vouching)) = self.known {
+            known_browser::remember(parts, request, user, vouching);
         }
     }
 }
@@ -107,7 +112,7 @@ pub(crate) fn membership(
 }
 
 /// Whether a sign-in may be continued past its session. Who runs an account, whoever is vouched for elsewhere, and
-/// everybody of a tenant that wants it so signs in anew after an hour.
+/// everybody of a tenant that wants it so, or lets us into an AWS account, signs in anew after an hour.
 const fn may_continue(role: Role, one_hour: bool, proof: &Proof) -> bool {
     !role.administers() && !one_hour && proof.outer.is_none() && !proof.read_only
 }
@@ -140,9 +145,11 @@ pub(crate) async fn open(
         Some(continues) => continues.refresh_expires_at,
         None => Some(now + SIGN_IN_LIFE),
     };
+    // The last session of a sign-in ends with its week.
+    expires_at = ends_at.map_or(expires_at, |ends_at| expires_at.min(ends_at));
     let refresh = ends_at
         .filter(|ends_at| *ends_at > expires_at)
-        .filter(|_| may_continue(membership.role, tenant.one_hour_sign_in, proof))
+        .filter(|_| may_continue(membership.role, membership.one_hour, proof))
         .map(|ends_at| (SecretToken::generate(REFRESH_PREFIX, &*parts.entropy), ends_at));
     let new = NewUserSession {
         session: NewSession { id, hash: token.hash().0, expires_at },
@@ -168,7 +175,11 @@ pub(crate) async fn open(
         let event = by.event(parts, Action::SessionOpened, Some(id.to_string()), change);
         tx.system()?.audit_of(tenant.id, &event).await?;
     }
-    Ok(Opened { id, token, expires_at, refresh })
+    // One that goes on is in a browser that is known, and where Clerk keeps people nobody tries passwords.
+    let begins = continues.is_none() && parts.clerk.is_none();
+    let vouching = (proof.method == BY_PROVIDER).then_some(tenant.id);
+    let known = begins.then_some((user.id, vouching));
+    Ok(Opened { id, token, expires_at, refresh, known })
 }
 
 /// The browser, in its own words: visible ASCII, cut.

@@ -52,6 +52,8 @@ pub struct Principal {
     pub scopes: KeyScopes,
     /// Whether it proved who it is a short while ago.
     pub fresh: bool,
+    /// Whether its last proof was by two factors.
+    pub two_factors: bool,
     /// Whether it may only look.
     pub read_only: bool,
     /// Whether its organisation's own identity provider vouched for it, which vouches in that organisation alone.
@@ -81,6 +83,7 @@ impl Principal {
             role: session.role,
             scopes: KeyScopes::ALL,
             fresh: now - session.proven_at < FRESH,
+            two_factors: session.two_factors,
             read_only: session.read_only,
             by_provider: session.method == BY_PROVIDER,
             operator: session.operator,
@@ -356,6 +359,7 @@ async fn check_key(request: &Request, bearer: Bearer) -> poem::Result<Principal>
             role: Role::Viewer,
             scopes: key.scopes,
             fresh: false,
+            two_factors: false,
             read_only: false,
             by_provider: false,
             operator: false,

@@ -22,7 +22,7 @@ use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
 use crate::sessions::{SignedIn, view};
 use crate::users::{mail, new_password};
-use crate::{ApiParts, SignUp, Tag, named, second_factor};
+use crate::{ApiParts, SignUp, Tag, known_browser, named, second_factor};
 
 /// Somebody's address.
 #[derive(Object)]
@@ -161,7 +161,7 @@ impl RegistrationsApi {
         let by = By::of(request, Actor::User(user.id));
         let event = by.event(&self.0, Action::TenantRegistered, Some(tenant.id.to_string()), json!({}));
         tx.system()?.audit_of(tenant.id, &event).await?;
-        let membership = Membership { tenant, role: Role::Owner, by_single_sign_on: false };
+        let membership = Membership { tenant, role: Role::Owner, by_single_sign_on: false, one_hour: false };
         let proof = Proof::by("registration", false);
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
         tx.commit().await?;
@@ -219,6 +219,9 @@ impl RegistrationsApi {
             tx.system()?.audit_of(membership.tenant.id, &event).await?;
         }
         tx.commit().await?;
+        // Whoever reads the account's mail is its person, however many strangers tried passwords.
+        limits::forgive(&self.0, &user.email, None).await;
+        known_browser::remember(&self.0, request, user.id, None);
         Ok(PasswordReset::Set)
     }
 }

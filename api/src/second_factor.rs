@@ -113,10 +113,10 @@ impl SecondFactorApi {
 
     /// Make new recovery codes
     ///
-    /// The old ones stop working. Wants a fresh proof of who asks.
+    /// The old ones stop working. Wants a fresh proof of who asks, by both factors.
     #[oai(path = "/user/recovery-codes", method = "post", operation_id = "replace_recovery_codes")]
     async fn replace(&self, auth: SessionAuth) -> Result<Json<RecoveryCodes>, ApiError> {
-        let user = self.own(&auth.0).await?;
+        let user = self.own_by_both(&auth.0).await?;
         if user.totp_confirmed_at.is_none() {
             return Err(ApiError::new(ProblemCode::Conflict, "no second factor is set up"));
         }
@@ -133,7 +133,7 @@ impl SecondFactorApi {
     /// Wants a fresh proof of who asks, by both factors.
     #[oai(path = "/user/second-factor", method = "delete", operation_id = "remove_second_factor")]
     async fn remove(&self, auth: SessionAuth) -> Result<SecondFactorRemoved, ApiError> {
-        let user = self.own(&auth.0).await?;
+        let user = self.own_by_both(&auth.0).await?;
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.remove_totp(user.id).await?;
         told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::SecondFactorRemoved, json!({}))).await?;
@@ -149,6 +149,18 @@ impl SecondFactorApi {
         principal.may_change()?;
         let (user, _) = principal.own_credentials()?;
         Ok(self.0.store.system().await?.user(user).await?)
+    }
+
+    /// The same for what takes the second factor away or stands in for it: where one is confirmed, whoever asks has
+    /// proven it, too. Google and GitHub vouch for one factor alone.
+    async fn own_by_both(&self, principal: &Principal) -> Result<User, ApiError> {
+        let user = self.own(principal).await?;
+        if user.totp_confirmed_at.is_some() && !principal.two_factors {
+            let detail =
+                "prove it with your password and a code as well (POST /api/v1/session/proof), then try again";
+            return Err(ApiError::new(ProblemCode::StepUpRequired, detail));
+        }
+        Ok(user)
     }
 
     fn codes(&self) -> (Vec<String>, Vec<[u8; 32]>) {

@@ -14,22 +14,20 @@ use costlens_domain::{ProblemCode, Role, SessionId, TenantId, UserId};
 use costlens_identity::PasswordHash;
 use costlens_store::{Continued, NewSession, Session, SystemTx, User};
 use costlens_vault::secret_token::SESSION_PREFIX;
-use costlens_vault::{PersonalPurpose, SecretToken, TokenHash, personal_token, read_personal_token};
+use costlens_vault::{SecretToken, TokenHash};
 use poem::Request;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::audit::By;
-use crate::cookies::{self, Binding, KNOWN_BROWSER_COOKIE, Outgoing, REFRESH_COOKIE};
+use crate::cookies::{self, Binding, Outgoing, REFRESH_COOKIE};
 use crate::error::ApiError;
 use crate::limits::{self, Try};
-use crate::opening::{self, Continues, Opened, Proof, SESSION_LIFE};
+use crate::opening::{self, Continues, Proof, SESSION_LIFE};
 use crate::principal::{FRESH, SessionAuth, Who};
-use crate::second_factor;
 use crate::wire::Wire;
-use crate::{ApiParts, Tag};
+use crate::{ApiParts, Tag, known_browser, second_factor};
 
 /// A sign-in link's token.
 #[derive(Object)]
@@ -244,7 +242,8 @@ impl SessionsApi {
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
         tx.commit().await?;
         limits::forgive(&self.0, &user.email, known.as_deref()).await;
-        self.signed_in(request, &user, &opened).await
+        opened.give(&self.0, request);
+        self.view(opened.id).await.map(|view| SignedIn::Created(Json(view)))
     }
 
     /// Continue a sign-in
@@ -278,7 +277,7 @@ impl SessionsApi {
         let membership = opening::membership(memberships, Some(before.tenant_id)).map_err(|_| invalid())?;
         // What the person has become since may end with the hour.
         let another_way = membership.by_single_sign_on;
-        if membership.role.administers() || membership.tenant.one_hour_sign_in || another_way {
+        if membership.role.administers() || membership.one_hour || another_way {
             return Err(invalid());
         }
         let (proof, continues) = going_on(&before);
@@ -385,17 +384,6 @@ impl SessionsApi {
 }
 
 impl SessionsApi {
-    /// The answer to somebody who signed in, whose browser is known from now on.
-    async fn signed_in(&self, request: &Request, user: &User, opened: &Opened) -> Result<SignedIn, ApiError> {
-        opened.give(&self.0, request);
-        let known = personal_token(&self.0.keyring, PersonalPurpose::KnownBrowser, user.id.uuid());
-        let mut nonce = [0; 16];
-        self.0.entropy.fill(&mut nonce);
-        let known = format!("{known}.{}", Uuid::from_bytes(nonce).simple());
-        Binding { https: self.0.https }.known_browser(&Outgoing::of(request), &known);
-        self.view(opened.id).await.map(|view| SignedIn::Created(Json(view)))
-    }
-
     async fn view(&self, id: SessionId) -> Result<SessionView, ApiError> {
         view(&self.0, id).await
     }
@@ -405,7 +393,7 @@ impl SessionsApi {
 pub(crate) struct PasswordProof {
     pub(crate) user: User,
     pub(crate) two_factors: bool,
-    /// What names the browser, where its person signed in there before.
+    /// What names the browser, where its person came in there before.
     known: Option<String>,
 }
 
@@ -423,7 +411,7 @@ pub(crate) async fn by_password(
     };
     let email = normal_email(email).ok_or_else(refused)?;
     let user = parts.store.system().await?.user_by_login(&email).await?;
-    let known = known_browser(parts, request, user.as_ref());
+    let known = user.as_ref().and_then(|user| known_browser::name(parts, request, user.id));
     limits::take(parts, request, Try::SignIn { email: &email, known: known.as_deref() }).await?;
     let hash = user.as_ref().and_then(|user| user.password_hash.clone()).map(PasswordHash);
     let right = parts.passwords.verify(password, hash.as_ref()).await?;
@@ -483,14 +471,6 @@ fn note_refused_user(parts: &Arc<ApiParts>, request: &Request, user: Option<User
             tracing::warn!(error = &error as &dyn std::error::Error, "a refused sign-in is not written down");
         }
     });
-}
-
-/// What names this browser among those in which this person signed in before.
-fn known_browser(parts: &ApiParts, request: &Request, user: Option<&User>) -> Option<String> {
-    let (token, nonce) = cookies::incoming(request, KNOWN_BROWSER_COOKIE)?.split_once('.')?;
-    let whose = read_personal_token(&parts.keyring, PersonalPurpose::KnownBrowser, token)?;
-    let nonce = Uuid::try_parse(nonce).ok()?;
-    user.filter(|user| user.id.uuid() == whose).map(|user| format!("{}:{nonce}", user.id))
 }
 
 /// Writes down that somebody was not let in, and why: in the account whose link it was, if it was one's.

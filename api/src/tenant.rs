@@ -25,7 +25,8 @@ pub struct TenantView {
     pub name: String,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// Whether everybody signs in anew after an hour. Owners and admins do in any case.
+    /// Whether the organisation wants everybody to sign in anew after an hour. Owners and admins do in any case, and
+    /// everybody while an AWS account is connected.
     pub one_hour_sign_in: bool,
 }
 
@@ -46,7 +47,7 @@ pub struct UpdateTenant {
     /// What its people call it.
     #[oai(default, skip_serializing_if_is_none, validator(min_length = 1, max_length = 200))]
     pub name: Option<String>,
-    /// Whether everybody signs in anew after an hour.
+    /// Whether everybody signs in anew after an hour. While an AWS account is connected everybody does, too.
     #[oai(default, skip_serializing_if_is_none)]
     pub one_hour_sign_in: Option<bool>,
 }

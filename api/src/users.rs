@@ -232,6 +232,7 @@ impl UsersApi {
         id: Path<Wire<SessionId>>,
     ) -> Result<SignInEnded, ApiError> {
         auth.0.require(Permission::OwnUser)?;
+        auth.0.may_change()?;
         let (user, _) = auth.0.own_user()?;
         let mut tx = self.0.store.system().await?.begin().await?;
         let open = tx.system()?.sign_ins(user, self.0.clock.now()).await?;

@@ -28,7 +28,7 @@ use serde_json::json;
 use crate::audit::By;
 use crate::error::ApiError;
 use crate::limits::{self, Try};
-use crate::opening::{self, Opened, Proof, SESSION_LIFE, SIGN_IN_LIFE};
+use crate::opening::{self, Opened, Proof, SESSION_LIFE};
 use crate::registrations::create_user;
 use crate::sessions::{SignedIn, note_refusal, view};
 use crate::{ApiParts, SignUp, Tag};
@@ -122,18 +122,18 @@ async fn open(
     token: &ClerkToken,
 ) -> Result<Opened, ApiError> {
     let asked_at = parts.clock.now();
+    let proven_at = recently_proven(token, asked_at)?;
     let checked = mode.clerk.backend().check(token).await.map_err(|error| unavailable(&error))?;
     let mut tx = parts.store.system().await?.begin().await?;
     tx.system()?.lock_outer().await?;
     let outer = Outer { parts, request, issuer: mode.clerk.issuer(), token, asked_at };
     let opened = match outer.settle(&mut tx, checked).await? {
         Ok((user, membership)) => {
-            recently_proven(token, &membership, parts.clock.now())?;
             let proof = Proof {
                 method: "clerk".to_owned(),
                 two_factors: token.proofs[1].is_some(),
-                // Asked when it was asked, not when it was answered.
-                outer: Some((token.session.clone(), asked_at + SESSION_LIFE)),
+                // An hour after the sign-in there, and asked when it was asked, not when it was answered.
+                outer: Some((token.session.clone(), proven_at.min(asked_at) + SESSION_LIFE)),
                 read_only: token.impersonated,
                 proven_at: Some(dangerous_since(token)),
             };
@@ -154,16 +154,13 @@ fn dangerous_since(token: &ClerkToken) -> DateTime<Utc> {
     }
 }
 
-/// Who runs an account signs in anew after an hour, and so does everybody of a tenant that wants it; nobody is signed in
-/// for longer than a week. Clerk's own sessions may last longer.
-fn recently_proven(token: &ClerkToken, membership: &Membership, now: DateTime<Utc>) -> Result<(), ApiError> {
-    let hour = membership.role.administers() || membership.tenant.one_hour_sign_in;
-    let longest = if hour { SESSION_LIFE } else { SIGN_IN_LIFE };
-    if token.proofs[0].is_some_and(|proven| now - proven <= longest) {
-        return Ok(());
-    }
-    let detail = "your sign-in at Clerk is too old for this; sign in there again";
-    Err(ApiError::new(ProblemCode::SessionInvalid, detail))
+/// When the person signed in at Clerk: within the hour, whoever it is. Clerk's own sessions may last longer.
+fn recently_proven(token: &ClerkToken, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+    let proven_at = token.proofs[0].filter(|proven| now - *proven < SESSION_LIFE);
+    proven_at.ok_or_else(|| {
+        let detail = "your sign-in at Clerk is too old for this; sign in there again";
+        ApiError::new(ProblemCode::SessionInvalid, detail)
+    })
 }
 
 /// What was answered about one token.

@@ -2931,7 +2931,7 @@ export interface paths {
         put?: never;
         /**
          * Make new recovery codes
-         * @description The old ones stop working. Wants a fresh proof of who asks.
+         * @description The old ones stop working. Wants a fresh proof of who asks, by both factors.
          */
         post: operations["replace_recovery_codes"];
         delete?: never;
@@ -8430,7 +8430,10 @@ export interface components {
             id: string;
             /** @description What its people call it. */
             name: string;
-            /** @description Whether everybody signs in anew after an hour. Owners and admins do in any case. */
+            /**
+             * @description Whether the organisation wants everybody to sign in anew after an hour. Owners and admins do in any case, and
+             *     everybody while an AWS account is connected.
+             */
             one_hour_sign_in: boolean;
         };
         /**
@@ -8600,7 +8603,7 @@ export interface components {
              */
             name?: string;
             /**
-             * @description Whether everybody signs in anew after an hour.
+             * @description Whether everybody signs in anew after an hour. While an AWS account is connected everybody does, too.
              * @default null
              */
             one_hour_sign_in?: boolean;

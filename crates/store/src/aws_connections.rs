@@ -3,12 +3,14 @@
 //! One that was paused or revoked is changed by its people alone: whatever a job found out meanwhile is let go. So is what
 //! a job found out under an ExternalId that is no longer the connection's.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use costlens_domain::aws::{
     AwsAccountId, BucketName, ExternalId, KeyPrefix, KmsKeyArn, Layout, Region, ReportName, ReportPlace,
     RoleArn,
 };
-use costlens_domain::{AwsConnectionId, TenantId};
+use costlens_domain::{AwsConnectionId, TenantId, UserId};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
@@ -401,6 +403,12 @@ impl TenantConn {
 }
 
 #[derive(QueryableByName)]
+struct ConnectedRow {
+    #[diesel(sql_type = SqlUuid)]
+    tenant_id: Uuid,
+}
+
+#[derive(QueryableByName)]
 struct DueRow {
     #[diesel(sql_type = SqlUuid)]
     tenant_id: Uuid,
@@ -426,5 +434,17 @@ impl SystemConn {
             .load(&mut self.conn)
             .await?;
         Ok(rows.into_iter().map(|row| (row.tenant_id.into(), row.id.into())).collect())
+    }
+
+    /// Of a person's tenants, those that let us into an AWS account, paused ones included: the role is there.
+    pub(crate) async fn connected_to_aws(&mut self, user: UserId) -> Result<BTreeSet<TenantId>, StoreError> {
+        let rows: Vec<ConnectedRow> = diesel::sql_query(
+            "SELECT m.tenant_id FROM member m JOIN aws_connection c ON c.tenant_id = m.tenant_id \
+             WHERE m.user_id = $1 AND c.revoked_at IS NULL",
+        )
+        .bind::<SqlUuid, _>(user.uuid())
+        .load(&mut self.conn)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.tenant_id.into()).collect())
     }
 }

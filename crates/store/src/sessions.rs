@@ -78,7 +78,6 @@ pub struct NewUserSession {
 
 /// A signed-in browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
@@ -112,8 +111,6 @@ pub struct Session {
     pub read_only: bool,
     /// The browser, in its own words.
     pub browser: Option<String>,
-    /// Whether everybody of the tenant signs in anew after an hour.
-    pub one_hour: bool,
 }
 
 impl Session {
@@ -367,7 +364,7 @@ fn flip(found: Option<(bool, Session)>) -> Option<(Session, bool)> {
 
 const COLUMNS: &str = "s.id, s.tenant_id, s.created_at, s.expires_at, s.ended_at, s.operator, s.user_id, m.role, \
      s.method, s.proven_at, s.two_factors, s.sign_in_id, s.refresh_expires_at, s.outer_session, s.read_only, s.browser, \
-     t.closing_at IS NOT NULL AS closing, t.one_hour_sign_in";
+     t.closing_at IS NOT NULL AS closing";
 
 const FROM: &str = "FROM session s JOIN tenant t ON t.id = s.tenant_id \
      LEFT JOIN member m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id \
@@ -433,8 +430,6 @@ struct SessionRow {
     browser: Option<String>,
     #[diesel(sql_type = Bool)]
     closing: bool,
-    #[diesel(sql_type = Bool)]
-    one_hour_sign_in: bool,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -463,7 +458,6 @@ impl TryFrom<SessionRow> for Session {
             outer_session: row.outer_session,
             read_only: row.read_only,
             browser: row.browser,
-            one_hour: row.one_hour_sign_in,
         })
     }
 }

@@ -20,7 +20,7 @@ pub struct Tenant {
     pub created_at: DateTime<Utc>,
     /// Since when it is being closed: frozen, and to be erased.
     pub closing_at: Option<DateTime<Utc>>,
-    /// Whether everybody of it signs in anew after an hour.
+    /// Whether it wants everybody of it to sign in anew after an hour. Who must is a membership's to say.
     pub one_hour_sign_in: bool,
 }
 
@@ -67,7 +67,7 @@ impl TenantConn {
         Ok(row.into())
     }
 
-    /// Changes what the tenant is called, and whether its people sign in anew after an hour.
+    /// Changes what the tenant is called, and whether it wants its people to sign in anew after an hour.
     pub async fn change_tenant(&mut self, name: &str, one_hour_sign_in: bool) -> Result<(), StoreError> {
         let row = tenant::table.find(self.tenant_id().uuid());
         let set = (tenant::name.eq(name), tenant::one_hour_sign_in.eq(one_hour_sign_in));

@@ -83,6 +83,9 @@ pub struct Membership {
     pub role: Role,
     /// Whether the tenant wants this person to come by its own identity provider.
     pub by_single_sign_on: bool,
+    /// Whether everybody of the tenant signs in anew after an hour: because it wants that, or because it lets us into an
+    /// AWS account.
+    pub one_hour: bool,
 }
 
 impl SystemConn {
@@ -312,13 +315,15 @@ impl SystemConn {
             .load(&mut self.conn)
             .await?;
         let demanding = self.demanding_single_sign_on(user).await?;
+        let connected = self.connected_to_aws(user).await?;
         rows.into_iter()
             .map(|(tenant, role)| {
                 let tenant = Tenant::from(tenant);
                 let role = named("member.role", &role, |name| name.parse().ok())?;
                 // Whoever may close the account gets in though its provider is away or set up wrongly.
                 let by_single_sign_on = role != Role::Owner && demanding.contains(&tenant.id);
-                Ok(Membership { tenant, role, by_single_sign_on })
+                let one_hour = tenant.one_hour_sign_in || connected.contains(&tenant.id);
+                Ok(Membership { tenant, role, by_single_sign_on, one_hour })
             })
             .collect()
     }

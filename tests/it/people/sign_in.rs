@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use costlens_tests::run;
 use serde_json::json;
 
-use super::{PASSWORD, Person, open};
+use super::{PASSWORD, Person, open, vouched};
 
 #[test]
 fn a_person_registers_by_mail_and_the_link_works_once() {
@@ -142,6 +142,53 @@ fn a_second_factor_is_asked_for_and_a_code_works_once() {
             .sign_in_with("wrong horse battery", None)
             .await
             .expect_problem(401, "sign_in_refused");
+    });
+}
+
+#[test]
+fn a_second_factor_is_removed_and_gets_new_codes_by_both_factors_alone() {
+    run(async {
+        let _others = vouched::ALONE.read().await;
+        let open = open();
+        let (factor, recovery) = ("/api/v1/user/second-factor", "/api/v1/user/recovery-codes");
+        let mut ann = Person::registered(open, "both").await;
+        let who = vouched::known(open, &ann, true);
+        assert_eq!(vouched::trip(&mut ann, "google", &who, true).await, "/profile");
+        let setup = ann.call("POST", factor, None).await.expect(200).json();
+        let code = authenticator(setup["secret"].as_str().unwrap(), 0);
+        let confirmed = ann.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
+        let old = confirmed.expect(200).json()["codes"].as_array().unwrap().clone();
+        // Google vouches for one factor, however lately; a password alone is one, too.
+        let mut by_google = ann.elsewhere(open);
+        let page = vouched::trip(&mut by_google, "google", &who, false).await;
+        vouched::exchange(&mut by_google, &page).await.expect(201);
+        let half = by_google.post("/api/v1/session/proof", json!({"password": PASSWORD})).await;
+        half.expect_problem(401, "second_factor_required");
+        for (method, path) in [("DELETE", factor), ("POST", recovery)] {
+            by_google.call(method, path, None).await.expect_problem(403, "step_up_required");
+        }
+        let user = by_google.get("/api/v1/user").await;
+        assert_eq!((&user["second_factor"], &user["recovery_codes_left"]), (&json!(true), &json!(10)));
+        // After a proof by both there are new codes, and the old ones are of no use.
+        let proof = json!({"password": PASSWORD, "code": old[0]});
+        by_google.post("/api/v1/session/proof", proof).await.expect(200);
+        let made = by_google.call("POST", recovery, None).await.expect(200).json();
+        let made = made["codes"].as_array().unwrap().clone();
+        assert_eq!(made.len(), 10);
+        let mut by_both = ann.elsewhere(open);
+        let refused = by_both.sign_in_with(PASSWORD, old[1].as_str()).await;
+        refused.expect_problem(401, "second_factor_required");
+        by_both.sign_in_with(PASSWORD, made[0].as_str()).await.expect(201);
+        by_both.call("DELETE", factor, None).await.expect(204);
+        let user = by_both.get("/api/v1/user").await;
+        assert_eq!((&user["second_factor"], &user["recovery_codes_left"]), (&json!(false), &json!(0)));
+        ann.elsewhere(open).sign_in().await.expect(201);
+        let events = by_both.get("/api/v1/audit-events").await;
+        let actions: Vec<_> =
+            events["items"].as_array().unwrap().iter().map(|event| event["action"].clone()).collect();
+        for action in ["user.recovery_codes_replaced", "user.second_factor_removed"] {
+            assert!(actions.contains(&json!(action)), "{action}: {actions:?}");
+        }
     });
 }
 

@@ -135,11 +135,14 @@ fn a_firms_people_come_by_its_own_provider_and_are_its_members() {
             (&json!("aurora's"), &Value::Null)
         );
         assert!(!ann.cookies.contains_key("costlens_refresh"), "the provider is asked anew after an hour");
+        let known = ann.cookies["costlens_known_browser"].clone();
         let id = session["user"]["id"].clone();
         // Known again by its name there, whatever its address; one of a foreign domain does not pass.
         let renamed = format!("renamed-{}", ann.email);
         firm.idp.know(&who, Known { subject: who.clone(), email: (renamed, true) });
-        assert_eq!(firm.enter(&mut ann.elsewhere(open), &who).await["user"]["id"], id);
+        let mut elsewhere = ann.elsewhere(open);
+        assert_eq!(firm.enter(&mut elsewhere, &who).await["user"]["id"], id);
+        assert_eq!(elsewhere.cookies["costlens_known_browser"], known, "a provider's browsers are one");
         // What newcomers become is the firm's to say, and never who runs it.
         for role in ["admin", "owner"] {
             let refused = set_up(&mut firm.owner, firm.idp, json!({"default_role": role})).await;

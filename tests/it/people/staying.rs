@@ -1,9 +1,11 @@
 //! How long somebody stays signed in, what continues it, and what ends it.
 
 use costlens_tests::run;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{PASSWORD, Person, open};
+
+const REFRESH: &str = "/api/v1/session/refresh";
 
 #[test]
 fn a_member_continues_past_the_hour_and_who_runs_the_account_does_not() {
@@ -89,6 +91,69 @@ fn a_tenant_that_wants_it_signs_everybody_in_anew_after_an_hour() {
         member.sign_in().await.expect(201);
         assert!(!member.cookies.contains_key("costlens_refresh"));
         assert_eq!(member.get("/api/v1/session").await["continues_until"], json!(null));
+    });
+}
+
+#[test]
+fn while_an_aws_account_is_connected_everybody_signs_in_anew_after_an_hour() {
+    run(async {
+        let open = open();
+        let mut owner = Person::registered(open, "connected").await;
+        let mut member = Person::invited(open, &mut owner, "member").await;
+        let mut before = member.clone();
+        let account = json!({
+            "account_id": "123456789012", "bucket": "billing", "prefix": "exports", "report_name": "costlens",
+        });
+        let made = owner.post("/api/v1/aws-connections", account).await.expect(201).json();
+        let path = format!("/api/v1/aws-connections/{}", made["id"].as_str().unwrap());
+        // What began before the account was connected ends with its hour, too.
+        before.outlive_session(open).await;
+        before.call("POST", REFRESH, None).await.expect_problem(401, "session_invalid");
+        member.sign_in().await.expect(201);
+        assert!(!member.cookies.contains_key("costlens_refresh"));
+        assert_eq!(member.get("/api/v1/session").await["continues_until"], json!(null));
+        // A pause takes no role away, and what the organisation wants is another matter.
+        owner.call("POST", &format!("{path}/pause"), None).await.expect(200);
+        owner.call("PATCH", "/api/v1/tenant", Some(json!({"one_hour_sign_in": false}))).await.expect(200);
+        before.call("POST", REFRESH, None).await.expect_problem(401, "session_invalid");
+        owner.call("DELETE", &path, None).await.expect(204);
+        before.call("POST", REFRESH, None).await.expect(201);
+        member.sign_in().await.expect(201);
+        member.call("POST", REFRESH, None).await.expect(201);
+    });
+}
+
+#[test]
+fn a_sign_in_is_over_after_seven_days_and_no_refresh_extends_it() {
+    run(async {
+        let open = open();
+        let mut owner = Person::registered(open, "owner").await;
+        let mut member = Person::invited(open, &mut owner, "member").await;
+        let id = |session: &Value| session["id"].as_str().unwrap().replace("ses_", "");
+        let ends_in = |session: &Value, time: &str| {
+            open.app.sql(&format!(
+                "UPDATE session SET refresh_expires_at = now() + interval '{time}' WHERE id = '{}'",
+                id(session)
+            ));
+        };
+        let first = member.get("/api/v1/session").await;
+        let life = format!("SELECT refresh_expires_at - created_at FROM session WHERE id = '{}'", id(&first));
+        assert_eq!(open.app.query(&life).trim(), "7 days");
+        // Three days later.
+        ends_in(&first, "4 days");
+        let until = member.get("/api/v1/session").await["continues_until"].clone();
+        let next = member.call("POST", REFRESH, None).await.expect(201).json();
+        assert_eq!(next["continues_until"], until);
+        // In the last hour.
+        ends_in(&next, "10 minutes");
+        let until = member.get("/api/v1/session").await["continues_until"].clone();
+        let last = member.call("POST", REFRESH, None).await.expect(201).json();
+        assert_eq!((&last["expires_at"], &last["continues_until"]), (&until, &Value::Null));
+        assert!(!member.cookies.contains_key("costlens_refresh"));
+        // And a moment too late.
+        member.sign_in().await.expect(201);
+        ends_in(&member.get("/api/v1/session").await, "-1 second");
+        member.call("POST", REFRESH, None).await.expect_problem(401, "session_invalid");
     });
 }
 

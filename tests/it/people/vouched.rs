@@ -11,7 +11,7 @@ static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1
 /// They misbehave for all at once.
 pub(super) static ALONE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
-fn known(open: &Open, person: &Person, verified: bool) -> String {
+pub(super) fn known(open: &Open, person: &Person, verified: bool) -> String {
     let subject = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
     let email = (person.email.clone(), verified);
     open.vouchers.know(&subject, Known { subject: subject.clone(), email });
@@ -46,7 +46,7 @@ fn of_ours(person: &Person, url: &str) -> String {
     format!("/{path}")
 }
 
-async fn exchange(person: &mut Person, page: &str) -> Answer {
+pub(super) async fn exchange(person: &mut Person, page: &str) -> Answer {
     let code = page.strip_prefix("/signed-in#x=").unwrap_or_else(|| panic!("came back to {page}"));
     person.post("/api/v1/sessions/exchange", json!({"code": code})).await
 }
@@ -170,11 +170,10 @@ fn our_code_lasts_a_minute_and_a_get_or_a_form_does_not_trade_it() {
         let code = page.split_once("#x=").unwrap().1.to_owned();
         let get = ann.call("GET", &format!("/api/v1/sessions/exchange?code={code}"), None).await;
         assert!([404, 405].contains(&get.status), "{}", get.status);
-        open.app.sql(&format!(
-            "UPDATE exchange_code SET expires_at = created_at \
-             WHERE user_id = (SELECT id FROM user_account WHERE email = '{}')",
-            ann.email
-        ));
+        let of_hers = format!("user_id = (SELECT id FROM user_account WHERE email = '{}')", ann.email);
+        let life = format!("SELECT expires_at - created_at FROM exchange_code WHERE {of_hers}");
+        assert_eq!(open.app.query(&life).trim(), "00:01:00");
+        open.app.sql(&format!("UPDATE exchange_code SET expires_at = created_at WHERE {of_hers}"));
         exchange(&mut ann, &page).await.expect_problem(401, "sign_in_refused");
     });
 }

@@ -263,7 +263,7 @@ function PolicyCard() {
           disabled={update.isPending}
           onChange={(event) => update.mutate({ body: { one_hour_sign_in: event.target.checked } })}
         />
-        <p className="mt-1 text-sm text-muted">Owners and admins always do. Others may stay for up to seven days in the browser they use.</p>
+        <p className="mt-1 text-sm text-muted">Owners and admins always do, and everybody while an AWS account is connected. Others may stay for up to seven days in the browser they use.</p>
       </div>
       {update.error ? (
         <Note tone="worse" title="Nothing was changed" className="mt-3">

@@ -207,6 +207,16 @@ fn who_acts_as_another_looks_and_dangerous_changes_want_a_second_factor_of_now()
         let taken = kept.call(&token, "PATCH", "/api/v1/tenant", Some(body.clone())).await;
         taken.expect_problem(403, "forbidden");
         kept.call(&kept.clerk.token(&ann), "PATCH", "/api/v1/tenant", Some(body)).await.expect(200);
+        // Nor ends any of the person's sign-ins.
+        let mut hers = kept.signed_in(&kept.clerk.again(&ann)).await;
+        let list = hers.get("/api/v1/user/sign-ins").await;
+        let one = list["items"].as_array().unwrap().iter().find(|one| one["current"] == true).unwrap();
+        let path = format!("/api/v1/user/sign-ins/{}", one["id"].as_str().unwrap());
+        let token = kept.clerk.token_with(&ann, &json!({"act": {"sub": "user_support"}}));
+        kept.call(&token, "DELETE", &path, None).await.expect_problem(403, "forbidden");
+        hers.get("/api/v1/session").await;
+        kept.call(&kept.clerk.token(&ann), "DELETE", &path, None).await.expect(204);
+        hers.call("GET", "/api/v1/session", None).await.expect_problem(401, "session_invalid");
     });
 }
 

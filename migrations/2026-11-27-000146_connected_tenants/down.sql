@@ -1,0 +1,1 @@
+REVOKE SELECT (revoked_at) ON aws_connection FROM costlens_system;
