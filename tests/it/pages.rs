@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use costlens_aws::testing::{ACCESS_KEY, FakeKms, KEY_ARN};
 use costlens_tests::app::{TestApp, shared};
 use costlens_tests::{http, place, run};
 use serde_json::{Value, json};
@@ -108,14 +109,55 @@ fn subprocessors_are_what_the_process_is_configured_to_call() {
         }
 
         let nobody = shared().nothing_there.clone();
+        let kms = FakeKms::start();
         let full = TestApp::own(&[
             ("COSTLENS_SMTP_URL", &format!("smtp://{nobody}?tls=none")),
             ("SVIX_TOKEN", "a-token-that-nobody-shows"),
             ("SVIX_SERVER_URL", &format!("http://{nobody}")),
+            ("COSTLENS_PRICES_URL", &format!("https://{nobody}/prices.json")),
+            ("COSTLENS_ALLOW_PRIVATE_HOSTS", &nobody),
+            ("COSTLENS_MASTER_KEYS", &format!("v1:{KEY_ARN}")),
+            ("COSTLENS_KMS_URL", &kms.url()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("COSTLENS_GOOGLE_CLIENT_ID", "at-google"),
+            ("COSTLENS_GOOGLE_CLIENT_SECRET", "a-token-that-nobody-shows"),
+            ("COSTLENS_GITHUB_CLIENT_ID", "at-github"),
+            ("COSTLENS_GITHUB_CLIENT_SECRET", "a-token-that-nobody-shows"),
+            ("CLERK_ISSUER", "https://clerk.costlens.example"),
+            ("CLERK_SECRET_KEY", "a-token-that-nobody-shows"),
+            ("CLERK_WEBHOOK_SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            ("CLERK_AUTHORIZED_PARTIES", "https://costlens.example"),
+            ("CLERK_SIGN_IN_URL", "https://clerk.costlens.example/sign-in"),
+            ("CLERK_INSTANCE_ID", "ins_nobodys"),
         ]);
         let full = trust(&full).await;
-        let named = |name: &str| (name.to_owned(), nobody.clone());
-        assert_eq!(operators(&full), BTreeSet::from([named("The mail server"), named("Svix")]));
+        let key_service = kms.url().split('/').nth(2).unwrap().to_owned();
+        // Each setting that makes this process call somebody, and whom.
+        let configured = [
+            ("COSTLENS_SMTP_URL", "The mail server", nobody.as_str()),
+            ("SVIX_TOKEN", "Svix", nobody.as_str()),
+            ("COSTLENS_PRICES_URL", "The price document", nobody.as_str()),
+            ("COSTLENS_MASTER_KEYS", "AWS Key Management Service", key_service.as_str()),
+            ("CLERK_ISSUER", "Clerk", "clerk.costlens.example"),
+            ("CLERK_API_URL", "Clerk", "api.clerk.com"),
+        ];
+        for (setting, name, host) in configured {
+            let named = operators(&full).contains(&(name.to_owned(), host.to_owned()));
+            assert!(named, "{setting} is set, and {name} at {host} is not named: {full}");
+        }
+        assert_eq!(operators(&full).len(), configured.len(), "{:?}", operators(&full));
+        for (setting, name, host) in [
+            ("COSTLENS_GOOGLE_CLIENT_ID", "Google", "accounts.google.com"),
+            ("COSTLENS_GOOGLE_CLIENT_ID", "Google", "oauth2.googleapis.com"),
+            ("COSTLENS_GOOGLE_CLIENT_ID", "Google", "www.googleapis.com"),
+            ("COSTLENS_GITHUB_CLIENT_ID", "GitHub", "github.com"),
+            ("COSTLENS_GITHUB_CLIENT_ID", "GitHub", "api.github.com"),
+            ("COSTLENS_AWS_ASSUMER_ROLE", "Amazon Web Services", "sts.us-east-1.amazonaws.com"),
+        ] {
+            let all = full["subprocessors"].as_array().unwrap();
+            let named = all.iter().any(|each| each["name"] == name && each["host"] == host);
+            assert!(named, "{setting} is set, and {name} at {host} is not named: {full}");
+        }
         assert!(!full.to_string().contains("a-token-that-nobody-shows"));
 
         let secret =

@@ -71,6 +71,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let key_services = plan.outside();
     let keyring = Arc::new(plan.open(Some(&ledger.store), &clock).await?);
     let prices = PricesInForce::embedded()?;
     let bodies = Bodies::open(BodiesConfig::new(data_dir.join("bodies")), &*clock, Arc::clone(&entropy))?;
@@ -154,7 +155,7 @@ async fn serve(
         vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
         clerk,
         egress_policy: args.policy(),
-        outside: [args.outward.outside(), args.vouching.outside()].concat(),
+        outside: [args.outward.outside(), key_services, args.vouching.outside()].concat(),
         forever_body_days: args.retention.forever_body_days,
         mail_configured,
         public_url: base.clone(),
