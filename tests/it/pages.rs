@@ -193,6 +193,69 @@ fn the_retention_that_is_told_is_the_databases_own() {
     });
 }
 
+fn facts<'a>(trust: &'a Value, area: &str) -> Vec<(&'a str, &'a str)> {
+    let of_area = trust["facts"].as_array().unwrap().iter().filter(|fact| fact["area"] == *area);
+    of_area.map(|fact| (fact["name"].as_str().unwrap(), fact["value"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn what_is_told_of_prompts_and_answers_is_what_an_account_may_choose() {
+    run(async {
+        let owner = shared().owner("Told of bodies").await;
+        let settings = owner.get("/api/v1/privacy").await;
+        assert_eq!(settings["capture_bodies"], false);
+        let served = trust(shared()).await;
+        let facts = facts(&served, "Privacy");
+        let (_, told) = facts.iter().find(|(name, _)| name.starts_with("Prompts and answers")).unwrap();
+        // Off at first, and there to be had: `none` alone would not be true.
+        assert!(told.starts_with("none, unless your account asks for it"), "{told}");
+        for said in ["sealed", "Zero Data Retention", "personal data"] {
+            assert!(told.contains(said), "{said}: {told}");
+        }
+        for (class, said) in
+            [("7d", "7"), ("30d", "30"), ("90d", "90"), ("365d", "365"), ("forever", "for ever")]
+        {
+            let kept = json!({"capture_bodies": true, "body_retention": class});
+            owner.call("PATCH", "/api/v1/privacy", Some(&kept)).await.expect(200);
+            assert!(told.contains(said), "{class} can be chosen: {told}");
+        }
+    });
+}
+
+#[test]
+fn the_cookies_that_are_told_are_those_that_are_set() {
+    run(async {
+        let served = trust(shared()).await;
+        let told: BTreeSet<&str> = facts(&served, "Cookies").into_iter().map(|(name, _)| name).collect();
+        for (name, purpose) in facts(&served, "Cookies") {
+            assert!(purpose.ends_with(" at most"), "{name}: {purpose}");
+        }
+        // Those that the code can set, and that the one place is the only one.
+        let code = text("api/src/cookies.rs");
+        let names = code.split('"').skip(1).step_by(2).filter(|quoted| quoted.starts_with("costlens_"));
+        assert_eq!(told, names.collect::<BTreeSet<_>>(), "the privacy page and the code name other cookies");
+        let mut folders = vec![place::repository().join("api/src")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let code = std::fs::read_to_string(&path).unwrap().to_lowercase();
+                let sets = code.contains("set_cookie") || code.contains("set-cookie");
+                assert!(
+                    !sets || path.ends_with("api/src/cookies.rs"),
+                    "{} sets a cookie, too",
+                    path.display()
+                );
+            }
+        }
+        let page = text("console/src/screens/trust/privacy-screen.tsx");
+        assert!(page.contains(r#"fact.area === "Cookies""#), "the page does not show them");
+    });
+}
+
 #[test]
 fn the_console_may_load_nothing_of_anybody_elses() {
     run(async {
