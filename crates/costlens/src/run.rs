@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_api::clerk::ClerkMode;
-use costlens_api::{ApiParts, aws_connections};
+use costlens_api::{ApiParts, aws_connections, trust};
 use costlens_cache::{Limits, Patience};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::PricesInForce;
@@ -210,13 +210,13 @@ fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route,
         let assumer = parts.aws.as_ref().map(|onboarding| &onboarding.assumer);
         files = files.at(path, aws_connections::files::endpoint((kind, text), assumer));
     }
+    for (path, text) in trust::papers::ALL {
+        files = files.at(path, trust::papers::endpoint(text));
+    }
     Ok(costlens_proxy::http::add_routes(files, proxy)
         .nest_no_strip("/api/v1", costlens_api::routes(parts))
         .at("/openapi.json", crate::api_adapters::contract(contract))
-        .at(
-            "/.well-known/security.txt",
-            costlens_api::trust::policy::security_txt_endpoint(&parts.public_url),
-        )
+        .at("/.well-known/security.txt", trust::policy::security_txt_endpoint(&parts.public_url))
         .at("/healthz", crate::api_adapters::alive())
         .at("/readyz", crate::api_adapters::ready(health))
         .at(costlens_api::imports::traces::PATH, costlens_api::imports::traces::endpoint(parts))
