@@ -20,6 +20,7 @@ mod contract;
 mod crash;
 mod customer_role;
 mod durability;
+mod evidence;
 mod exports;
 mod failures;
 mod first_call;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use costlens_aws::testing::{ACCESS_KEY, FakeKms, KEY_ARN};
 use costlens_tests::app::{TestApp, shared};
 use costlens_tests::{http, place, run};
 use serde_json::{Value, json};
@@ -108,14 +109,55 @@ fn subprocessors_are_what_the_process_is_configured_to_call() {
         }
 
         let nobody = shared().nothing_there.clone();
+        let kms = FakeKms::start();
         let full = TestApp::own(&[
             ("COSTLENS_SMTP_URL", &format!("smtp://{nobody}?tls=none")),
             ("SVIX_TOKEN", "a-token-that-nobody-shows"),
             ("SVIX_SERVER_URL", &format!("http://{nobody}")),
+            ("COSTLENS_PRICES_URL", &format!("https://{nobody}/prices.json")),
+            ("COSTLENS_ALLOW_PRIVATE_HOSTS", &nobody),
+            ("COSTLENS_MASTER_KEYS", &format!("v1:{KEY_ARN}")),
+            ("COSTLENS_KMS_URL", &kms.url()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("COSTLENS_GOOGLE_CLIENT_ID", "at-google"),
+            ("COSTLENS_GOOGLE_CLIENT_SECRET", "a-token-that-nobody-shows"),
+            ("COSTLENS_GITHUB_CLIENT_ID", "at-github"),
+            ("COSTLENS_GITHUB_CLIENT_SECRET", "a-token-that-nobody-shows"),
+            ("CLERK_ISSUER", "https://clerk.costlens.example"),
+            ("CLERK_SECRET_KEY", "a-token-that-nobody-shows"),
+            ("CLERK_WEBHOOK_SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            ("CLERK_AUTHORIZED_PARTIES", "https://costlens.example"),
+            ("CLERK_SIGN_IN_URL", "https://clerk.costlens.example/sign-in"),
+            ("CLERK_INSTANCE_ID", "ins_nobodys"),
         ]);
         let full = trust(&full).await;
-        let named = |name: &str| (name.to_owned(), nobody.clone());
-        assert_eq!(operators(&full), BTreeSet::from([named("The mail server"), named("Svix")]));
+        let key_service = kms.url().split('/').nth(2).unwrap().to_owned();
+        // Each setting that makes this process call somebody, and whom.
+        let configured = [
+            ("COSTLENS_SMTP_URL", "The mail server", nobody.as_str()),
+            ("SVIX_TOKEN", "Svix", nobody.as_str()),
+            ("COSTLENS_PRICES_URL", "The price document", nobody.as_str()),
+            ("COSTLENS_MASTER_KEYS", "AWS Key Management Service", key_service.as_str()),
+            ("CLERK_ISSUER", "Clerk", "clerk.costlens.example"),
+            ("CLERK_API_URL", "Clerk", "api.clerk.com"),
+        ];
+        for (setting, name, host) in configured {
+            let named = operators(&full).contains(&(name.to_owned(), host.to_owned()));
+            assert!(named, "{setting} is set, and {name} at {host} is not named: {full}");
+        }
+        assert_eq!(operators(&full).len(), configured.len(), "{:?}", operators(&full));
+        for (setting, name, host) in [
+            ("COSTLENS_GOOGLE_CLIENT_ID", "Google", "accounts.google.com"),
+            ("COSTLENS_GOOGLE_CLIENT_ID", "Google", "oauth2.googleapis.com"),
+            ("COSTLENS_GOOGLE_CLIENT_ID", "Google", "www.googleapis.com"),
+            ("COSTLENS_GITHUB_CLIENT_ID", "GitHub", "github.com"),
+            ("COSTLENS_GITHUB_CLIENT_ID", "GitHub", "api.github.com"),
+            ("COSTLENS_AWS_ASSUMER_ROLE", "Amazon Web Services", "sts.us-east-1.amazonaws.com"),
+        ] {
+            let all = full["subprocessors"].as_array().unwrap();
+            let named = all.iter().any(|each| each["name"] == name && each["host"] == host);
+            assert!(named, "{setting} is set, and {name} at {host} is not named: {full}");
+        }
         assert!(!full.to_string().contains("a-token-that-nobody-shows"));
 
         let secret =
@@ -148,6 +190,69 @@ fn the_retention_that_is_told_is_the_databases_own() {
         };
         assert_eq!(sorted(told.clone()), sorted(live.lines().map(str::to_owned).collect()));
         assert!(told.len() > 15, "{told:?}");
+    });
+}
+
+fn facts<'a>(trust: &'a Value, area: &str) -> Vec<(&'a str, &'a str)> {
+    let of_area = trust["facts"].as_array().unwrap().iter().filter(|fact| fact["area"] == *area);
+    of_area.map(|fact| (fact["name"].as_str().unwrap(), fact["value"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn what_is_told_of_prompts_and_answers_is_what_an_account_may_choose() {
+    run(async {
+        let owner = shared().owner("Told of bodies").await;
+        let settings = owner.get("/api/v1/privacy").await;
+        assert_eq!(settings["capture_bodies"], false);
+        let served = trust(shared()).await;
+        let facts = facts(&served, "Privacy");
+        let (_, told) = facts.iter().find(|(name, _)| name.starts_with("Prompts and answers")).unwrap();
+        // Off at first, and there to be had: `none` alone would not be true.
+        assert!(told.starts_with("none, unless your account asks for it"), "{told}");
+        for said in ["sealed", "Zero Data Retention", "personal data"] {
+            assert!(told.contains(said), "{said}: {told}");
+        }
+        for (class, said) in
+            [("7d", "7"), ("30d", "30"), ("90d", "90"), ("365d", "365"), ("forever", "for ever")]
+        {
+            let kept = json!({"capture_bodies": true, "body_retention": class});
+            owner.call("PATCH", "/api/v1/privacy", Some(&kept)).await.expect(200);
+            assert!(told.contains(said), "{class} can be chosen: {told}");
+        }
+    });
+}
+
+#[test]
+fn the_cookies_that_are_told_are_those_that_are_set() {
+    run(async {
+        let served = trust(shared()).await;
+        let told: BTreeSet<&str> = facts(&served, "Cookies").into_iter().map(|(name, _)| name).collect();
+        for (name, purpose) in facts(&served, "Cookies") {
+            assert!(purpose.ends_with(" at most"), "{name}: {purpose}");
+        }
+        // Those that the code can set, and that the one place is the only one.
+        let code = text("api/src/cookies.rs");
+        let names = code.split('"').skip(1).step_by(2).filter(|quoted| quoted.starts_with("costlens_"));
+        assert_eq!(told, names.collect::<BTreeSet<_>>(), "the privacy page and the code name other cookies");
+        let mut folders = vec![place::repository().join("api/src")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let code = std::fs::read_to_string(&path).unwrap().to_lowercase();
+                let sets = code.contains("set_cookie") || code.contains("set-cookie");
+                assert!(
+                    !sets || path.ends_with("api/src/cookies.rs"),
+                    "{} sets a cookie, too",
+                    path.display()
+                );
+            }
+        }
+        let page = text("console/src/screens/trust/privacy-screen.tsx");
+        assert!(page.contains(r#"fact.area === "Cookies""#), "the page does not show them");
     });
 }
 

@@ -185,6 +185,19 @@ fn the_bill_of_materials_holds_every_package_of_both_locks() {
     assert_eq!(scope("pkg:npm/vitest@").unwrap()["scope"], "excluded");
 }
 
+/// The tests that kill mutants start servers of their own; where one is missing they fail on the sound tree, too.
+#[test]
+fn the_machine_that_runs_the_mutants_has_the_servers_that_their_tests_start() {
+    let scheduled = text(".github/workflows/scheduled.yml");
+    let job = scheduled.split_once("\n  mutants:\n").unwrap().1;
+    let prepares = job.lines().take_while(|line| !line.trim().starts_with("- run: scripts/mutants"));
+    let prepares: String = prepares.collect();
+    for needed in ["need_rust", "need_postgres", "need_redis"] {
+        assert!(prepares.contains(needed), "the mutants' machine does without {needed}");
+        assert!(text("scripts/lib.sh").contains(&format!("\n{needed}() {{")), "there is no {needed}");
+    }
+}
+
 #[test]
 fn every_push_and_pull_request_is_tested_without_secrets_and_with_pinned_actions() {
     let ci = text(".github/workflows/ci.yml");

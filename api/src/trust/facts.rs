@@ -1,13 +1,14 @@
 //! What holds in this process, by its own constants and settings, and whom it is set up to call.
 
 use costlens_domain::invoices::InvoiceVendor;
+use costlens_domain::privacy::{BodyClass, PrivacySettings};
 use costlens_domain::providers::PROVIDERS;
 use costlens_jobs::closures::{DEADLINE_DAYS, GRACE_DAYS};
 use costlens_vault::secret_token::API_KEY_PREFIX;
 
 use super::{Subprocessor, TrustFact};
-use crate::ApiParts;
 use crate::opening::{SESSION_LIFE, SIGN_IN_LIFE};
+use crate::{ApiParts, cookies};
 
 pub(super) fn facts(parts: &ApiParts) -> Vec<TrustFact> {
     let fact = |area: &str, name: &str, value: String| TrustFact {
@@ -26,7 +27,7 @@ pub(super) fn facts(parts: &ApiParts) -> Vec<TrustFact> {
         costlens_vault::WRAPPING
     };
     let https = if parts.https { "https alone (HSTS)" } else { "plain http, for this machine alone" };
-    vec![
+    let mut facts = vec![
         fact("Encryption", "Secrets are sealed with", costlens_vault::CIPHER.to_owned()),
         fact("Encryption", "Data keys are wrapped under", wrapping.to_owned()),
         fact("Encryption", "Browsers come by", https.to_owned()),
@@ -36,7 +37,7 @@ pub(super) fn facts(parts: &ApiParts) -> Vec<TrustFact> {
         fact("Outbound requests", "Addresses that are called", costlens_egress::POLICY.to_owned()),
         fact("Outbound requests", "Private hosts that are let through", private),
         fact("Limits", "The largest bill that is taken", format!("{} bytes", parts.max_bill_bytes)),
-        fact("Privacy", "Prompts and answers that are stored", "none".to_owned()),
+        fact("Privacy", BODIES, of_bodies(PrivacySettings::INITIAL, parts.forever_body_days)),
         fact(
             "Privacy",
             "A closed account",
@@ -44,7 +45,33 @@ pub(super) fn facts(parts: &ApiParts) -> Vec<TrustFact> {
                 "is erased after {GRACE_DAYS} days, and at the latest {DEADLINE_DAYS} days after it was closed"
             ),
         ),
-    ]
+    ];
+    facts.extend(cookies::ALL.iter().map(|cookie| fact("Cookies", cookie.name, cookie.told())));
+    facts
+}
+
+const BODIES: &str = "Prompts and answers that are stored";
+
+/// What becomes of prompts and answers until an account says otherwise, and what it may say: by the settings that hold
+/// then, the classes that there are, and the operator's cap.
+fn of_bodies(initial: PrivacySettings, forever_cap: Option<u32>) -> String {
+    let first = if initial.capture_bodies && !initial.zero_retention {
+        "those of every call, unless your account says otherwise"
+    } else {
+        "none, unless your account asks for it"
+    };
+    let days: Vec<String> =
+        BodyClass::ALL.iter().filter_map(|class| class.days(None)).map(|days| days.to_string()).collect();
+    let forever = match BodyClass::Forever.days(forever_cap) {
+        Some(days) => format!("for ever, which ends here after {days} days"),
+        None => "for ever".to_owned(),
+    };
+    format!(
+        "{first}. What is kept is sealed under a key of each API key's own, without personal data where your account \
+         wants that, for {} days or {forever}, as it says. Zero Data Retention, of the account or of one key, wins over \
+         all of it",
+        days.join(", ")
+    )
 }
 
 /// Whom this process may call: what the operator set up, then what is called only because a tenant asked for it.
@@ -92,4 +119,22 @@ pub(super) fn subprocessors(parts: &ApiParts) -> Vec<Subprocessor> {
         });
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_prompts_and_answers_follows_the_defaults_and_the_operators_cap() {
+        let told = of_bodies(PrivacySettings::INITIAL, None);
+        assert!(told.starts_with("none, unless your account asks for it"), "{told}");
+        assert!(told.contains("for 7, 30, 90, 365 days or for ever, as it says"), "{told}");
+        let kept = PrivacySettings { capture_bodies: true, ..PrivacySettings::INITIAL };
+        assert!(of_bodies(kept, None).starts_with("those of every call"));
+        for (cap, days) in [(400, "400"), (1, "30")] {
+            let told = of_bodies(PrivacySettings::INITIAL, Some(cap));
+            assert!(told.contains(&format!("for ever, which ends here after {days} days")), "{told}");
+        }
+    }
 }

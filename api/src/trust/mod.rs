@@ -6,6 +6,7 @@
 
 mod document;
 mod facts;
+pub mod papers;
 pub mod policy;
 
 use std::sync::{Arc, LazyLock};

@@ -64,6 +64,14 @@ impl KmsSettings {
         self.endpoint = endpoint;
         self
     }
+
+    /// Where the service is asked: the region's public address, or the other one (AWS General Reference, "AWS KMS
+    /// endpoints"; China's regions have a domain of their own).
+    #[must_use]
+    pub fn address(&self) -> String {
+        let domain = if self.key.starts_with("arn:aws-cn:") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        self.endpoint.clone().unwrap_or_else(|| format!("https://kms.{}.{domain}", self.region))
+    }
 }
 
 /// One key in AWS KMS.

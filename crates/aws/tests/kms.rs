@@ -160,6 +160,15 @@ async fn while_kms_is_away_keys_in_memory_go_on_for_a_quarter_of_an_hour_and_the
 }
 
 #[test]
+fn a_key_is_asked_for_where_its_region_is_or_at_the_other_address() {
+    let of = |arn: &str| KmsSettings::parse(arn).unwrap();
+    assert_eq!(of(KEY_ARN).address(), "https://kms.eu-west-1.amazonaws.com");
+    let china = KEY_ARN.replace("aws:kms:eu-west-1", "aws-cn:kms:cn-north-1");
+    assert_eq!(of(&china).address(), "https://kms.cn-north-1.amazonaws.com.cn");
+    assert_eq!(of(KEY_ARN).at(Some("https://vpce.example".to_owned())).address(), "https://vpce.example");
+}
+
+#[test]
 fn a_key_is_named_by_its_arn_alone() {
     assert!(KmsSettings::parse(KEY_ARN).is_ok());
     assert!(KmsSettings::parse(KEY_ARN.replace("aws:", "aws-us-gov:").as_str()).is_ok());

@@ -108,17 +108,28 @@ impl ClerkArgs {
         Ok(list(&self.webhook_secrets).map(WebhookSecret::parse).collect::<Result<_, _>>()?)
     }
 
-    /// In the words of the page that lists whom this process calls.
-    pub(crate) fn outside(&self) -> Option<Subprocessor> {
-        given(self.issuer.as_deref()).map(|_| Subprocessor {
+    /// In the words of the page that lists whom this process calls: both of its hosts, where they are two.
+    pub(crate) fn outside(&self) -> Vec<Subprocessor> {
+        let Some(issuer) = given(self.issuer.as_deref()) else { return Vec::new() };
+        let one = |url: &str, purpose: &str, data: &str| Subprocessor {
             name: "Clerk".to_owned(),
-            host: Url::parse(&self.api_url).ok().and_then(|url| url.host_str().map(str::to_owned)),
-            purpose: "Keeps people and organisations, and lets them in.".to_owned(),
-            data: "Nothing but its own ids of people, sessions and organisations, when it is asked about them. It \
-                   tells names, addresses and roles."
-                .to_owned(),
+            host: Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)),
+            purpose: purpose.to_owned(),
+            data: data.to_owned(),
             your_choice: false,
-        })
+        };
+        let api = one(
+            &self.api_url,
+            "Keeps people and organisations, and lets them in.",
+            "Nothing but its own ids of people, sessions and organisations, when it is asked about them. It tells \
+             names, addresses and roles.",
+        );
+        let keys = one(
+            issuer,
+            "Publishes the keys that sign its session tokens, which browsers get from it.",
+            "Nothing of yours from us. Your browser shows it that you signed in there.",
+        );
+        if keys.host == api.host { vec![api] } else { vec![api, keys] }
     }
 }
 

@@ -4,16 +4,19 @@
 //! and the others open what they wrapped. So a change of the master key, also from one kind to the other, is one more
 //! entry, until the rotation has wrapped everything anew.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use costlens_api::trust::Subprocessor;
 use costlens_aws::{AwsKms, KmsSettings};
 use costlens_domain::ports::Clock;
 use costlens_store::Store;
 use costlens_vault::{KeyService, KeySource, Keyring, MasterKey, MasterKeyError, OsEntropy, TagsKey};
 
 use crate::boot::Failure;
+use crate::outward::host_of;
 use crate::settings::{default_key_file, given};
 
 /// The row in which the master key for tags stands, where a key service wraps.
@@ -158,6 +161,21 @@ impl KeyPlan {
             }
         }
         Ok(())
+    }
+
+    /// The key services, in the words of the page that lists whom this process calls: a line for each host.
+    pub(crate) fn outside(&self) -> Vec<Subprocessor> {
+        let hosts: BTreeSet<_> = self.services.iter().map(|one| host_of(&one.address())).collect();
+        let one = |host| Subprocessor {
+            name: "AWS Key Management Service".to_owned(),
+            host,
+            purpose: "Makes, wraps and opens the keys that seal secrets, prompts and answers.".to_owned(),
+            data: "Those keys, never what they seal; with each your tenant's id, the id of the API key \
+                   whose texts it seals, its purpose and its version, which AWS writes down."
+                .to_owned(),
+            your_choice: false,
+        };
+        hosts.into_iter().map(one).collect()
     }
 
     /// Whether the store is needed to open the ring, and a service asked.

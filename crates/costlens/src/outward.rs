@@ -21,12 +21,19 @@ use costlens_workers::{InvoiceHosts, PricesUrl, StatusTargets};
 use crate::aws::AwsArgs;
 use crate::boot::Failure;
 use crate::clerk::ClerkArgs;
+use crate::settings::given;
 use crate::status_targets;
 
 /// The longest wait for the mail server, before a letter and again for the answer to it.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait for one call of Svix.
 const SVIX_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Google, by its own name.
+const GOOGLE: &str = "https://accounts.google.com";
+/// Whom Google's description of itself names besides: where codes are redeemed, and where its keys are
+/// (accounts.google.com/.well-known/openid-configuration).
+const GOOGLE_BESIDES: [&str; 2] = ["https://oauth2.googleapis.com", "https://www.googleapis.com"];
 
 /// Flags and environment variables of what goes out.
 #[derive(Args, Debug, Clone)]
@@ -98,20 +105,29 @@ pub(crate) struct VouchingArgs {
 }
 
 impl VouchingArgs {
-    /// Those of them that are set up, in the words of the page that lists whom this process calls.
+    /// Those of them that are set up, in the words of the page that lists whom this process calls: a line for each host.
     pub(crate) fn outside(&self) -> Vec<Subprocessor> {
-        let one = |name: &str, client: Option<&String>, url: &str| {
-            client.filter(|id| !id.trim().is_empty()).map(|_| Subprocessor {
-                name: name.to_owned(),
-                host: url.split('/').nth(2).map(str::to_owned),
-                purpose: format!("Vouches for people who sign in by {name}."),
-                data: "What they tell us: the person's name there, its address, and what it calls itself."
-                    .to_owned(),
-                your_choice: true,
-            })
+        let one = |name: &str, url: &str| Subprocessor {
+            name: name.to_owned(),
+            host: host_of(url),
+            purpose: format!("Vouches for people who sign in by {name}."),
+            data: "What they tell us: the person's name there, its address, and what it calls itself."
+                .to_owned(),
+            your_choice: true,
         };
-        let google = one("Google", self.google_client_id.as_ref(), &self.google_issuer);
-        google.into_iter().chain(one("GitHub", self.github_client_id.as_ref(), &self.github_url)).collect()
+        let mut all = Vec::new();
+        if given(self.google_client_id.as_deref()).is_some() {
+            all.push(one("Google", &self.google_issuer));
+            if self.google_issuer.trim_end_matches('/') == GOOGLE {
+                all.extend(GOOGLE_BESIDES.map(|url| one("Google", url)));
+            }
+        }
+        if given(self.github_client_id.as_deref()).is_some() {
+            all.extend([&self.github_url, &self.github_api_url].map(|url| one("GitHub", url)));
+        }
+        // A GitHub Enterprise server is one host.
+        all.dedup();
+        all
     }
 
     /// Everybody who vouches here, asked by this way out.
@@ -132,6 +148,14 @@ impl VouchingArgs {
         };
         Ok(Vouchers { google, github })
     }
+}
+
+/// The host of an address, with its port if it names one, and without what may be a password.
+pub(crate) fn host_of(url: &str) -> Option<String> {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next();
+    let host = authority.unwrap_or_default().rsplit('@').next().unwrap_or_default();
+    // A password with an `@` or a `/` in it stands percent-encoded, or nothing of the text is shown.
+    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)).then(|| host.to_owned())
 }
 
 fn client(who: &str, id: Option<&String>, secret: Option<&String>) -> Result<Option<Client>, Failure> {
@@ -179,14 +203,6 @@ impl OutwardArgs {
     /// what makes its client.
     pub(crate) fn outside(&self) -> Vec<Subprocessor> {
         let mut all = Vec::new();
-        let host_of = |url: &str| {
-            let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next();
-            let host = authority.unwrap_or_default().rsplit('@').next().unwrap_or_default();
-            // A password with an `@` or a `/` in it stands percent-encoded, or nothing of the text is shown.
-            host.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
-                .then(|| host.to_owned())
-        };
         if let Some(url) = self.smtp_url.as_ref().filter(|url| !url.is_empty()) {
             all.push(Subprocessor {
                 name: "The mail server".to_owned(),
@@ -203,6 +219,15 @@ impl OutwardArgs {
                 host: host_of(&self.svix_url),
                 purpose: "Delivers webhooks to the endpoints that you register.".to_owned(),
                 data: "Your endpoints' addresses and secrets, and the events' ids and figures.".to_owned(),
+                your_choice: false,
+            });
+        }
+        if let Some(url) = given(self.prices_url.as_deref()) {
+            all.push(Subprocessor {
+                name: "The price document".to_owned(),
+                host: host_of(url),
+                purpose: "Tells what models cost, every six hours.".to_owned(),
+                data: "Nothing of yours: only that the document is asked for.".to_owned(),
                 your_choice: false,
             });
         }

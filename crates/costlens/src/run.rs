@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use costlens_api::clerk::ClerkMode;
-use costlens_api::{ApiParts, aws_connections};
+use costlens_api::{ApiParts, aws_connections, trust};
 use costlens_cache::{Limits, Patience};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::pricing::PricesInForce;
@@ -71,6 +71,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let key_services = plan.outside();
     let keyring = Arc::new(plan.open(Some(&ledger.store), &clock).await?);
     let prices = PricesInForce::embedded()?;
     let bodies = Bodies::open(BodiesConfig::new(data_dir.join("bodies")), &*clock, Arc::clone(&entropy))?;
@@ -154,7 +155,7 @@ async fn serve(
         vouchers: args.vouching.vouchers(&args.outward.egress()?, &clock)?,
         clerk,
         egress_policy: args.policy(),
-        outside: [args.outward.outside(), args.vouching.outside()].concat(),
+        outside: [args.outward.outside(), key_services, args.vouching.outside()].concat(),
         forever_body_days: args.retention.forever_body_days,
         mail_configured,
         public_url: base.clone(),
@@ -209,13 +210,13 @@ fn routes(proxy: &Proxy, parts: &Arc<ApiParts>, health: Health) -> Result<Route,
         let assumer = parts.aws.as_ref().map(|onboarding| &onboarding.assumer);
         files = files.at(path, aws_connections::files::endpoint((kind, text), assumer));
     }
+    for (path, text) in trust::papers::ALL {
+        files = files.at(path, trust::papers::endpoint(text));
+    }
     Ok(costlens_proxy::http::add_routes(files, proxy)
         .nest_no_strip("/api/v1", costlens_api::routes(parts))
         .at("/openapi.json", crate::api_adapters::contract(contract))
-        .at(
-            "/.well-known/security.txt",
-            costlens_api::trust::policy::security_txt_endpoint(&parts.public_url),
-        )
+        .at("/.well-known/security.txt", trust::policy::security_txt_endpoint(&parts.public_url))
         .at("/healthz", crate::api_adapters::alive())
         .at("/readyz", crate::api_adapters::ready(health))
         .at(costlens_api::imports::traces::PATH, costlens_api::imports::traces::endpoint(parts))

@@ -20,12 +20,17 @@ const HSTS: &str = "max-age=63072000; includeSubDomains; preload";
 const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+/// No page asks for a device, a place or a payment (W3C Permissions Policy, names that browsers know).
+const NO_PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), midi=(), \
+    payment=(), serial=(), usb=()";
+
 /// The header that carries the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Adds what is missing.
 pub(crate) fn harden(headers: &mut HeaderMap, https: bool) {
-    headers.reserve(8);
+    headers.reserve(9);
     let page = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let mut add = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -36,6 +41,7 @@ pub(crate) fn harden(headers: &mut HeaderMap, https: bool) {
     add(X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(OPENER, "same-origin");
     add(RESOURCE, "same-origin");
+    add(PERMISSIONS, NO_PERMISSIONS);
     if https {
         add(STRICT_TRANSPORT_SECURITY, HSTS);
     }

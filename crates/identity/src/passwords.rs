@@ -5,7 +5,7 @@
 //! proxy. Whether an account exists takes the same time to find out as whether a password is right: where there is no
 //! hash to compare with, one that fits nothing is compared.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -20,6 +20,9 @@ pub const SHORTEST: usize = 10;
 pub const LONGEST_BYTES: usize = 71;
 /// How long a sign-in waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What is compared where there is no hash: of random bytes that nobody kept, at [`COST`]. It is not made when it is
+/// first needed, so that the first unknown address takes no longer than the others.
+const NOBODYS: &str = "$2b$12$h82L6mbWdMX7T/Q3Y0iRRO0pQjxWjyw0DliPpcEKsKPOEfQtgGhcC";
 
 /// Why a text may not be a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,16 +114,14 @@ impl Passwords {
 
     /// Whether it is the password of this hash. Without a hash it is not, and that takes as long.
     pub async fn verify(&self, password: &str, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
-        let (password, hash) = (Zeroizing::new(password.to_owned()), hash.cloned());
-        let cost = self.cost;
+        let is_somebodys = hash.is_some();
+        let hash = hash.map_or(NOBODYS, |hash| hash.0.as_str()).to_owned();
+        let password = Zeroizing::new(password.to_owned());
         self.in_turn(move || {
             // Too long to have become anybody's password; it still takes its time.
             let fits = password.len() <= LONGEST_BYTES && !password.contains('\0');
             let read = if fits { password.as_bytes() } else { b"" };
-            match hash {
-                Some(PasswordHash(hash)) => bcrypt::verify(read, &hash).map(|same| same && fits),
-                None => bcrypt::verify(read, nobodys_hash(cost)?).map(|_| false),
-            }
+            compare(read, &hash).map(|same| same && fits && is_somebodys)
         })
         .await
     }
@@ -142,15 +143,10 @@ impl Passwords {
     }
 }
 
-/// A hash that no password fits: of random bytes that nobody has.
-fn nobodys_hash(cost: u32) -> Result<&'static str, bcrypt::BcryptError> {
-    static HASH: OnceLock<String> = OnceLock::new();
-    if let Some(hash) = HASH.get() {
-        return Ok(hash);
-    }
-    // The salt is random, which is enough: the text is refused as too short wherever a password is set.
-    let hash = bcrypt::hash("", cost)?;
-    Ok(HASH.get_or_init(|| hash))
+fn compare(password: &[u8], hash: &str) -> Result<bool, bcrypt::BcryptError> {
+    #[cfg(test)]
+    tests::note(password, hash);
+    bcrypt::verify(password, hash)
 }
 
 /// What is tried first by those who guess: runs of the keyboard, repetitions, the words themselves.
@@ -175,7 +171,16 @@ fn is_common(password: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// What was compared with what, by all tests of this process.
+    static COMPARED: Mutex<Vec<(Vec<u8>, String)>> = Mutex::new(Vec::new());
+
+    pub(super) fn note(password: &[u8], hash: &str) {
+        COMPARED.lock().unwrap().push((password.to_owned(), hash.to_owned()));
+    }
 
     /// As the product does it, but cheap.
     fn quick() -> Passwords {
@@ -214,6 +219,20 @@ mod tests {
         assert!(quick().hash("correct horse battery").await.unwrap().is_outdated());
         assert!(PasswordHash(hash.0.replace("$2b$", "$2y$")).is_outdated());
         assert!(!format!("{hash:?}").contains("2b"));
+    }
+
+    /// In the place of a clock: that bcrypt compares, and at which cost.
+    #[tokio::test]
+    async fn where_there_is_no_hash_one_of_the_same_cost_is_compared() {
+        let (passwords, tried) = (Passwords::new(), "nobody's horse battery");
+        let hash = passwords.hash("correct horse battery").await.unwrap();
+        assert!(!passwords.verify(tried, Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(tried, None).await.unwrap());
+        let compared = COMPARED.lock().unwrap();
+        let compared = compared.iter().filter(|(password, _)| password == tried.as_bytes());
+        let hashes: Vec<_> = compared.map(|(_, hash)| (hash.len(), &hash[..7])).collect();
+        assert_eq!(hashes, [(60, "$2b$12$"), (60, "$2b$12$")]);
+        assert!(!PasswordHash(NOBODYS.to_owned()).is_outdated());
     }
 
     #[tokio::test]

@@ -68,6 +68,8 @@ pub(crate) fn for_client(from_provider: HeaderMap) -> HeaderMap {
         let Some(name) = &last else { continue };
         let stays = HOP.contains(name)
             || matches!(name.as_str(), "keep-alive" | "set-cookie" | "alt-svc" | "strict-transport-security")
+            // Which pages may read a provider's answers is not the provider's to say here.
+            || name.as_str().starts_with("access-control-")
             || named_hop.iter().any(|hop| hop == name.as_str());
         if !stays {
             out.append(name.clone(), value);
@@ -118,5 +120,15 @@ mod tests {
         let down = for_client(answer);
         assert_eq!(down.get_all("x-ratelimit-remaining").iter().count(), 2);
         assert!(!down.contains_key("set-cookie"));
+    }
+
+    #[test]
+    fn a_provider_lets_no_other_origin_in_here() {
+        let down = for_client(headers(&[
+            ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "x-request-id"),
+            ("openai-version", "2020-10-01"),
+        ]));
+        assert_eq!(down.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["openai-version"]);
     }
 }

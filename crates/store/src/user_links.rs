@@ -53,7 +53,7 @@ pub struct UserLink {
     pub purpose: UserLinkPurpose,
     /// Where the mail goes.
     pub email: String,
-    /// Whom it is about, if that is a user.
+    /// Whom it is about, if that is a user. A reset without one is mailed to nobody and opens nothing.
     pub user_id: Option<UserId>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,

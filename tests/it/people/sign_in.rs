@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use costlens_tests::run;
+use costlens_tests::{eventually, run};
 use serde_json::json;
 
 use super::{PASSWORD, Person, open, vouched};
@@ -83,6 +83,37 @@ fn a_wrong_password_and_an_unknown_address_are_told_apart_by_nothing() {
         at_home.sign_in().await.expect(201);
         assert_eq!(at_home.get("/api/v1/session").await["method"], "password");
         assert!(at_home.cookies.contains_key("costlens_known_browser"));
+    });
+}
+
+#[test]
+fn asking_for_a_new_password_does_the_same_work_whoever_has_the_address() {
+    run(async {
+        let open = open();
+        let ann = Person::registered(open, "asked").await;
+        let nobody = Person::new(open, "nobody").email;
+        let mut answers = Vec::new();
+        for email in [&ann.email, &nobody] {
+            let mut stranger = Person::new(open, "stranger");
+            let answer = stranger.post("/api/v1/password-resets", json!({"email": email})).await.expect(202);
+            answers.push((answer.text(), answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>()));
+        }
+        assert_eq!(answers[0], answers[1]);
+        // For both a row is written and a job asked for, which alone finds out whether there is anybody to write to.
+        let of_reset = |column: &str, email: &str| {
+            let rows = format!("user_link WHERE purpose = 'password_reset' AND email = '{email}'");
+            open.app.query(&format!("SELECT {column} FROM {rows}")).trim().to_owned()
+        };
+        assert_eq!(
+            (of_reset("user_id IS NULL", &ann.email), of_reset("user_id IS NULL", &nobody)),
+            ("f".to_owned(), "t".to_owned())
+        );
+        open.mailbox.letter(&ann.email, 1).await.token("/new-password");
+        eventually("end of what is mailed to nobody", async || {
+            (of_reset("mail_state", &nobody) == "refused").then_some(())
+        })
+        .await;
+        assert!(open.mailbox.letters_to(&nobody).is_empty());
     });
 }
 

@@ -28,12 +28,28 @@ export function PrivacyScreen() {
                     {fact.name}: {fact.value}.
                   </li>
                 ))}
-              <li>Nothing is sold. There is no advertising. This console loads no script, picture or font of anybody else&apos;s, and sets one cookie: your session.</li>
+              <li>Nothing is sold. There is no advertising. This console loads no script, picture or font of anybody else&apos;s.</li>
               <li>
                 Whom data goes to is on the page of <Link to="/subprocessors" className="underline">subprocessors</Link>.
               </li>
               <li>You can export your requests at any time, and close the account yourself; a certificate then proves that it was erased.</li>
             </ul>
+          </Card>
+          <Card>
+            <CardHead title="Cookies" note="all there are; no script can read them" />
+            <ul className="divide-y">
+              {facts
+                .filter((fact) => fact.area === "Cookies")
+                .map((fact) => (
+                  <li key={fact.name} className="grid gap-x-4 px-4 py-2.5 sm:grid-cols-[14rem_1fr]">
+                    <span className="break-words font-mono text-xs leading-6">{fact.name}</span>
+                    <span>{fact.value}</span>
+                  </li>
+                ))}
+            </ul>
+            <p className="max-w-prose px-4 py-2.5 text-sm text-muted">
+              This browser itself remembers the theme and the time zone that you choose, and until when your sign-in lasts. That is sent to nobody.
+            </p>
           </Card>
           <Card>
             <CardHead title="How long each kind of row is kept" note="as the database has it now" />

@@ -36,7 +36,7 @@ export function SubprocessorsScreen() {
         <>
           <List
             title="Set up by the operator"
-            note="get data without your doing"
+            note="called without your doing"
             none="Nobody. This deployment sends your data to no service of anybody else's."
             list={subprocessors.filter((each) => !each.your_choice)}
           />

@@ -129,6 +129,28 @@ function Reporting({ reporting }: { reporting: Trust["reporting"] }) {
   );
 }
 
+// What reviewers and lawyers want on paper. Files of the server, not pages of the console.
+function Papers({ contact }: { contact: string }) {
+  return (
+    <Card>
+      <CardHead title="For reviewers" />
+      <ul className="flex max-w-prose list-disc flex-col gap-2 px-4 pb-4 pl-8">
+        <li>
+          <a className="underline" href="/trust/questionnaire.md">A filled security questionnaire</a>, by the domains of the CAIQ.
+        </li>
+        <li>
+          <a className="underline" href="/trust/data-processing.md">An agreement on data processing</a>, to be filled in and signed.
+        </li>
+        <li>
+          On request: for each promise its modules, its tests, and when and at which commit each last passed; and other questionnaires, such as the SIG. Write
+          to <a className="underline" href={`mailto:${contact}?subject=Evidence`}>{contact}</a>.
+        </li>
+        <li>No third party has issued a certificate, and none is claimed.</li>
+      </ul>
+    </Card>
+  );
+}
+
 function Facts({ facts }: { facts: Trust["facts"] }) {
   return (
     <Card>
@@ -157,6 +179,7 @@ export function TrustScreen() {
             <Area key={area.title} area={area} />
           ))}
           <Facts facts={trust.facts} />
+          <Papers contact={trust.reporting.contact} />
           <Reporting reporting={trust.reporting} />
         </>
       )}

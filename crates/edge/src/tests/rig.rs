@@ -280,6 +280,12 @@ impl Reply {
             assert_eq!(self.header(name), Some(value), "{self:?}");
         }
         assert!(self.header("content-security-policy").is_some_and(|policy| policy.contains("default-src")));
+        let permissions = self.header("permissions-policy").unwrap_or_else(|| panic!("{self:?}"));
+        for denied in ["camera=()", "geolocation=()", "microphone=()", "payment=()", "usb=()"] {
+            assert!(permissions.split(", ").any(|one| one == denied), "{denied}: {permissions}");
+        }
+        // No other origin is let in, so nothing says that one is.
+        assert!(!self.headers.iter().any(|(name, _)| name.starts_with("access-control-")), "{self:?}");
         assert!(self.header("x-request-id").is_some_and(|id| id.starts_with("req_")), "{self:?}");
     }
 }
