@@ -7,7 +7,7 @@ mod limits;
 mod members;
 mod replicas;
 pub(crate) mod sign_in;
-mod single_sign_on;
+pub(crate) mod single_sign_on;
 mod staying;
 mod vouched;
 
