@@ -10,6 +10,7 @@ pub(crate) mod sign_in;
 pub(crate) mod single_sign_on;
 mod staying;
 mod vouched;
+mod written_down;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};

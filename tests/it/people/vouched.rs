@@ -11,7 +11,7 @@ static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1
 /// They misbehave for all at once.
 pub(super) static ALONE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
-fn known(open: &Open, person: &Person, verified: bool) -> String {
+pub(super) fn known(open: &Open, person: &Person, verified: bool) -> String {
     let subject = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
     let email = (person.email.clone(), verified);
     open.vouchers.know(&subject, Known { subject: subject.clone(), email });
