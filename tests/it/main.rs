@@ -41,6 +41,7 @@ mod privacy;
 mod production;
 mod promises;
 mod refusals;
+mod roles;
 mod sdks;
 mod second_aws;
 mod secrets;
