@@ -8,14 +8,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use costlens_aws::testing::{ACCESS_KEY, FakeKms, KEY_ARN};
 use costlens_cache::testing::PrivateRedis;
-use costlens_tests::actors::{CHAT, Owner, call_id};
+use costlens_tests::actors::{CHAT, Owner, Program, call_id};
 use costlens_tests::app::TestApp;
 use costlens_tests::http;
-use costlens_tests::reply::Tokens;
-use costlens_tests::run;
+use costlens_tests::reply::{Reply, Tokens};
+use costlens_tests::vouchers::{CLIENT, Vouchers};
+use costlens_tests::{eventually, run};
 use serde_json::json;
 
 use super::people::sign_in::authenticator;
+use super::people::single_sign_on;
 use super::people::{Open, PASSWORD, Person};
 
 const MASTER_KEY: &str = "8f1d0c6b7a5e4932f0e1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5e4f3a2b";
@@ -39,6 +41,11 @@ fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     all.sort();
     all.dedup();
     all
+}
+
+/// Whether these bytes hold a secret, in any of the ways in which bytes might have been written down.
+pub(crate) fn tells_of(bytes: &[u8], secret: &[u8]) -> bool {
+    spellings(secret).iter().any(|spelling| memchr::memmem::find(bytes, spelling).is_some())
 }
 
 /// Every file below a directory.
@@ -101,7 +108,7 @@ impl Remains {
 }
 
 /// Plants a secret in every sealed column by the API; what was planted, and what the API made itself.
-async fn plant(app: &TestApp, owner: &Owner) -> Vec<(&'static str, String)> {
+async fn plant(app: &TestApp, owner: &Owner, idp: &Vouchers) -> Vec<(&'static str, String)> {
     let make = async |path: &str, body| {
         owner.call("POST", &format!("/api/v1/{path}"), Some(&body)).await.expect(201).json()
     };
@@ -113,6 +120,11 @@ async fn plant(app: &TestApp, owner: &Owner) -> Vec<(&'static str, String)> {
     let url = format!("http://{}/{hook}", app.nothing_there);
     let endpoint = make("webhook-endpoints", json!({"name": "canary", "url": url})).await;
     let made = endpoint["secret"].as_str().unwrap().to_owned();
+    // The vendor is asked for its reports at once, and nobody answers.
+    let admin_key = "sk-admin-canary-4f8a02c7e15bd936";
+    make("invoice-sources", json!({"vendor": "openai", "name": "canary", "admin_key": admin_key})).await;
+    let client_secret = "client-canary-d3096be1f7a8425c";
+    send_somebody_to_a_provider(app, owner, (idp, client_secret)).await;
     // And used: the call fails at the vendor, the tests at nobody.
     let program = owner.create_key("canary").await;
     let body = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]});
@@ -122,27 +134,97 @@ async fn plant(app: &TestApp, owner: &Owner) -> Vec<(&'static str, String)> {
     let id = |made: &serde_json::Value| made["id"].as_str().unwrap_or_default().to_owned();
     owner.call("POST", &format!("/api/v1/slack-channels/{}/test", id(&channel)), None).await;
     owner.call("POST", &format!("/api/v1/webhook-endpoints/{}/test", id(&endpoint["endpoint"])), None).await;
+    let [prompt, answer] = ["prompt-canary-8c41e07db5f29a36", "answer-canary-27fd9b6034ce81a5"];
+    keep_a_call(app, owner, &program, [prompt, answer]).await;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    every_sealed_column_holds_something(app);
     vec![
         ("a vendor's credential", credential.to_owned()),
         ("a Slack URL", slack.to_owned()),
         ("a webhook's URL", hook.to_owned()),
         ("a webhook's secret", made.trim_start_matches("whsec_").to_owned()),
+        ("a vendor's admin key", admin_key.to_owned()),
+        ("a provider's client secret", client_secret.to_owned()),
+        ("a prompt", prompt.to_owned()),
+        ("an answer", answer.to_owned()),
         ("an API key", program.secret),
     ]
+}
+
+/// Sets an identity provider up and sends somebody there: the provider is told the client's secret, and refuses it.
+async fn send_somebody_to_a_provider(app: &TestApp, owner: &Owner, (idp, secret): (&Vouchers, &str)) {
+    let provider = json!({"issuer": idp.issuer(), "client_id": CLIENT, "client_secret": secret});
+    owner.call("PUT", "/api/v1/single-sign-on", Some(&provider)).await.expect(200);
+    let domain = json!({"domain": "canary-firm.example"});
+    owner.call("POST", "/api/v1/single-sign-on/domains", Some(&domain)).await.expect(201);
+    // As if a record in the DNS had proven it.
+    app.sql(
+        "UPDATE sso_domain SET checked_at = now(), seen_at = now(), proven_at = now() \
+         WHERE domain = 'canary-firm.example'",
+    );
+    let mut somebody = Person {
+        base: app.base_url(),
+        email: "somebody@canary-firm.example".to_owned(),
+        address: "127.0.0.1".to_owned(),
+        cookies: std::collections::BTreeMap::new(),
+    };
+    let page = single_sign_on::trip(&mut somebody, "somebody").await;
+    assert_eq!(page, "/sign-in?problem=refused");
+}
+
+/// Has a call's prompt and answer kept, and reads them.
+async fn keep_a_call(app: &TestApp, owner: &Owner, program: &Program, [prompt, answer]: [&str; 2]) {
+    let said = json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-mini-2024-07-18",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    });
+    let said = Reply::refusal(200, &said.to_string());
+    let line = app.llm.line(move |_| said.clone());
+    owner.connect(json!({"provider": "openai", "name": "kept", "secret": line.secret()})).await;
+    let keep = json!({"capture_bodies": true});
+    owner.call("PATCH", "/api/v1/privacy", Some(&keep)).await.expect(200);
+    let asked = json!({"model": "kept/gpt-4o-mini", "messages": [{"role": "user", "content": prompt}]});
+    // The proxy hears a moment later of the connection, and of what may be kept.
+    let call = eventually("call that is kept", async || {
+        let id = call_id();
+        let answer = program.post(CHAT, &id, asked.to_string()).await;
+        let kept = answer.status == 200 && program.row(&id).await["body"] == "sealed";
+        kept.then(|| answer.header("costlens-request-id").to_owned())
+    })
+    .await;
+    let body = owner.get(&format!("/api/v1/requests/{call}/body")).await;
+    assert!(body["request"].as_str().unwrap().contains(prompt), "{body}");
+    assert!(body["response"].as_str().unwrap().contains(answer), "{body}");
+}
+
+/// Whoever seals something new plants it, too.
+fn every_sealed_column_holds_something(app: &TestApp) {
+    let columns = app.query(
+        "SELECT c.relname || ' ' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
+           AND a.attname LIKE 'sealed%' AND a.atttypid = 'bytea'::regtype",
+    );
+    assert!(columns.lines().count() >= 8, "{columns}");
+    for column in columns.lines() {
+        let (table, name) = column.split_once(' ').unwrap();
+        let texts = app.query(&format!("SELECT count(*) FROM {table} WHERE {name} IS NOT NULL"));
+        assert_ne!(texts.trim(), "0", "nothing was planted in {name} of {table}");
+    }
 }
 
 #[test]
 fn no_secret_and_no_key_stands_in_what_outlives_the_moment() {
     run(async {
-        let redis = PrivateRedis::start();
+        let (redis, idp) = (PrivateRedis::start(), Vouchers::open());
         let app = TestApp::own(&[
             ("COSTLENS_LOG", "debug"),
             ("REDIS_URL", &redis.url_text()),
             ("COSTLENS_MASTER_KEYS", &format!("v1:{MASTER_KEY}")),
+            ("COSTLENS_ALLOW_PRIVATE_HOSTS", &idp.host_port()),
         ]);
         let owner = app.owner("Canary").await;
-        let planted = plant(&app, &owner).await;
+        let planted = plant(&app, &owner, &idp).await;
         let remains = Remains::of(&app, Some(&redis));
         for (what, secret) in &planted {
             remains.tell_nothing_of(what, secret.as_bytes());
@@ -201,9 +283,10 @@ fn base32(text: &str) -> Vec<u8> {
 #[test]
 fn with_kms_no_key_stands_anywhere_and_calls_go_on_while_it_is_away_and_secrets_wait() {
     run(async {
-        let kms = FakeKms::start();
+        let (kms, idp) = (FakeKms::start(), Vouchers::open());
         let app = TestApp::own(&[
             ("COSTLENS_LOG", "debug"),
+            ("COSTLENS_ALLOW_PRIVATE_HOSTS", &idp.host_port()),
             ("COSTLENS_MASTER_KEYS", &format!("v1:{KEY_ARN}")),
             ("COSTLENS_KMS_URL", &kms.url()),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
@@ -211,7 +294,7 @@ fn with_kms_no_key_stands_anywhere_and_calls_go_on_while_it_is_away_and_secrets_
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ]);
         let owner = app.owner("Canary").await;
-        let planted = plant(&app, &owner).await;
+        let planted = plant(&app, &owner, &idp).await;
         let line = app.llm.line_of(Tokens::plain(11, 7));
         owner.connect(json!({"provider": "anthropic", "name": "carried", "secret": line.secret()})).await;
         let program = owner.create_key("carried").await;
@@ -249,7 +332,7 @@ fn with_kms_no_key_stands_anywhere_and_calls_go_on_while_it_is_away_and_secrets_
         assert_eq!((ready.status, &ready.json()["key_service"]), (200, &json!("refused")));
         kms.disable(KEY_ARN, false);
         // It is asked again after a pause, which grew while it refused.
-        costlens_tests::eventually("connection that waited for the key service", async || {
+        eventually("connection that waited for the key service", async || {
             (stranger.call("POST", "/api/v1/connections", Some(&body)).await.status == 201).then_some(())
         })
         .await;
@@ -283,7 +366,7 @@ fn after_a_restart_a_credential_waits_for_kms_by_name_and_opens_when_it_answers(
         assert!(problem["detail"].as_str().unwrap().contains("carried"), "{problem}");
         assert_eq!(program.chat("demo/echo", "needs no key").await.status, 200);
         kms.disable(KEY_ARN, false);
-        costlens_tests::eventually("answer", async || {
+        eventually("answer", async || {
             let answer = program.post("/v1/messages", &call_id(), body.to_string()).await;
             (answer.status == 200).then_some(())
         })

@@ -1,9 +1,11 @@
 //! One tenant's key, session or id never shows another tenant's data: a matrix over every operation of the
-//! contract and every route of the proxy. An operation without a row in the matrix fails the test.
+//! contract and every route of the proxy. An operation without a row in the matrix fails the test. The matrix also says
+//! who of the tenant's own people may call an operation, which `roles` holds it to.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use costlens_domain::Role;
 use costlens_tests::actors::{CHAT, Owner, call_id};
 use costlens_tests::app::{TestApp, shared};
 use costlens_tests::http::Answer;
@@ -46,66 +48,93 @@ enum About {
     Public,
 }
 
+/// Who of the tenant's own people may call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum May {
+    /// Whoever asks: no role is looked at.
+    Anybody,
+    /// Whoever has at least this role, in a session that may only look, too.
+    Look(Role),
+    /// Whoever has at least this role and acts in its own name.
+    Act(Role),
+    /// Whoever has at least this role. Whether in a session that may only look, is not decided.
+    Undecided(Role),
+    /// Whoever runs the service, whatever its role. For everybody else it is not there.
+    Operate,
+}
+
+use May::{Act, Look, Undecided};
+
+impl May {
+    /// The least role that is asked for, if any is.
+    pub(crate) const fn least(self) -> Option<Role> {
+        match self {
+            Look(role) | Act(role) | Undecided(role) => Some(role),
+            Self::Anybody | Self::Operate => None,
+        }
+    }
+}
+
 /// One row for each operation of the contract.
-const MATRIX: &[(&str, About)] = &[
-    ("create_session", About::SignIn),
-    ("create_password_session", About::SignIn),
-    ("refresh_session", About::SignIn),
-    ("create_exchanged_session", About::SignIn),
-    ("create_clerk_session", About::Link),
-    ("start_oauth", About::Link),
-    ("finish_oauth", About::Link),
-    ("unlink_identity", About::Person),
-    ("start_single_sign_on", About::Link),
-    ("finish_single_sign_on", About::Comeback),
-    ("get_single_sign_on", About::Own),
-    ("set_single_sign_on", About::Own),
-    ("remove_single_sign_on", About::Own),
-    ("create_single_sign_on_domain", About::NewThing),
-    ("check_single_sign_on_domain", About::OneThing),
-    ("delete_single_sign_on_domain", About::OneThing),
-    ("get_session", About::Session),
-    ("delete_session", About::Session),
-    ("prove_session", About::Person),
-    ("switch_tenant", About::Person),
-    ("get_sign_in_options", About::Anybody),
-    ("create_registration", About::Anybody),
-    ("complete_registration", About::Link),
-    ("create_password_reset", About::Anybody),
-    ("complete_password_reset", About::Link),
-    ("get_user", About::Person),
-    ("update_user", About::Person),
-    ("change_password", About::Person),
-    ("list_sign_ins", About::Person),
-    ("end_sign_in", About::Person),
-    ("begin_second_factor", About::Person),
-    ("confirm_second_factor", About::Person),
-    ("replace_recovery_codes", About::Person),
-    ("remove_second_factor", About::Person),
-    ("list_members", About::Things(&[""])),
-    ("update_member", About::OneThing),
-    ("remove_member", About::OneThing),
-    ("list_invitations", About::Things(&[""])),
-    ("create_invitation", About::NewThing),
-    ("revoke_invitation", About::OneThing),
-    ("accept_invitation", About::Link),
-    ("get_tenant", About::Own),
-    ("update_tenant", About::Own),
-    ("list_keys", About::Things(&["", "?limit=200", "?cursor={key}"])),
-    ("create_key", About::NewThing),
-    ("get_key", About::OneThing),
-    ("update_key", About::OneThing),
-    ("get_key_labels", About::OneThing),
-    ("set_key_labels", About::OneThing),
-    ("list_key_labels", About::Things(&["", "?limit=1000"])),
-    ("roll_key", About::OneThing),
-    ("revoke_key", About::OneThing),
-    ("destroy_key_bodies", About::OneThing),
-    ("list_providers", About::Everybody),
-    ("list_connections", About::Things(&["", "?limit=200", "?cursor={connection}"])),
-    ("create_connection", About::NewThing),
-    ("get_connection", About::OneThing),
-    ("disable_connection", About::OneThing),
+const MATRIX: &[(&str, About, May)] = &[
+    ("create_session", About::SignIn, May::Anybody),
+    ("create_password_session", About::SignIn, May::Anybody),
+    ("refresh_session", About::SignIn, May::Anybody),
+    ("create_exchanged_session", About::SignIn, May::Anybody),
+    ("create_clerk_session", About::Link, May::Anybody),
+    ("start_oauth", About::Link, May::Anybody),
+    ("finish_oauth", About::Link, May::Anybody),
+    ("unlink_identity", About::Person, Act(Role::Viewer)),
+    ("start_single_sign_on", About::Link, May::Anybody),
+    ("finish_single_sign_on", About::Comeback, May::Anybody),
+    ("get_single_sign_on", About::Own, Look(Role::Admin)),
+    ("set_single_sign_on", About::Own, Act(Role::Admin)),
+    ("remove_single_sign_on", About::Own, Act(Role::Admin)),
+    ("create_single_sign_on_domain", About::NewThing, Act(Role::Admin)),
+    ("check_single_sign_on_domain", About::OneThing, Act(Role::Admin)),
+    ("delete_single_sign_on_domain", About::OneThing, Act(Role::Admin)),
+    ("get_session", About::Session, Look(Role::Viewer)),
+    ("delete_session", About::Session, Look(Role::Viewer)),
+    ("prove_session", About::Person, Look(Role::Viewer)),
+    ("switch_tenant", About::Person, Look(Role::Viewer)),
+    ("get_sign_in_options", About::Anybody, May::Anybody),
+    ("create_registration", About::Anybody, May::Anybody),
+    ("complete_registration", About::Link, May::Anybody),
+    ("create_password_reset", About::Anybody, May::Anybody),
+    ("complete_password_reset", About::Link, May::Anybody),
+    ("get_user", About::Person, Look(Role::Viewer)),
+    ("update_user", About::Person, Act(Role::Viewer)),
+    ("change_password", About::Person, Act(Role::Viewer)),
+    ("list_sign_ins", About::Person, Look(Role::Viewer)),
+    ("end_sign_in", About::Person, Act(Role::Viewer)),
+    ("begin_second_factor", About::Person, Act(Role::Viewer)),
+    ("confirm_second_factor", About::Person, Act(Role::Viewer)),
+    ("replace_recovery_codes", About::Person, Act(Role::Viewer)),
+    ("remove_second_factor", About::Person, Act(Role::Viewer)),
+    ("list_members", About::Things(&[""]), Look(Role::Member)),
+    ("update_member", About::OneThing, Act(Role::Admin)),
+    ("remove_member", About::OneThing, Act(Role::Admin)),
+    ("list_invitations", About::Things(&[""]), Undecided(Role::Admin)),
+    ("create_invitation", About::NewThing, Act(Role::Admin)),
+    ("revoke_invitation", About::OneThing, Act(Role::Admin)),
+    ("accept_invitation", About::Link, May::Anybody),
+    ("get_tenant", About::Own, Look(Role::Viewer)),
+    ("update_tenant", About::Own, Act(Role::Admin)),
+    ("list_keys", About::Things(&["", "?limit=200", "?cursor={key}"]), Look(Role::Member)),
+    ("create_key", About::NewThing, Act(Role::Member)),
+    ("get_key", About::OneThing, Look(Role::Member)),
+    ("update_key", About::OneThing, Act(Role::Member)),
+    ("get_key_labels", About::OneThing, Look(Role::Member)),
+    ("set_key_labels", About::OneThing, Act(Role::Member)),
+    ("list_key_labels", About::Things(&["", "?limit=1000"]), Look(Role::Member)),
+    ("roll_key", About::OneThing, Act(Role::Member)),
+    ("revoke_key", About::OneThing, Act(Role::Member)),
+    ("destroy_key_bodies", About::OneThing, Act(Role::Admin)),
+    ("list_providers", About::Everybody, Look(Role::Member)),
+    ("list_connections", About::Things(&["", "?limit=200", "?cursor={connection}"]), Look(Role::Member)),
+    ("create_connection", About::NewThing, Act(Role::Admin)),
+    ("get_connection", About::OneThing, Look(Role::Member)),
+    ("disable_connection", About::OneThing, Act(Role::Admin)),
     (
         "list_requests",
         About::Things(&[
@@ -116,6 +145,7 @@ const MATRIX: &[(&str, About)] = &[
             "?origin=proxy",
             "?cursor={request}",
         ]),
+        Look(Role::Member),
     ),
     (
         "export_requests",
@@ -125,148 +155,160 @@ const MATRIX: &[(&str, About)] = &[
             "?api_key_id={key}",
             "?format=csv&api_key_id={key}&provider=openai",
         ]),
+        Look(Role::Member),
     ),
-    ("get_request", About::OneThing),
-    ("import_litellm_logs", About::OneThing),
-    ("get_request_body", About::OneThing),
+    ("get_request", About::OneThing, Look(Role::Member)),
+    ("import_litellm_logs", About::OneThing, Act(Role::Analyst)),
+    ("get_request_body", About::OneThing, Act(Role::Admin)),
     (
         "get_spend_series",
         About::Things(&["", "?group_by=key", "?group_by=model&interval=hour", "?provider=openai"]),
+        Look(Role::Viewer),
     ),
-    ("get_spend_breakdown", About::Things(&["", "?by=key", "?by=provider"])),
-    ("list_bills", About::Things(&["", "?limit=200", "?cursor={bill}"])),
-    ("create_bill", About::NewThing),
-    ("list_bill_uploads", About::Things(&["", "?limit=200", "?cursor={upload}"])),
-    ("get_bill_upload", About::OneThing),
-    ("get_bill", About::OneThing),
-    ("get_bill_breakdown", About::OneThing),
-    ("get_bill_series", About::Things(&["", "?group_by=account"])),
-    ("list_bill_drift", About::Things(&["", "?limit=1000"])),
-    ("list_aws_connections", About::Things(&["", "?limit=200", "?cursor={aws_connection}"])),
-    ("create_aws_connection", About::NewThing),
-    ("get_aws_connection", About::OneThing),
-    ("test_aws_connection", About::OneThing),
-    ("pause_aws_connection", About::OneThing),
-    ("resume_aws_connection", About::OneThing),
-    ("reconnect_aws_connection", About::OneThing),
-    ("revoke_aws_connection", About::OneThing),
-    ("list_invoice_sources", About::Things(&["", "?limit=200", "?cursor={invoice_source}"])),
-    ("create_invoice_source", About::NewThing),
-    ("get_invoice_source", About::OneThing),
-    ("test_invoice_source", About::OneThing),
-    ("replace_invoice_key", About::OneThing),
-    ("pause_invoice_source", About::OneThing),
-    ("resume_invoice_source", About::OneThing),
-    ("revoke_invoice_source", About::OneThing),
-    ("list_bill_months", About::OneThing),
-    ("list_bill_deliveries", About::OneThing),
+    ("get_spend_breakdown", About::Things(&["", "?by=key", "?by=provider"]), Look(Role::Viewer)),
+    ("list_bills", About::Things(&["", "?limit=200", "?cursor={bill}"]), Look(Role::Viewer)),
+    ("create_bill", About::NewThing, Act(Role::Analyst)),
+    ("list_bill_uploads", About::Things(&["", "?limit=200", "?cursor={upload}"]), Look(Role::Viewer)),
+    ("get_bill_upload", About::OneThing, Look(Role::Viewer)),
+    ("get_bill", About::OneThing, Look(Role::Viewer)),
+    ("get_bill_breakdown", About::OneThing, Look(Role::Viewer)),
+    ("get_bill_series", About::Things(&["", "?group_by=account"]), Look(Role::Viewer)),
+    ("list_bill_drift", About::Things(&["", "?limit=1000"]), Look(Role::Viewer)),
+    (
+        "list_aws_connections",
+        About::Things(&["", "?limit=200", "?cursor={aws_connection}"]),
+        Look(Role::Viewer),
+    ),
+    ("create_aws_connection", About::NewThing, Act(Role::Admin)),
+    ("get_aws_connection", About::OneThing, Look(Role::Viewer)),
+    ("test_aws_connection", About::OneThing, Act(Role::Admin)),
+    ("pause_aws_connection", About::OneThing, Act(Role::Admin)),
+    ("resume_aws_connection", About::OneThing, Act(Role::Admin)),
+    ("reconnect_aws_connection", About::OneThing, Act(Role::Admin)),
+    ("revoke_aws_connection", About::OneThing, Act(Role::Admin)),
+    (
+        "list_invoice_sources",
+        About::Things(&["", "?limit=200", "?cursor={invoice_source}"]),
+        Look(Role::Viewer),
+    ),
+    ("create_invoice_source", About::NewThing, Act(Role::Admin)),
+    ("get_invoice_source", About::OneThing, Look(Role::Viewer)),
+    ("test_invoice_source", About::OneThing, Act(Role::Admin)),
+    ("replace_invoice_key", About::OneThing, Act(Role::Admin)),
+    ("pause_invoice_source", About::OneThing, Act(Role::Admin)),
+    ("resume_invoice_source", About::OneThing, Act(Role::Admin)),
+    ("revoke_invoice_source", About::OneThing, Act(Role::Admin)),
+    ("list_bill_months", About::OneThing, Look(Role::Viewer)),
+    ("list_bill_deliveries", About::OneThing, Look(Role::Viewer)),
     (
         "list_settlements",
         About::Things(&["", "?limit=200", "?cursor=2026-11-01-aws", "?cursor=2026-10-01-openai"]),
+        Look(Role::Viewer),
     ),
-    ("get_settlement", About::OneThing),
-    ("get_settlement_breakdown", About::OneThing),
-    ("get_settlement_coverage", About::OneThing),
-    ("get_settlement_prices", About::OneThing),
-    ("get_settled_cost", About::OneThing),
+    ("get_settlement", About::OneThing, Look(Role::Viewer)),
+    ("get_settlement_breakdown", About::OneThing, Look(Role::Viewer)),
+    ("get_settlement_coverage", About::OneThing, Look(Role::Viewer)),
+    ("get_settlement_prices", About::OneThing, Look(Role::Viewer)),
+    ("get_settled_cost", About::OneThing, Look(Role::Member)),
     (
         "get_chargeback",
         About::Things(&["", "?by=key", "?by=user", "?by=tag&tag=cost-centre", "?measure=amortised&limit=1"]),
+        Look(Role::Viewer),
     ),
-    ("get_statement", About::Things(&["", "?measure=net_unblended"])),
-    ("export_chargeback", About::Things(&["", "?by=key", "?by=tag&tag=cost-centre"])),
-    ("get_privacy", About::Own),
-    ("update_privacy", About::Own),
-    ("preview_body_purge", About::Own),
-    ("list_support_grants", About::Things(&["", "?limit=200", "?cursor={grant}"])),
-    ("create_support_grant", About::NewThing),
-    ("revoke_support_grant", About::OneThing),
-    ("list_exports", About::Things(&["", "?limit=200", "?cursor={export}"])),
-    ("create_export", About::NewThing),
-    ("get_export", About::OneThing),
-    ("delete_export", About::OneThing),
-    ("download_export", About::OneFile),
-    ("get_settings", About::Own),
-    ("update_settings", About::Own),
-    ("list_recipients", About::Things(&[""])),
-    ("create_recipient", About::NewThing),
-    ("update_recipient", About::OneThing),
-    ("delete_recipient", About::OneThing),
-    ("resend_confirmation", About::OneThing),
-    ("confirm_recipient", About::Link),
-    ("unsubscribe", About::Link),
-    ("list_slack_channels", About::Things(&[""])),
-    ("create_slack_channel", About::NewThing),
-    ("update_slack_channel", About::OneThing),
-    ("delete_slack_channel", About::OneThing),
-    ("test_slack_channel", About::OneThing),
-    ("list_event_kinds", About::Everybody),
-    ("list_webhook_endpoints", About::Things(&[""])),
-    ("create_webhook_endpoint", About::NewThing),
-    ("get_webhook_endpoint", About::OneThing),
-    ("update_webhook_endpoint", About::OneThing),
-    ("roll_webhook_secret", About::OneThing),
-    ("delete_webhook_endpoint", About::OneThing),
-    ("test_webhook_endpoint", About::OneThing),
-    ("list_webhook_deliveries", About::OneThing),
-    ("retry_webhook_delivery", About::OneThing),
-    ("list_budgets", About::Things(&[""])),
-    ("create_budget", About::NewThing),
-    ("delete_budget", About::OneThing),
-    ("list_anomalies", About::Things(&["", "?limit=200", "?cursor={anomaly}"])),
-    ("decide_anomaly", About::OneThing),
-    ("list_insight_events", About::Things(&["", "?limit=200", "?cursor={happening}"])),
-    ("list_recommendations", About::Things(&["", "?dismissed=true"])),
-    ("dismiss_recommendation", About::OneThing),
-    ("get_forecast", About::Everybody),
-    ("list_messages", About::Things(&["", "?limit=200", "?cursor={message}"])),
-    ("list_message_kinds", About::Everybody),
-    ("preview_message", About::Everybody),
-    ("get_closure", About::Own),
-    ("request_closure", About::Own),
-    ("cancel_closure", About::Own),
-    ("keep_account", About::Link),
-    ("get_erasure_certificate", About::Link),
-    ("list_workflows", About::Things(&["", "?limit=200", "?cursor={workflow}"])),
-    ("get_workflow", About::OneThing),
-    ("list_audit_events", About::Things(&["", "?limit=200", "?cursor={audit}"])),
-    ("get_audit_head", About::Own),
-    ("verify_audit", About::Own),
-    ("export_audit", About::Things(&["", "?after=1"])),
-    ("list_operator_jobs", About::Operator),
-    ("get_operator_job", About::Operator),
-    ("get_operator_stats", About::Operator),
-    ("retry_operator_job", About::Operator),
-    ("cancel_operator_job", About::Operator),
-    ("discard_operator_job", About::Operator),
-    ("preview_redrive", About::Operator),
-    ("redrive_dead_letters", About::Operator),
-    ("discard_dead_letters", About::Operator),
-    ("list_schedules", About::Operator),
-    ("pause_schedule", About::Operator),
-    ("resume_schedule", About::Operator),
-    ("list_operator_events", About::Operator),
-    ("get_operator_events_head", About::Operator),
-    ("verify_operator_events", About::Operator),
-    ("export_operator_events", About::Operator),
-    ("list_erasures", About::Operator),
-    ("list_prices", About::Everybody),
-    ("get_price", About::Everybody),
-    ("list_repricings", About::Things(&["", "?limit=200", "?cursor={repricing}"])),
-    ("get_price_status", About::Operator),
-    ("list_price_versions", About::Operator),
-    ("list_price_reviews", About::Operator),
-    ("approve_price_review", About::Operator),
-    ("refuse_price_review", About::Operator),
-    ("list_price_corrections", About::Operator),
-    ("create_price_correction", About::Operator),
-    ("get_price_correction", About::Operator),
-    ("run_price_correction", About::Operator),
-    ("cancel_price_correction", About::Operator),
-    ("get_operator_request_body", About::Operator),
-    ("list_operator_support_grants", About::Operator),
-    ("get_trust", About::Public),
-    ("get_status", About::Public),
+    ("get_statement", About::Things(&["", "?measure=net_unblended"]), Look(Role::Viewer)),
+    ("export_chargeback", About::Things(&["", "?by=key", "?by=tag&tag=cost-centre"]), Look(Role::Viewer)),
+    ("get_privacy", About::Own, Look(Role::Viewer)),
+    ("update_privacy", About::Own, Act(Role::Admin)),
+    ("preview_body_purge", About::Own, Look(Role::Viewer)),
+    ("list_support_grants", About::Things(&["", "?limit=200", "?cursor={grant}"]), Undecided(Role::Admin)),
+    ("create_support_grant", About::NewThing, Act(Role::Admin)),
+    ("revoke_support_grant", About::OneThing, Act(Role::Admin)),
+    ("list_exports", About::Things(&["", "?limit=200", "?cursor={export}"]), Look(Role::Member)),
+    ("create_export", About::NewThing, Act(Role::Member)),
+    ("get_export", About::OneThing, Look(Role::Member)),
+    ("delete_export", About::OneThing, Act(Role::Member)),
+    ("download_export", About::OneFile, Look(Role::Member)),
+    ("get_settings", About::Own, Look(Role::Viewer)),
+    ("update_settings", About::Own, Act(Role::Admin)),
+    ("list_recipients", About::Things(&[""]), Look(Role::Analyst)),
+    ("create_recipient", About::NewThing, Act(Role::Admin)),
+    ("update_recipient", About::OneThing, Act(Role::Admin)),
+    ("delete_recipient", About::OneThing, Act(Role::Admin)),
+    ("resend_confirmation", About::OneThing, Act(Role::Admin)),
+    ("confirm_recipient", About::Link, May::Anybody),
+    ("unsubscribe", About::Link, May::Anybody),
+    ("list_slack_channels", About::Things(&[""]), Look(Role::Analyst)),
+    ("create_slack_channel", About::NewThing, Act(Role::Admin)),
+    ("update_slack_channel", About::OneThing, Act(Role::Admin)),
+    ("delete_slack_channel", About::OneThing, Act(Role::Admin)),
+    ("test_slack_channel", About::OneThing, Act(Role::Admin)),
+    ("list_event_kinds", About::Everybody, Look(Role::Analyst)),
+    ("list_webhook_endpoints", About::Things(&[""]), Look(Role::Analyst)),
+    ("create_webhook_endpoint", About::NewThing, Act(Role::Admin)),
+    ("get_webhook_endpoint", About::OneThing, Look(Role::Analyst)),
+    ("update_webhook_endpoint", About::OneThing, Act(Role::Admin)),
+    ("roll_webhook_secret", About::OneThing, Act(Role::Admin)),
+    ("delete_webhook_endpoint", About::OneThing, Act(Role::Admin)),
+    ("test_webhook_endpoint", About::OneThing, Act(Role::Admin)),
+    ("list_webhook_deliveries", About::OneThing, Look(Role::Analyst)),
+    ("retry_webhook_delivery", About::OneThing, Act(Role::Admin)),
+    ("list_budgets", About::Things(&[""]), Look(Role::Viewer)),
+    ("create_budget", About::NewThing, Act(Role::Analyst)),
+    ("delete_budget", About::OneThing, Act(Role::Analyst)),
+    ("list_anomalies", About::Things(&["", "?limit=200", "?cursor={anomaly}"]), Look(Role::Viewer)),
+    ("decide_anomaly", About::OneThing, Act(Role::Analyst)),
+    ("list_insight_events", About::Things(&["", "?limit=200", "?cursor={happening}"]), Look(Role::Viewer)),
+    ("list_recommendations", About::Things(&["", "?dismissed=true"]), Look(Role::Viewer)),
+    ("dismiss_recommendation", About::OneThing, Act(Role::Analyst)),
+    ("get_forecast", About::Everybody, Look(Role::Viewer)),
+    ("list_messages", About::Things(&["", "?limit=200", "?cursor={message}"]), Look(Role::Analyst)),
+    ("list_message_kinds", About::Everybody, Look(Role::Analyst)),
+    ("preview_message", About::Everybody, Look(Role::Analyst)),
+    ("get_closure", About::Own, Act(Role::Owner)),
+    ("request_closure", About::Own, Act(Role::Owner)),
+    ("cancel_closure", About::Own, Act(Role::Owner)),
+    ("keep_account", About::Link, May::Anybody),
+    ("get_erasure_certificate", About::Link, May::Anybody),
+    ("list_workflows", About::Things(&["", "?limit=200", "?cursor={workflow}"]), Look(Role::Analyst)),
+    ("get_workflow", About::OneThing, Look(Role::Analyst)),
+    ("list_audit_events", About::Things(&["", "?limit=200", "?cursor={audit}"]), Look(Role::Admin)),
+    ("get_audit_head", About::Own, Look(Role::Admin)),
+    ("verify_audit", About::Own, Look(Role::Admin)),
+    ("export_audit", About::Things(&["", "?after=1"]), Look(Role::Admin)),
+    ("list_operator_jobs", About::Operator, May::Operate),
+    ("get_operator_job", About::Operator, May::Operate),
+    ("get_operator_stats", About::Operator, May::Operate),
+    ("retry_operator_job", About::Operator, May::Operate),
+    ("cancel_operator_job", About::Operator, May::Operate),
+    ("discard_operator_job", About::Operator, May::Operate),
+    ("preview_redrive", About::Operator, May::Operate),
+    ("redrive_dead_letters", About::Operator, May::Operate),
+    ("discard_dead_letters", About::Operator, May::Operate),
+    ("list_schedules", About::Operator, May::Operate),
+    ("pause_schedule", About::Operator, May::Operate),
+    ("resume_schedule", About::Operator, May::Operate),
+    ("list_operator_events", About::Operator, May::Operate),
+    ("get_operator_events_head", About::Operator, May::Operate),
+    ("verify_operator_events", About::Operator, May::Operate),
+    ("export_operator_events", About::Operator, May::Operate),
+    ("list_erasures", About::Operator, May::Operate),
+    ("list_prices", About::Everybody, Look(Role::Viewer)),
+    ("get_price", About::Everybody, Look(Role::Viewer)),
+    ("list_repricings", About::Things(&["", "?limit=200", "?cursor={repricing}"]), Look(Role::Viewer)),
+    ("get_price_status", About::Operator, May::Operate),
+    ("list_price_versions", About::Operator, May::Operate),
+    ("list_price_reviews", About::Operator, May::Operate),
+    ("approve_price_review", About::Operator, May::Operate),
+    ("refuse_price_review", About::Operator, May::Operate),
+    ("list_price_corrections", About::Operator, May::Operate),
+    ("create_price_correction", About::Operator, May::Operate),
+    ("get_price_correction", About::Operator, May::Operate),
+    ("run_price_correction", About::Operator, May::Operate),
+    ("cancel_price_correction", About::Operator, May::Operate),
+    ("get_operator_request_body", About::Operator, May::Operate),
+    ("list_operator_support_grants", About::Operator, May::Operate),
+    ("get_trust", About::Public, May::Anybody),
+    ("get_status", About::Public, May::Anybody),
 ];
 
 #[track_caller]
@@ -282,7 +324,7 @@ fn every_operation_has_a_row_in_the_matrix() {
     run(async {
         let operations = operations(shared()).await;
         let contract: BTreeSet<_> = operations.iter().map(|operation| operation.id.as_str()).collect();
-        let matrix: BTreeSet<_> = MATRIX.iter().map(|(id, _)| *id).collect();
+        let matrix: BTreeSet<_> = MATRIX.iter().map(|(id, ..)| *id).collect();
         let missing: Vec<_> = contract.difference(&matrix).collect();
         assert!(missing.is_empty(), "give these operations a row in the matrix: {missing:?}");
         let gone: Vec<_> = matrix.difference(&contract).collect();
@@ -293,9 +335,18 @@ fn every_operation_has_a_row_in_the_matrix() {
     });
 }
 
+fn row(operation: &Operation) -> (About, May) {
+    let row = MATRIX.iter().find(|(id, ..)| *id == operation.id);
+    let (_, about, may) = row.unwrap_or_else(|| panic!("give `{}` a row in the matrix", operation.id));
+    (*about, *may)
+}
+
 fn about(operation: &Operation) -> About {
-    let row = MATRIX.iter().find(|(id, _)| *id == operation.id);
-    row.unwrap_or_else(|| panic!("give `{}` a row in the matrix", operation.id)).1
+    row(operation).0
+}
+
+pub(crate) fn may(operation: &Operation) -> May {
+    row(operation).1
 }
 
 #[test]
@@ -415,7 +466,7 @@ fn another_tenants_key_and_session_see_and_change_nothing() {
                 check_the_row_itself(app, operation, &path, as_victim, &secrets).await;
             }
         }
-        untouched(&victim).await;
+        untouched(&victim, 1).await;
     });
 }
 
@@ -448,8 +499,8 @@ async fn check_the_row_itself(
     }
 }
 
-/// Everything of the victim's is as it was.
-async fn untouched(victim: &Victim) {
+/// Everything of the victim's is as it was, with so many members.
+pub(crate) async fn untouched(victim: &Victim, members: usize) {
     let key = victim.owner.get(&format!("/api/v1/keys/{}", victim.program.key_id)).await;
     assert_eq!(key["revoked_at"], Value::Null);
     let connection = victim.owner.get(&format!("/api/v1/connections/{}", victim.connection)).await;
@@ -462,9 +513,16 @@ async fn untouched(victim: &Victim) {
     assert_eq!((&account["revoked_at"], &account["external_id"]), (&Value::Null, &json!(victim.external_id)));
     let source = victim.owner.get(&format!("/api/v1/invoice-sources/{}", victim.invoice_source)).await;
     assert_eq!((&source["revoked_at"], &source["key_hint"]), (&Value::Null, &json!("rora")), "{source}");
-    for things in ["members", "invitations", "recipients", "slack-channels", "webhook-endpoints", "budgets"] {
+    for (things, count) in [
+        ("members", members),
+        ("invitations", 1),
+        ("recipients", 1),
+        ("slack-channels", 1),
+        ("webhook-endpoints", 1),
+        ("budgets", 1),
+    ] {
         let things = victim.owner.get(&format!("/api/v1/{things}")).await;
-        assert_eq!(things["items"].as_array().unwrap().len(), 1, "{things}");
+        assert_eq!(things["items"].as_array().unwrap().len(), count, "{things}");
     }
     let single_sign_on = victim.owner.get("/api/v1/single-sign-on").await;
     assert_eq!(single_sign_on["provider"]["client_id"], "aurora-client");

@@ -42,6 +42,7 @@ mod privacy;
 mod production;
 mod promises;
 mod refusals;
+mod roles;
 mod sdks;
 mod second_aws;
 mod secrets;

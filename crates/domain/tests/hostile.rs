@@ -8,6 +8,9 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[path = "../../../fuzz/src/manifest.rs"]
+mod manifest;
+
 #[path = "../../../fuzz/src/redaction.rs"]
 mod redaction;
 
@@ -26,5 +29,11 @@ fn no_bytes_harm_the_redaction_of_what_is_kept() {
 #[test]
 fn no_bytes_harm_the_readers_of_vendors_reports() {
     let asked = storm::rage("reports", 20_000, reports::check);
+    assert!(asked > 20_000);
+}
+
+#[test]
+fn no_bytes_harm_the_reader_of_manifests_and_none_lead_elsewhere() {
+    let asked = storm::rage("manifest", 20_000, manifest::check);
     assert!(asked > 20_000);
 }

@@ -7,9 +7,10 @@ mod limits;
 mod members;
 mod replicas;
 pub(crate) mod sign_in;
-mod single_sign_on;
+pub(crate) mod single_sign_on;
 mod staying;
 mod vouched;
+mod written_down;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};

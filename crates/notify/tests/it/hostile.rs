@@ -1,7 +1,10 @@
-//! Bytes that nobody meant well: the fuzzer's target, over its seeds and changed copies of them.
+//! Bytes that nobody meant well: the fuzzer's targets, over their seeds and changed copies of them.
 
 #[path = "../../../../fuzz/src/messages.rs"]
 mod target;
+
+#[path = "../../../../fuzz/src/inbound.rs"]
+mod inbound;
 
 #[path = "../../../../fuzz/src/storm.rs"]
 mod storm;
@@ -10,4 +13,10 @@ mod storm;
 fn no_bytes_harm_the_readers_of_addresses_and_secrets() {
     let asked = storm::rage("messages", 5_000, target::check);
     assert!(asked > 5_000);
+}
+
+#[test]
+fn no_bytes_harm_the_check_of_others_webhooks_and_none_are_believed() {
+    let asked = storm::rage("inbound", 3_000, inbound::check);
+    assert!(asked > 3_000);
 }
