@@ -77,6 +77,32 @@ fn an_address_where_nobody_listens_is_502_and_a_row() {
 }
 
 #[test]
+fn a_call_to_a_cloud_is_recorded_under_the_name_of_who_charges_for_it() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Cloud").await;
+        // An address of the form that Bedrock's have, in a region that is none: no test calls a cloud.
+        let base_url = "https://bedrock-runtime.xx-nowhere-1.amazonaws.com/openai/v1";
+        let model = "us.anthropic.claude-sonnet-4-20250514-v1:0";
+        let connection = json!({"provider": "openai_compatible", "name": "cloud", "base_url": base_url, "models": [model]});
+        owner.connect(connection).await;
+        let budget = json!({"name": "Bedrock", "period": "month", "amount": "10", "provider": "bedrock"});
+        owner.call("POST", "/api/v1/budgets", Some(&budget)).await.expect(201);
+        let program = owner.create_key("ci").await;
+        let id = call_id();
+        let answer = program.post(CHAT, &id, call(model, false)).await;
+        assert!([502, 504].contains(&answer.status), "{}", answer.status);
+        let row = program.row(&id).await;
+        assert_eq!((&row["provider"], &row["model_requested"]), (&json!("bedrock"), &json!(model)), "{row}");
+        let of = async |provider: &str| {
+            let path = format!("/api/v1/requests?provider={provider}");
+            program.get(&path).await.expect(200).json()["items"].as_array().unwrap().len()
+        };
+        assert_eq!((of("bedrock").await, of("openai_compatible").await), (1, 0));
+    });
+}
+
+#[test]
 fn a_vendor_that_does_not_answer_in_time_is_504_and_a_row_that_does_not_pretend_to_be_free() {
     run(async {
         // So late that a busy machine does not see both at once.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::aws::{Change, Finality, Month};
 use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId, Currency};
 use costlens_store::{BillDelivery, BillMonth, BillMonthState};
@@ -123,13 +123,19 @@ pub struct BillDeliveryView {
     pub created_at: DateTime<Utc>,
 }
 
-impl From<BillDelivery> for BillDeliveryView {
-    fn from(delivery: BillDelivery) -> Self {
+impl BillDeliveryView {
+    /// As of a day. The delivery that counts grows final by the calendar; one that was superseded is as final as it got.
+    fn of(delivery: BillDelivery, counts: Option<BillDeliveryId>, today: NaiveDate) -> Self {
+        let finality = if counts == Some(delivery.id) {
+            delivery.finality.as_of(delivery.month, today)
+        } else {
+            delivery.finality
+        };
         Self {
             id: Wire(delivery.id),
             month: Wire(delivery.month),
             bill_id: Wire(delivery.bill_id),
-            finality: delivery.finality.into(),
+            finality: finality.into(),
             files: delivery.files,
             size_bytes: delivery.bytes,
             change: delivery.change,
@@ -164,12 +170,14 @@ impl BillMonthsApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         // Another tenant's connection is not found, rather than found empty.
         let connection = conn.aws_connection(id.0.0).await?;
+        let today = self.0.clock.now().date_naive();
         let mut items = Vec::new();
         for month in conn.bill_months(connection.id).await? {
             let delivery = match month.delivery {
                 Some(id) => Some(conn.bill_delivery(id).await?),
                 None => None,
             };
+            let delivery = delivery.map(|one| BillDeliveryView::of(one, month.delivery, today));
             items.push(view(month, delivery));
         }
         Ok(Json(BillMonths { items }))
@@ -201,11 +209,13 @@ impl BillMonthsApi {
         let limit = limit.0;
         let found =
             conn.list_bill_deliveries(month.connection, month.month, after, limit.saturating_add(1)).await?;
-        Ok(Json(Page::of(found, limit, |delivery| delivery.id.to_string(), Into::into)))
+        let today = self.0.clock.now().date_naive();
+        let view = |delivery| BillDeliveryView::of(delivery, month.delivery, today);
+        Ok(Json(Page::of(found, limit, |delivery| delivery.id.to_string(), view)))
     }
 }
 
-fn view(month: BillMonth, delivery: Option<BillDelivery>) -> BillMonthView {
+fn view(month: BillMonth, delivery: Option<BillDeliveryView>) -> BillMonthView {
     let is_read = month.state == BillMonthState::Reading;
     let progress = month
         .progress
@@ -216,7 +226,7 @@ fn view(month: BillMonth, delivery: Option<BillDelivery>) -> BillMonthView {
         state: month.state.into(),
         progress,
         problem: month.problem.map(Into::into),
-        delivery: delivery.map(Into::into),
+        delivery,
         updated_at: month.updated_at,
     }
 }

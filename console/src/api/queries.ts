@@ -9,6 +9,11 @@ const ALL = { params: { query: { limit: 200 } } } as const;
 export const keysQuery = () => api.queryOptions("get", "/api/v1/keys", ALL);
 export const connectionsQuery = () => api.queryOptions("get", "/api/v1/connections", ALL);
 export const providersQuery = () => api.queryOptions("get", "/api/v1/providers", {}, { staleTime: 600_000 });
+/** Clouds that charge for calls through compatible endpoints at their addresses: nobody connects to them by name. */
+export const CLOUDS = [
+  { name: "bedrock", display_name: "Amazon Bedrock" },
+  { name: "azure", display_name: "Azure" },
+];
 /** The models that served calls lately. */
 export const modelsQuery = () =>
   api.queryOptions("get", "/api/v1/spend/breakdown", { params: { query: { by: "model", limit: 200 } } }, { staleTime: 60_000 });

@@ -72,6 +72,13 @@ pub enum BillError {
         /// What was wrong.
         reason: String,
     },
+    /// Lines that say more together than any bill can: a sum or a day that is out of range. Which of the files is wrong
+    /// nobody can say.
+    #[error("the bill is corrupt: {what} is out of range")]
+    OutOfRange {
+        /// What is.
+        what: &'static str,
+    },
     /// The report carries no cost: either no cost column, or nothing in it.
     #[error("{file} carries no cost: {reason}")]
     NoCost {

@@ -76,6 +76,10 @@ impl Failed {
     pub(crate) fn at(self, file: &str, place: impl FnOnce() -> String) -> BillError {
         match self {
             Self::Cell(reason) => BillError::Corrupt { file: file.to_owned(), place: place(), reason },
+            Self::Other(BillError::OutOfRange { what }) => {
+                let reason = format!("{what} is out of range");
+                BillError::Corrupt { file: file.to_owned(), place: place(), reason }
+            }
             Self::Other(error) => error,
         }
     }

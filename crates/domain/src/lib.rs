@@ -8,6 +8,7 @@ pub mod audit;
 pub mod aws;
 pub mod bill;
 pub mod calendar;
+pub mod charging;
 pub mod classify;
 pub mod events;
 pub mod export;

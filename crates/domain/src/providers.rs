@@ -3,6 +3,8 @@
 //! One table serves the proxy (where to send), the API (what may be connected) and the console (what to offer).
 //! An OpenAI-compatible vendor is one more row here.
 
+use crate::charging::AZURE;
+use crate::imports::vendors::BEDROCK;
 use crate::request::text_enum;
 
 text_enum! {
@@ -42,7 +44,7 @@ pub enum Credential {
     Bearer,
     /// `x-api-key: …` (Anthropic).
     XApiKey,
-    /// None at all: the built-in provider.
+    /// None at all: the built-in provider, and clouds that are connected to as compatible endpoints.
     None,
 }
 
@@ -64,7 +66,8 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Whether a tenant can connect to it (the built-in one needs no connection).
+    /// Whether a tenant can connect to it by its name (the built-in one needs no connection; a cloud's calls go through a
+    /// compatible endpoint at its address, see [`crate::charging`]).
     #[must_use]
     pub const fn connectable(&self) -> bool {
         !matches!(self.credential, Credential::None)
@@ -94,6 +97,11 @@ const fn anthropic_like(
     Provider { name, display_name, dialect, base_url, credential, families }
 }
 
+const fn unconnectable(name: &'static str, display_name: &'static str) -> Provider {
+    let (dialect, credential) = (Dialect::OpenAiChat, Credential::None);
+    Provider { name, display_name, dialect, base_url: None, credential, families: &[] }
+}
+
 /// Every vendor. Base URLs are the vendors' documented ones, checked 2026-11.
 pub const PROVIDERS: &[Provider] = &[
     openai_like(
@@ -120,14 +128,9 @@ pub const PROVIDERS: &[Provider] = &[
     openai_like("groq", "Groq", Some("https://api.groq.com/openai/v1"), &[]),
     openai_like("openai_compatible", "OpenAI-compatible endpoint", None, &[]),
     anthropic_like("anthropic_compatible", "Anthropic-compatible endpoint", None, &[]),
-    Provider {
-        name: DEMO,
-        display_name: "Built-in demonstration",
-        dialect: Dialect::OpenAiChat,
-        base_url: None,
-        credential: Credential::None,
-        families: &[],
-    },
+    unconnectable(BEDROCK, "Amazon Bedrock"),
+    unconnectable(AZURE, "Azure"),
+    unconnectable(DEMO, "Built-in demonstration"),
 ];
 
 /// The vendor with this stable name.
@@ -148,6 +151,10 @@ mod tests {
         assert_eq!(names.len(), PROVIDERS.len());
 
         let families: Vec<_> = PROVIDERS.iter().flat_map(|provider| provider.families).collect();
+        // Whoever charges for calls has a name that people read, and that budgets and filters take.
+        for name in [BEDROCK, AZURE] {
+            assert!(provider(name).is_some_and(|known| !known.connectable()), "{name}");
+        }
         for (index, one) in families.iter().enumerate() {
             for other in families.iter().skip(index + 1) {
                 assert!(!one.starts_with(**other) && !other.starts_with(**one), "{one} and {other}");

@@ -20,7 +20,7 @@ use costlens_vault::{Keyring, SealError, SealedFor, SubjectKeys, TenantKeys, Tok
 use zeroize::Zeroizing;
 
 use crate::config::ProxyConfig;
-use crate::route::{Target, known_provider};
+use crate::route::{Target, charging, known_provider};
 
 /// A caller that is let in: its key, and where it can go.
 #[derive(Debug)]
@@ -419,6 +419,7 @@ impl KeyRing {
             skip("its provider is not known to this release");
             return None;
         };
+        let charging = charging(provider, connection.base_url.as_deref());
         let endpoint = match (&connection.base_url, self.overrides.get(provider.name), provider.base_url) {
             (Some(own), _, _) => costlens_egress::EndpointUrl::parse(own, &self.policy),
             (None, Some(operators), _) => Ok(operators.clone()),
@@ -445,6 +446,7 @@ impl KeyRing {
                     id,
                     name,
                     provider,
+                    charging,
                     endpoint,
                     secret: None,
                     locked: Some(error),
@@ -465,6 +467,7 @@ impl KeyRing {
             id,
             name: connection.name,
             provider,
+            charging,
             endpoint,
             secret,
             locked: None,

@@ -145,7 +145,7 @@ impl Proxy {
         let (id, started_at) = (arrival.request_id, arrival.at);
         let (provider, connection_id, model) = match route {
             Route::Demo { model } => (DEMO, None, model),
-            Route::Connection { target, model } => (target.provider.name, Some(target.id), model),
+            Route::Connection { target, model } => (target.charging, Some(target.id), model),
         };
         let (body_state, capture) = self.decide_on_body(caller, may_keep, body);
         let fact = RequestFact {

@@ -1,6 +1,7 @@
 //! From a model's name to the connection that serves it.
 
 use costlens_domain::ConnectionId;
+use costlens_domain::charging::charged_at;
 use costlens_domain::pricing::Catalogue;
 use costlens_domain::providers::{DEMO, Dialect, Provider, provider};
 use costlens_vault::SealError;
@@ -12,8 +13,10 @@ pub struct Target {
     pub id: ConnectionId,
     /// What its owner calls it.
     pub name: String,
-    /// The vendor.
+    /// The vendor that it was connected as: what it speaks, and by which names it is found.
     pub provider: &'static Provider,
+    /// The provider that charges for its calls, under whose name they are recorded and priced.
+    pub charging: &'static str,
     /// Where the calls go, checked; no trailing slash.
     pub endpoint: costlens_egress::EndpointUrl,
     /// The vendor's credential; `None` for an endpoint without one.
@@ -30,6 +33,7 @@ impl std::fmt::Debug for Target {
         f.debug_struct("Target")
             .field("id", &self.id)
             .field("provider", &self.provider.name)
+            .field("charging", &self.charging)
             .finish_non_exhaustive()
     }
 }
@@ -132,6 +136,13 @@ pub fn known_provider(name: &str) -> Option<&'static Provider> {
     provider(name).filter(|provider| provider.connectable())
 }
 
+/// The provider that charges for the calls of a connection: the cloud whose address it has, or else whom it was
+/// connected as.
+#[must_use]
+pub fn charging(provider: &'static Provider, base_url: Option<&str>) -> &'static str {
+    base_url.and_then(charged_at).and_then(|at| at.provider).unwrap_or(provider.name)
+}
+
 #[cfg(test)]
 mod tests {
     use costlens_egress::{EndpointUrl, Policy};
@@ -144,6 +155,7 @@ mod tests {
             id: ConnectionId::from(Uuid::from_u128(n)),
             name: name.to_owned(),
             provider: known_provider(provider).unwrap(),
+            charging: charging(known_provider(provider).unwrap(), None),
             endpoint: EndpointUrl::parse("https://llm.example.com/v1", &Policy::default()).unwrap(),
             secret: None,
             locked: None,
@@ -184,6 +196,31 @@ mod tests {
         }
         let claude = routed(&targets, Dialect::AnthropicMessages, "claude-sonnet-4-5");
         assert_eq!(claude, Ok(("claude".to_owned(), "claude-sonnet-4-5".to_owned())));
+    }
+
+    #[test]
+    fn calls_are_priced_by_the_cloud_whose_address_their_connection_has() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let by = |provider: &str, base_url| charging(known_provider(provider).unwrap(), base_url);
+        let bedrock = Some("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1");
+        for provider in ["openai_compatible", "anthropic_compatible", "openai"] {
+            assert_eq!(by(provider, bedrock), "bedrock", "{provider}");
+        }
+        for model in ["us.anthropic.claude-sonnet-4-20250514-v1:0", "amazon.nova-pro-v1:0"] {
+            assert!(catalogue.find(by("openai_compatible", bedrock), model).is_some(), "{model}");
+        }
+        assert!(catalogue.find(by("openai_compatible", bedrock), "us.acme.unheard-of-v1:0").is_none());
+        let vertex = Some("https://europe-west4-aiplatform.googleapis.com/v1/projects/p");
+        assert!(catalogue.find(by("openai_compatible", vertex), "google/gemini-2.5-flash").is_some());
+        // Nobody has Azure's prices: no price is made of OpenAI's.
+        let azure = Some("https://acme.openai.azure.com/openai/v1");
+        assert_eq!(by("openai_compatible", azure), "azure");
+        assert!(catalogue.find("azure", "gpt-4o").is_none());
+        // Somebody's own server, on AWS or not, is whom it was connected as.
+        for own in ["https://models-1.us-east-1.elb.amazonaws.com/v1", "https://llm.example.com/v1"] {
+            assert_eq!(by("openai_compatible", Some(own)), "openai_compatible", "{own}");
+        }
+        assert_eq!(by("groq", None), "groq");
     }
 
     #[test]

@@ -426,7 +426,11 @@ impl TenantConn {
         }
         let mut told = serde_json::to_value(&differs).map_err(StoreError::bug)?;
         mend_json(&mut told);
-        let final_as = finality(new.month, at.date_naive(), previous.as_ref().map(|before| before.finality));
+        let mut before = previous.as_ref().map(|before| before.finality);
+        if before == Some(Finality::Restated) && !self.was_restated(new.connection, new.month).await? {
+            before = Some(Finality::Invoiced);
+        }
+        let final_as = finality(new.month, at.date_naive(), before, !differs.is_empty());
         diesel::insert_into(bill_delivery::table)
             .values((
                 bill_delivery::tenant_id.eq(self.tenant_id().uuid()),
@@ -491,6 +495,18 @@ impl TenantConn {
         month: Month,
     ) -> Result<Option<BillDelivery>, StoreError> {
         Ok(self.list_bill_deliveries(connection, month, None, 1).await?.pop())
+    }
+
+    /// Whether a delivery of the month that is called restated changed anything. Earlier releases called every one so that
+    /// came after the invoice.
+    async fn was_restated(&mut self, connection: AwsConnectionId, month: Month) -> Result<bool, StoreError> {
+        let restated = bill_delivery::table
+            .filter(bill_delivery::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(bill_delivery::connection_id.eq(connection.uuid()))
+            .filter(bill_delivery::month.eq(month.first_day()))
+            .filter(bill_delivery::finality.eq(Finality::Restated.as_str()))
+            .filter(bill_delivery::change.is_not_null());
+        Ok(diesel::select(diesel::dsl::exists(restated)).get_result(self.conn()?).await?)
     }
 
     async fn supersede_bill(&mut self, id: BillId, at: DateTime<Utc>) -> Result<(), StoreError> {

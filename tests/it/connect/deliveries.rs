@@ -71,6 +71,24 @@ fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
         assert_eq!(same["delivery"]["id"], first["delivery"]["id"]);
         assert_eq!(customer.bills().await, bills);
 
+        // The month was closing when this came, and nothing came when it was invoiced: whoever looks is told all the same.
+        let tenant = customer.owner.tenant_id.trim_start_matches("ten_");
+        app.query(&format!("UPDATE bill_delivery SET finality = 'closing' WHERE tenant_id = '{tenant}'"));
+        assert_eq!(customer.current(last).await["delivery"]["finality"], "invoiced");
+        // Delivered again with the same figures, it restates nothing.
+        customer.deliver(last, "r1-again", &[report(last, "")]);
+        customer.test().await;
+        let first = customer.newer(last, &first).await;
+        assert_eq!(
+            (&first["delivery"]["change"], &first["delivery"]["finality"]),
+            (&Value::Null, &json!("invoiced"))
+        );
+        let path = customer.path(&format!("/months/{last}/deliveries"));
+        let listed = customer.owner.get(&path).await;
+        let finalities: Vec<&Value> =
+            listed["items"].as_array().unwrap().iter().map(|one| &one["finality"]).collect();
+        assert_eq!(finalities, ["invoiced", "closing"], "{listed}");
+
         customer.deliver(last, "r2", &[report(last, &line(last, "Credit", "-412.00"))]);
         customer.test().await;
         let second = customer.newer(last, &first).await;
@@ -95,7 +113,7 @@ fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
         ));
         assert_eq!(rows.trim(), "1");
         let path = customer.path(&format!("/months/{last}/deliveries"));
-        assert_eq!(customer.owner.get(&path).await["items"].as_array().unwrap().len(), 2);
+        assert_eq!(customer.owner.get(&path).await["items"].as_array().unwrap().len(), 3);
     });
 }
 

@@ -103,6 +103,15 @@ fn what_cannot_be_read_is_told_by_name_and_changes_nothing() {
             ("too_large", |state, bucket, month| {
                 put_delivery(state, bucket, month, "x6", &[vec![7; 100_001]]);
             }),
+            // Lines whose sum no number holds: the file's fault, and not tried for ever as one of ours.
+            ("file_unreadable", |state, bucket, month| {
+                let line = format!(
+                    "1,2,Usage,{}T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,InvokeModelInference,\
+                     9223372036854775808,USD,0.8,1K tokens\n",
+                    month.first_day()
+                );
+                put_delivery(state, bucket, month, "x7", &[report(month, &line.repeat(19))]);
+            }),
         ];
         let customer = Customer::with_role(app, aws, "Broken").await;
         customer.deliver(last, "good", &[report(last, "")]);
@@ -124,6 +133,25 @@ fn what_cannot_be_read_is_told_by_name_and_changes_nothing() {
         customer.test().await;
         customer.newer(last, &good).await;
         customer.until("recovery", |found| found["state"] == "active" && found["problem"].is_null()).await;
+    });
+}
+
+#[test]
+fn lines_of_days_to_come_are_read_with_their_month() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let customer = Customer::with_role(app, aws, "Ahead").await;
+        let this = month(0);
+        let ahead = format!(
+            "1,2,SavingsPlanRecurringFee,{}T00:00:00Z,MachineLearningSavingsPlans,SageMakerSP:1yrNoUpfront,,1,USD,5,Hrs\n",
+            this.end()
+        );
+        customer.deliver(this, "ahead", &[report(this, &ahead)]);
+        customer.test().await;
+        let found = customer.current(this).await;
+        assert_eq!(found["problem"], Value::Null, "{found}");
+        let totals: Vec<String> = customer.bills().await.into_iter().map(|(_, total)| total).collect();
+        assert_eq!(totals, ["11.62"]);
     });
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use costlens_domain::classify::{Routing, Tier, models};
+use costlens_domain::imports::vendors;
 use costlens_domain::pricing::{Catalogue, ModelPrice, RegionClass, ServiceTier};
 use costlens_domain::settlement::Issuer;
 use costlens_domain::{TokenClass, Usd};
@@ -17,7 +18,7 @@ const SHORT: u64 = 1;
 /// they may not run anywhere in the world: then the bill has another price than the catalogue, and is said to.
 const fn provider(issuer: Issuer) -> &'static str {
     match issuer {
-        Issuer::Aws => "bedrock",
+        Issuer::Aws => vendors::BEDROCK,
         Issuer::Anthropic => "anthropic",
         Issuer::OpenAi | Issuer::Azure => "openai",
         Issuer::Google => "google",

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use costlens_domain::charging::{GOOGLE, charged_at};
 use costlens_domain::classify::{Routing, Tier};
-use costlens_domain::imports::vendors::{aws_region, host_of};
+use costlens_domain::imports::vendors::host_of;
 use costlens_domain::invoices::InvoiceVendor;
 use costlens_domain::request::Origin;
 use costlens_domain::settlement::Issuer;
@@ -31,15 +32,13 @@ pub(super) struct Routes {
 
 impl Routes {
     pub(super) fn of(issuer: Issuer, connections: &[Connection]) -> Self {
+        let by_address = |url: &str| charged_at(url).filter(|at| at.issuer == issuer).map(|at| at.region);
         let region = |one: &Connection| match issuer {
-            Issuer::Aws => aws_region(one.base_url.as_deref()?),
             Issuer::Anthropic => is_vendors(one, InvoiceVendor::Anthropic).then(String::new),
             Issuer::OpenAi => is_vendors(one, InvoiceVendor::OpenAi).then(String::new),
-            // Where a resource is its address does not say.
-            Issuer::Azure => is_azures(one.base_url.as_deref()?).then(String::new),
-            Issuer::Google => match &one.base_url {
-                Some(url) => googles_region_of(url),
-                None => (one.provider == "google").then(String::new),
+            Issuer::Aws | Issuer::Azure | Issuer::Google => match &one.base_url {
+                Some(url) => by_address(url),
+                None => (issuer == Issuer::Google && one.provider == GOOGLE).then(String::new),
             },
         };
         let regions = connections.iter().filter_map(|one| Some((one.id, region(one)?))).collect();
@@ -103,31 +102,6 @@ fn is_vendors(connection: &Connection, vendor: InvoiceVendor) -> bool {
     match &connection.base_url {
         Some(url) => host_of(url).is_some_and(|its| its == host),
         None => connection.provider == vendor.as_str(),
-    }
-}
-
-/// Whether an address is one of Azure's for models: of a resource, in the public cloud or a government's.
-fn is_azures(url: &str) -> bool {
-    const ENDINGS: [&str; 7] = [
-        ".openai.azure.com",
-        ".openai.azure.us",
-        ".cognitiveservices.azure.com",
-        ".cognitiveservices.azure.us",
-        ".services.ai.azure.com",
-        ".models.ai.azure.com",
-        ".api.cognitive.microsoft.com",
-    ];
-    host_of(url).is_some_and(|host| ENDINGS.iter().any(|ending| host.ends_with(ending)))
-}
-
-/// The region of an address of Google's: `europe-west4-aiplatform.googleapis.com`. `None` for any other address; empty for the
-/// Gemini API and for what may run anywhere.
-fn googles_region_of(url: &str) -> Option<String> {
-    let host = host_of(url)?;
-    let name = host.strip_suffix(".googleapis.com")?;
-    match name {
-        "generativelanguage" | "aiplatform" => Some(String::new()),
-        _ => name.strip_suffix("-aiplatform").map(str::to_owned),
     }
 }
 
@@ -287,24 +261,6 @@ fn other_currencies(input: &Input) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_of_azure_s_or_google_s_is_known_by_its_end() {
-        assert!(is_azures("https://acme.openai.azure.com/openai/v1"));
-        assert!(is_azures("https://acme.services.ai.azure.com/openai/v1"));
-        assert!(!is_azures("https://acme.openai.azure.com.evil.example/v1"));
-        assert!(!is_azures("https://openai.azure.com/v1"));
-        let cases = [
-            ("https://generativelanguage.googleapis.com/v1beta/openai", Some("")),
-            ("https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi", Some("")),
-            ("https://europe-west4-aiplatform.googleapis.com/v1/projects/p", Some("europe-west4")),
-            ("https://storage.googleapis.com/b", None),
-            ("https://aiplatform.googleapis.com.evil.example", None),
-        ];
-        for (url, region) in cases {
-            assert_eq!(googles_region_of(url).as_deref(), region, "{url}");
-        }
-    }
 
     #[test]
     fn a_global_profile_is_one_wherever_it_is_named() {

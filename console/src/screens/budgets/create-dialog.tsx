@@ -5,7 +5,7 @@ import { type FormEvent, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
 import { asApiError, fieldProblem } from "@/api/problem";
-import { budgetsQuery, keysQuery, modelsQuery, providersQuery } from "@/api/queries";
+import { budgetsQuery, CLOUDS, keysQuery, modelsQuery, providersQuery } from "@/api/queries";
 import type { NewBudget } from "@/api/types";
 import { parseDecimal } from "@/lib/decimal";
 import { readThresholds } from "@/lib/thresholds";
@@ -156,7 +156,7 @@ function ScopeFields({ scope, setKey, setProvider, setModel }: ScopeProps) {
   const providers = useQuery(providersQuery());
   const models = useQuery(modelsQuery());
   const keyOptions = (keys.data?.items ?? []).filter((one) => !one.revoked_at).map((one) => ({ value: one.id, label: one.name }));
-  const providerOptions = (providers.data?.items ?? []).map((one) => ({ value: one.name, label: one.display_name }));
+  const providerOptions = [...(providers.data?.items ?? []), ...CLOUDS].map((one) => ({ value: one.name, label: one.display_name }));
   const modelNames = (models.data?.items ?? []).map((one) => one.group).filter((name) => name !== "");
   return (
     <>

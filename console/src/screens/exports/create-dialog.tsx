@@ -4,7 +4,7 @@ import { ChevronRight } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { api } from "@/api/client";
 import { asApiError, fieldProblem } from "@/api/problem";
-import { connectionsQuery, keysQuery, modelsQuery, providersQuery } from "@/api/queries";
+import { CLOUDS, connectionsQuery, keysQuery, modelsQuery, providersQuery } from "@/api/queries";
 import type { NewExport } from "@/api/types";
 import { EXPORT_FORMATS, EXPORT_KINDS, isFocus, periodOf } from "@/lib/exports";
 import { OUTCOMES, type Outcome } from "@/lib/filters";
@@ -154,7 +154,7 @@ function ScopeFields({ scope, byConnection, onChange }: { scope: Scope; byConnec
           wide
           label="Provider"
           value={scope.provider}
-          options={[every("Every provider"), ...(providers.data?.items ?? []).map((one) => ({ value: one.name, label: one.display_name }))]}
+          options={[every("Every provider"), ...[...(providers.data?.items ?? []), ...CLOUDS].map((one) => ({ value: one.name, label: one.display_name }))]}
           onChange={(provider) => onChange({ provider })}
         />
       </Labelled>

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Search, X } from "lucide-react";
 import { useState } from "react";
-import { keysQuery, modelsQuery, providersQuery } from "@/api/queries";
+import { CLOUDS, keysQuery, modelsQuery, providersQuery } from "@/api/queries";
 import { countFilters, ORIGINS, OUTCOMES, type RequestFilters } from "@/lib/filters";
 import { ORIGIN_WORDS, OUTCOME_WORDS } from "@/lib/words";
 import { Button } from "@/ui/button";
@@ -45,7 +45,7 @@ export function FilterBar({ filters, now, onChange, onClear }: FilterBarProps) {
         options={[
           { value: ANY, label: "any" },
           { value: "demo", label: "Built-in demo" },
-          ...(providers.data?.items ?? []).map((provider) => ({ value: provider.name, label: provider.display_name })),
+          ...[...(providers.data?.items ?? []), ...CLOUDS].map((provider) => ({ value: provider.name, label: provider.display_name })),
         ]}
         onChange={(value) => onChange({ provider: orNone(value) })}
       />

@@ -145,7 +145,7 @@ fn cast_to(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
 pub(crate) fn date(days: i32) -> Result<NaiveDate, BillError> {
     let wide = chrono::Duration::try_days(i64::from(days));
     wide.and_then(|days| NaiveDate::default().checked_add_signed(days))
-        .ok_or_else(|| BillError::Engine { message: "a day is out of range".to_owned() })
+        .ok_or(BillError::OutOfRange { what: "a day" })
 }
 
 /// Our 38 digits as 28. Trailing zeros go first; only a sum of more than 28 significant digits, which no bill
@@ -175,8 +175,8 @@ pub(crate) fn decimal(units: i128, scale: u8) -> Result<Decimal, BillError> {
 }
 
 /// A sum that would not fit.
-pub(crate) fn out_of_range() -> BillError {
-    BillError::Engine { message: "a sum is out of range".to_owned() }
+pub(crate) const fn out_of_range() -> BillError {
+    BillError::OutOfRange { what: "a sum" }
 }
 
 #[cfg(test)]
@@ -191,6 +191,13 @@ mod tests {
         assert_eq!(show(-1_250, 2), "-12.5");
         assert_eq!(show(0, 18), "0");
         assert_eq!(show(123_456_789_012_345_678_901_234_567_890, 18), "123456789012.34567890123456789");
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_the_bills_fault() {
+        assert_eq!(date(20_000).unwrap().to_string(), "2024-10-04");
+        assert!(matches!(date(i32::MAX), Err(BillError::OutOfRange { what: "a day" })));
+        assert!(matches!(decimal(i128::MAX, 0), Err(BillError::OutOfRange { what: "a sum" })));
     }
 
     #[test]

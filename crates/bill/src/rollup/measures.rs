@@ -39,7 +39,7 @@ impl Rule {
             "RIFee" => Self::ReservationFee,
             "Fee" => Self::Fee,
             "Refund"
-                if product_code == "ComputeSavingsPlans"
+                if matches!(product_code, "ComputeSavingsPlans" | "MachineLearningSavingsPlans")
                     && description.starts_with("Refund for one-time fee for Savings Plan ID") =>
             {
                 Self::Spread
@@ -317,8 +317,12 @@ mod tests {
 
     #[test]
     fn only_a_refund_of_a_plan_is_spread() {
-        let of = |description| Rule::of("Refund", "ComputeSavingsPlans", description);
-        assert_eq!(of("Refund for one-time fee for Savings Plan ID: 1"), Rule::Spread);
-        assert_eq!(of("Refund for something else"), Rule::AsBilled);
+        for plans in ["ComputeSavingsPlans", "MachineLearningSavingsPlans"] {
+            let of = |description| Rule::of("Refund", plans, description);
+            assert_eq!(of("Refund for one-time fee for Savings Plan ID: 1"), Rule::Spread);
+            assert_eq!(of("Refund for something else"), Rule::AsBilled);
+        }
+        let other = Rule::of("Refund", "AmazonSageMaker", "Refund for one-time fee for Savings Plan ID: 1");
+        assert_eq!(other, Rule::AsBilled);
     }
 }

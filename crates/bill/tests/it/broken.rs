@@ -48,6 +48,43 @@ async fn a_cell_that_is_no_amount_names_its_line() {
     assert!(matches!(&error, BillError::Corrupt { place, .. } if place == "in line 3"), "{error}");
 }
 
+/// Lines of 2^63 units each, or of 2^63 dollars.
+fn immense(lines: usize, units: &str, cost: &str) -> String {
+    let line =
+        format!("1,Usage,2026-10-01T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,USD,{cost},{units}\n");
+    format!("{HEADER},lineItem/UsageAmount\n{}", line.repeat(lines))
+}
+
+#[tokio::test]
+async fn sums_that_no_bill_has_are_the_files_fault() {
+    const IMMENSE: &str = "9223372036854775808";
+    let report = read_text("bill.csv", &immense(18, IMMENSE, "1")).await.unwrap();
+    assert_eq!(report.facts[0].usage_quantity.to_string(), "166020696663385964544", "strange, and a number");
+    for (units, cost) in [(IMMENSE, "1"), ("1", IMMENSE)] {
+        let error = read_text("bill.csv", &immense(19, units, cost)).await.expect_err("out of range");
+        let BillError::Corrupt { file, reason, .. } = &error else { panic!("{error}") };
+        assert_eq!((file.as_str(), reason.as_str()), ("bill.csv", "a sum is out of range"));
+        // Each of two files is fine, and both are one bill: which is wrong depends on which comes first.
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["one.csv", "two.csv"] {
+            std::fs::write(folder.path().join(name), immense(10, units, cost)).unwrap();
+        }
+        let error = read(folder.path().to_owned()).await.expect_err("out of range");
+        assert!(matches!(error, BillError::Corrupt { .. } | BillError::OutOfRange { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn lines_of_days_to_come_are_read() {
+    let text = format!(
+        "{HEADER}\n1,Usage,2026-10-01T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,USD,1\n\
+         1,Usage,2999-12-31T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,USD,2\n"
+    );
+    let report = read_text("bill.csv", &text).await.unwrap();
+    assert_eq!(report.last_day, chrono::NaiveDate::from_ymd_opt(2999, 12, 31));
+    assert_eq!(report.facts.iter().map(|fact| fact.lines).sum::<u64>(), 2);
+}
+
 #[tokio::test]
 async fn a_line_with_too_few_cells_is_refused() {
     let text = format!("{HEADER}\n1,Usage,2026-10-01T00:00:00Z,AmazonS3,x,USD,1.5\n1,Usage\n");

@@ -141,12 +141,21 @@ enum Writer {
 
 const WRITERS: [Writer; 3] = [Writer::LegacyCsv, Writer::Cur2Csv, Writer::Cur2Parquet];
 
+fn is_plans(kind: &str) -> bool {
+    matches!(kind, "SavingsPlanRecurringFee" | "SavingsPlanUpfrontFee" | "SavingsPlanNegation")
+}
+
 fn text_of(line: &Line, name: &str) -> String {
     let (kind, is_reserved, _) = line;
     match name {
         "line_item_line_item_type" => (*kind).to_owned(),
         "line_item_usage_start_date" => "2026-10-05T00:00:00Z".to_owned(),
+        // The plan is a product of its own, on the lines of its fees and on those that take back what it covers.
+        "line_item_product_code" if is_plans(kind) => "MachineLearningSavingsPlans".to_owned(),
         "line_item_product_code" => "AmazonSageMaker".to_owned(),
+        "line_item_usage_type" if kind.ends_with("Fee") && is_plans(kind) => {
+            "SageMakerSP:1yrPartialUpfront".to_owned()
+        }
         "line_item_usage_type" => "USE1-Host:ml.g5.xlarge".to_owned(),
         "line_item_currency_code" => "USD".to_owned(),
         "pricing_unit" => "Hrs".to_owned(),

@@ -143,6 +143,7 @@ fn fail(error: &BillError) -> ExitCode {
     match error {
         BillError::NoCost { .. } => ExitCode::from(3),
         BillError::Corrupt { .. }
+        | BillError::OutOfRange { .. }
         | BillError::UnknownFormat { .. }
         | BillError::MissingColumns { .. }
         | BillError::NothingFound { .. } => ExitCode::from(4),

@@ -42,23 +42,50 @@ impl Finality {
             .into_iter()
             .find(|finality| finality.as_str() == name)
     }
+
+    /// How final the newest delivery of a month is on a later day, on which no other has come. Nothing is written when a
+    /// month closes, so whoever tells of it asks this.
+    ///
+    /// Days make no bill final that ends while its month ran: what came after is missing in it.
+    #[must_use]
+    pub fn as_of(self, month: Month, today: NaiveDate) -> Self {
+        match (self, by_calendar(month, today)) {
+            (Self::Open, Self::Closing | Self::Invoiced) => Self::Closing,
+            (Self::Closing, Self::Invoiced) => Self::Invoiced,
+            (as_it_was, _) => as_it_was,
+        }
+    }
 }
 
 /// For how many days after a month AWS still works at it. The lines' invoice number is the better sign; a bill whose
 /// reader does not tell of it is taken for invoiced from then on.
 const CLOSING_DAYS: u64 = 15;
 
-/// How final a delivery is that arrived on this day, after one of that finality.
+/// How final a delivery is that arrived on this day, after one of that finality; `differs` where its amounts are others. A
+/// delivery that says what the one before said, such as one that newer rules read again, restates nothing.
 #[must_use]
-pub fn finality(month: Month, arrived: NaiveDate, before: Option<Finality>) -> Finality {
-    if arrived < month.end() {
+pub fn finality(month: Month, arrived: NaiveDate, before: Option<Finality>, differs: bool) -> Finality {
+    let by_calendar = by_calendar(month, arrived);
+    if by_calendar == Finality::Open {
         return Finality::Open;
     }
-    if matches!(before, Some(Finality::Invoiced | Finality::Restated)) {
-        return Finality::Restated;
+    match before.map(|before| before.as_of(month, arrived)) {
+        Some(Finality::Restated) => Finality::Restated,
+        Some(Finality::Invoiced) if differs => Finality::Restated,
+        _ => by_calendar,
     }
+}
+
+/// How final a month is by the days since its end alone.
+fn by_calendar(month: Month, day: NaiveDate) -> Finality {
     let closed = month.end().checked_add_days(chrono::Days::new(CLOSING_DAYS)).unwrap_or(month.end());
-    if arrived < closed { Finality::Closing } else { Finality::Invoiced }
+    if day < month.end() {
+        Finality::Open
+    } else if day < closed {
+        Finality::Closing
+    } else {
+        Finality::Invoiced
+    }
 }
 
 /// What a newer delivery says of one line-item type, in one currency.

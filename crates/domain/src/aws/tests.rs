@@ -215,9 +215,36 @@ fn a_change_is_told_by_its_sum_and_what_weighs_most_in_it() {
 fn a_month_runs_closes_is_invoiced_and_may_be_restated() {
     let day = |text: &str| text.parse::<NaiveDate>().unwrap();
     let october = month("2026-10");
-    assert_eq!(finality(october, day("2026-10-31"), None), Finality::Open);
-    assert_eq!(finality(october, day("2026-11-01"), Some(Finality::Open)), Finality::Closing);
-    assert_eq!(finality(october, day("2026-11-16"), Some(Finality::Closing)), Finality::Invoiced);
-    assert_eq!(finality(october, day("2026-11-20"), Some(Finality::Invoiced)), Finality::Restated);
-    assert_eq!(finality(october, day("2026-12-20"), Some(Finality::Restated)), Finality::Restated);
+    for (arrived, before, differs, expected) in [
+        ("2026-10-31", None, false, Finality::Open),
+        ("2026-11-01", Some(Finality::Open), true, Finality::Closing),
+        ("2026-11-15", Some(Finality::Closing), true, Finality::Closing),
+        ("2026-11-16", Some(Finality::Closing), false, Finality::Invoiced),
+        ("2026-11-16", None, false, Finality::Invoiced),
+        // The last one came while the month ran: this is the first that has all of it.
+        ("2026-11-16", Some(Finality::Open), true, Finality::Invoiced),
+        // Whoever looked the day before was told that it was invoiced.
+        ("2026-11-20", Some(Finality::Closing), true, Finality::Restated),
+        ("2026-11-20", Some(Finality::Invoiced), true, Finality::Restated),
+        // Read again by newer rules, it says what it said.
+        ("2026-11-20", Some(Finality::Invoiced), false, Finality::Invoiced),
+        ("2026-12-20", Some(Finality::Restated), false, Finality::Restated),
+    ] {
+        assert_eq!(finality(october, day(arrived), before, differs), expected, "{arrived} after {before:?}");
+    }
+}
+
+#[test]
+fn a_month_closes_without_another_delivery() {
+    let october = month("2026-10");
+    let on = |finality: Finality, day: &str| finality.as_of(october, day.parse().unwrap());
+    assert_eq!(on(Finality::Closing, "2026-11-15"), Finality::Closing);
+    assert_eq!(on(Finality::Closing, "2026-11-16"), Finality::Invoiced);
+    assert_eq!(on(Finality::Open, "2026-10-31"), Finality::Open);
+    assert_eq!(on(Finality::Open, "2026-11-01"), Finality::Closing);
+    assert_eq!(on(Finality::Open, "2027-01-01"), Finality::Closing, "its last days are missing");
+    for finality in [Finality::Invoiced, Finality::Restated] {
+        assert_eq!(on(finality, "2026-11-02"), finality);
+        assert_eq!(on(finality, "2027-01-01"), finality);
+    }
 }

@@ -4,7 +4,7 @@
 //! they name the component that they belong to (`Host:VolumeUsage.gp2`), and warm pools before training.
 
 use super::words::without_region;
-use super::{Category, Classification, LineKey, Meter, Verdict};
+use super::{Category, Classification, LineKey, Meter, Verdict, is_usage};
 
 /// What stands in a usage type, the category it means, and what it counts.
 const COMPONENTS: &[(&str, Category, Meter)] = &[
@@ -47,13 +47,29 @@ pub(super) fn classify(key: &LineKey<'_>) -> Classification {
     let lower = usage_type.to_ascii_lowercase();
     let Some((_, category, meter)) = COMPONENTS.iter().find(|(component, ..)| lower.contains(component))
     else {
-        return Classification::not_understood("sagemaker");
+        return of_plan(key).unwrap_or_else(|| Classification::not_understood("sagemaker"));
     };
     let class = Classification::of(Verdict::Ai, "sagemaker", *category, *meter);
     match instance_type(usage_type) {
         Some(instance_type) => class.on_instance(instance_type),
         None => class,
     }
+}
+
+/// A line of a Savings Plan that names no component: the plan's fee, or what takes back or corrects.
+fn of_plan(key: &LineKey<'_>) -> Option<Classification> {
+    const NAMES: [&str; 2] = ["MachineLearningSavingsPlans", "Machine Learning Savings Plans"];
+    let name = if key.product_code.is_empty() { key.product_name } else { key.product_code };
+    if !NAMES.iter().any(|known| known.eq_ignore_ascii_case(name.trim())) {
+        return None;
+    }
+    let is_fee = matches!(
+        key.line_item_type,
+        "SavingsPlanRecurringFee" | "SavingsPlanUpfrontFee" | "Fee" | "Purchase"
+    );
+    let category =
+        if is_fee || is_usage(key.line_item_type) { Category::Other } else { Category::Adjustment };
+    Some(Classification::of(Verdict::Ai, "sagemaker", category, Meter::Units))
 }
 
 /// `p4d.24xlarge` of `Train:ml.p4d.24xlarge` and of `Studio:JupyterLab-ml.p4d.24xlarge-suffix`.

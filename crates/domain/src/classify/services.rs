@@ -39,7 +39,13 @@ macro_rules! service {
 }
 
 const SERVICES: &[Service] = &[
-    service!("sagemaker", Other, ["AmazonSageMaker"], ["Amazon SageMaker", "Amazon SageMaker AI"]),
+    service!(
+        "sagemaker",
+        Other,
+        // Savings Plans of SageMaker are a product of their own; those of EC2, `ComputeSavingsPlans`, are no AI.
+        ["AmazonSageMaker", "MachineLearningSavingsPlans"],
+        ["Amazon SageMaker", "Amazon SageMaker AI", "Machine Learning Savings Plans"]
+    ),
     service!("textract", ManagedApi, ["AmazonTextract"], ["Amazon Textract"]),
     service!("rekognition", ManagedApi, ["AmazonRekognition"], ["Amazon Rekognition"]),
     service!("comprehend", ManagedApi, ["comprehend", "AmazonComprehend"], ["Amazon Comprehend"]),

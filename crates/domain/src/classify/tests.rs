@@ -243,6 +243,29 @@ fn every_usage_type_is_what_its_row_says() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
+#[test]
+fn a_plan_of_sagemaker_is_sagemakers_on_every_type_of_line_and_a_plan_of_ec2_is_no_ai() {
+    let of = |product_code, line_item_type, usage_type| {
+        classify(&LineKey { product_code, line_item_type, usage_type, ..LineKey::default() })
+    };
+    for (line_item_type, usage_type, category) in [
+        ("SavingsPlanRecurringFee", "SageMakerSP:1yrNoUpfront", Category::Other),
+        ("SavingsPlanUpfrontFee", "SageMakerSP:1yrAllUpfront", Category::Other),
+        ("SavingsPlanNegation", "USE1-Host:ml.g5.xlarge", Category::Inference),
+        ("SavingsPlanNegation", "SageMakerSP:1yrNoUpfront", Category::Adjustment),
+        ("Refund", "SageMakerSP:1yrAllUpfront", Category::Adjustment),
+        ("Tax", "", Category::Adjustment),
+    ] {
+        let class = of("MachineLearningSavingsPlans", line_item_type, usage_type);
+        let told = (class.verdict, &*class.service, class.category, class.understood);
+        assert_eq!(told, (Verdict::Ai, "sagemaker", category, true), "{line_item_type} {usage_type}");
+        let class = of("ComputeSavingsPlans", line_item_type, usage_type);
+        assert_eq!(class.verdict, Verdict::NotAi, "{line_item_type} {usage_type}");
+    }
+    // What SageMaker itself has and no rule knows is still said to be unknown.
+    assert!(!of("AmazonSageMaker", "Usage", "SageMakerSP:1yrNoUpfront").understood);
+}
+
 /// Every sentence of Bedrock's grammars for models that no price list names, so that a list of known strings would not do.
 #[test]
 fn rules_are_grammars_and_read_what_nobody_listed() {

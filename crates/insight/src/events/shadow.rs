@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use costlens_domain::bill::DailyFact;
 use costlens_domain::classify::models::canonical;
 use costlens_domain::export::HourlySpend;
+use costlens_domain::imports::vendors::BEDROCK;
 use rust_decimal::Decimal;
 
 use super::{Event, Kind, detail};
@@ -25,7 +26,7 @@ const UNEXPLAINED: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
 
 pub(super) fn find(facts: &[&DailyFact], calls: &[HourlySpend]) -> Vec<Event> {
     let mut carried = Tokens::new();
-    for row in calls.iter().filter(|row| row.provider == "bedrock") {
+    for row in calls.iter().filter(|row| row.provider == BEDROCK) {
         if let Some(model) = canonical(&row.model) {
             let usage = &row.usage;
             let tokens = usage.total_input().plus(usage.output).plus(usage.audio_output);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::Timelike as _;
 use costlens_domain::classify::models::{canonical, vendor_of};
 use costlens_domain::classify::{Category, Routing, Tier};
+use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::{ApiKeyId, Usd};
 use rust_decimal::Decimal;
 
@@ -139,7 +140,7 @@ pub(super) fn batch(window: &Window<'_>) -> Vec<Recommendation> {
 
 /// What the calls of a model cost on demand, by the ledger of the proxy; `None` where it carried none to Bedrock at all.
 pub(super) fn on_demand(window: &Window<'_>, model: &str) -> Option<Decimal> {
-    let mut carried = window.calls.iter().filter(|row| row.provider == "bedrock").peekable();
+    let mut carried = window.calls.iter().filter(|row| row.provider == BEDROCK).peekable();
     carried.peek()?;
     let of_model = carried.filter(|row| canonical(&row.model).as_deref() == Some(model));
     Some(of_model.filter_map(|row| row.cost).map(Usd::decimal).sum())

@@ -196,3 +196,25 @@ impl Payout<'_> {
         Some(cost)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_one_part_in_a_hundred_unknown_is_amber() {
+        for (unknown, billed, is_amber) in [
+            (100, 10_000, false),
+            (101, 10_000, true),
+            (100, 9_999, true),
+            (100, -10_000, false),
+            (101, -10_000, true),
+            (0, 0, false),
+            // Of a bill of nothing everything is more.
+            (1, 0, true),
+        ] {
+            let totals = Totals { unknown: Atto(unknown), billed: Atto(billed), ..Totals::default() };
+            assert_eq!(totals.is_amber(), is_amber, "{unknown} of {billed}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use costlens_domain::export::HourlySpend;
+use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::request::{CostBasis, Outcome};
 use costlens_domain::{ApiKeyId, Tokens, Usage};
 use rust_decimal::Decimal;
@@ -66,7 +67,7 @@ const HABITS: [Habit; 6] = [
     },
     Habit {
         name: SEARCH,
-        provider: "bedrock",
+        provider: BEDROCK,
         model: SONNET_CALLED,
         hours: Hours::People,
         calls: 7_000,
@@ -75,7 +76,7 @@ const HABITS: [Habit; 6] = [
     },
     Habit {
         name: ENRICH,
-        provider: "bedrock",
+        provider: BEDROCK,
         model: NOVA_CALLED,
         hours: Hours::Machine,
         calls: 45_000,

@@ -86,6 +86,33 @@ fn a_commitment_that_begins_is_no_other_price() {
 }
 
 #[test]
+fn what_a_plan_of_sagemaker_leaves_unused_is_told() {
+    let kind = "SavingsPlanRecurringFee";
+    let key = LineKey {
+        product_code: "MachineLearningSavingsPlans",
+        usage_type: "SageMakerSP:1yrNoUpfront",
+        billing_entity: "AWS",
+        line_item_type: kind,
+        ..LineKey::default()
+    };
+    let class = Arc::new(classify(&key));
+    assert_eq!(&*class.service, "sagemaker");
+    // Five dollars a day, of which four dollars and twenty cents covered something.
+    let fee = |n| DailyFact {
+        product_code: key.product_code.into(),
+        usage_type: key.usage_type.into(),
+        line_item_type: kind.into(),
+        class: Arc::clone(&class),
+        usage_quantity: Decimal::ZERO,
+        ..instance(day(n), ENDPOINT, "5", "0.8")
+    };
+    let facts: Vec<DailyFact> = (0..30).map(fee).collect();
+    let found = recommend::find(&facts, &[], day(30));
+    let told: Vec<_> = found.iter().map(|one| (one.kind, one.monthly_saving)).collect();
+    assert_eq!(told, [(Kind::UnusedCommitment, amount("24"))]);
+}
+
+#[test]
 fn instances_that_a_commitment_covers_need_no_other_one() {
     let kinds = |facts: &[DailyFact]| -> Vec<Kind> {
         recommend::find(facts, &[], day(30)).into_iter().map(|one| one.kind).collect()

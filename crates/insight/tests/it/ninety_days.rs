@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
+use costlens_domain::charging::charged_at;
+use costlens_domain::export::HourlySpend;
 use costlens_insight::anomalies::{self, Cause, DayRule, Scope};
 use costlens_insight::events::{self, Kind};
 use costlens_insight::forecast::{self, Crossing};
@@ -113,6 +115,26 @@ fn exactly_the_planted_stories_are_found() {
             (0..).zip(&tenant.stories).filter(|(at, _)| !told.contains(at)).map(|(_, story)| story).collect();
         assert!(missed.is_empty(), "seed {seed} from {start} missed {missed:#?}");
     }
+}
+
+#[test]
+fn the_stories_name_bedrock_as_the_proxy_records_it() {
+    let recorded = charged_at("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1").unwrap().provider;
+    let tenant = Tenant::new(1, day("2026-01-28"));
+    let bedrocks = tenant.calls.iter().filter(|row| Some(row.provider.as_str()) == recorded);
+    assert!(bedrocks.count() > 0, "no call of {recorded:?}");
+    let facts = tenant.facts();
+    let shadow = |calls: &[HourlySpend]| {
+        let events = events::find(&facts, calls, tenant.end, None);
+        events.iter().filter(|event| event.kind == Kind::ShadowUse).count()
+    };
+    assert_eq!(shadow(&tenant.calls), 1);
+    // Calls under another name are no use of Bedrock, and nobody can be told to go around them.
+    let mut others = tenant.calls.clone();
+    for row in &mut others {
+        row.provider = "openai_compatible".to_owned();
+    }
+    assert_eq!(shadow(&others), 0);
 }
 
 #[test]

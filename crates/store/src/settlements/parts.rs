@@ -346,3 +346,43 @@ pub struct SettledCall {
     /// When it was settled.
     pub settled_at: DateTime<Utc>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_one_part_in_a_hundred_unknown_is_amber() {
+        let month = NaiveDate::default();
+        let settled = |unknown: &str, billed: &str| Settlement {
+            key: SettlementKey { issuer: Issuer::Aws, month, measure: Measure::NetUnblended },
+            version: BillId::from(uuid::Uuid::nil()),
+            bill_ids: Vec::new(),
+            complete_through: month,
+            settled_at: DateTime::UNIX_EPOCH,
+            other_currencies: Vec::new(),
+            billed: billed.parse().unwrap(),
+            estimated: Decimal::ZERO,
+            settled: Decimal::ZERO,
+            unknown: unknown.parse().unwrap(),
+            billed_for_tokens: Decimal::ZERO,
+            covered: Decimal::ZERO,
+            billed_tokens: 0,
+            covered_tokens: 0,
+            calls: 0,
+            absent: Decimal::ZERO,
+            absent_calls: 0,
+        };
+        for (unknown, billed, is_amber) in [
+            ("1", "100", false),
+            ("1.000000000000000001", "100", true),
+            ("1", "99.999999999999999999", true),
+            ("1", "-100", false),
+            ("1.01", "-100", true),
+            ("0", "0", false),
+            ("0.01", "0", true),
+        ] {
+            assert_eq!(settled(unknown, billed).is_amber(), is_amber, "{unknown} of {billed}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Deliveries of connected accounts: stored once, in the place of the one before, and never for a connection at rest.
 
-use costlens_domain::aws::{ExternalId, Month, ReportPlace, RoleArn};
+use chrono::{DateTime, Utc};
+use costlens_domain::aws::{ExternalId, Finality, Month, ReportPlace, RoleArn};
 use costlens_domain::bill::BillReport;
 use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId};
 use uuid::Uuid;
@@ -52,12 +53,24 @@ async fn store(
     (name, asks): (&str, u32),
     report: &BillReport,
 ) -> DeliveryStored {
+    store_at(db, of, connection, (name, asks), report, at(62)).await
+}
+
+/// The same at another moment.
+async fn store_at(
+    db: &TestDb,
+    of: &Actor,
+    connection: AwsConnectionId,
+    (name, asks): (&str, u32),
+    report: &BillReport,
+    stored_at: DateTime<Utc>,
+) -> DeliveryStored {
     let mut conn = db.store().tenant(of.tenant).await.unwrap();
     let job = (Uuid::from_bytes([7; 16]), asks);
     conn.await_bill_month(connection, month(), "manifest", job, at(60)).await.unwrap();
     assert!(conn.begin_bill_month(connection, month(), asks, at(61)).await.unwrap());
     let new = NewBillDelivery {
-        id: BillDeliveryId::new(at(62), unlike_bytes()),
+        id: BillDeliveryId::new(stored_at, unlike_bytes()),
         connection,
         month: month(),
         delivery: name.to_owned(),
@@ -68,7 +81,8 @@ async fn store(
         files: 1,
         bytes: 10,
     };
-    let bill = NewBill { id: BillId::new(at(62), unlike_bytes()), name: name.to_owned(), created_at: at(62) };
+    let bill =
+        NewBill { id: BillId::new(stored_at, unlike_bytes()), name: name.to_owned(), created_at: stored_at };
     let stored = conn.publish_bill_delivery(&new, asks, &bill, report).await.unwrap();
     conn.commit().await.unwrap();
     stored
@@ -105,6 +119,28 @@ async fn a_delivery_is_stored_once_and_takes_the_place_of_the_one_before() {
     let month = conn.bill_month(connection.id, month()).await.unwrap();
     assert_eq!((month.state, month.delivery), (BillMonthState::Current, Some(second.id)));
     assert_eq!(conn.list_bill_deliveries(connection.id, month.month, None, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn only_other_amounts_restate_a_month_that_was_invoiced() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let on = |day: &str| format!("{day}T06:00:00Z").parse::<DateTime<Utc>>().unwrap();
+    let mut cheaper = usual();
+    cheaper.totals[0].unblended -= rust_decimal::Decimal::ONE;
+    let newer = BillReport { rules_version: usual().rules_version + 1, ..usual() };
+    for (asks, (day, name, report, expected)) in (1..).zip([
+        ("2026-11-02", "one", usual(), Finality::Closing),
+        // Nothing came when it was invoiced. Then the rules are newer, and say the same.
+        ("2026-11-20", "one", newer, Finality::Invoiced),
+        ("2026-11-21", "two", cheaper.clone(), Finality::Restated),
+        ("2026-11-22", "three", cheaper, Finality::Restated),
+    ]) {
+        let stored = store_at(&db, &acme, connection.id, (name, asks), &report, on(day)).await;
+        let DeliveryStored::Stored(_, delivery) = stored else { panic!("{name}: {stored:?}") };
+        assert_eq!(delivery.finality, expected, "{name} on {day}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use costlens_domain::bill::{BillReport, DailyFact, Measure, ReportFormat};
 use costlens_domain::classify::{LineKey, classify};
+use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::request::RequestFact;
 use costlens_domain::settlement::{Issuer, ResidualCode, ResidualSide, SettlementState};
 use costlens_domain::{BillId, ConnectionId, Currency, RequestId, TenantId};
@@ -135,7 +136,8 @@ impl<'a> Customer<'a> {
         tx.commit().await.unwrap();
         let call = |minutes: i64| RequestFact {
             connection_id: Some(connection),
-            provider: "openai_compatible".to_owned(),
+            // As the proxy records it, whatever the connection is of; older rows have the connection's own.
+            provider: BEDROCK.to_owned(),
             ..account.call(at + TimeDelta::minutes(minutes), MODEL, "0.00112")
         };
         let calls = vec![call(0), call(1), call(2)];

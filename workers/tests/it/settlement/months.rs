@@ -10,7 +10,7 @@ use costlens_queue::ops::State;
 use costlens_store::testing::unlike_bytes;
 use rust_decimal::Decimal;
 
-use super::{Customer, QUEUE, amount, october, october_bill, of_october, report, rows};
+use super::{Customer, QUEUE, amount, line, october, october_bill, of_october, report, rows};
 use crate::Office;
 use crate::account::Account;
 use crate::outside::Outside;
@@ -62,6 +62,25 @@ async fn a_bill_settles_its_month_once_however_often_the_job_runs() {
     customer.is_settled().await;
     assert_eq!(office.jobs(QUEUE).await.len(), 2);
     assert_eq!(rows(&office, account.tenant).await, before);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_month_of_which_more_than_a_hundredth_is_unknown_turns_amber() {
+    let outside = Outside::open().await;
+    let office = Office::open_to(&outside, now()).await;
+    let account = Account::open(&office, &outside, "Settler").await;
+    let customer = Customer::of(&office, &account).await;
+    // Beside 1.80336 that have their reasons: just below the hundredth, and just above it.
+    for (minutes, surcharge, is_amber) in [(0, "0.018", false), (1, "0.019", true)] {
+        let mut bill = october_bill("1.00");
+        bill.facts.push(line("", "", "GreenSurcharge", 0, surcharge));
+        customer.bill(&bill, minutes).await;
+        customer.is_settled().await;
+        let head = customer.settlement(Measure::Unblended).await;
+        assert_eq!(head.billed, amount("1.80336") + amount(surcharge), "{head:?}");
+        assert_eq!((head.unknown, head.is_amber()), (amount(surcharge), is_amber), "{head:?}");
+    }
     office.close().await;
 }
 
