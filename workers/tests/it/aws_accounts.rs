@@ -78,10 +78,12 @@ impl ReportBucket for Bucket {
     }
 }
 
-/// A reader of folders whose files hold a day each; every file is a line. It can be told to come to no end.
+/// A reader of folders whose files hold a day each; every file is a line. It can be told to come to no end, and
+/// to have too little memory.
 #[derive(Debug, Default)]
 struct FolderReader {
     is_stuck: AtomicBool,
+    is_full: AtomicBool,
 }
 
 #[async_trait]
@@ -89,6 +91,9 @@ impl ReadBill for FolderReader {
     async fn read(&self, path: &Path, _: &dyn HearProgress) -> Result<BillReport, BillRefused> {
         if self.is_stuck.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
+        }
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(BillRefused::TooLarge("it needs more memory".to_owned()));
         }
         let files: Vec<String> = std::fs::read_dir(path)
             .unwrap()
@@ -333,6 +338,21 @@ async fn two_looks_at_once_read_a_month_once() {
     let deliveries = conn.list_bill_deliveries(customer.connection, this, None, 10).await.unwrap();
     assert_eq!(deliveries.len(), 1);
     assert_eq!(conn.list_bills(None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_month_that_takes_too_much_memory_is_told_as_too_large() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    customer.reader.is_full.store(true, Ordering::SeqCst);
+    customer.deliver("2026-11".parse().unwrap(), 1);
+    let failing = customer.next_look().await;
+    assert_eq!(failing.state, AwsConnectionState::Failing);
+    let problem = failing.problem.unwrap();
+    assert_eq!(
+        (problem.code.as_str(), problem.detail.as_str()),
+        ("too_large", "November 2026: it needs more memory")
+    );
 }
 
 #[tokio::test]
