@@ -115,7 +115,7 @@ impl std::fmt::Debug for AwsState {
 }
 
 impl AwsState {
-    /// Makes a role, or another of its name: whom it trusts, which ExternalId it wants if it asks for any, and its policy.
+    /// Makes a role, or another of its name: whom it trusts, which ExternalId it wants if any, and its policy.
     pub fn put_role(&mut self, arn: &str, trusts: &str, external_id: Option<&str>, policy: Value) {
         let external_ids =
             external_id.map_or(ExternalIds::Unasked, |wanted| ExternalIds::One(wanted.to_owned()));
