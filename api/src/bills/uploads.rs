@@ -62,7 +62,7 @@ pub struct UploadProgressView {
 #[derive(Object)]
 #[oai(rename = "BillUploadProblem")]
 pub struct UploadProblemView {
-    /// A stable name: `bill_unreadable`, `cancelled` or `internal`.
+    /// A stable name: `bill_unreadable`, `body_too_large`, `bill_overlaps`, `cancelled` or `internal`.
     pub code: String,
     /// What happened, with the file's place where it breaks.
     pub detail: String,

@@ -4052,7 +4052,7 @@ export interface components {
          * @description Why an upload became no bill.
          */
         BillUploadProblem: {
-            /** @description A stable name: `bill_unreadable`, `cancelled` or `internal`. */
+            /** @description A stable name: `bill_unreadable`, `body_too_large`, `bill_overlaps`, `cancelled` or `internal`. */
             code: string;
             /** @description What happened, with the file's place where it breaks. */
             detail: string;

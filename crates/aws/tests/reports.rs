@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
-use costlens_aws::testing::aws::{ASSUMER, FakeAws, assumer};
+use costlens_aws::testing::aws::{ASSUMER, ExternalIds, FakeAws, assumer};
 use costlens_aws::{ReportError, Reports};
 use costlens_domain::aws::{AwsAccountId, ExternalId, Refusal, ReportPlace, RoleArn, permissions};
 use costlens_domain::ports::{Clock, Entropy};
@@ -44,9 +44,9 @@ fn place() -> ReportPlace {
     }
 }
 
-/// An account with a role as the template makes it, and three files.
-fn account() -> FakeAws {
-    let fake = FakeAws::start();
+/// An account with a role as the template makes it, and seven files, in an AWS of this clock.
+fn account(clock: &Arc<Moved>) -> FakeAws {
+    let fake = FakeAws::start_by(Arc::clone(clock) as Arc<dyn Clock>);
     let place = place();
     let mut state = fake.state();
     let policy = permissions(&place, None);
@@ -66,7 +66,7 @@ async fn reports(fake: &FakeAws, place: ReportPlace, clock: &Arc<Moved>) -> Repo
 }
 
 fn clock() -> Arc<Moved> {
-    Arc::new(Moved(Mutex::new("2098-12-31T20:00:00Z".parse().unwrap())))
+    Arc::new(Moved(Mutex::new("2026-11-20T20:00:00Z".parse().unwrap())))
 }
 
 #[track_caller]
@@ -79,7 +79,8 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, ReportError>, as_: Refusal) {
 
 #[tokio::test]
 async fn a_role_of_the_template_lets_us_read_its_reports() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let reports = reports(&fake, place(), &clock).await;
     reports.verify().await.unwrap();
     assert_eq!(reports.find().await.unwrap().as_str(), "eu-west-1");
@@ -106,7 +107,8 @@ async fn a_role_of_the_template_lets_us_read_its_reports() {
 
 #[tokio::test]
 async fn a_role_that_lets_in_whoever_comes_is_refused_by_name() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let place = place();
     let policy = permissions(&place, None);
     fake.state().put_role(place.role.as_str(), ASSUMER, None, policy);
@@ -115,8 +117,21 @@ async fn a_role_that_lets_in_whoever_comes_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_role_that_takes_any_external_id_is_refused_by_name() {
+    let clock = clock();
+    let fake = account(&clock);
+    fake.state().take_external_ids(place().role.as_str(), ExternalIds::Any);
+    let reports = reports(&fake, place(), &clock).await;
+    refused(reports.verify().await, Refusal::RoleWithoutExternalId);
+    // It is closed to whoever names none: the wrong one found it out.
+    let assumed: Vec<u16> = fake.calls().into_iter().map(|call| call.status).collect();
+    assert_eq!(assumed, [200, 403, 200]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_proven_is_not_taken_for_proven() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let reports = reports(&fake, place(), &clock).await;
     reports.find().await.unwrap();
     // The probes get no answer.
@@ -126,7 +141,8 @@ async fn what_cannot_be_proven_is_not_taken_for_proven() {
 
 #[tokio::test]
 async fn a_role_that_is_not_there_or_wants_another_external_id_is_told_as_one() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let other = ReportPlace { external_id: ExternalId::new([8; 20]), ..place() };
     refused(reports(&fake, other, &clock).await.verify().await, Refusal::RoleNotAssumable);
     fake.state().delete_role(place().role.as_str());
@@ -135,7 +151,8 @@ async fn a_role_that_is_not_there_or_wants_another_external_id_is_told_as_one() 
 
 #[tokio::test]
 async fn a_session_reads_nothing_but_the_prefix_whatever_the_role_may() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let all = serde_json::json!({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
     let place = place();
     fake.state().put_role(place.role.as_str(), ASSUMER, Some(place.external_id.as_str()), all);
@@ -147,7 +164,8 @@ async fn a_session_reads_nothing_but_the_prefix_whatever_the_role_may() {
 
 #[tokio::test]
 async fn a_deleted_role_ends_the_session_at_the_next_call() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let reports = reports(&fake, place(), &clock).await;
     reports.find().await.unwrap();
     fake.state().delete_role(place().role.as_str());
@@ -161,27 +179,82 @@ async fn a_deleted_role_ends_the_session_at_the_next_call() {
 
 #[tokio::test]
 async fn a_session_is_renewed_five_minutes_before_its_end_and_once_for_all() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let reports = reports(&fake, place(), &clock).await;
     reports.find().await.unwrap();
     drop(fake.calls());
-    // The fake's sessions end at the year's end.
-    *clock.0.lock().unwrap() = "2098-12-31T23:56:00Z".parse().unwrap();
+    *clock.0.lock().unwrap() = "2026-11-20T20:54:00Z".parse().unwrap();
+    reports.head("exports/costlens/data/1").await.unwrap();
+    assert_eq!(fake.calls().len(), 1, "the session is good for a minute more");
+    *clock.0.lock().unwrap() = "2026-11-20T20:56:00Z".parse().unwrap();
     let all = ["exports/costlens/data/1", "exports/costlens/data/2"].map(|key| reports.head(key));
     for answer in futures_util::future::join_all(all).await {
         answer.unwrap().unwrap();
     }
-    let assumed = fake.calls().into_iter().filter(|call| call.action == "sts:AssumeRole").count();
-    // One that is given out in the last five minutes is used for one call at a time.
-    assert_eq!(assumed, 2);
-    *clock.0.lock().unwrap() = "2098-12-31T23:54:00Z".parse().unwrap();
-    reports.head("exports/costlens/data/1").await.unwrap();
-    assert_eq!(fake.calls().len(), 1, "the session is good for a minute more");
+    let calls = fake.calls();
+    assert_eq!(calls.iter().filter(|call| call.action == "sts:AssumeRole").count(), 1);
+    assert!(calls.iter().all(|call| call.status == 200), "{calls:?}");
+}
+
+/// Actions and how they were answered.
+fn answers(fake: &FakeAws) -> Vec<(String, u16)> {
+    fake.calls().into_iter().map(|call| (call.action, call.status)).collect()
+}
+
+fn answer(action: &str, status: u16) -> (String, u16) {
+    (action.to_owned(), status)
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_before_we_know_is_renewed() {
+    // Our clock stands still while AWS' goes on.
+    let (clock, theirs) = (clock(), clock());
+    let fake = account(&theirs);
+    let reports = reports(&fake, place(), &clock).await;
+    reports.find().await.unwrap();
+    drop(fake.calls());
+    *theirs.0.lock().unwrap() = "2026-11-20T20:59:59Z".parse().unwrap();
+    reports.get("exports/costlens/data/3", 100).await.unwrap();
+    assert_eq!(answers(&fake), [answer("s3:GetObject", 200)]);
+    *theirs.0.lock().unwrap() = "2026-11-20T21:00:00Z".parse().unwrap();
+    reports.get("exports/costlens/data/3", 100).await.unwrap();
+    let renewed = [answer("s3:GetObject", 400), answer("sts:AssumeRole", 200), answer("s3:GetObject", 200)];
+    assert_eq!(answers(&fake), renewed);
+}
+
+#[tokio::test]
+async fn credentials_that_expire_in_mid_download_are_renewed_and_the_copy_is_whole() {
+    const KEY: &str = "exports/costlens/data/large";
+    let clock = clock();
+    let fake = account(&clock);
+    // Two pieces.
+    let mut bytes: Vec<u8> = vec![1; 16 * 1024 * 1024];
+    bytes.extend([2; 1024]);
+    fake.state().put("acme-billing", KEY, bytes.clone());
+    let reports = reports(&fake, place(), &clock).await;
+    reports.find().await.unwrap();
+    let part = reports.head(KEY).await.unwrap().unwrap();
+    drop(fake.calls());
+    fake.before("s3:GetObject", KEY, |_| ());
+    fake.before("s3:GetObject", KEY, |state| state.end_sessions(place().role.as_str()));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("copy");
+    reports.download(&part, &path, &|_| ()).await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == bytes, "the copy is another file");
+    let expected = [
+        answer("s3:GetObject", 206),
+        answer("s3:GetObject", 400),
+        answer("sts:AssumeRole", 200),
+        answer("s3:GetObject", 206),
+    ];
+    assert_eq!(answers(&fake), expected);
 }
 
 #[tokio::test]
 async fn where_the_bucket_is_and_whose_is_told_by_name() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let elsewhere = ReportPlace { bucket: "no-such-bucket".parse().unwrap(), ..place() };
     let policy = permissions(&elsewhere, None);
     let id = place().external_id;
@@ -189,7 +262,7 @@ async fn where_the_bucket_is_and_whose_is_told_by_name() {
     refused(reports(&fake, elsewhere, &clock).await.find().await, Refusal::BucketNotFound);
 
     // Somebody took the bucket's name over, and lets everybody in.
-    let fake = account();
+    let fake = account(&clock);
     fake.state().put_bucket("acme-billing", "666655554444", "eu-west-1");
     fake.state().put("acme-billing", "shared-with-everybody", "");
     fake.state().put("acme-billing", "exports/costlens/x", "forged");
@@ -197,7 +270,7 @@ async fn where_the_bucket_is_and_whose_is_told_by_name() {
     refused(stranger.find().await, Refusal::BucketNotYours);
     refused(stranger.get("exports/costlens/x", 100).await, Refusal::AccessDenied);
 
-    let fake = account();
+    let fake = account(&clock);
     let assumer = assumer(&fake, clock as Arc<dyn Clock>, Arc::new(Counted::default())).await;
     let stated = assumer.open(place(), Some("us-west-2".parse().unwrap()), "costlens-test");
     refused(stated.find().await, Refusal::WrongRegion);
@@ -205,7 +278,8 @@ async fn where_the_bucket_is_and_whose_is_told_by_name() {
 
 #[tokio::test]
 async fn a_file_that_moves_while_it_is_read_is_found_out() {
-    let (fake, clock) = (account(), clock());
+    let clock = clock();
+    let fake = account(&clock);
     let reports = reports(&fake, place(), &clock).await;
     reports.find().await.unwrap();
     let part = reports.head("exports/costlens/data/3").await.unwrap().unwrap();

@@ -91,11 +91,18 @@ impl Progress for Told<'_> {
 impl ReadBill for BillAdapter {
     async fn read(&self, path: &Path, progress: &dyn HearProgress) -> Result<BillReport, BillRefused> {
         let read = read_bill(&[path.to_owned()], &ReadOptions::default(), &Told(progress)).await;
-        read.map_err(|error| match error {
-            BillError::Engine { .. } | BillError::Open { .. } => BillRefused::Engine(error.to_string()),
-            BillError::NoCost { .. } => BillRefused::NoCost(error.to_string()),
-            theirs => BillRefused::Unreadable(theirs.to_string()),
-        })
+        read.map_err(|error| refused(&error))
+    }
+}
+
+/// Whose fault it is, for who tells the bill's owner.
+fn refused(error: &BillError) -> BillRefused {
+    let words = error.to_string();
+    match error {
+        BillError::Engine { .. } | BillError::Open { .. } => BillRefused::Engine(words),
+        BillError::NoCost { .. } => BillRefused::NoCost(words),
+        BillError::Memory { .. } => BillRefused::TooLarge(words),
+        _ => BillRefused::Unreadable(words),
     }
 }
 
@@ -117,5 +124,22 @@ impl ParquetFile for ParquetAdapter {
 
     fn end(self: Box<Self>) -> Result<Vec<u8>, NotWritten> {
         self.0.end().map_err(|fault| NotWritten(fault.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bill_that_takes_too_much_memory_is_too_large_and_not_broken() {
+        let full = refused(&BillError::Memory { memory_bytes: 1_024 });
+        assert!(
+            matches!(&full, BillRefused::TooLarge(words) if words.contains("1024 bytes")),
+            "{full:?} is told to its owner"
+        );
+        let (file, reason) = ("october.csv".to_owned(), "no bill".to_owned());
+        let corrupt = BillError::Corrupt { file, place: "in line 1".to_owned(), reason };
+        assert!(matches!(refused(&corrupt), BillRefused::Unreadable(_)));
     }
 }

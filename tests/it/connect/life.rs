@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use costlens_aws::testing::aws::{ASSUMER, FakeAws};
-use costlens_domain::aws::permissions;
+use costlens_domain::aws::{Month, permissions};
 use costlens_tests::app::TestApp;
-use costlens_tests::run;
+use costlens_tests::{eventually, run};
 use serde_json::{Value, json};
 
-use super::{Customer, PLATFORM, Platform, borrowed, line, month, report, settings};
+use super::{Customer, PLATFORM, Platform, borrowed, line, month, priced_report, report, settings};
 
 #[test]
 fn a_quick_create_link_becomes_stored_facts_by_reads_of_the_report_alone() {
@@ -87,6 +87,73 @@ fn a_quick_create_link_becomes_stored_facts_by_reads_of_the_report_alone() {
         }
         let scratch = app.data_dir().join("scratch");
         assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "copies stay on the disk");
+    });
+}
+
+/// A call to Bedrock on a month's first day, as LiteLLM wrote it down.
+fn logged(id: &str, month: Month, input: u64, output: u64) -> Value {
+    let day = month.first_day();
+    json!({
+        "request_id": id, "call_type": "acompletion", "spend": 9.9,
+        "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
+        "startTime": format!("{day}T09:00:00+00:00"), "endTime": format!("{day}T09:00:02+00:00"),
+        "model": "bedrock/us.amazon.nova-pro-v1:0", "custom_llm_provider": "bedrock",
+        "api_base": "https://bedrock-runtime.us-east-1.amazonaws.com/model/x/converse",
+        "cache_hit": "False", "status": "success",
+    })
+}
+
+#[test]
+fn a_quick_create_link_becomes_what_each_call_cost_by_the_bill_to_the_cent() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        // The month before the last is over for good.
+        let then = month(2);
+        let customer = Customer::with_role(app, aws, "Settled").await;
+        let owner = &customer.owner;
+        let key = owner.create_key("logs").await.key_id;
+        let calls = [
+            logged("call-a", then, 500_000, 50_000),
+            logged("call-b", then, 300_000, 30_000),
+            logged("call-c", then, 200_000, 20_000),
+        ];
+        let path = format!("/api/v1/imports/litellm/{key}");
+        let taken = owner.send_bill(&path, json!(calls).to_string(), &[]).await.expect(200).json();
+        assert_eq!((&taken["taken"], &taken["refused"]), (&json!(3), &json!(0)), "{taken}");
+        // AWS takes a tenth less than its list says.
+        customer.deliver(then, "s1", &[priced_report(then, ("0.72", "0.288"), "")]);
+        customer.test().await;
+        let bill = customer.current(then).await["delivery"]["bill_id"].clone();
+
+        let path = format!("/api/v1/settlements/{}", then.first_day());
+        let settlement = eventually("settlement of the delivery", async || {
+            let answer = owner.call("GET", &path, None).await;
+            (answer.status == 200).then(|| answer.json()["settlement"].clone())
+        })
+        .await;
+        assert_eq!(settlement["version"], bill, "{settlement}");
+        assert_eq!(
+            (&settlement["calls"], &settlement["absent_calls"]),
+            (&json!(3), &json!(0)),
+            "{settlement}"
+        );
+        assert_eq!(settlement["estimated"], "1.12", "by the list: {settlement}");
+        assert_eq!(
+            (&settlement["billed"], &settlement["settled"]),
+            (&json!("1.008"), &json!("1.008")),
+            "what S3 cost is none of it: {settlement}"
+        );
+
+        let rows = owner.get("/api/v1/requests?limit=200&origin=litellm").await;
+        for (id, estimated, cost) in
+            [("call-a", "0.56", "0.504"), ("call-b", "0.336", "0.3024"), ("call-c", "0.224", "0.2016")]
+        {
+            let row = rows["items"].as_array().unwrap().iter().find(|row| row["response_id"] == id).unwrap();
+            assert_eq!(row["cost"], estimated, "{row}");
+            let path = format!("/api/v1/requests/{}/settled-cost", row["id"].as_str().unwrap());
+            let settled = &owner.get(&path).await["settled"];
+            assert_eq!((&settled["state"], &settled["cost"]), (&json!("settled"), &json!(cost)), "{settled}");
+        }
     });
 }
 

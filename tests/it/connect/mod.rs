@@ -60,15 +60,20 @@ fn month(back: u32) -> Month {
     Month::of(Utc::now().date_naive()).back(back)
 }
 
-/// A legacy report of one month: two lines of Bedrock, one of S3, and more lines as they come.
+/// A legacy report of one month: two lines of Bedrock at its list price, one of S3, and more lines as they come.
 fn report(month: Month, more: &str) -> Vec<u8> {
+    priced_report(month, ("0.8", "0.32"), more)
+}
+
+/// The same at these prices of a million tokens of input and a hundred thousand of output.
+fn priced_report(month: Month, (input, output): (&str, &str), more: &str) -> Vec<u8> {
     let day = month.first_day();
     let text = format!(
         "bill/PayerAccountId,lineItem/UsageAccountId,lineItem/LineItemType,lineItem/UsageStartDate,\
          lineItem/ProductCode,lineItem/UsageType,lineItem/Operation,lineItem/UsageAmount,lineItem/CurrencyCode,\
          lineItem/UnblendedCost,pricing/unit\n\
-         1,2,Usage,{day}T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,InvokeModelInference,1000,USD,0.8,1K tokens\n\
-         1,2,Usage,{day}T00:00:00Z,AmazonBedrock,USE1-NovaPro-output-tokens,InvokeModelInference,100,USD,0.32,1K tokens\n\
+         1,2,Usage,{day}T00:00:00Z,AmazonBedrock,USE1-NovaPro-input-tokens,InvokeModelInference,1000,USD,{input},1K tokens\n\
+         1,2,Usage,{day}T00:00:00Z,AmazonBedrock,USE1-NovaPro-output-tokens,InvokeModelInference,100,USD,{output},1K tokens\n\
          1,2,Usage,{day}T00:00:00Z,AmazonS3,USE1-TimedStorage-ByteHrs,,1,USD,5.5,GB-Mo\n{more}"
     );
     packed(&text)

@@ -178,6 +178,7 @@ impl Reading<'_> {
         let (refusal, words) = match refused {
             BillRefused::Unreadable(words) => (Refusal::FileUnreadable, words),
             BillRefused::NoCost(words) => (Refusal::ColumnMissing, words),
+            BillRefused::TooLarge(words) => (Refusal::TooLarge, words),
             ours @ BillRefused::Engine(_) => {
                 tracing::warn!(connection = %self.job.connection, error = %ours, "a delivery was not read");
                 let why = BucketRefused::Away("reading it failed for reasons of ours".to_owned());

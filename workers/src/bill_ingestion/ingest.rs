@@ -92,6 +92,10 @@ async fn read(
             // The reader knows the file by the name we gave it; its owner knows it by another.
             Ok(Err(UploadProblem { code, detail: words.replace(key.name(), &upload.name) }))
         }
+        Err(BillRefused::TooLarge(detail)) => {
+            let code = ProblemCode::BodyTooLarge.as_str().to_owned();
+            Ok(Err(UploadProblem { code, detail }))
+        }
         Err(refused @ BillRefused::Engine(_)) => Err(JobError::retry(refused).code("bill_engine")),
     }
 }
@@ -129,7 +133,9 @@ async fn give_up(
 
 /// Whether only the customer can mend it.
 fn is_for_the_customer(problem: &UploadProblem) -> bool {
-    [ProblemCode::BillUnreadable, ProblemCode::BillOverlaps].iter().any(|code| problem.code == code.as_str())
+    [ProblemCode::BillUnreadable, ProblemCode::BodyTooLarge, ProblemCode::BillOverlaps]
+        .iter()
+        .any(|code| problem.code == code.as_str())
 }
 
 fn refused(problem: &UploadProblem) -> JobError {

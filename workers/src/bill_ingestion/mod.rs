@@ -48,6 +48,9 @@ pub enum BillRefused {
     /// It carries no cost: a column is missing, or empty.
     #[error("{0}")]
     NoCost(String),
+    /// It takes more memory than reading one may.
+    #[error("{0}")]
+    TooLarge(String),
     /// We are.
     #[error("the bill engine failed: {0}")]
     Engine(String),

@@ -21,6 +21,9 @@ const REMEDY: &str = "Export the report again and upload it whole: CUR 2.0, the 
 /// And where another bill has its months.
 const REMEDY_OF_OVERLAP: &str = "Where AWS delivers the month itself there is nothing to upload. Pause that connection if \
                                  your file is to count in its place, or upload each month by itself.";
+/// And where reading it takes too much memory, which nearly all goes to telling resources apart.
+const REMEDY_OF_SIZE: &str = "Export the report again without resource ids, or have whoever runs Costlens for you raise \
+                              the limit.";
 /// And where the failure is ours.
 const REMEDY_OF_OURS: &str = "Upload the file again later. If that fails too, tell whoever runs Costlens for you: the \
                               reason stands in its log.";
@@ -42,6 +45,8 @@ pub(super) async fn of_failed(
         REMEDY_OF_OURS
     } else if problem.code == ProblemCode::BillOverlaps.as_str() {
         REMEDY_OF_OVERLAP
+    } else if problem.code == ProblemCode::BodyTooLarge.as_str() {
+        REMEDY_OF_SIZE
     } else {
         REMEDY
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_aws::testing::aws::{ASSUMER, FakeAws, assumer};
+use costlens_aws::testing::aws::{ASSUMER, AwsCall, FakeAws, assumer};
 use costlens_aws::{Assumer, ReportError, Reports};
 use costlens_domain::aws::{ExternalId, Layout, Month, Part, Region, ReportPlace, RoleArn, permissions};
 use costlens_domain::bill::{BillReport, ReportFormat};
@@ -78,10 +78,12 @@ impl ReportBucket for Bucket {
     }
 }
 
-/// A reader of folders whose files hold a day each; every file is a line. It can be told to come to no end.
+/// A reader of folders whose files hold a day each; every file is a line. It can be told to come to no end, and
+/// to have too little memory.
 #[derive(Debug, Default)]
 struct FolderReader {
     is_stuck: AtomicBool,
+    is_full: AtomicBool,
 }
 
 #[async_trait]
@@ -89,6 +91,9 @@ impl ReadBill for FolderReader {
     async fn read(&self, path: &Path, _: &dyn HearProgress) -> Result<BillReport, BillRefused> {
         if self.is_stuck.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
+        }
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(BillRefused::TooLarge("it needs more memory".to_owned()));
         }
         let files: Vec<String> = std::fs::read_dir(path)
             .unwrap()
@@ -128,9 +133,9 @@ fn noon() -> DateTime<Utc> {
 
 impl Customer {
     async fn connected() -> Self {
-        let aws = FakeAws::start();
         let mut office = Office::closed(noon()).await;
         let clock = Arc::clone(&office.parts.clock);
+        let aws = FakeAws::start_by(Arc::clone(&clock));
         let assumer = assumer(&aws, clock, Arc::clone(&office.parts.entropy)).await;
         office.parts.aws = Some(Arc::new(Accounts(assumer)));
         let reader = Arc::<FolderReader>::default();
@@ -333,6 +338,58 @@ async fn two_looks_at_once_read_a_month_once() {
     let deliveries = conn.list_bill_deliveries(customer.connection, this, None, 10).await.unwrap();
     assert_eq!(deliveries.len(), 1);
     assert_eq!(conn.list_bills(None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_month_that_takes_too_much_memory_is_told_as_too_large() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    customer.reader.is_full.store(true, Ordering::SeqCst);
+    customer.deliver("2026-11".parse().unwrap(), 1);
+    let failing = customer.next_look().await;
+    assert_eq!(failing.state, AwsConnectionState::Failing);
+    let problem = failing.problem.unwrap();
+    assert_eq!(
+        (problem.code.as_str(), problem.detail.as_str()),
+        ("too_large", "November 2026: it needs more memory")
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_expires_in_mid_download_costs_no_month_and_is_renewed_as_soon_as_it_can_be() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 1);
+    customer.next_look().await;
+    assert_eq!(customer.lines().await, [(this, 1)]);
+    let good = customer.month().await.delivery;
+
+    // The hour is over between the first file and the second, and STS gives no other one.
+    let role = customer.place.role.as_str().to_owned();
+    // The first question about the second file is its HEAD, the next its GET.
+    customer.aws.before("s3:GetObject", "2-1", |_| ());
+    customer.aws.before("s3:GetObject", "2-1", move |state| {
+        state.end_sessions(&role);
+        state.break_with("sts:AssumeRole", 400, u32::MAX);
+    });
+    customer.deliver(this, 2);
+    drop(customer.aws.calls());
+    customer.next_look().await;
+    let calls = customer.aws.calls();
+    let refused = |call: &&AwsCall| call.resource.ends_with("2-1") && call.status == 400;
+    assert_eq!(calls.iter().filter(refused).count(), 1, "{calls:?}");
+    assert_eq!(customer.lines().await, [(this, 1)]);
+    assert_eq!(customer.month().await.delivery, good);
+
+    customer.aws.break_with("sts:AssumeRole", 400, 0);
+    let begun = std::time::Instant::now();
+    while customer.lines().await != [(this, 2)] {
+        assert!(begun.elapsed() < crate::PATIENCE, "the month is not read again");
+        customer.office.wake_all().await;
+        customer.office.quiet().await;
+    }
+    assert_ne!(customer.month().await.delivery, good);
 }
 
 #[tokio::test]

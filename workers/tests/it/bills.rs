@@ -26,6 +26,8 @@ pub(super) enum Mood {
     Waits,
     Panics,
     Fails,
+    /// It takes too much memory.
+    Swells,
 }
 
 /// A reader of a format made up for these tests: `bill <month> <lines>`; everything else is no bill. It can be told to
@@ -58,6 +60,7 @@ impl ReadBill for TinyReader {
             Some(Mood::Waits) => self.go_on.notified().await,
             Some(Mood::Panics) => panic!("told to"),
             Some(Mood::Fails) => return Err(BillRefused::Engine("told to".to_owned())),
+            Some(Mood::Swells) => return Err(BillRefused::TooLarge("it needs more memory".to_owned())),
             None => {}
         }
         let text = std::fs::read_to_string(path).unwrap();
@@ -247,6 +250,25 @@ async fn a_crash_after_the_commit_leaves_a_file_that_the_next_run_removes() {
     let acme = Customer { office: &office, tenant };
     assert_eq!(acme.ended(id).await.bill_id, Some(new.id));
     assert_eq!((acme.bills().await, acme.files().await, office.reader.reads()), (vec![3], 0, 1));
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_takes_too_much_memory_is_too_large_and_is_not_tried_again() {
+    let office = Office::open(now()).await;
+    let acme = Customer::of(&office).await;
+    office.reader.next(&[Mood::Swells]);
+    let large = acme.upload("bill 2026-10 3").await;
+    let upload = acme.ended(large).await;
+    let problem = upload.problem.unwrap();
+    assert_eq!(upload.state, UploadState::Failed);
+    assert_eq!((problem.code.as_str(), problem.detail.as_str()), ("body_too_large", "it needs more memory"));
+    let job = &acme.jobs().await[0];
+    assert_eq!(
+        (job.state, job.class, job.attempts, office.reader.reads()),
+        (State::Dead, Some(ErrorClass::CustomerAction), 1, 1)
+    );
+    assert_eq!((acme.bills().await.len(), acme.files().await), (0, 0));
     office.close().await;
 }
 

@@ -1,6 +1,6 @@
 //! A strict AWS of a test's own, on a real socket: STS' query protocol and S3's REST, as the real ones speak them.
 //!
-//! It enforces what they enforce: whom a role trusts and which ExternalId it wants, how long a session lasts, that a
+//! It enforces what they enforce: whom a role trusts and which ExternalIds it takes, how long a session lasts, that a
 //! session may do what both the role's policy and its own allow, whose a bucket is and where, `If-Match` and `Range`; and
 //! that a request is signed with the very access key and token that were given out. It writes down every call.
 
@@ -15,6 +15,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws_sdk_kms::config::Credentials;
+use chrono::{DateTime, Utc};
+use costlens_domain::ports::Clock;
 use serde_json::Value;
 
 use judge::answer;
@@ -37,10 +39,31 @@ pub struct AwsCall {
     pub session: Option<String>,
 }
 
+/// What a role's trust policy says of `sts:ExternalId`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExternalIds {
+    /// Nothing: whoever is trusted comes in, with one or without.
+    Unasked,
+    /// That there is one, whichever it is (`StringLike` with `*`).
+    Any,
+    /// That it is this one.
+    One(String),
+}
+
+impl ExternalIds {
+    fn let_in(&self, named: Option<&str>) -> bool {
+        match self {
+            Self::Unasked => true,
+            Self::Any => named.is_some(),
+            Self::One(wanted) => named == Some(wanted.as_str()),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Role {
     trusts: String,
-    external_id: Option<String>,
+    external_ids: ExternalIds,
     policy: Value,
 }
 
@@ -50,6 +73,7 @@ struct Session {
     role: String,
     policy: Value,
     name: String,
+    expires_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +104,8 @@ pub struct AwsState {
     broken: Option<(&'static str, u16, u32)>,
     counter: u64,
     longest_seconds: u64,
+    /// What sessions expire by; the machine's clock where there is none.
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl std::fmt::Debug for AwsState {
@@ -89,10 +115,16 @@ impl std::fmt::Debug for AwsState {
 }
 
 impl AwsState {
-    /// Makes a role, or another of its name: whom it trusts, which ExternalId it wants, and its policy.
+    /// Makes a role, or another of its name: whom it trusts, which ExternalId it wants if any, and its policy.
     pub fn put_role(&mut self, arn: &str, trusts: &str, external_id: Option<&str>, policy: Value) {
-        let (trusts, external_id) = (trusts.to_owned(), external_id.map(str::to_owned));
-        self.roles.insert(arn.to_owned(), Role { trusts, external_id, policy });
+        let external_ids =
+            external_id.map_or(ExternalIds::Unasked, |wanted| ExternalIds::One(wanted.to_owned()));
+        self.roles.insert(arn.to_owned(), Role { trusts: trusts.to_owned(), external_ids, policy });
+    }
+
+    /// Changes which ExternalIds a role takes.
+    pub fn take_external_ids(&mut self, arn: &str, external_ids: ExternalIds) {
+        self.roles.get_mut(arn).expect("a role").external_ids = external_ids;
     }
 
     /// Deletes a role: its sessions end at once.
@@ -124,10 +156,26 @@ impl AwsState {
         self.buckets.get_mut(bucket).expect("a bucket").objects.remove(key);
     }
 
-    /// Ends every session.
-    pub fn end_sessions(&mut self) {
-        self.sessions.clear();
+    /// Lets the sessions of a role expire now, whatever they were told.
+    pub fn end_sessions(&mut self, role: &str) {
+        for session in self.sessions.values_mut().filter(|session| session.role == role) {
+            session.expires_at = DateTime::UNIX_EPOCH;
+        }
     }
+
+    /// Answers the next calls of an action with a status.
+    pub fn break_with(&mut self, action: &'static str, status: u16, times: u32) {
+        self.broken = Some((action, status, times));
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.as_ref().map_or_else(machine_now, |clock| clock.now())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the process under test may run by the machine's clock")]
+fn machine_now() -> DateTime<Utc> {
+    std::time::SystemTime::now().into()
 }
 
 /// A running AWS. It ends with the value.
@@ -139,7 +187,15 @@ pub struct FakeAws {
 }
 
 impl FakeAws {
-    /// Starts one with nothing in it.
+    /// Starts one with nothing in it, whose sessions expire by this clock.
+    #[must_use]
+    pub fn start_by(clock: Arc<dyn Clock>) -> Self {
+        let fake = Self::start();
+        fake.state().clock = Some(clock);
+        fake
+    }
+
+    /// Starts one with nothing in it, whose sessions expire by the machine's clock.
     #[must_use]
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -183,7 +239,7 @@ impl FakeAws {
 
     /// Answers the next calls of an action with a status.
     pub fn break_with(&self, action: &'static str, status: u16, times: u32) {
-        self.state().broken = Some((action, status, times));
+        self.state().break_with(action, status, times);
     }
 
     /// The calls since this was asked last.

@@ -190,8 +190,8 @@ pub(super) fn gpus(window: &Window<'_>) -> Vec<Recommendation> {
     found
 }
 
-/// Throughput that costs more than the calls of its model would on demand, by what the proxy carried. Without any calls
-/// to Bedrock through the proxy nothing is known of its use.
+/// Throughput that costs more than the calls of its model would on demand, by what the proxy carried. Where that is not
+/// known (no calls to Bedrock, or some that tell no model or have no price), nothing is said of its use.
 pub(super) fn provisioned(window: &Window<'_>) -> Vec<Recommendation> {
     let mut models: BTreeMap<String, (Decimal, Decimal)> = BTreeMap::new();
     for fact in window.used().filter(|fact| is_provisioned(fact)) {

@@ -6,6 +6,7 @@ use chrono::Timelike as _;
 use costlens_domain::classify::models::{canonical, vendor_of};
 use costlens_domain::classify::{Category, Routing, Tier};
 use costlens_domain::imports::vendors::BEDROCK;
+use costlens_domain::request::Outcome;
 use costlens_domain::{ApiKeyId, Usd};
 use rust_decimal::Decimal;
 
@@ -138,15 +139,38 @@ pub(super) fn batch(window: &Window<'_>) -> Vec<Recommendation> {
         .collect()
 }
 
-/// What the calls of a model cost on demand, by the ledger of the proxy; `None` where it carried none to Bedrock at all.
+/// What the calls of a model to Bedrock cost on demand, by the ledger of the proxy; `None` where nobody knows: it carried
+/// none at all, some have no price, or some name what they call by an ARN of the customer's own, as calls of bought
+/// throughput do. Those have no price on demand, and which model they used is not told.
 pub(super) fn on_demand(window: &Window<'_>, model: &str) -> Option<Decimal> {
     let mut carried = window.calls.iter().filter(|row| row.provider == BEDROCK).peekable();
     carried.peek()?;
-    let of_model = carried.filter(|row| canonical(&row.model).as_deref() == Some(model));
-    Some(of_model.filter_map(|row| row.cost).map(Usd::decimal).sum())
+    let mut cost = Decimal::ZERO;
+    for row in carried {
+        match called(&row.model) {
+            Some(name) if name == model => match row.cost {
+                Some(each) => cost += each.decimal(),
+                None if row.outcome == Outcome::Failed => {}
+                None => return None,
+            },
+            Some(name) if vendor_of(&name).is_some() => {}
+            _ => return None,
+        }
+    }
+    Some(cost)
 }
 
-/// Whether a fact is capacity bought ahead.
+/// Paths of ARNs behind which the model's own name stands.
+const NAMED: [&str; 2] = [":foundation-model/", ":inference-profile/"];
+
+/// The model that a call names; `None` where its name is one that a customer's account gave.
+fn called(name: &str) -> Option<String> {
+    let after = |path: &&str| name.rsplit_once(*path).map(|(_, model)| model);
+    let name = NAMED.iter().find_map(after).unwrap_or(name);
+    if name.starts_with("arn:") { None } else { canonical(name) }
+}
+
+/// Whether a fact is capacity of Bedrock bought ahead: what calls would cost without it is known of Bedrock alone.
 pub(super) fn is_provisioned(fact: &costlens_domain::bill::DailyFact) -> bool {
-    fact.class.category == Category::Provisioned
+    fact.class.category == Category::Provisioned && fact.class.service == "bedrock"
 }

@@ -20,5 +20,6 @@ mod first_uses;
 mod identities;
 mod ninety_days;
 mod noise;
+mod recommendations;
 mod settlement;
 mod simulator;

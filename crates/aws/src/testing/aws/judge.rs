@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::{
@@ -86,12 +87,13 @@ fn assume_role(request: &Request, state: &mut AwsState) -> Answer {
         return sts_error(400, "MalformedPolicyDocument");
     };
     let trusted = state.roles.get(&role).is_some_and(|known| {
-        known.trusts == ASSUMER
-            && known.external_id.as_deref().is_none_or(|wanted| wanted == field("ExternalId"))
+        known.trusts == ASSUMER && known.external_ids.let_in(form.get("ExternalId").map(String::as_str))
     });
     if !trusted {
         return sts_error(403, "AccessDenied");
     }
+    let expires_at = state.now() + TimeDelta::seconds(i64::try_from(seconds).unwrap_or_default());
+    let expiration = expires_at.format("%Y-%m-%dT%H:%M:%SZ");
     state.counter += 1;
     let key = format!("ASID{:016}", state.counter);
     let token = format!("session-token-{:032}", state.counter);
@@ -102,10 +104,10 @@ fn assume_role(request: &Request, state: &mut AwsState) -> Answer {
          <AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:{name}</AssumedRoleId>\
          <Arn>arn:aws:sts::{account}:assumed-role/{short}/{name}</Arn></AssumedRoleUser>\
          <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>secret-{key}</SecretAccessKey>\
-         <SessionToken>{token}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+         <SessionToken>{token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>\
          </AssumeRoleResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></AssumeRoleResponse>"
     );
-    state.sessions.insert(key, Session { token, role, policy, name });
+    state.sessions.insert(key, Session { token, role, policy, name, expires_at });
     xml(200, body)
 }
 
@@ -127,6 +129,9 @@ fn s3(request: &Request, action: &str, state: &AwsState, in_session: &mut Option
     *in_session = Some(session.name.clone());
     if request.headers.get("x-amz-security-token") != Some(&session.token) {
         return s3_error(400, "InvalidToken");
+    }
+    if session.expires_at <= state.now() {
+        return s3_error(400, "ExpiredToken");
     }
     let path = request.path.trim_start_matches('/');
     let (name, key) = path.split_once('/').unwrap_or((path, ""));
