@@ -38,7 +38,8 @@ pub(crate) fn ready(health: Health) -> impl Endpoint {
         let health = health.clone();
         async move {
             // However long others may wait for a connection: who probes does not.
-            let database = tokio::time::timeout(PING, health.store.ping()).await.is_ok_and(|pong| pong.is_ok());
+            let database =
+                tokio::time::timeout(PING, health.store.ping()).await.is_ok_and(|pong| pong.is_ok());
             let spool = health.spool.counters();
             let room = spool.allocated_bytes < spool.limit_bytes || spool.unshipped == 0;
             // Without the database, known keys are still served and recorded: taking this process out of service

@@ -342,13 +342,16 @@ impl Worker {
             return;
         }
         self.last_look = Some(Instant::now());
-        let purged = file_work::attempt(&self.shared, |shared| {
-            rejected::purge(shared.dir(), shared.clock.now())
-        });
+        let purged =
+            file_work::attempt(&self.shared, |shared| rejected::purge(shared.dir(), shared.clock.now()));
         match purged.await {
             Ok(false) => {}
-            Ok(true) => tracing::info!(file = rejected::NAME, "rows that were set aside long ago were removed"),
-            Err(error) => tracing::warn!(error = %error, "rows that were set aside long ago cannot be removed"),
+            Ok(true) => {
+                tracing::info!(file = rejected::NAME, "rows that were set aside long ago were removed")
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "rows that were set aside long ago cannot be removed")
+            }
         }
     }
 
