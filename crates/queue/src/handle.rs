@@ -1,4 +1,4 @@
-//! The queue's own way to PostgreSQL: a pool for claims, outcomes and pushes, and single connections for leases.
+//! The queue's own way to PostgreSQL: pools for handlers and for claims and outcomes, and one connection for leases.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

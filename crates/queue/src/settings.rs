@@ -27,10 +27,12 @@ pub struct Settings {
     pub quarantine: Duration,
     /// How many jobs of one tenant (or of nobody) may run at once in this queue, over all workers.
     pub per_tenant: Option<u32>,
-    /// How often the lease is renewed and others' leases are looked at.
+    /// How often the lease is renewed and others' leases are looked at. The workers of one [`crate::Queue`] share a
+    /// heartbeat: the shortest of theirs.
     pub heartbeat: Duration,
     /// How long a worker whose lock is free may take to come back before its jobs are given to others. Longer than a
-    /// restart of the database, so that one re-runs nothing.
+    /// restart of the database, so that one re-runs nothing. A process takes back what others left only once its own
+    /// connection has stood for the longest grace of its workers.
     pub grace: Duration,
     /// How long a worker may be silent while its lock is held (a network that eats packets, a frozen machine) before
     /// its jobs are given to others.

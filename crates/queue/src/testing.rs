@@ -26,6 +26,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -75,6 +76,8 @@ struct Plan {
 /// What all connections through a tap share.
 struct Tapped {
     plan: Mutex<Plan>,
+    /// How long each request is held up.
+    delay: watch::Sender<Duration>,
     /// Counts the times that all connections were closed.
     cuts: watch::Sender<u64>,
 }
@@ -144,7 +147,11 @@ impl WireTap {
         tokio::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).await?;
         let listener = UnixListener::bind(dir.join(format!(".s.PGSQL.{port}")))?;
         let plan = Plan { counts: may_change, armed: None, seen: Vec::new(), hit: None };
-        let tapped = Arc::new(Tapped { plan: Mutex::new(plan), cuts: watch::channel(0).0 });
+        let tapped = Arc::new(Tapped {
+            plan: Mutex::new(plan),
+            delay: watch::channel(Duration::ZERO).0,
+            cuts: watch::channel(0).0,
+        });
         let accepting = tokio::spawn(accept(listener, upstream, Arc::clone(&tapped)));
         Ok(Self { tapped, dir, port, accepting })
     }
@@ -200,6 +207,11 @@ impl WireTap {
     #[must_use]
     pub fn hit(&self) -> Option<String> {
         lock(&self.tapped.plan).hit.clone()
+    }
+
+    /// Holds every request up for a while from now on, as a long way to the server does.
+    pub fn delay(&self, delay: Duration) {
+        self.tapped.delay.send_replace(delay);
     }
 
     /// Closes every connection, as a network does that breaks.

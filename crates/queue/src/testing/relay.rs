@@ -133,6 +133,8 @@ async fn requests(
         } else if !at_once {
             continue;
         }
+        let delay = *tapped.delay.borrow();
+        tokio::time::sleep(delay).await;
         to.write_all(&request).await?;
         to.flush().await?;
         request.clear();

@@ -127,7 +127,7 @@ async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Arc<Held>>> {
     }
 }
 
-/// Claims, and puts what it got into the registry. If the answer is lost, the lease's task finds the jobs.
+/// Claims, and puts what it got into the registry. If the answer is lost, the keeper of the leases finds the jobs.
 async fn claim(shared: &Shared, session: Uuid, asked: u32) -> Result<Vec<Arc<Held>>, QueueError> {
     let conn = shared.queue.work().await?;
     let cap = shared.settings.per_tenant.map_or(i32::MAX, |cap| i32::try_from(cap).unwrap_or(i32::MAX));

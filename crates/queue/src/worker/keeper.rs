@@ -3,19 +3,20 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::driver::Shared;
-use super::lease;
+use super::lease::{self, Known};
 use crate::{Queue, QueueError};
 
 /// How long to wait after the first trouble with the connection, and at most after any.
@@ -38,8 +39,8 @@ struct Kept {
 /// A worker and its lease.
 struct Member {
     shared: Arc<Shared>,
-    /// Only the keeper begins one. Locked while it does.
-    session: AsyncMutex<Option<Uuid>>,
+    /// Only the keeper begins a session. Locked while it does.
+    known: AsyncMutex<Known>,
     gone: AtomicBool,
 }
 
@@ -60,13 +61,13 @@ impl Lease {
     /// Has a lease kept for this worker from now on; its session is told in [`Shared::session`]. Needs a tokio runtime.
     pub(super) fn begin(shared: Arc<Shared>) -> Self {
         let queue = shared.queue.clone();
-        let session = AsyncMutex::new(None);
-        let member = Arc::new(Member { shared, session, gone: AtomicBool::new(false) });
+        let known = AsyncMutex::new(Known::default());
+        let member = Arc::new(Member { shared, known, gone: AtomicBool::new(false) });
         let keeper = queue.keeper();
         let mut kept = keeper.kept();
         kept.members.push(Arc::clone(&member));
         if kept.task.as_ref().is_none_or(JoinHandle::is_finished) {
-            kept.task = Some(tokio::spawn(run(queue.clone())));
+            kept.task = Some(tokio::spawn(watched(queue.clone())));
         }
         drop(kept);
         keeper.changed.notify_one();
@@ -76,11 +77,9 @@ impl Lease {
     /// Ends the lease: what is still claimed under it goes back at once.
     pub(super) async fn end(self) {
         self.leave();
-        let session = self.member.session.lock().await.take();
+        let known = std::mem::take(&mut *self.member.known.lock().await);
         self.member.shared.session.send_replace(None);
-        if let Some(session) = session {
-            lease::end(&self.member.shared, session).await;
-        }
+        lease::end(&self.member.shared, known).await;
     }
 
     fn leave(&self) {
@@ -106,10 +105,17 @@ impl Keeper {
         self.kept().members.clone()
     }
 
-    /// How long the most impatient worker waits for an answer.
+    /// How long the most impatient worker waits for a statement's answer.
     fn patience(&self) -> Duration {
         let all = self.kept();
         all.members.iter().map(|member| member.shared.settings.patience()).min().unwrap_or(TROUBLE.1)
+    }
+
+    /// Tells the workers that they have no lease now: nothing is claimed until they have one again.
+    fn withdraw(&self) {
+        for member in self.members() {
+            member.shared.session.send_replace(None);
+        }
     }
 
     /// Whether there is nobody to keep a lease for. Who comes after that finds no task, and starts one.
@@ -123,13 +129,20 @@ impl Keeper {
     }
 }
 
-async fn run(queue: Queue) {
+/// What goes wrong here goes wrong for every worker of the process: no fault of ours ends it for good.
+async fn watched(queue: Queue) {
+    while AssertUnwindSafe(run(&queue)).catch_unwind().await.is_err() {
+        queue.keeper().withdraw();
+        tracing::error!("the task that keeps the leases panicked, and is started again");
+        tokio::time::sleep(TROUBLE.1).await;
+    }
+}
+
+async fn run(queue: &Queue) {
     let mut trouble = TROUBLE.0;
     while !queue.keeper().is_deserted() {
-        let Err(error) = keep(&queue, &mut trouble).await else { return };
-        for member in queue.keeper().members() {
-            member.shared.session.send_replace(None);
-        }
+        let Err(error) = keep(queue, &mut trouble).await else { return };
+        queue.keeper().withdraw();
         tracing::warn!(%error, "the connection of the leases failed");
         tokio::time::sleep(trouble).await;
         trouble = (trouble * 2).min(TROUBLE.1);
@@ -146,48 +159,49 @@ struct Open {
 /// One connection's life: fails with it, and ends when nobody is left.
 async fn keep(queue: &Queue, trouble: &mut Duration) -> Result<(), QueueError> {
     let mut conn = queue.connect().await?;
-    let mut kept = Connection { conn: &mut conn, open: Vec::new(), since: Instant::now() };
+    let (keeper, since) = (queue.keeper(), Instant::now());
+    let mut kept = Connection { keeper, conn: &mut conn, open: Vec::new(), since };
     // Waits for no disk with each heartbeat. What a server that crashes loses of this, it loses together with all that was
     // committed later: a claim under a lease, or of a job that was taken back, makes both last.
     let hello = "LISTEN queue_wake; LISTEN queue_cancel; SET synchronous_commit = off";
-    in_time(queue.keeper().patience(), async { Ok(kept.conn.batch_execute(hello).await?) }).await?;
-    in_time(queue.keeper().patience(), kept.renew(queue)).await?;
+    in_time(keeper, kept.conn.batch_execute(hello)).await?;
+    kept.resume().await?;
     let mut beat_at = kept.since;
     loop {
-        let patience = queue.keeper().patience();
-        if in_time(patience, kept.turn_over(queue)).await? {
+        if kept.turn_over().await? {
             beat_at = Instant::now();
         }
         *trouble = TROUBLE.0;
-        if queue.keeper().is_deserted() {
+        if keeper.is_deserted() {
             return Ok(());
         }
-        match next(kept.conn, &queue.keeper().changed, beat_at).await? {
+        match next(kept.conn, &keeper.changed, beat_at).await? {
             Heard::Added(name) => kept.of(&name).for_each(|open| open.member.shared.wake.notify_one()),
-            Heard::Cancelled(name) if kept.of(&name).next().is_some() => {
-                in_time(patience, kept.look_after()).await?;
+            Heard::Cancelled(name) => {
+                kept.look_after(|shared| shared.name == name).await?;
             }
-            Heard::Cancelled(_) | Heard::Changed => {}
+            Heard::Changed => {}
             Heard::Beat => {
-                in_time(patience, kept.beat()).await?;
+                kept.beat().await?;
                 beat_at = Instant::now() + kept.interval();
             }
         }
     }
 }
 
-/// A connection that does not answer is as good as closed.
-async fn in_time<T>(
-    patience: Duration,
-    work: impl Future<Output = Result<T, QueueError>>,
+/// A connection that does not answer a statement is as good as closed.
+async fn in_time<T, E: Into<QueueError>>(
+    keeper: &Keeper,
+    work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, QueueError> {
-    match tokio::time::timeout(patience, work).await {
-        Ok(done) => done,
+    match tokio::time::timeout(keeper.patience(), work).await {
+        Ok(done) => done.map_err(Into::into),
         Err(late) => Err(QueueError::Unreachable(Box::new(late))),
     }
 }
 
 struct Connection<'a> {
+    keeper: &'a Keeper,
     conn: &'a mut AsyncPgConnection,
     open: Vec<Open>,
     /// Since when it stands.
@@ -210,76 +224,114 @@ impl Connection<'_> {
         self.open.iter().map(wait).min().unwrap_or(TROUBLE.1)
     }
 
-    /// Renews at once what may still stand of the leases of an earlier connection: to find them one by one may take longer
-    /// than their grace.
-    async fn renew(&mut self, queue: &Queue) -> Result<(), QueueError> {
-        let mut sessions = Vec::new();
-        for member in queue.keeper().members() {
-            sessions.extend(*member.session.lock().await);
+    async fn renewed(&mut self, sessions: &[Uuid]) -> Result<HashSet<Uuid>, QueueError> {
+        let standing = in_time(self.keeper, lease::beat(self.conn, sessions)).await?;
+        Ok(standing.into_iter().collect())
+    }
+
+    async fn locked(&mut self, sessions: &[Uuid]) -> Result<HashSet<Uuid>, QueueError> {
+        let locked = in_time(self.keeper, lease::lock(self.conn, sessions)).await?;
+        Ok(locked.into_iter().collect())
+    }
+
+    /// Takes up at once what still stands of the leases of an earlier connection: one by one may take longer than their
+    /// grace.
+    async fn resume(&mut self) -> Result<(), QueueError> {
+        let mut earlier = Vec::new();
+        for member in self.keeper.members() {
+            let session = member.known.lock().await.session;
+            earlier.extend(session.map(|session| (member, session)));
         }
-        if !sessions.is_empty() {
-            lease::beat(self.conn, &sessions).await?;
+        let sessions: Vec<Uuid> = earlier.iter().map(|(_, session)| *session).collect();
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let standing = self.renewed(&sessions).await?;
+        earlier.retain(|(_, session)| standing.contains(session));
+        let locked = self.locked(&standing.into_iter().collect::<Vec<_>>()).await?;
+        for (member, session) in earlier {
+            self.open_up(member, session, locked.contains(&session));
         }
         Ok(())
     }
 
-    /// Lets go of the locks of those who went, and finds the leases of those who came standing or begins others.
-    /// Whether somebody came.
-    async fn turn_over(&mut self, queue: &Queue) -> Result<bool, QueueError> {
-        for open in self.open.extract_if(.., |open| open.member.is_gone()) {
-            if open.locked {
-                lease::unlock(self.conn, open.session).await?;
-            }
-        }
+    /// A worker has its lease.
+    fn open_up(&mut self, member: Arc<Member>, session: Uuid, locked: bool) {
+        member.shared.session.send_replace(Some(session));
+        member.shared.wake.notify_one();
+        self.open.push(Open { member, session, locked });
+    }
+
+    /// Lets go of the locks of those who went, and begins the leases of those who came or lost theirs. Whether there was
+    /// any.
+    async fn turn_over(&mut self) -> Result<bool, QueueError> {
+        let left = self.open.extract_if(.., |open| open.member.is_gone()).collect();
+        self.unlock(left).await?;
         let mut came = false;
-        for member in queue.keeper().members() {
+        for member in self.keeper.members() {
             if self.open.iter().any(|open| Arc::ptr_eq(&open.member, &member)) {
                 continue;
             }
             // Who ends its lease waits for this, and finds the session that it has to end.
-            let mut session = member.session.lock().await;
+            let mut known = member.known.lock().await;
             if member.is_gone() {
                 continue;
             }
-            let id = lease::open(self.conn, &member.shared, *session).await?;
-            *session = Some(id);
-            let locked = lease::lock(self.conn, id).await?;
-            member.shared.session.send_replace(Some(id));
-            member.shared.wake.notify_one();
-            drop(session);
-            self.open.push(Open { member, session: id, locked });
+            let opening = lease::open(self.conn, &member.shared, &mut known);
+            let session = in_time(self.keeper, opening).await?;
+            let locked = self.locked(&[session]).await?.contains(&session);
+            drop(known);
+            self.open_up(member, session, locked);
             came = true;
         }
         Ok(came)
     }
 
+    async fn unlock(&mut self, left: Vec<Open>) -> Result<(), QueueError> {
+        for open in left.into_iter().filter(|open| open.locked) {
+            in_time(self.keeper, lease::unlock(self.conn, open.session)).await?;
+        }
+        Ok(())
+    }
+
     /// A heartbeat with all that belongs to it.
     async fn beat(&mut self) -> Result<(), QueueError> {
         let sessions: Vec<Uuid> = self.open.iter().map(|open| open.session).collect();
-        let standing: HashSet<Uuid> = lease::beat(self.conn, &sessions).await?.into_iter().collect();
-        for open in self.open.extract_if(.., |open| !standing.contains(&open.session)) {
-            // The next turn begins another, unless the worker has just ended it.
-            if open.locked {
-                lease::unlock(self.conn, open.session).await?;
-            }
+        let standing = self.renewed(&sessions).await?;
+        // The next turn begins another, unless the worker has just ended it.
+        let lost = self.open.extract_if(.., |open| !standing.contains(&open.session)).collect();
+        self.unlock(lost).await?;
+        let unlocked = self.open.iter().filter(|open| !open.locked);
+        let unlocked: Vec<Uuid> = unlocked.map(|open| open.session).collect();
+        if !unlocked.is_empty() {
+            // After a broken network the server may hold the old connection's lock for a while.
+            let locked = self.locked(&unlocked).await?;
+            self.open.iter_mut().for_each(|open| open.locked |= locked.contains(&open.session));
         }
-        for open in &mut self.open {
-            if !open.locked {
-                // After a broken network the server may hold the old connection's lock for a while.
-                open.locked = lease::lock(self.conn, open.session).await?;
-            }
-        }
-        self.look_after().await?;
+        self.pardon().await?;
+        self.look_after(|_| true).await?;
         // After an outage everybody's lock is free for a moment, and everybody was silent.
         let graces = self.open.iter().map(|open| open.member.shared.settings.grace);
         let take = graces.max().is_some_and(|grace| self.since.elapsed() >= grace);
-        lease::take_back(self.conn, take).await
+        in_time(self.keeper, lease::take_back(self.conn, take)).await
     }
 
-    async fn look_after(&mut self) -> Result<(), QueueError> {
-        let here = self.open.iter().filter(|open| !open.member.is_gone());
+    /// The jobs of sessions that were lost while their workers lived have not killed them.
+    async fn pardon(&mut self) -> Result<(), QueueError> {
+        for open in &self.open {
+            let mut known = open.member.known.lock().await;
+            in_time(self.keeper, lease::pardon(self.conn, &mut known.lost)).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_after(&mut self, which: impl Fn(&Shared) -> bool) -> Result<(), QueueError> {
+        let here = self.open.iter().filter(|open| !open.member.is_gone() && which(&open.member.shared));
         let here: Vec<(Uuid, &Shared)> = here.map(|open| (open.session, &*open.member.shared)).collect();
-        lease::look_after(self.conn, &here).await
+        if here.is_empty() {
+            return Ok(());
+        }
+        in_time(self.keeper, lease::look_after(self.conn, &here)).await
     }
 }
 

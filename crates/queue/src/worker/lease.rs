@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Text, Uuid as SqlUuid};
+use diesel::QueryResult;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Interval, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -12,28 +13,49 @@ use crate::QueueError;
 use crate::job::new_id;
 use crate::lease::Stop;
 
+/// What a worker knows of its sessions.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The one that it has; or may have, where an answer was lost.
+    pub(super) session: Option<Uuid>,
+    /// Those that it lost while it lived, and whose jobs others may yet take for the end of it.
+    pub(super) lost: Vec<Uuid>,
+}
+
 /// The session that stands, or another.
 pub(super) async fn open(
     conn: &mut AsyncPgConnection,
     shared: &Shared,
-    session: Option<Uuid>,
+    known: &mut Known,
 ) -> Result<Uuid, QueueError> {
-    if let Some(id) = session {
+    if let Some(id) = known.session {
         if beat(conn, &[id]).await?.contains(&id) {
             return Ok(id);
         }
         tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
         shared.session.send_replace(None);
         shared.registry.lose(id);
-        // Its jobs have not killed it.
-        let sql = "SELECT queue.lives($1)";
-        diesel::sql_query(sql).bind::<SqlUuid, _>(id).execute(conn).await?;
+        known.lost.extend(known.session.take());
+        pardon(conn, &mut known.lost).await?;
     }
-    begin(conn, shared).await
+    // Remembered before it is asked for: where the answer is lost, it may stand all the same.
+    let id = *known.session.insert(new_id());
+    begin(conn, shared, id).await?;
+    Ok(id)
 }
 
-async fn begin(conn: &mut AsyncPgConnection, shared: &Shared) -> Result<Uuid, QueueError> {
-    let id = new_id();
+/// Says of lost sessions that their worker lives: their jobs have not killed it. Forgets those of which nothing is left.
+pub(super) async fn pardon(conn: &mut AsyncPgConnection, lost: &mut Vec<Uuid>) -> QueryResult<()> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT o.id FROM unnest($1) AS o (id) WHERE queue.lives(o.id) > 0";
+    let left: Vec<Id> = diesel::sql_query(sql).bind::<Array<SqlUuid>, _>(&*lost).load(conn).await?;
+    *lost = left.into_iter().map(|left| left.id).collect();
+    Ok(())
+}
+
+async fn begin(conn: &mut AsyncPgConnection, shared: &Shared, id: Uuid) -> Result<(), QueueError> {
     let interval = |duration: Duration| {
         diesel::data_types::PgInterval::from_microseconds(
             i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
@@ -52,7 +74,7 @@ async fn begin(conn: &mut AsyncPgConnection, shared: &Shared) -> Result<Uuid, Qu
     .bind::<Integer, _>(i32::try_from(shared.settings.max_crashes.max(1)).unwrap_or(i32::MAX))
     .execute(conn)
     .await?;
-    Ok(id)
+    Ok(())
 }
 
 /// The random half of the id.
@@ -61,18 +83,21 @@ const fn lock_key(id: Uuid) -> i64 {
 }
 
 #[derive(diesel::QueryableByName)]
-struct Locked {
-    #[diesel(sql_type = Bool)]
-    locked: bool,
+struct Id {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
 }
 
-/// Takes a session's lock where it is free.
-pub(super) async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<bool, QueueError> {
-    let row: Locked = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS locked")
-        .bind::<BigInt, _>(lock_key(id))
-        .get_result(conn)
+/// Takes the locks of sessions where they are free, and says which are ours now.
+pub(super) async fn lock(conn: &mut AsyncPgConnection, sessions: &[Uuid]) -> Result<Vec<Uuid>, QueueError> {
+    let keys: Vec<i64> = sessions.iter().copied().map(lock_key).collect();
+    let sql = "SELECT o.id FROM unnest($1, $2) AS o (id, lock_key) WHERE pg_try_advisory_lock(o.lock_key)";
+    let locked: Vec<Id> = diesel::sql_query(sql)
+        .bind::<Array<SqlUuid>, _>(sessions)
+        .bind::<Array<BigInt>, _>(keys)
+        .load(conn)
         .await?;
-    Ok(row.locked)
+    Ok(locked.into_iter().map(|locked| locked.id).collect())
 }
 
 /// Lets go of a session's lock.
@@ -82,17 +107,10 @@ pub(super) async fn unlock(conn: &mut AsyncPgConnection, id: Uuid) -> Result<(),
     Ok(())
 }
 
-#[derive(diesel::QueryableByName)]
-struct Standing {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-}
-
 /// Renews sessions, and says which of them stand.
 pub(super) async fn beat(conn: &mut AsyncPgConnection, sessions: &[Uuid]) -> Result<Vec<Uuid>, QueueError> {
     let sql = "SELECT id FROM queue.beat($1)";
-    let standing: Vec<Standing> =
-        diesel::sql_query(sql).bind::<Array<SqlUuid>, _>(sessions).load(conn).await?;
+    let standing: Vec<Id> = diesel::sql_query(sql).bind::<Array<SqlUuid>, _>(sessions).load(conn).await?;
     Ok(standing.into_iter().map(|standing| standing.id).collect())
 }
 
@@ -179,12 +197,17 @@ pub(super) async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Resul
 }
 
 /// Ends the lease. Nothing is held under it any more; what a lost acknowledgement left goes back at once.
-pub(super) async fn end(shared: &Shared, session: Uuid) {
+pub(super) async fn end(shared: &Shared, known: Known) {
+    let Known { session, mut lost } = known;
+    if session.is_none() && lost.is_empty() {
+        return;
+    }
     let ending = async {
         let conn = shared.queue.work().await?;
         conn.within(shared.settings.patience(), async |conn| {
+            pardon(conn, &mut lost).await?;
             let sql = "SELECT queue.end_session($1)";
-            diesel::sql_query(sql).bind::<SqlUuid, _>(session).execute(conn).await
+            diesel::sql_query(sql).bind::<Nullable<SqlUuid>, _>(session).execute(conn).await
         })
         .await
     };

@@ -16,6 +16,7 @@ mod drain;
 mod enqueueing;
 mod failures;
 mod fairness;
+mod leases;
 mod migrations;
 mod operations;
 mod outages;
