@@ -134,7 +134,9 @@ async fn requests(
             continue;
         }
         let delay = *tapped.delay.borrow();
-        tokio::time::sleep(delay).await;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         to.write_all(&request).await?;
         to.flush().await?;
         request.clear();

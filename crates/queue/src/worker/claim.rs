@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use super::ack::Acks;
 use super::driver::Shared;
-use crate::QueueError;
 use crate::lease::{Claimed, Held};
 use crate::outcome::Outcome;
+use crate::{Conn, QueueError};
 
 /// A batch that is taken up within this time was not too large.
 const SOON: Duration = Duration::from_millis(50);
@@ -105,14 +105,22 @@ async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Arc<Held>>> {
             pass = shared.queue.quarantine().beside() => pass,
             _ = draining.wait_for(|draining| *draining) => return None,
         };
-        let claimed = claim(shared, id, asked).await;
+        let conn = connection(shared).await?;
+        let claimed = match conn {
+            Ok(conn) => claim(shared, conn, id, asked).await,
+            Err(error) => Err(error),
+        };
         drop(pass);
         let pause = match claimed {
             Ok(jobs) if !jobs.is_empty() => return Some(jobs),
-            Ok(_) => match next_due(shared).await {
-                Ok(due) => due.map_or(shared.settings.poll, |due| due.min(shared.settings.poll)),
-                Err(_) => trouble,
-            },
+            Ok(_) => {
+                let conn = connection(shared).await?;
+                let due = match conn {
+                    Ok(conn) => next_due(shared, conn).await,
+                    Err(error) => Err(error),
+                };
+                due.map_or(trouble, |due| due.unwrap_or(shared.settings.poll).min(shared.settings.poll))
+            }
             Err(error) => {
                 tracing::warn!(queue = %shared.name, %error, "could not claim jobs");
                 trouble = (trouble * 2).min(Duration::from_secs(1));
@@ -127,9 +135,17 @@ async fn claim_at_last(shared: &Shared, asked: u32) -> Option<Vec<Arc<Held>>> {
     }
 }
 
+/// A connection to claim on. `None` when the worker drains first: nothing is taken yet.
+async fn connection(shared: &Shared) -> Option<Result<Conn, QueueError>> {
+    let mut draining = shared.draining.subscribe();
+    tokio::select! {
+        conn = shared.queue.work() => Some(conn),
+        _ = draining.wait_for(|draining| *draining) => None,
+    }
+}
+
 /// Claims, and puts what it got into the registry. If the answer is lost, the keeper of the leases finds the jobs.
-async fn claim(shared: &Shared, session: Uuid, asked: u32) -> Result<Vec<Arc<Held>>, QueueError> {
-    let conn = shared.queue.work().await?;
+async fn claim(shared: &Shared, conn: Conn, session: Uuid, asked: u32) -> Result<Vec<Arc<Held>>, QueueError> {
     let cap = shared.settings.per_tenant.map_or(i32::MAX, |cap| i32::try_from(cap).unwrap_or(i32::MAX));
     shared.claiming.store(true, Ordering::SeqCst);
     let rows = conn.within(shared.settings.patience(), async |conn| {
@@ -158,8 +174,7 @@ struct DueRow {
 }
 
 /// How long until something is due; `None` where nothing waits.
-async fn next_due(shared: &Shared) -> Result<Option<Duration>, QueueError> {
-    let conn = shared.queue.work().await?;
+async fn next_due(shared: &Shared, conn: Conn) -> Result<Option<Duration>, QueueError> {
     let row: Option<DueRow> = conn
         .within(shared.settings.patience(), async |conn| {
             let sql = "SELECT ceil(extract(epoch FROM min(run_at) - clock_timestamp()) * 1000)::bigint AS in_ms \

@@ -158,20 +158,20 @@ struct Open {
 
 /// One connection's life: fails with it, and ends when nobody is left.
 async fn keep(queue: &Queue, trouble: &mut Duration) -> Result<(), QueueError> {
-    let mut conn = queue.connect().await?;
-    let (keeper, since) = (queue.keeper(), Instant::now());
-    let mut kept = Connection { keeper, conn: &mut conn, open: Vec::new(), since };
+    let keeper = queue.keeper();
+    let mut conn = in_time(Instant::now() + keeper.patience(), queue.connect()).await?;
+    let since = Instant::now();
+    let mut kept = Connection { keeper, conn: &mut conn, open: Vec::new(), since, renewed_at: since };
     // Waits for no disk with each heartbeat. What a server that crashes loses of this, it loses together with all that was
     // committed later: a claim under a lease, or of a job that was taken back, makes both last.
     let hello = "LISTEN queue_wake; LISTEN queue_cancel; SET synchronous_commit = off";
-    in_time(keeper, kept.conn.batch_execute(hello)).await?;
+    in_time(kept.deadline(), kept.conn.batch_execute(hello)).await?;
     kept.resume().await?;
     let mut beat_at = kept.since;
     loop {
         if kept.turn_over().await? {
             beat_at = Instant::now();
         }
-        *trouble = TROUBLE.0;
         if keeper.is_deserted() {
             return Ok(());
         }
@@ -183,18 +183,19 @@ async fn keep(queue: &Queue, trouble: &mut Duration) -> Result<(), QueueError> {
             Heard::Changed => {}
             Heard::Beat => {
                 kept.beat().await?;
+                *trouble = TROUBLE.0;
                 beat_at = Instant::now() + kept.interval();
             }
         }
     }
 }
 
-/// A connection that does not answer a statement is as good as closed.
+/// A connection that does not answer is as good as closed.
 async fn in_time<T, E: Into<QueueError>>(
-    keeper: &Keeper,
+    deadline: Instant,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, QueueError> {
-    match tokio::time::timeout(keeper.patience(), work).await {
+    match tokio::time::timeout_at(deadline, work).await {
         Ok(done) => done.map_err(Into::into),
         Err(late) => Err(QueueError::Unreachable(Box::new(late))),
     }
@@ -206,6 +207,8 @@ struct Connection<'a> {
     open: Vec<Open>,
     /// Since when it stands.
     since: Instant,
+    /// When the leases were last renewed, all of them.
+    renewed_at: Instant,
 }
 
 impl Connection<'_> {
@@ -224,13 +227,22 @@ impl Connection<'_> {
         self.open.iter().map(wait).min().unwrap_or(TROUBLE.1)
     }
 
+    /// Until when an answer is waited for: not for so long that the leases grow old over one slow answer after another.
+    fn deadline(&self) -> Instant {
+        let patience = self.keeper.patience();
+        (Instant::now() + patience).min(self.renewed_at + patience * 3 / 2)
+    }
+
+    /// Which of these sessions stand, all of them that there are.
     async fn renewed(&mut self, sessions: &[Uuid]) -> Result<HashSet<Uuid>, QueueError> {
-        let standing = in_time(self.keeper, lease::beat(self.conn, sessions)).await?;
+        let begun = Instant::now();
+        let standing = in_time(self.deadline(), lease::beat(self.conn, sessions)).await?;
+        self.renewed_at = begun;
         Ok(standing.into_iter().collect())
     }
 
     async fn locked(&mut self, sessions: &[Uuid]) -> Result<HashSet<Uuid>, QueueError> {
-        let locked = in_time(self.keeper, lease::lock(self.conn, sessions)).await?;
+        let locked = in_time(self.deadline(), lease::lock(self.conn, sessions)).await?;
         Ok(locked.into_iter().collect())
     }
 
@@ -247,7 +259,9 @@ impl Connection<'_> {
             return Ok(());
         }
         let standing = self.renewed(&sessions).await?;
-        earlier.retain(|(_, session)| standing.contains(session));
+        for (member, session) in earlier.extract_if(.., |(_, session)| !standing.contains(session)) {
+            lease::lose(&member.shared, session);
+        }
         let locked = self.locked(&standing.into_iter().collect::<Vec<_>>()).await?;
         for (member, session) in earlier {
             self.open_up(member, session, locked.contains(&session));
@@ -255,15 +269,15 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// A worker has its lease.
+    /// A worker has its lease. Not for one that has just ended it, see [`Lease::end`].
     fn open_up(&mut self, member: Arc<Member>, session: Uuid, locked: bool) {
         member.shared.session.send_replace(Some(session));
         member.shared.wake.notify_one();
         self.open.push(Open { member, session, locked });
     }
 
-    /// Lets go of the locks of those who went, and begins the leases of those who came or lost theirs. Whether there was
-    /// any.
+    /// Lets go of the locks of those who went, and begins the leases of those who came or lost theirs, until it is time to
+    /// renew those that stand. Whether there was any.
     async fn turn_over(&mut self) -> Result<bool, QueueError> {
         let left = self.open.extract_if(.., |open| open.member.is_gone()).collect();
         self.unlock(left).await?;
@@ -277,19 +291,22 @@ impl Connection<'_> {
             if member.is_gone() {
                 continue;
             }
-            let opening = lease::open(self.conn, &member.shared, &mut known);
-            let session = in_time(self.keeper, opening).await?;
+            let deadline = self.deadline();
+            let session = in_time(deadline, lease::open(self.conn, &member.shared, &mut known)).await?;
             let locked = self.locked(&[session]).await?.contains(&session);
+            self.open_up(Arc::clone(&member), session, locked);
             drop(known);
-            self.open_up(member, session, locked);
             came = true;
+            if self.renewed_at.elapsed() >= self.interval() {
+                break;
+            }
         }
         Ok(came)
     }
 
     async fn unlock(&mut self, left: Vec<Open>) -> Result<(), QueueError> {
         for open in left.into_iter().filter(|open| open.locked) {
-            in_time(self.keeper, lease::unlock(self.conn, open.session)).await?;
+            in_time(self.deadline(), lease::unlock(self.conn, open.session)).await?;
         }
         Ok(())
     }
@@ -299,7 +316,10 @@ impl Connection<'_> {
         let sessions: Vec<Uuid> = self.open.iter().map(|open| open.session).collect();
         let standing = self.renewed(&sessions).await?;
         // The next turn begins another, unless the worker has just ended it.
-        let lost = self.open.extract_if(.., |open| !standing.contains(&open.session)).collect();
+        let lost: Vec<Open> = self.open.extract_if(.., |open| !standing.contains(&open.session)).collect();
+        for open in &lost {
+            lease::lose(&open.member.shared, open.session);
+        }
         self.unlock(lost).await?;
         let unlocked = self.open.iter().filter(|open| !open.locked);
         let unlocked: Vec<Uuid> = unlocked.map(|open| open.session).collect();
@@ -313,14 +333,20 @@ impl Connection<'_> {
         // After an outage everybody's lock is free for a moment, and everybody was silent.
         let graces = self.open.iter().map(|open| open.member.shared.settings.grace);
         let take = graces.max().is_some_and(|grace| self.since.elapsed() >= grace);
-        in_time(self.keeper, lease::take_back(self.conn, take)).await
+        in_time(self.deadline(), lease::take_back(self.conn, take)).await
     }
 
     /// The jobs of sessions that were lost while their workers lived have not killed them.
     async fn pardon(&mut self) -> Result<(), QueueError> {
         for open in &self.open {
             let mut known = open.member.known.lock().await;
-            in_time(self.keeper, lease::pardon(self.conn, &mut known.lost)).await?;
+            match in_time(self.deadline(), lease::pardon(self.conn, &mut known.lost)).await {
+                // That must not cost the leases that stand.
+                Err(QueueError::Database(error)) if QueueError::is_refusal(&error) => {
+                    tracing::warn!(%error, "the jobs of a lost lease stay suspects for now");
+                }
+                pardoned => pardoned?,
+            }
         }
         Ok(())
     }
@@ -331,7 +357,7 @@ impl Connection<'_> {
         if here.is_empty() {
             return Ok(());
         }
-        in_time(self.keeper, lease::look_after(self.conn, &here)).await
+        in_time(self.deadline(), lease::look_after(self.conn, &here)).await
     }
 }
 

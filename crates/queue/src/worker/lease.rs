@@ -18,6 +18,8 @@ use crate::lease::Stop;
 pub(super) struct Known {
     /// The one that it has; or may have, where an answer was lost.
     pub(super) session: Option<Uuid>,
+    /// That session was there once.
+    begun: bool,
     /// Those that it lost while it lived, and whose jobs others may yet take for the end of it.
     pub(super) lost: Vec<Uuid>,
 }
@@ -30,18 +32,27 @@ pub(super) async fn open(
 ) -> Result<Uuid, QueueError> {
     if let Some(id) = known.session {
         if beat(conn, &[id]).await?.contains(&id) {
+            known.begun = true;
             return Ok(id);
         }
-        tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
-        shared.session.send_replace(None);
-        shared.registry.lose(id);
+        if std::mem::take(&mut known.begun) {
+            tracing::warn!(queue = %shared.name, worker = %shared.worker, "the lease was lost");
+        }
+        lose(shared, id);
         known.lost.extend(known.session.take());
         pardon(conn, &mut known.lost).await?;
     }
     // Remembered before it is asked for: where the answer is lost, it may stand all the same.
     let id = *known.session.insert(new_id());
     begin(conn, shared, id).await?;
+    known.begun = true;
     Ok(id)
+}
+
+/// The session does not stand any more: nothing is claimed under it, and who holds a job of it hears so.
+pub(super) fn lose(shared: &Shared, session: Uuid) {
+    shared.session.send_replace(None);
+    shared.registry.lose(session);
 }
 
 /// Says of lost sessions that their worker lives: their jobs have not killed it. Forgets those of which nothing is left.
@@ -198,16 +209,18 @@ pub(super) async fn take_back(conn: &mut AsyncPgConnection, take: bool) -> Resul
 
 /// Ends the lease. Nothing is held under it any more; what a lost acknowledgement left goes back at once.
 pub(super) async fn end(shared: &Shared, known: Known) {
-    let Known { session, mut lost } = known;
+    let Known { session, mut lost, .. } = known;
     if session.is_none() && lost.is_empty() {
         return;
     }
     let ending = async {
         let conn = shared.queue.work().await?;
         conn.within(shared.settings.patience(), async |conn| {
-            pardon(conn, &mut lost).await?;
             let sql = "SELECT queue.end_session($1)";
-            diesel::sql_query(sql).bind::<Nullable<SqlUuid>, _>(session).execute(conn).await
+            diesel::sql_query(sql).bind::<Nullable<SqlUuid>, _>(session).execute(conn).await?;
+            // It may have been taken back already, unnoticed.
+            lost.extend(session);
+            pardon(conn, &mut lost).await
         })
         .await
     };

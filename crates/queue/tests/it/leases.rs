@@ -84,10 +84,11 @@ async fn many_leases_far_from_the_database_come_back_together_before_one_is_take
     db.wait_for(&locks).await;
     db.sql("CREATE TABLE before AS SELECT * FROM queue.session").await;
 
-    // One by one, they would need two grace times.
-    tap.delay(millis(150));
+    tap.delay(secs(1));
     tap.cut();
     db.wait_for("EXISTS (SELECT FROM queue.session WHERE suspect_since IS NOT NULL)").await;
+    // One by one, they would need two grace times.
+    tap.delay(millis(150));
     let away = db.wait_for(&locks).await;
     println!("{workers} leases were back after {away:?}");
     tap.delay(millis(0));
@@ -138,11 +139,40 @@ async fn a_job_that_somebody_holds_while_its_worker_comes_back_is_a_suspect_no_l
     db.wait_for("EXISTS (SELECT FROM queue.session)").await;
     db.sql("CREATE TABLE since AS SELECT clock_timestamp() AS at").await;
     db.wait_for("(SELECT max(last_seen) FROM queue.session) > (SELECT at + interval '1 s' FROM since)").await;
-    assert_eq!(db.number("SELECT crashes FROM queue.job WHERE crashed_under IS NOT NULL").await, 1);
+    let suspects = "SELECT count(*) FROM queue.job WHERE crashed_under IS NOT NULL AND crashes = 1";
+    assert_eq!(db.number(suspects).await, 1);
     holder.batch_execute("COMMIT").await.unwrap();
     db.wait_for("EXISTS (SELECT FROM queue.job WHERE crashes = 0 AND crashed_under IS NULL)").await;
     gate.open();
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_ends_before_it_hears_that_its_lease_was_lost_has_not_died() {
+    let db = Db::new().await;
+    let gate = Gate::closed();
+    let passed = gate.clone();
+    let settings = costlens_queue::Settings { heartbeat: secs(3_600), ..quick() };
+    let running = crate::workers::worker(&db, "deaf", settings, 1, move |_, _| {
+        let gate = passed.clone();
+        async move {
+            gate.passed().await;
+            Ok(())
+        }
+    });
+    put(&db, vec![probe(1)]).await;
+    db.wait_for("EXISTS (SELECT FROM queue.job WHERE status = 'running')").await;
+    db.sql(
+        "BEGIN; SELECT queue.give_back(id, worker, true) FROM queue.session; DELETE FROM queue.session; \
+         UPDATE queue.job SET run_at = clock_timestamp() + interval '1 hour'; COMMIT",
+    )
+    .await;
+    let suspects = "SELECT count(*) FROM queue.job WHERE crashed_under IS NOT NULL AND crashes = 1";
+    assert_eq!(db.number(suspects).await, 1);
+    gate.open();
+    running.stop().await;
+    assert_eq!(db.number(suspects).await, 0);
+    assert_eq!(db.number("SELECT crashes FROM queue.job").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -81,14 +81,17 @@ async fn a_worker_killed_at_any_write_of_any_workflow_doubles_and_loses_nothing(
         }
     };
     let is_by_dice = matches!(rounds, Rounds::Some(_));
-    let struck = futures_util::stream::iter(moments.clone())
-        .map(|(n, side, twice)| {
+    let begun = Instant::now();
+    let struck = futures_util::stream::iter((1..).zip(moments.clone()))
+        .map(|(round_no, (n, side, twice))| {
             tokio::spawn(async move {
-                match round(n, side, twice).await {
+                let struck = match round(n, side, twice).await {
                     // On a busy machine the run without a kill writes more than one that is alone.
                     None if is_by_dice => round(n / 2 + 1, side, twice).await,
                     struck => struck,
-                }
+                };
+                println!("round {round_no}, killed at write {n}, is over after {:?}", begun.elapsed());
+                struck
             })
         })
         .buffer_unordered(if is_by_dice { 1 } else { AT_ONCE })
