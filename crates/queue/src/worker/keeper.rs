@@ -105,7 +105,7 @@ impl Keeper {
         self.kept().members.clone()
     }
 
-    /// How long the most impatient worker waits for a statement's answer.
+    /// How long the most impatient worker waits for an answer.
     fn patience(&self) -> Duration {
         let all = self.kept();
         all.members.iter().map(|member| member.shared.settings.patience()).min().unwrap_or(TROUBLE.1)
