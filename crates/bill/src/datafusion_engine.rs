@@ -243,7 +243,7 @@ fn copy(error: &BillError) -> BillError {
         BillError::Corrupt { file, place, reason } => {
             BillError::Corrupt { file: file.clone(), place: place.clone(), reason: reason.clone() }
         }
-        BillError::OutOfRange { what } => BillError::OutOfRange { what: *what },
+        BillError::OutOfRange { what } => BillError::OutOfRange { what },
         BillError::Open { path, source } => BillError::Open {
             path: path.clone(),
             source: std::io::Error::new(source.kind(), source.to_string()),

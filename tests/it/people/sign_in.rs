@@ -108,7 +108,7 @@ fn asking_for_a_new_password_does_the_same_work_whoever_has_the_address() {
             (of_reset("user_id IS NULL", &ann.email), of_reset("user_id IS NULL", &nobody)),
             ("f".to_owned(), "t".to_owned())
         );
-        open.mailbox.letter(&ann.email, 1).await.token("/new-password");
+        let _ = open.mailbox.letter(&ann.email, 1).await.token("/new-password");
         eventually("end of what is mailed to nobody", async || {
             (of_reset("mail_state", &nobody) == "refused").then_some(())
         })

@@ -183,8 +183,9 @@ async fn told_of_dead(office: &Office) -> Vec<String> {
     let mut system = office.parts.store.system().await.unwrap();
     let events = system.list_operator_events(None, 100).await.unwrap();
     let of = |event: &AuditEvent| {
+        let told = |name: &str| event.change.get(name).cloned().unwrap_or_default();
         let target = event.target.clone().unwrap_or_default();
-        format!("{target} {} {} {}", event.change["error_class"], event.change["codes"], event.change["jobs"])
+        format!("{target} {} {} {}", told("error_class"), told("codes"), told("jobs"))
     };
     let mut told: Vec<String> =
         events.iter().filter(|event| event.action == "workflows.died").map(of).collect();

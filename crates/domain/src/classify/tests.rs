@@ -246,7 +246,7 @@ fn every_usage_type_is_what_its_row_says() {
 #[test]
 fn a_plan_of_sagemaker_is_sagemakers_on_every_type_of_line_and_a_plan_of_ec2_is_no_ai() {
     let of = |product_code, line_item_type, usage_type| {
-        classify(&LineKey { product_code, line_item_type, usage_type, ..LineKey::default() })
+        classify(&LineKey { product_code, usage_type, line_item_type, ..LineKey::default() })
     };
     for (line_item_type, usage_type, category) in [
         ("SavingsPlanRecurringFee", "SageMakerSP:1yrNoUpfront", Category::Other),

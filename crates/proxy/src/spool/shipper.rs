@@ -347,10 +347,10 @@ impl Worker {
         match purged.await {
             Ok(false) => {}
             Ok(true) => {
-                tracing::info!(file = rejected::NAME, "rows that were set aside long ago were removed")
+                tracing::info!(file = rejected::NAME, "rows that were set aside long ago were removed");
             }
             Err(error) => {
-                tracing::warn!(error = %error, "rows that were set aside long ago cannot be removed")
+                tracing::warn!(error = %error, "rows that were set aside long ago cannot be removed");
             }
         }
     }
