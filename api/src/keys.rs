@@ -276,7 +276,8 @@ impl KeysApi {
 
     /// Make an API key
     ///
-    /// The secret is in this answer and nowhere else, ever: only its SHA-256 is kept.
+    /// The secret is in this answer and nowhere else, ever: only its SHA-256 is kept. A key may be made for what its maker
+    /// may do, and for nothing more.
     #[oai(path = "/keys", method = "post", operation_id = "create_key")]
     async fn create(
         &self,
@@ -287,6 +288,8 @@ impl KeysApi {
         body: Json<CreateKey>,
     ) -> Result<KeyCreated, ApiError> {
         let tenant = caller.require(Permission::KeysWrite)?;
+        let scopes = scopes(&body.0.scopes);
+        caller.principal().require_scopes(scopes)?;
         let name = crate::named(&body.0.name)?;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
@@ -309,7 +312,7 @@ impl KeysApi {
             stream_usage: body.0.stream_usage.into(),
             durability: body.0.durability.into(),
             created_at: now,
-            scopes: scopes(&body.0.scopes),
+            scopes,
             expires_at: end(body.0.expires_at, now)?,
             zero_retention: body.0.zero_retention,
         };
@@ -333,7 +336,8 @@ impl KeysApi {
 
     /// Change an API key
     ///
-    /// Holds on every proxy within a second. A key that is past its end works again with a later one.
+    /// Holds on every proxy within a second. A key that is past its end works again with a later one. Taking Zero Data
+    /// Retention off wants a fresh proof of who asks.
     #[oai(path = "/keys/:id", method = "patch", operation_id = "update_key")]
     async fn update(
         &self,
@@ -347,11 +351,12 @@ impl KeysApi {
         let key = conn.lock_key(id).await?;
         let zero_retention = body.0.zero_retention.unwrap_or(key.zero_retention);
         if key.zero_retention && !zero_retention {
-            // Whoever may say what the account keeps may say that of its keys.
-            caller.require(Permission::SettingsWrite)?;
+            // Whoever may say what the account keeps may say that of its keys, and proves who it is before more is kept.
+            caller.principal().require_fresh(Permission::SettingsWrite)?;
         }
         let name = body.0.name.as_deref().map(crate::named).transpose()?.unwrap_or(&key.name);
         let scopes = body.0.scopes.as_deref().map_or(key.scopes, scopes);
+        caller.principal().require_scopes(scopes.without(key.scopes))?;
         let expires_at = match body.0.expires_at {
             MaybeUndefined::Undefined => key.expires_at,
             MaybeUndefined::Null => None,
@@ -392,6 +397,7 @@ impl KeysApi {
         let (id, now) = (id.0.0, self.0.clock.now());
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = conn.lock_key(id).await?;
+        caller.principal().require_scopes(key.scopes)?;
         let operation = format!("roll_key {id}");
         let claim =
             match idempotent::claim(&mut conn, &operation, idempotency_key.0.as_ref(), &body.0, now).await? {

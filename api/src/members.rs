@@ -272,7 +272,7 @@ impl MembersApi {
     /// List whom the organisation asked
     #[oai(path = "/invitations", method = "get", operation_id = "list_invitations")]
     async fn invitations(&self, caller: Caller) -> Result<Json<Invitations>, ApiError> {
-        let tenant = caller.principal().require(Permission::MembersWrite)?;
+        let tenant = caller.principal().require(Permission::InvitationsRead)?;
         let invitations = self.0.store.tenant(tenant).await?.list_invitations().await?;
         Ok(Json(Invitations { items: invitations.into_iter().map(Into::into).collect() }))
     }

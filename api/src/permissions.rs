@@ -4,6 +4,7 @@
 //! not compile before it has its row.
 
 use costlens_domain::Role;
+use costlens_domain::keys::KeyScope;
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident: $role:ident, $kind:ident;)*) => {
@@ -62,6 +63,7 @@ permissions! {
     ConnectionsWrite: Admin, writes;
     SettingsWrite: Admin, writes;
     NotificationsWrite: Admin, writes;
+    InvitationsRead: Admin, reads;
     MembersWrite: Admin, writes;
     SingleSignOnRead: Admin, reads;
     /// Who vouches for the organisation's people, and for which addresses.
@@ -72,6 +74,8 @@ permissions! {
     BodiesRead: Admin, writes;
     /// Making what is kept of a key's prompts and answers unreadable.
     BodiesDestroy: Admin, writes;
+    /// Seeing whom of those who run the service the account lets read prompts and answers.
+    SupportAccessRead: Admin, reads;
     /// Letting whoever runs the service read prompts and answers.
     SupportAccess: Admin, writes;
     /// Asking for the account's end, seeing how far it is, and keeping the account after all.
@@ -81,6 +85,18 @@ permissions! {
 }
 
 impl Permission {
+    /// The scope by which a key has it. `None` for what no key may.
+    #[must_use]
+    pub const fn key_scope(self) -> Option<KeyScope> {
+        match self {
+            Self::RequestsRead => Some(KeyScope::RequestsRead),
+            Self::SpendRead => Some(KeyScope::SpendRead),
+            Self::BillsRead => Some(KeyScope::BillsRead),
+            Self::CallsImport => Some(KeyScope::CallsImport),
+            _ => None,
+        }
+    }
+
     /// Whether a role has it.
     #[must_use]
     pub fn is_of(self, role: Role) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::Actor;
-use costlens_domain::keys::{KeyScope, KeyScopes};
+use costlens_domain::keys::KeyScopes;
 use costlens_domain::ports::Clock;
 use costlens_domain::{ApiKeyId, Problem, ProblemCode, RequestId, Role, SessionId, TenantId, UserId};
 use costlens_edge::Arrival;
@@ -95,7 +95,7 @@ impl Principal {
 
     /// The tenant, if the caller may do this there.
     pub fn require(&self, permission: Permission) -> Result<TenantId, ApiError> {
-        use Permission::{AccountClose, BillsRead, CallsImport, Operate, RequestsRead, SpendRead};
+        use Permission::{AccountClose, Operate};
         if permission == Operate && !self.operator {
             // Whoever does not run the service need not know that there is anything here.
             return Err(ApiError::not_found());
@@ -107,15 +107,9 @@ impl Principal {
             ));
         }
         if let Who::Key(_) = self.who {
-            let scope = match permission {
-                RequestsRead => KeyScope::RequestsRead,
-                SpendRead => KeyScope::SpendRead,
-                BillsRead => KeyScope::BillsRead,
-                CallsImport => KeyScope::CallsImport,
-                _ => {
-                    let detail = "API keys read requests, spend and bills, and hand in calls; this needs a signed-in session";
-                    return Err(ApiError::new(ProblemCode::Forbidden, detail));
-                }
+            let Some(scope) = permission.key_scope() else {
+                let detail = "API keys read requests, spend and bills, and hand in calls; this needs a signed-in session";
+                return Err(ApiError::new(ProblemCode::Forbidden, detail));
             };
             if !self.scopes.has(scope) {
                 let detail = format!("this API key lacks the scope `{}`", scope.as_str());
@@ -145,6 +139,17 @@ impl Principal {
             "your sign-in is too old for this; use a new link of `costlens sign-in`"
         };
         Err(ApiError::new(ProblemCode::StepUpRequired, detail))
+    }
+
+    /// That it may do itself whatever a key with these scopes may: who makes a key, or learns its secret, has what the key
+    /// has.
+    pub fn require_scopes(&self, scopes: KeyScopes) -> Result<(), ApiError> {
+        for permission in Permission::ALL {
+            if permission.key_scope().is_some_and(|scope| scopes.has(scope)) {
+                self.require(*permission)?;
+            }
+        }
+        Ok(())
     }
 
     /// That it may change what is its own: not where somebody acts in the person's name.

@@ -138,7 +138,7 @@ impl PrivacyApi {
     /// Change what is kept of prompts and answers
     ///
     /// Holds for every call that comes in later than a second after, on every proxy. Each call goes by what held when
-    /// it came in.
+    /// it came in. Keeping more, for longer or without redaction wants a fresh proof of who asks.
     #[oai(path = "/privacy", method = "patch", operation_id = "update_privacy")]
     async fn update(&self, caller: Caller, body: Json<UpdatePrivacy>) -> Result<Json<PrivacyView>, ApiError> {
         let tenant = caller.require(Permission::SettingsWrite)?;
@@ -151,6 +151,9 @@ impl PrivacyApi {
             redact: body.0.redact.unwrap_or(old.redact),
             body_class: body.0.body_retention.map_or(old.body_class, Into::into),
         };
+        if new.is_looser_than(old) {
+            caller.principal().require_fresh(Permission::SettingsWrite)?;
+        }
         if new != old {
             conn.put_privacy(&new, now).await?;
             let told = |settings: PrivacySettings| {

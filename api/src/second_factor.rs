@@ -130,10 +130,13 @@ impl SecondFactorApi {
 
     /// Remove the second factor
     ///
-    /// Wants a fresh proof of who asks, by both factors.
+    /// Wants a fresh proof of who asks, by both factors. Removing again changes nothing.
     #[oai(path = "/user/second-factor", method = "delete", operation_id = "remove_second_factor")]
     async fn remove(&self, auth: SessionAuth) -> Result<SecondFactorRemoved, ApiError> {
         let user = self.own_by_both(&auth.0).await?;
+        if user.totp_secret.is_none() {
+            return Ok(SecondFactorRemoved::Removed);
+        }
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.remove_totp(user.id).await?;
         told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::SecondFactorRemoved, json!({}))).await?;

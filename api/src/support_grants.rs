@@ -113,7 +113,7 @@ impl SupportGrantsApi {
         /// The `next_cursor` of the page before.
         cursor: Query<Option<Wire<SupportGrantId>>>,
     ) -> Result<Json<Page<SupportGrantView>>, ApiError> {
-        let tenant = caller.require(Permission::SupportAccess)?;
+        let tenant = caller.require(Permission::SupportAccessRead)?;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let grants = conn.list_support_grants(cursor.0.map(|id| id.0), limit.0.saturating_add(1)).await?;

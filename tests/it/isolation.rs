@@ -57,19 +57,17 @@ pub(crate) enum May {
     Look(Role),
     /// Whoever has at least this role and acts in its own name.
     Act(Role),
-    /// Whoever has at least this role. Whether in a session that may only look, is not decided.
-    Undecided(Role),
     /// Whoever runs the service, whatever its role. For everybody else it is not there.
     Operate,
 }
 
-use May::{Act, Look, Undecided};
+use May::{Act, Look};
 
 impl May {
     /// The least role that is asked for, if any is.
     pub(crate) const fn least(self) -> Option<Role> {
         match self {
-            Look(role) | Act(role) | Undecided(role) => Some(role),
+            Look(role) | Act(role) => Some(role),
             Self::Anybody | Self::Operate => None,
         }
     }
@@ -114,7 +112,7 @@ const MATRIX: &[(&str, About, May)] = &[
     ("list_members", About::Things(&[""]), Look(Role::Member)),
     ("update_member", About::OneThing, Act(Role::Admin)),
     ("remove_member", About::OneThing, Act(Role::Admin)),
-    ("list_invitations", About::Things(&[""]), Undecided(Role::Admin)),
+    ("list_invitations", About::Things(&[""]), Look(Role::Admin)),
     ("create_invitation", About::NewThing, Act(Role::Admin)),
     ("revoke_invitation", About::OneThing, Act(Role::Admin)),
     ("accept_invitation", About::Link, May::Anybody),
@@ -220,7 +218,7 @@ const MATRIX: &[(&str, About, May)] = &[
     ("get_privacy", About::Own, Look(Role::Viewer)),
     ("update_privacy", About::Own, Act(Role::Admin)),
     ("preview_body_purge", About::Own, Look(Role::Viewer)),
-    ("list_support_grants", About::Things(&["", "?limit=200", "?cursor={grant}"]), Undecided(Role::Admin)),
+    ("list_support_grants", About::Things(&["", "?limit=200", "?cursor={grant}"]), Look(Role::Admin)),
     ("create_support_grant", About::NewThing, Act(Role::Admin)),
     ("revoke_support_grant", About::OneThing, Act(Role::Admin)),
     ("list_exports", About::Things(&["", "?limit=200", "?cursor={export}"]), Look(Role::Member)),

@@ -8,6 +8,8 @@ use costlens_tests::app::shared;
 use costlens_tests::{eventually, http, in_time, run};
 use serde_json::{Value, json};
 
+use crate::people::{Person, open};
+
 /// The moment by the clock that the server looks at, too.
 #[expect(clippy::disallowed_methods, reason = "keys end by the machine's clock")]
 fn now() -> DateTime<Utc> {
@@ -71,6 +73,33 @@ fn a_key_does_what_its_scopes_say_and_nothing_else() {
         change(&owner, &key.key_id, json!({"scopes": ["bills.read"]})).await.expect(200);
         refused_within_a_second(&key, 403, "forbidden").await;
         assert_eq!(key.get("/api/v1/bills").await.status, 200);
+    });
+}
+
+#[test]
+fn a_key_may_do_no_more_than_whoever_learns_its_secret() {
+    run(async {
+        let mut owner = Person::registered(open(), "scopes").await;
+        let mut member = Person::invited(open(), &mut owner, "member").await;
+        let imports = |name: &str| json!({"name": name, "scopes": ["proxy", "calls.import"]});
+        let of_owner = owner.post("/api/v1/keys", imports("owner's")).await.expect(201).json();
+        let of_member = member.post("/api/v1/keys", json!({"name": "member's"})).await.expect(201).json();
+        let path = |made: &Value| format!("/api/v1/keys/{}", made["key"]["id"].as_str().unwrap());
+
+        let refused = "this needs the role analyst; yours is member";
+        let is_refused = |answer: http::Answer| {
+            assert_eq!(answer.expect_problem(403, "forbidden")["detail"], refused);
+        };
+        is_refused(member.post("/api/v1/keys", imports("more")).await);
+        is_refused(member.call("PATCH", &path(&of_member), Some(imports("more"))).await);
+        is_refused(member.post(&format!("{}/roll", path(&of_owner)), json!({})).await);
+        // What a key has, it may keep under another name; and it may lose it.
+        member.call("PATCH", &path(&of_owner), Some(imports("renamed"))).await.expect(200);
+        member.call("PATCH", &path(&of_owner), Some(json!({"scopes": ["proxy"]}))).await.expect(200);
+        is_refused(member.call("PATCH", &path(&of_owner), Some(imports("again"))).await);
+        let key = owner.get(&path(&of_owner)).await;
+        assert_eq!((&key["name"], &key["scopes"]), (&json!("renamed"), &json!(["proxy"])));
+        assert_eq!(key["rolled_at"], Value::Null);
     });
 }
 

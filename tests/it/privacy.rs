@@ -423,6 +423,19 @@ fn administrators_and_owners_alone_read_destroy_and_let_read() {
         admin.grow_stale(open()).await;
         admin.post("/api/v1/support-grants", leave.clone()).await.expect_problem(403, "step_up_required");
         admin.call("DELETE", &destroy, None).await.expect_problem(403, "step_up_required");
+        let keeps = admin.get("/api/v1/privacy").await;
+        for more in [json!({"body_retention": "forever"}), json!({"zero_retention": true, "redact": false})] {
+            admin.call("PATCH", "/api/v1/privacy", Some(json!({"redact": true}))).await.expect(200);
+            let refused = admin.call("PATCH", "/api/v1/privacy", Some(more)).await;
+            refused.expect_problem(403, "step_up_required");
+        }
+        assert_eq!(admin.get("/api/v1/privacy").await["body_retention"], keeps["body_retention"]);
+        // What keeps less wants none.
+        let path = format!("/api/v1/keys/{}", program.key_id);
+        let zero = |wanted: bool| Some(json!({"zero_retention": wanted}));
+        admin.call("PATCH", &path, zero(true)).await.expect(200);
+        admin.call("PATCH", &path, zero(false)).await.expect_problem(403, "step_up_required");
+        assert_eq!(admin.get(&path).await["zero_retention"], true);
         assert_eq!(owner.get(&read).await["presence"], "present");
         owner.post("/api/v1/support-grants", leave).await.expect(201);
         owner.call("DELETE", &destroy, None).await.expect(200);

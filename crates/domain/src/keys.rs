@@ -60,6 +60,12 @@ impl KeyScopes {
         self.0 & scope.bit() != 0
     }
 
+    /// Those of them that are not among the others.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// They, in the order of [`KeyScope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = KeyScope> {
         KeyScope::ALL.into_iter().filter(move |scope| self.has(*scope))
@@ -91,6 +97,8 @@ mod tests {
             assert_eq!(one.names(), [scope.as_str()]);
             assert!(KeyScope::ALL.into_iter().all(|other| one.has(other) == (other == scope)));
         }
+        assert_eq!(KeyScopes::ALL.without(KeyScopes::USUAL).names(), ["calls.import"]);
+        assert_eq!(KeyScopes::USUAL.without(KeyScopes::ALL).names(), Vec::<&str>::new());
         assert_eq!(KeyScope::from_name("Proxy"), None);
         assert!(
             KeyScope::ALL

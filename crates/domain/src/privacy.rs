@@ -99,6 +99,15 @@ impl PrivacySettings {
     pub const INITIAL: Self =
         Self { capture_bodies: false, zero_retention: false, redact: false, body_class: BodyClass::Month };
 
+    /// Whether more is kept than by the others, or for longer, or with more of what it is about.
+    #[must_use]
+    pub fn is_looser_than(self, others: Self) -> bool {
+        (self.capture_bodies && !others.capture_bodies)
+            || (!self.zero_retention && others.zero_retention)
+            || (!self.redact && others.redact)
+            || self.body_class > others.body_class
+    }
+
     /// What becomes of the bodies of a call with a key of such a kind.
     #[must_use]
     pub const fn decide(self, key_has_zero_retention: bool) -> BodyDecision {
@@ -141,6 +150,23 @@ mod tests {
         assert_eq!(capture.decide(true), BodyDecision::Drop);
         assert_eq!(PrivacySettings { zero_retention: true, ..capture }.decide(false), BodyDecision::Drop);
         assert_eq!(PrivacySettings::INITIAL.decide(true), BodyDecision::Drop);
+    }
+
+    #[test]
+    fn whatever_keeps_more_is_looser_and_whatever_keeps_less_is_not() {
+        let none = PrivacySettings { zero_retention: true, redact: true, ..PrivacySettings::INITIAL };
+        for looser in [
+            PrivacySettings { capture_bodies: true, ..none },
+            PrivacySettings { zero_retention: false, ..none },
+            PrivacySettings { redact: false, ..none },
+            PrivacySettings { body_class: BodyClass::Quarter, ..none },
+            PrivacySettings { body_class: BodyClass::Week, redact: false, ..none },
+        ] {
+            assert!(looser.is_looser_than(none), "{looser:?}");
+        }
+        assert!(!none.is_looser_than(none));
+        assert!(!PrivacySettings { body_class: BodyClass::Week, ..none }.is_looser_than(none));
+        assert!(!none.is_looser_than(PrivacySettings { capture_bodies: true, ..PrivacySettings::INITIAL }));
     }
 
     #[test]

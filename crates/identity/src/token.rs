@@ -139,15 +139,14 @@ impl Claims {
         self.0.get(name)?.as_str()
     }
 
-    /// A claim that is a moment, in whole seconds since 1970 (RFC 7519, section 2, `NumericDate`).
+    /// A claim that is a moment, in whole seconds since 1970 (RFC 7519, section 2, `NumericDate`). A fraction is cut off;
+    /// what no clock shows is none (`1.5e30`).
     #[must_use]
     pub fn seconds(&self, name: &str) -> Option<i64> {
-        let value = self.0.get(name)?;
-        value.as_i64().or_else(|| {
-            // A fraction is cut off: `1763800000.5`.
-            let text = value.as_number()?.to_string();
-            text.split('.').next()?.parse().ok()
-        })
+        let text = self.0.get(name)?.as_number()?.to_string();
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+        let is_plain = fraction.bytes().all(|digit| digit.is_ascii_digit());
+        whole.parse().ok().filter(|_| is_plain)
     }
 
     /// Whether the audience names this one, alone or among others.

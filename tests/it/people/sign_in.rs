@@ -210,6 +210,8 @@ fn a_second_factor_is_removed_and_gets_new_codes_by_both_factors_alone() {
         let refused = by_both.sign_in_with(PASSWORD, old[1].as_str()).await;
         refused.expect_problem(401, "second_factor_required");
         by_both.sign_in_with(PASSWORD, made[0].as_str()).await.expect(201);
+        // Removing what is gone removes nothing.
+        by_both.call("DELETE", factor, None).await.expect(204);
         by_both.call("DELETE", factor, None).await.expect(204);
         let user = by_both.get("/api/v1/user").await;
         assert_eq!((&user["second_factor"], &user["recovery_codes_left"]), (&json!(false), &json!(0)));
@@ -218,7 +220,8 @@ fn a_second_factor_is_removed_and_gets_new_codes_by_both_factors_alone() {
         let actions: Vec<_> =
             events["items"].as_array().unwrap().iter().map(|event| event["action"].clone()).collect();
         for action in ["user.recovery_codes_replaced", "user.second_factor_removed"] {
-            assert!(actions.contains(&json!(action)), "{action}: {actions:?}");
+            let written = actions.iter().filter(|of| **of == json!(action)).count();
+            assert_eq!(written, 1, "{action}: {actions:?}");
         }
     });
 }

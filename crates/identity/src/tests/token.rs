@@ -80,6 +80,17 @@ fn times_hold_but_for_five_seconds() {
 }
 
 #[test]
+fn a_moment_is_a_plain_number_of_seconds() {
+    let of = |text: &str| Claims(Map::from_iter([("exp".to_owned(), serde_json::from_str(text).unwrap())]));
+    assert_eq!(of("1763800000").seconds("exp"), Some(NOW));
+    assert_eq!(of("1763800000.999").seconds("exp"), Some(NOW));
+    assert_eq!(of("-1").seconds("exp"), Some(-1));
+    for odd in ["1.5e30", "-2.5E+40", "99999999999999999999", "\"1763800000\"", "null", "[1]"] {
+        assert_eq!(of(odd).seconds("exp"), None, "{odd}");
+    }
+}
+
+#[test]
 fn a_key_that_is_too_small_is_none() {
     assert!(PublicKey::rsa(vec![0xff; 255], vec![1, 0, 1]).is_none());
     assert!(PublicKey::rsa([vec![0; 10], vec![0xff; 255]].concat(), vec![1, 0, 1]).is_none());
