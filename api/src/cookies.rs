@@ -15,7 +15,7 @@ pub(crate) const SESSION_COOKIE: &str = "costlens_session";
 /// The cookie that continues a sign-in.
 pub(crate) const REFRESH_COOKIE: &str = "costlens_refresh";
 /// The cookie by which a browser is known again in which somebody came in: of no use but to be counted apart.
-pub(crate) const KNOWN_BROWSER_COOKIE: &str = "costlens_known_browser";
+pub(crate) const KNOWN_BROWSER_COOKIE: &str = "costlens_browser";
 /// The cookie that names a browser on its way to somebody who vouches.
 pub(crate) const BROWSER_COOKIE: &str = "costlens_trip";
 
@@ -48,13 +48,16 @@ static REFRESH: Cookie = Cookie {
     purpose: "continues your sign-in",
     longest: SIGN_IN_LIFE,
 };
+/// How long a browser is known in which somebody came in.
+pub(crate) const KNOWN_FOR: TimeDelta = TimeDelta::days(365);
+// Sent wherever a password is taken, which linking with a provider does, too.
 static KNOWN_BROWSER: Cookie = Cookie {
     name: KNOWN_BROWSER_COOKIE,
-    path: "/api/v1/sessions",
+    path: "/api/v1",
     site: "Strict",
     purpose: "tells that you signed in by this browser before, so that strangers who try your password do not shut \
               you out",
-    longest: TimeDelta::days(365),
+    longest: KNOWN_FOR,
 };
 // Lax: it must come back from there.
 static TRIP_TO_VOUCHER: Cookie = Cookie {

@@ -3,7 +3,7 @@
 //! may try, and is let in by nothing but the password.
 
 use costlens_domain::{TenantId, UserId};
-use costlens_vault::{PersonalPurpose, personal_token, read_personal_token};
+use costlens_vault::{KnownBrowser, known_browser_token, read_known_browser_token};
 use poem::Request;
 use uuid::Uuid;
 
@@ -24,15 +24,16 @@ pub(crate) fn remember(parts: &ApiParts, request: &Request, user: UserId, vouchi
             Uuid::from_bytes(random)
         }
     };
-    let token = personal_token(&parts.keyring, PersonalPurpose::KnownBrowser, user.uuid());
-    let known = format!("{token}.{}", browser.simple());
-    Binding { https: parts.https }.known_browser(&Outgoing::of(request), &known);
+    let until = (parts.clock.now() + cookies::KNOWN_FOR).timestamp();
+    let token =
+        known_browser_token(&parts.keyring, &KnownBrowser { user: user.uuid(), browser, until });
+    Binding { https: parts.https }.known_browser(&Outgoing::of(request), &token);
 }
 
 /// What names this browser among those in which this person came in before.
 pub(crate) fn name(parts: &ApiParts, request: &Request, user: UserId) -> Option<String> {
-    let (token, browser) = cookies::incoming(request, KNOWN_BROWSER_COOKIE)?.split_once('.')?;
-    let whose = read_personal_token(&parts.keyring, PersonalPurpose::KnownBrowser, token)?;
-    let browser = Uuid::try_parse(browser).ok()?;
-    (whose == user.uuid()).then(|| format!("{user}:{browser}"))
+    let token = cookies::incoming(request, KNOWN_BROWSER_COOKIE)?;
+    let known = read_known_browser_token(&parts.keyring, token)?;
+    let is_known = known.user == user.uuid() && parts.clock.now().timestamp() < known.until;
+    is_known.then(|| format!("{user}:{}", known.browser))
 }

@@ -147,9 +147,17 @@ pub(crate) async fn open(
     };
     // The last session of a sign-in ends with its week.
     expires_at = ends_at.map_or(expires_at, |ends_at| expires_at.min(ends_at));
+    let ends_at = ends_at.filter(|_| may_continue(membership.role, membership.one_hour, proof));
+    if let (Some(continues), None) = (continues, ends_at) {
+        // Whoever signs in anew after an hour does so however often it sees another of its organisations.
+        expires_at = expires_at.min(continues.proven_at + SESSION_LIFE);
+        if expires_at <= now {
+            let detail = "enter your password or a code once more (POST /api/v1/session/proof), then try again";
+            return Err(ApiError::new(ProblemCode::StepUpRequired, detail));
+        }
+    }
     let refresh = ends_at
         .filter(|ends_at| *ends_at > expires_at)
-        .filter(|_| may_continue(membership.role, membership.one_hour, proof))
         .map(|ends_at| (SecretToken::generate(REFRESH_PREFIX, &*parts.entropy), ends_at));
     let new = NewUserSession {
         session: NewSession { id, hash: token.hash().0, expires_at },

@@ -336,7 +336,8 @@ impl SessionsApi {
 
     /// See another of one's organisations
     ///
-    /// The session ends, and one of the other organisation takes its place.
+    /// The session ends, and one of the other organisation takes its place. Where sign-ins end after an hour, that one ends
+    /// an hour after the last proof of who asks, and an older proof is to be made anew before.
     #[oai(path = "/session/tenant", method = "post", operation_id = "switch_tenant")]
     async fn switch(
         &self,

@@ -12,6 +12,7 @@ DECLARE
     messages bigint;
     objects bigint;
     removed bigint;
+    orphans bigint;
 BEGIN
     SELECT o.issuer, o.organization INTO vouches, place FROM public.outer_organization o WHERE o.tenant_id = erased;
     IF NOT FOUND THEN
@@ -46,7 +47,7 @@ BEGIN
         SELECT f.source, f.message_id FROM public.inbox_event f
         WHERE f.source = 'clerk' AND (
             f.payload ->> 'organization' = place OR f.payload ->> 'person' = ANY (people)
-            OR f.payload ->> 'id' = ANY (people || sessions || place))
+            OR f.payload ->> 'id' = ANY (people || sessions))
         LIMIT most
     ) few
     WHERE e.source = few.source AND e.message_id = few.message_id;
@@ -73,9 +74,23 @@ BEGIN
         GET DIAGNOSTICS removed = ROW_COUNT;
         objects := objects + removed;
     END IF;
+    -- Who was taken out of it over there before its end is its member no more, and nobody's. Members go with their table.
+    WITH gone AS (
+        DELETE FROM public.user_account u USING public.user_identity i
+        WHERE i.user_id = u.id AND i.issuer = vouches AND i.subject = ANY (people) AND u.password_hash IS NULL
+          AND NOT EXISTS (SELECT FROM public.member m WHERE m.user_id = u.id)
+          AND NOT EXISTS (SELECT FROM public.user_identity o WHERE o.user_id = u.id AND o.issuer <> vouches)
+        RETURNING u.email
+    ), links AS (
+        DELETE FROM public.user_link WHERE lower(email) IN (SELECT lower(gone.email) FROM gone)
+    )
+    SELECT count(*) INTO orphans FROM gone;
+    IF orphans > 0 THEN
+        PERFORM public.add_erased(of, 'rows:user_account', orphans);
+    END IF;
     PERFORM public.add_erased(of, 'rows:inbox_event', messages);
     PERFORM public.add_erased(of, 'rows:outer_object', objects);
-    RETURN messages + objects;
+    RETURN messages + objects + orphans;
 END
 $$;
 REVOKE ALL ON FUNCTION erase_outer_ids(uuid, integer) FROM PUBLIC;

@@ -167,6 +167,7 @@ async fn send_somebody_to_a_provider(app: &TestApp, owner: &Owner, (idp, secret)
         email: "somebody@canary-firm.example".to_owned(),
         address: "127.0.0.1".to_owned(),
         cookies: std::collections::BTreeMap::new(),
+        paths: std::collections::BTreeMap::new(),
     };
     let page = single_sign_on::trip(&mut somebody, "somebody").await;
     assert_eq!(page, "/sign-in?problem=refused");

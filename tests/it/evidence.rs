@@ -73,7 +73,14 @@ fn the_evidence_says_of_each_test_of_each_control_when_it_last_passed() {
          test tests::urls::credentials_queries_and_fragments_are_refused ... ok\n\
          test result: ok. 2 passed; 0 failed\n",
     );
-    // One passes again, one fails, and one fails in one of the two places that have its name.
+    // One passes again, one fails, one fails in one of the two places that have its name, and of one nothing is told.
+    note(
+        "2026-11-20T12:00:00Z",
+        "aabb",
+        "test tests::urls::only_https_passes ... ok\n\
+         test tests::urls::credentials_queries_and_fragments_are_refused ... ok\n\
+         test tests::urls::the_operators_list_opens_exactly_what_it_names ... ok\n",
+    );
     note(
         "2026-11-21T10:00:00Z",
         "bbbb",
@@ -89,10 +96,12 @@ fn the_evidence_says_of_each_test_of_each_control_when_it_last_passed() {
         line.run.each_ref().map(String::as_str)
     };
     assert_eq!(run("only_https_passes"), ["passed", "2026-11-21T10:00:00Z", "bbbb"]);
-    let failed_since = ["failed", "2026-11-20T10:00:00Z", "aaaa"];
+    let failed_since = ["failed", "2026-11-20T12:00:00Z", "aabb"];
     assert_eq!(run("credentials_queries_and_fragments_are_refused"), failed_since);
     assert_eq!(run("shapes_that_parsers_disagree_on_are_refused"), ["failed", "never", "never"]);
-    assert_eq!(run("the_operators_list_opens_exactly_what_it_names"), ["never", "never", "never"]);
+    let not_run_since = ["not run", "2026-11-20T12:00:00Z", "aabb"];
+    assert_eq!(run("the_operators_list_opens_exactly_what_it_names"), not_run_since);
+    assert_eq!(run("a_key_may_do_no_more_than_whoever_learns_its_secret"), ["never", "never", "never"]);
 
     // Every control is there, with every test that it names, and those that are not built without any.
     let mut expected = Vec::new();

@@ -127,11 +127,12 @@ pub fn queue(runtime_url: &str, wait: Option<Duration>) -> Result<Queue, SetupEr
 }
 
 /// Writes the schedules, and refuses a database with another clock. Work that this version does not know stops nothing:
-/// it is left to whoever knows it, and buried when nobody has for an hour.
+/// it is left to whoever knows it, buried when nobody has for an hour, and brought back by whoever does again.
 pub async fn prepare(queue: &Queue, parts: &WorkerParts) -> Result<(), SetupError> {
     hold_clock(queue, parts).await?;
     let mut conn = queue.conn().await?;
     let known = workers(queue.clone(), "", parts);
+    dead_letters::unbury_known(&mut conn, &known.queues()).await?;
     dead_letters::bury_unknown(&mut conn, &known.queues()).await?;
     for left in costlens_queue::unknown_work(&mut conn, &known.queues()).await? {
         tracing::warn!(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clerkSignIn, clerkToken } from "./clerk-token";
+import { clerkEnd, clerkSignIn, clerkToken } from "./clerk-token";
 
 function answers(...bodies: unknown[]) {
   const asked: { url: string; init: RequestInit }[] = [];
@@ -26,6 +26,18 @@ describe("a token of Clerk's", () => {
     for (const bodies of [[], [{ response: null }], [{ response: { last_active_session_id: "a/../b" } }], [{ response: { last_active_session_id: "sess_1" } }, { jwt: 7 }], [{ response: { last_active_session_id: "sess_1" } }]]) {
       expect(await clerkToken("https://clerk.example", answers(...bodies).ask)).toBeNull();
     }
+  });
+
+  it("is of a session that can be ended there", async () => {
+    const { asked, ask } = answers({ response: { last_active_session_id: "sess_1" } }, {});
+    await clerkEnd("https://clerk.example", ask);
+    expect(asked.map(({ url, init }) => [init.method ?? "GET", url.split("?")[0], init.credentials])).toEqual([
+      ["GET", "https://clerk.example/v1/client", "include"],
+      ["POST", "https://clerk.example/v1/client/sessions/sess_1/end", "include"],
+    ]);
+    const nobody = answers({ response: null });
+    await clerkEnd("https://clerk.example", nobody.ask);
+    expect(nobody.asked.length).toBe(1);
   });
 
   it("is fetched by whoever comes back from signing in", () => {

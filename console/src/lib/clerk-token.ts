@@ -5,14 +5,26 @@ type Ask = (url: string, init: RequestInit) => Promise<Response>;
 
 const VERSION = "__clerk_api_version=2025-04-10&_is_native=0";
 
+const INIT: RequestInit = { credentials: "include", cache: "no-store", referrerPolicy: "no-referrer" };
+
 /** The token; `null` where nobody is signed in there. */
 export async function clerkToken(frontendUrl: string, ask: Ask = (url, init) => fetch(url, init)): Promise<string | null> {
-  const init: RequestInit = { credentials: "include", cache: "no-store", referrerPolicy: "no-referrer" };
-  const client = await body(await ask(`${frontendUrl}/v1/client?${VERSION}`, init));
-  const session = textAt(client, "response", "last_active_session_id");
-  if (!session || !/^[A-Za-z0-9_]+$/.test(session)) return null;
+  const session = await lastSession(frontendUrl, ask);
+  if (!session) return null;
   const path = `${frontendUrl}/v1/client/sessions/${session}/tokens?${VERSION}`;
-  return textAt(await body(await ask(path, { ...init, method: "POST" })), "jwt");
+  return textAt(await body(await ask(path, { ...INIT, method: "POST" })), "jwt");
+}
+
+/** Ends the session there. Whoever is still signed in is not asked who it is, and comes back as it went. */
+export async function clerkEnd(frontendUrl: string, ask: Ask = (url, init) => fetch(url, init)): Promise<void> {
+  const session = await lastSession(frontendUrl, ask);
+  if (session) await ask(`${frontendUrl}/v1/client/sessions/${session}/end?${VERSION}`, { ...INIT, method: "POST" });
+}
+
+async function lastSession(frontendUrl: string, ask: Ask): Promise<string | null> {
+  const client = await body(await ask(`${frontendUrl}/v1/client?${VERSION}`, INIT));
+  const session = textAt(client, "response", "last_active_session_id");
+  return session && /^[A-Za-z0-9_]+$/.test(session) ? session : null;
 }
 
 async function body(answer: Response): Promise<unknown> {

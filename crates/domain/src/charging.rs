@@ -94,13 +94,14 @@ mod tests {
                 "us-gov-west-1",
             ),
             (
-                "https://vpce-0abc.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com",
+                "https://vpce-0fe5b17a0707d6abc-29p57081.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com",
                 Issuer::Aws,
                 Some("bedrock"),
                 "ap-southeast-2",
             ),
             // On AWS, and not charged by the token.
-            ("https://models-1.us-east-1.elb.amazonaws.com/v1", Issuer::Aws, None, "us-east-1"),
+            ("https://models-1234567890.us-east-1.elb.amazonaws.com/v1", Issuer::Aws, None, "us-east-1"),
+            ("https://my-llm-1.us-east-1.elb.amazonaws.com/v1", Issuer::Aws, None, "us-east-1"),
             ("https://runtime.sagemaker.us-east-1.amazonaws.com", Issuer::Aws, None, "us-east-1"),
             ("https://acme.openai.azure.com/openai/v1", Issuer::Azure, Some("azure"), ""),
             ("https://acme.services.ai.azure.com/openai/v1", Issuer::Azure, Some("azure"), ""),

@@ -134,7 +134,14 @@ impl Objects {
 
     /// How many objects a tenant has, unfinished ones included.
     pub async fn count_prefix(&self, tenant: TenantId) -> Result<usize, ObjectsError> {
-        Ok(self.list_prefix(Some(tenant), usize::MAX).await?.len())
+        let (mut walk, mut all) = (self.walk(Some(tenant)), 0);
+        loop {
+            let some = walk.next(COUNTED_AT_ONCE).await?.len();
+            if some == 0 {
+                return Ok(all);
+            }
+            all += some;
+        }
     }
 
     /// Objects of a tenant, or of all, at most so many, in no order. Files that are none of ours are passed over.
@@ -167,6 +174,9 @@ impl Objects {
         self.root.join(key.to_string())
     }
 }
+
+/// How many objects are counted in one step.
+const COUNTED_AT_ONCE: usize = 1_000;
 
 /// A walk over objects. What is put or removed meanwhile may be met or not.
 pub struct Walk {

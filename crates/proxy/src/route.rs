@@ -1,7 +1,7 @@
 //! From a model's name to the connection that serves it.
 
 use costlens_domain::ConnectionId;
-use costlens_domain::charging::charged_at;
+use costlens_domain::charging::{AZURE, charged_at};
 use costlens_domain::pricing::Catalogue;
 use costlens_domain::providers::{DEMO, Dialect, Provider, provider};
 use costlens_vault::SealError;
@@ -137,10 +137,12 @@ pub fn known_provider(name: &str) -> Option<&'static Provider> {
 }
 
 /// The provider that charges for the calls of a connection: the cloud whose address it has, or else whom it was
-/// connected as.
+/// connected as. Azure sells OpenAI's models at OpenAI's prices: whoever connected it as OpenAI goes on being told them,
+/// until Azure's bill comes.
 #[must_use]
 pub fn charging(provider: &'static Provider, base_url: Option<&str>) -> &'static str {
-    base_url.and_then(charged_at).and_then(|at| at.provider).unwrap_or(provider.name)
+    let cloud = base_url.and_then(charged_at).and_then(|at| at.provider);
+    cloud.filter(|cloud| !(*cloud == AZURE && provider.name == "openai")).unwrap_or(provider.name)
 }
 
 #[cfg(test)]
@@ -212,9 +214,9 @@ mod tests {
         assert!(catalogue.find(by("openai_compatible", bedrock), "us.acme.unheard-of-v1:0").is_none());
         let vertex = Some("https://europe-west4-aiplatform.googleapis.com/v1/projects/p");
         assert!(catalogue.find(by("openai_compatible", vertex), "google/gemini-2.5-flash").is_some());
-        // Nobody has Azure's prices: no price is made of OpenAI's.
+        // Nobody has Azure's prices: OpenAI's are told to whoever connected it as OpenAI alone.
         let azure = Some("https://acme.openai.azure.com/openai/v1");
-        assert_eq!(by("openai_compatible", azure), "azure");
+        assert_eq!((by("openai_compatible", azure), by("openai", azure)), ("azure", "openai"));
         assert!(catalogue.find("azure", "gpt-4o").is_none());
         // Somebody's own server, on AWS or not, is whom it was connected as.
         for own in ["https://models-1.us-east-1.elb.amazonaws.com/v1", "https://llm.example.com/v1"] {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use act::{Cancelled, cancel, discard, discard_one, redrive, redrive_preview, retry_now};
-pub use bury::{Buried, bury_unknown};
+pub use bury::{Buried, UNKNOWN, bury_unknown, unbury};
 pub use dead::{DeadOfDay, dead_by_day};
 pub use erase::{Erased, erase_tenant};
 pub use list::{

@@ -348,7 +348,7 @@ impl SystemConn {
 
     /// Removes some rows of one table, and adds them to the evidence. Says how many.
     pub async fn erase_rows(&mut self, id: ErasureId, table: &str, most: u32) -> Result<u64, StoreError> {
-        let rows: Counted = diesel::sql_query("SELECT erase_tenant_rows($1, $2, $3) AS rows")
+        let rows: Counted = diesel::sql_query("SELECT erase_counted_rows($1, $2, $3) AS rows")
             .bind::<SqlUuid, _>(id.uuid())
             .bind::<Text, _>(table)
             .bind::<Integer, _>(i32::try_from(most).unwrap_or(i32::MAX))

@@ -62,6 +62,12 @@ struct Seen<'a> {
 }
 
 #[derive(QueryableByName)]
+struct SaidRow {
+    #[diesel(sql_type = Bool)]
+    is_so: bool,
+}
+
+#[derive(QueryableByName)]
 struct PersonRow {
     #[diesel(sql_type = Text)]
     person: String,
@@ -158,6 +164,24 @@ impl SystemConn {
         let found: Option<Uuid> =
             of.select(outer_organization::tenant_id).first(&mut self.conn).await.optional()?;
         Ok(found.map(TenantId::from))
+    }
+
+    /// The same, but for one that is being erased: its people go with it, and none may be left behind as nobody's because
+    /// its organisation was deleted before them.
+    async fn lasting_outer_tenant(
+        &mut self,
+        issuer: &str,
+        organization: &str,
+    ) -> Result<Option<TenantId>, StoreError> {
+        let Some(tenant) = self.outer_tenant(issuer, organization).await? else { return Ok(None) };
+        let erased: SaidRow = diesel::sql_query(
+            "SELECT EXISTS (SELECT FROM closure c JOIN erasure e ON e.id = c.erasure_id \
+             WHERE c.tenant_id = $1 AND e.state = 'erasing') AS is_so",
+        )
+        .bind::<SqlUuid, _>(tenant.uuid())
+        .get_result(&mut self.conn)
+        .await?;
+        Ok((!erased.is_so).then_some(tenant))
     }
 
     /// From now on this organisation over there is this tenant.
@@ -265,7 +289,7 @@ impl SystemConn {
         person: &str,
         at: DateTime<Utc>,
     ) -> Result<Option<OuterChange>, StoreError> {
-        let Some(tenant_id) = self.outer_tenant(issuer, organization).await? else { return Ok(None) };
+        let Some(tenant_id) = self.lasting_outer_tenant(issuer, organization).await? else { return Ok(None) };
         let Some(user) = self.user_by_identity(issuer, person).await? else { return Ok(None) };
         let after = self.outer_role(issuer, organization, person).await?;
         let row = member::table.find((tenant_id.uuid(), user.uuid()));
@@ -419,7 +443,7 @@ impl SystemConn {
         organization: &str,
         at: DateTime<Utc>,
     ) -> Result<Vec<OuterChange>, StoreError> {
-        let Some(tenant) = self.outer_tenant(issuer, organization).await? else { return Ok(Vec::new()) };
+        let Some(tenant) = self.lasting_outer_tenant(issuer, organization).await? else { return Ok(Vec::new()) };
         let people: Vec<PersonRow> = diesel::sql_query(
             "SELECT i.subject AS person FROM member m JOIN user_identity i ON i.user_id = m.user_id \
              WHERE m.tenant_id = $1 AND i.issuer = $2",

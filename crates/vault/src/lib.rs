@@ -27,7 +27,8 @@ pub mod tenant_keys;
 pub use entropy::OsEntropy;
 pub use keyring::{Keyring, WrappedKey};
 pub use link_token::{
-    LinkPurpose, PersonalPurpose, link_token, personal_token, read_link_token, read_personal_token,
+    KnownBrowser, LinkPurpose, PersonalPurpose, known_browser_token, link_token, personal_token,
+    read_known_browser_token, read_link_token, read_personal_token,
 };
 pub use master_key::{KeySource, MasterKey, MasterKeyError};
 pub use seal::{SealError, SealedFor, Sealer};

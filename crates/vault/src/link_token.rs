@@ -62,8 +62,6 @@ pub enum PersonalPurpose {
     Registration,
     /// Sets a new password.
     PasswordReset,
-    /// Knows a browser again in which somebody signed in.
-    KnownBrowser,
 }
 
 impl PersonalPurpose {
@@ -71,7 +69,6 @@ impl PersonalPurpose {
         match self {
             Self::Registration => "costlens/link/registration/1",
             Self::PasswordReset => "costlens/link/password-reset/1",
-            Self::KnownBrowser => "costlens/known-browser/1",
         }
     }
 }
@@ -89,6 +86,41 @@ pub fn read_personal_token(keyring: &Keyring, purpose: PersonalPurpose, token: &
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (row, tag) = bytes.split_first_chunk::<16>()?;
     keyring.verify_tag(purpose.label(), &[row], tag).then(|| Uuid::from_bytes(*row))
+}
+
+/// A browser in which somebody signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownBrowser {
+    /// Who did.
+    pub user: Uuid,
+    /// The browser, among those of this person.
+    pub browser: Uuid,
+    /// Until when it is known, in seconds since 1970.
+    pub until: i64,
+}
+
+const KNOWN_BROWSER: &str = "costlens/known-browser/2";
+
+/// The token by which such a browser is known again.
+#[must_use]
+pub fn known_browser_token(keyring: &Keyring, known: &KnownBrowser) -> String {
+    let (user, browser, until) = (known.user.as_bytes(), known.browser.as_bytes(), known.until.to_be_bytes());
+    let tag = keyring.tag(KNOWN_BROWSER, &[user, browser, &until]);
+    URL_SAFE_NO_PAD.encode([user.as_slice(), browser, &until, &tag].concat())
+}
+
+/// Which browser a token is about; `None` for one that we did not make. Whether its time is over, is the caller's to say.
+#[must_use]
+pub fn read_known_browser_token(keyring: &Keyring, token: &str) -> Option<KnownBrowser> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (user, rest) = bytes.split_first_chunk::<16>()?;
+    let (browser, rest) = rest.split_first_chunk::<16>()?;
+    let (until, tag) = rest.split_first_chunk::<8>()?;
+    keyring.verify_tag(KNOWN_BROWSER, &[user, browser, until], tag).then(|| KnownBrowser {
+        user: Uuid::from_bytes(*user),
+        browser: Uuid::from_bytes(*browser),
+        until: i64::from_be_bytes(*until),
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +146,24 @@ mod tests {
             changed[bit / 8] ^= 1 << (bit % 8);
             let changed = URL_SAFE_NO_PAD.encode(changed);
             assert_eq!(read(&ring("aa"), PersonalPurpose::PasswordReset, &changed), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_browser_names_itself_by_nothing_but_its_own_token() {
+        let known = KnownBrowser { user: Uuid::from_u128(1), browser: Uuid::from_u128(2), until: 1_800_000_000 };
+        let token = known_browser_token(&ring("aa"), &known);
+        assert_eq!(read_known_browser_token(&ring("aa"), &token), Some(known));
+        assert_eq!(read_known_browser_token(&ring("bb"), &token), None);
+        let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let changed = URL_SAFE_NO_PAD.encode(changed);
+            assert_eq!(read_known_browser_token(&ring("aa"), &changed), None, "bit {bit}");
+        }
+        for cut in 0..token.len() {
+            assert_eq!(read_known_browser_token(&ring("aa"), &token[..cut]), None);
         }
     }
 

@@ -61,6 +61,7 @@ impl Kept {
             email: String::new(),
             address: format!("203.0.{}.{}", n / 250, n % 250 + 1),
             cookies: BTreeMap::new(),
+            paths: BTreeMap::new(),
         }
     }
 

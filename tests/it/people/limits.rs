@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use costlens_tests::{PATIENCE, eventually, run};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -9,7 +11,7 @@ use serde_json::json;
 use super::{Open, PASSWORD, Person, open, vouched};
 
 /// Uses up the tries that strangers have at somebody's account, each from an address of its own.
-async fn strangers_try(open: &Open, whom: &Person) {
+pub(super) async fn strangers_try(open: &Open, whom: &Person) {
     // All at once; who waits too long for its turn was counted all the same.
     let tries = (0..30).map(|_| {
         let mut stranger = whom.elsewhere(open);
@@ -56,6 +58,12 @@ fn strangers_who_use_up_an_accounts_tries_do_not_shut_its_person_out() {
         at_home.sign_in().await.expect(201);
         strangers_try(open, &ann).await;
         at_home.sign_in().await.expect(201);
+        // No browser is known by a name that it gives itself.
+        let mut token = URL_SAFE_NO_PAD.decode(&at_home.cookies["costlens_browser"]).unwrap();
+        token[20] ^= 1;
+        let mut renamed = ann.elsewhere(open);
+        renamed.cookies.insert("costlens_browser".to_owned(), URL_SAFE_NO_PAD.encode(token));
+        renamed.sign_in().await.expect_problem(429, "too_many_requests");
         // And a mail lets her in from anywhere.
         let mut elsewhere = ann.elsewhere(open);
         elsewhere.sign_in().await.expect_problem(429, "too_many_requests");

@@ -12,6 +12,7 @@ mod staying;
 mod vouched;
 mod written_down;
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -88,7 +89,9 @@ pub(crate) struct Person {
     /// Where it comes from.
     pub(crate) address: String,
     /// Its cookies, by name.
-    pub(crate) cookies: std::collections::BTreeMap<String, String>,
+    pub(crate) cookies: BTreeMap<String, String>,
+    /// Below which path each is sent.
+    pub(crate) paths: BTreeMap<String, String>,
 }
 
 impl Person {
@@ -99,7 +102,8 @@ impl Person {
             base: open.app.base_url(),
             email: format!("{name}-{n}@people.example"),
             address: format!("198.51.{}.{}", n / 250, n % 250 + 1),
-            cookies: std::collections::BTreeMap::new(),
+            cookies: BTreeMap::new(),
+            paths: BTreeMap::new(),
         }
     }
 
@@ -162,7 +166,9 @@ impl Person {
     }
 
     pub(crate) async fn call_once(&mut self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let is_sent = |name: &str| self.paths.get(name).is_none_or(|below| path.starts_with(below.as_str()));
+        let sent = self.cookies.iter().filter(|(name, _)| is_sent(name));
+        let cookies: Vec<_> = sent.map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
         let mut headers = vec![("x-forwarded-for", self.address.as_str()), ("user-agent", "Testfox/1.0")];
         if !cookies.is_empty() {
@@ -179,6 +185,8 @@ impl Person {
             let trip = cookie.starts_with("costlens_trip=");
             assert!(cookie.contains(if trip { "SameSite=Lax" } else { "SameSite=Strict" }), "{cookie}");
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            let below = cookie.split("; ").find_map(|part| part.strip_prefix("Path=")).unwrap();
+            self.paths.insert(name.to_owned(), below.to_owned());
             if value.is_empty() {
                 self.cookies.remove(name);
             } else {
@@ -203,9 +211,15 @@ impl Person {
 
     /// Makes its proof of who it is an old one.
     pub(crate) async fn grow_stale(&mut self, open: &Open) {
+        self.grow_older(open, "16 minutes").await;
+    }
+
+    /// Makes its sign-in older by so much, and leaves the hour of its session as it is.
+    pub(crate) async fn grow_older(&mut self, open: &Open, by: &str) {
         let session = self.get("/api/v1/session").await["id"].as_str().unwrap().replace("ses_", "");
         open.app.sql(&format!(
-            "UPDATE session SET proven_at = proven_at - interval '16 minutes' WHERE id = '{session}'"
+            "UPDATE session SET proven_at = proven_at - interval '{by}', \
+             refresh_expires_at = refresh_expires_at - interval '{by}' WHERE id = '{session}'"
         ));
     }
 

@@ -82,7 +82,7 @@ fn a_wrong_password_and_an_unknown_address_are_told_apart_by_nothing() {
         assert_eq!(told(&wrong), told(&unknown));
         at_home.sign_in().await.expect(201);
         assert_eq!(at_home.get("/api/v1/session").await["method"], "password");
-        assert!(at_home.cookies.contains_key("costlens_known_browser"));
+        assert!(at_home.cookies.contains_key("costlens_browser"));
     });
 }
 

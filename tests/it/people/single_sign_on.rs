@@ -1,10 +1,13 @@
 //! Signing in by one's organisation's own identity provider.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use costlens_tests::http::{self, Answer};
 use costlens_tests::run;
 use costlens_tests::vouchers::{CLIENT, Fault, Known, SECRET, Vouchers};
 use serde_json::{Value, json};
 
+use super::limits::strangers_try;
 use super::{Open, PASSWORD, Person, open};
 use crate::canary::tells_of;
 
@@ -132,6 +135,12 @@ async fn exchange(person: &mut Person, page: &str) -> Answer {
     person.post("/api/v1/sessions/exchange", json!({"code": code})).await
 }
 
+/// By which name its browser is known, among those of the person.
+fn browser_of(person: &Person) -> Vec<u8> {
+    let token = URL_SAFE_NO_PAD.decode(&person.cookies["costlens_browser"]).unwrap();
+    token[16..32].to_vec()
+}
+
 #[test]
 fn a_firms_people_come_by_its_own_provider_and_are_its_members() {
     run(async {
@@ -145,14 +154,14 @@ fn a_firms_people_come_by_its_own_provider_and_are_its_members() {
             (&json!("aurora's"), &Value::Null)
         );
         assert!(!ann.cookies.contains_key("costlens_refresh"), "the provider is asked anew after an hour");
-        let known = ann.cookies["costlens_known_browser"].clone();
+        let known = browser_of(&ann);
         let id = session["user"]["id"].clone();
         // Known again by its name there, whatever its address; one of a foreign domain does not pass.
         let renamed = format!("renamed-{}", ann.email);
         firm.idp.know(&who, Known { subject: who.clone(), email: (renamed, true) });
         let mut elsewhere = ann.elsewhere(open);
         assert_eq!(firm.enter(&mut elsewhere, &who).await["user"]["id"], id);
-        assert_eq!(elsewhere.cookies["costlens_known_browser"], known, "a provider's browsers are one");
+        assert_eq!(browser_of(&elsewhere), known, "a provider's browsers are one");
         // What newcomers become is the firm's to say, and never who runs it.
         for role in ["admin", "owner"] {
             let refused = set_up(&mut firm.owner, firm.idp, json!({"default_role": role})).await;
@@ -475,6 +484,21 @@ async fn member_with_password(open: &'static Open, firm: &mut Firm, name: &str) 
     let body = json!({"token": token, "name": name, "password": PASSWORD});
     person.post("/api/v1/invitations/accept", body).await.expect(201);
     person
+}
+
+#[test]
+fn strangers_who_use_up_somebodys_tries_do_not_keep_it_from_linking_its_provider() {
+    run(async {
+        let open = open();
+        let mut firm = Firm::by(open, 0, "tried").await;
+        let mut ann = member_with_password(open, &mut firm, "ann").await;
+        strangers_try(open, &ann).await;
+        let body = json!({"email": ann.email, "password": PASSWORD});
+        let refused = depart(&mut ann.elsewhere(open), body.clone()).await;
+        refused.expect_problem(429, "too_many_requests");
+        let there = depart(&mut ann, body).await;
+        assert!((200..300).contains(&there.status), "{}", there.text());
+    });
 }
 
 #[test]

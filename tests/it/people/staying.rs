@@ -158,6 +158,56 @@ fn a_sign_in_is_over_after_seven_days_and_no_refresh_extends_it() {
 }
 
 #[test]
+fn seeing_another_organisation_makes_no_sign_in_longer() {
+    run(async {
+        let open = open();
+        let mut ann = Person::registered(open, "ann").await;
+        let mut bob = Person::registered(open, "bob").await;
+        let asked = json!({"email": bob.email, "role": "viewer"});
+        ann.post("/api/v1/invitations", asked).await.expect(201);
+        let token = open.mailbox.letter(&bob.email, 1).await.token("/invitation");
+        bob.post("/api/v1/invitations/accept", json!({"token": token})).await.expect(204);
+        let user = bob.get("/api/v1/user").await;
+        let of_role = |role: &str| {
+            let memberships = user["memberships"].as_array().unwrap();
+            memberships.iter().find(|of| of["role"] == role).unwrap()["tenant_id"].clone()
+        };
+        let (owned, seen) = (of_role("owner"), of_role("viewer"));
+        let minutes_left = |session: &Value| -> i64 {
+            let id = session["id"].as_str().unwrap().replace("ses_", "");
+            let left = "extract(epoch FROM expires_at - now()) / 60";
+            open.app.query(&format!("SELECT ceil({left})::bigint FROM session WHERE id = '{id}'")).trim().parse().unwrap()
+        };
+        let see = async |bob: &mut Person, tenant: &Value| {
+            bob.post("/api/v1/session/tenant", json!({"tenant_id": tenant})).await
+        };
+        // Its own organisation again, at the end of the hour: the hour ends all the same.
+        bob.grow_older(open, "59 minutes").await;
+        let again = see(&mut bob, &owned).await.expect(201).json();
+        assert!(minutes_left(&again) <= 1, "{again}");
+        bob.grow_older(open, "1 minute").await;
+        see(&mut bob, &owned).await.expect_problem(403, "step_up_required");
+        bob.get("/api/v1/session").await;
+        bob.post("/api/v1/session/proof", json!({"password": PASSWORD})).await.expect(200);
+        let proven = see(&mut bob, &owned).await.expect(201).json();
+        assert!(minutes_left(&proven) > 50, "{proven}");
+
+        // A sign-in that may go on for a week runs no account at its end.
+        let body = json!({"email": bob.email, "password": PASSWORD, "tenant_id": seen});
+        let session = bob.post("/api/v1/sessions/password", body).await.expect(201).json();
+        assert_ne!(session["continues_until"], Value::Null);
+        bob.grow_older(open, "6 days").await;
+        bob.call("POST", REFRESH, None).await.expect(201);
+        see(&mut bob, &owned).await.expect_problem(403, "step_up_required");
+        assert_eq!(bob.get("/api/v1/session").await["tenant_id"], seen);
+        bob.post("/api/v1/session/proof", json!({"password": PASSWORD})).await.expect(200);
+        let session = see(&mut bob, &owned).await.expect(201).json();
+        assert_eq!((&session["role"], &session["continues_until"]), (&json!("owner"), &Value::Null));
+        assert!(!bob.cookies.contains_key("costlens_refresh"));
+    });
+}
+
+#[test]
 fn sign_ins_are_listed_and_one_that_is_ended_lets_nobody_in() {
     run(async {
         let open = open();

@@ -60,6 +60,7 @@ pub(crate) async fn find_dead_letters(
     let known = known(context.queue(), &parts);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut conn = context.queue().conn().await?;
+    let brought_back = unbury_known(&mut conn, &known).await?;
     let buried = bury_unknown(&mut conn, &known).await?;
     let dead = ops::dead_by_day(&mut conn, SETTLES, LOOKS_BACK).await?;
     drop(conn);
@@ -73,7 +74,7 @@ pub(crate) async fn find_dead_letters(
         }
         told += u32::from(tell(&parts, some).await?);
     }
-    Ok(context.progress(&json!({"buried": buried, "told": told})).await?)
+    Ok(context.progress(&json!({"buried": buried, "brought_back": brought_back, "told": told})).await?)
 }
 
 /// Makes dead letters of what no version that runs has had a worker for in an hour. How many.
@@ -91,6 +92,21 @@ pub(crate) async fn bury_unknown(conn: &mut Conn, known: &[&str]) -> Result<i64,
                 jobs = some.jobs,
                 "no running version has a worker for these jobs; they are dead letters, to be redriven by one that has"
             );
+        }
+    }
+}
+
+/// Brings back what an earlier version buried and this one knows. How many.
+pub(crate) async fn unbury_known(conn: &mut Conn, known: &[&str]) -> Result<i64, QueueError> {
+    let mut all = 0;
+    loop {
+        let raised = ops::unbury(conn, known, STEP).await?;
+        if raised.is_empty() {
+            return Ok(all);
+        }
+        for some in raised {
+            all += some.jobs;
+            tracing::info!(queue = some.queue, jobs = some.jobs, "dead letters that no version knew are done by this one");
         }
     }
 }

@@ -330,10 +330,10 @@ async fn look_after(
         Some(job) if job.state == State::Cancelled => {
             end(parts, tenant, message, MessageState::Suppressed, "sending it was cancelled").await
         }
-        // Ours to mend: asking again would only give the same. Not so where workers died: nobody has said no, and the
-        // next job knows by the message's state whether it may have gone out.
+        // Ours to mend: asking again would only give the same. Not so where workers died, or had none for it: nobody has
+        // said no, and the next job knows by the message's state whether it may have gone out.
         Some(job)
-            if job.state == State::Dead && job.class == Some(ErrorClass::Bug) && !job.ended_by_crashes() =>
+            if job.state == State::Dead && job.class == Some(ErrorClass::Bug) && !job.ended_unheard() =>
         {
             let code = job.code.as_deref().unwrap_or("bug");
             end(parts, tenant, message, MessageState::Refused, code).await

@@ -16,6 +16,10 @@ const STEP: u32 = 5_000;
 /// How long what a mail's link did can be looked up.
 const KEEP_LINKS: Days = Days::new(30);
 
+/// How long what others told of people is kept: nothing that old is sent again, and what is still told of an account
+/// after its erasure is gone within the thirty days of its deletion.
+const KEEP_OUTER: Days = Days::new(14);
+
 /// Purges every table that has an end, see the table `retention`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PurgeExpired {}
@@ -58,7 +62,8 @@ pub(crate) async fn purge_expired(
     // Links and codes of people are no tenant's, and of no use a month after they ended.
     if let Some(before) = now.checked_sub_days(KEEP_LINKS) {
         while system.purge_user_links(before, i64::from(STEP)).await.map_err(store_failure)? > 0 {}
-        // Nor is what others told of people; a message that old is not sent again.
+    }
+    if let Some(before) = now.checked_sub_days(KEEP_OUTER) {
         while system.purge_outer(before, i64::from(STEP)).await.map_err(store_failure)? > 0 {}
     }
     drop(system);

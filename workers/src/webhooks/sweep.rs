@@ -6,9 +6,10 @@ use chrono::TimeDelta;
 use costlens_jobs::ask_for;
 use costlens_jobs::events::{DeliverWebhook, SpreadEvent};
 use costlens_queue::ops::{self, CRASHES, Filter, State};
-use costlens_queue::{ErrorClass, Job, JobContext, JobError};
+use costlens_queue::{Conn, ErrorClass, Job, JobContext, JobError};
 use costlens_store::{DeliveryState, OverdueDelivery, StoreError};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{note, stopped};
 use crate::{WorkerParts, store_failure};
@@ -17,6 +18,8 @@ use crate::{WorkerParts, store_failure};
 const LOST_AFTER: TimeDelta = TimeDelta::minutes(30);
 /// How many are looked at in one step.
 const LOST_AT_ONCE: u32 = 500;
+/// How often an event that workers died with is tried once more.
+const CRASHED_AGAIN: usize = 3;
 /// How many events that were given up are spread in a second.
 const SPREAD_A_SECOND: u32 = 10;
 
@@ -52,25 +55,34 @@ pub(crate) async fn find_deliveries(
 }
 
 /// Events whose jobs ran out of attempts, because what passes did not pass for days (the key service, the operator's
-/// Svix), or whose workers died with them, are spread again: nobody has heard of them, and nobody else knows that. They go
+/// Svix), or whose workers died with them, are spread again: nobody has heard of them, and nobody else knows that. The former go
 /// on as long as the event is kept.
 async fn spread_again(context: &JobContext) -> Result<(), JobError> {
     let all = Filter { queue: Some(SpreadEvent::QUEUE.to_owned()), ..Filter::default() };
     let given_up = Filter { class: Some(ErrorClass::Transient), ..all.clone() };
     // Of the class of what is ours to mend, and yet the handler said nothing.
-    let crashed = CRASHES.map(|code| Filter { code: Some(code.to_owned()), ..all.clone() });
+    let crashed = CRASHES.map(|code| Filter { state: Some(State::Dead), code: Some(code.to_owned()), ..all.clone() });
     let mut conn = context.queue().conn().await?;
     let events = ops::redrive(&mut conn, &given_up, SPREAD_A_SECOND, LOST_AT_ONCE).await?;
     if events > 0 {
         tracing::error!(events, "events could not be spread for days, and are spread again");
     }
     for crashed in &crashed {
-        let events = ops::redrive(&mut conn, crashed, SPREAD_A_SECOND, LOST_AT_ONCE).await?;
-        if events > 0 {
-            tracing::error!(events, "workers died with events, which are spread again");
+        for job in ops::list(&mut conn, crashed, None, LOST_AT_ONCE).await?.items {
+            if may_crash_again(&mut conn, job.id).await? && ops::retry_now(&mut conn, job.id, None).await? {
+                tracing::error!(job = %job.id, "workers died with an event, which is spread again");
+            }
         }
     }
     Ok(())
+}
+
+/// Whether an event that workers died with is tried once more: it may have been innocent, but each try of one that was not
+/// takes a worker with all that it does, so there are few.
+async fn may_crash_again(conn: &mut Conn, job: Uuid) -> Result<bool, JobError> {
+    let Some(found) = ops::show(conn, job, None).await? else { return Ok(false) };
+    let redriven = found.story.iter().filter(|told| told.code.as_deref() == Some("redriven")).count();
+    Ok(redriven < CRASHED_AGAIN)
 }
 
 /// Leaves a delivery to its job, ends it with it, or gives it another.
@@ -89,12 +101,12 @@ async fn look_after(
     match job {
         Some(job) if !matches!(job.state, State::Done | State::Dead | State::Cancelled) => Ok(()),
         Some(job) if job.state == State::Cancelled => end(parts, delivery, "cancelled").await,
-        // Ours or the customer's to mend: asking again would only give the same. Where workers died nobody has said so,
-        // and a receiver knows a second call by its id.
+        // Ours or the customer's to mend: asking again would only give the same. Where workers died, or had none for it,
+        // nobody has said so, and a receiver knows a second call by its id.
         Some(job)
             if job.state == State::Dead
                 && matches!(job.class, Some(ErrorClass::Bug | ErrorClass::CustomerAction))
-                && !job.ended_by_crashes() =>
+                && !job.ended_unheard() =>
         {
             end(parts, delivery, job.code.as_deref().unwrap_or("internal")).await
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::ErasureId;
+use costlens_domain::outer::OuterFact;
 use costlens_queue::NewJob;
 use costlens_queue::ops::State;
 use costlens_queue::testing::{Side, WireTap};
@@ -216,9 +217,9 @@ async fn kept_by_clerk(outside: &Outside) -> (Office, Account) {
              ('{acme_id}', '{ISSUER}', 'org_acme', now()), ('{other_id}', '{ISSUER}', 'org_other', now());
            INSERT INTO user_account (id, name, email, wrapped_key, created_at)
              SELECT gen_random_uuid(), name, name || '@people.example', '\x01', now()
-             FROM unnest(ARRAY['own', 'shared']) AS name;
+             FROM unnest(ARRAY['own', 'shared', 'left']) AS name;
            INSERT INTO user_identity SELECT '{ISSUER}', 'user_' || name, id, now() FROM user_account;
-           INSERT INTO member SELECT '{acme_id}', id, 'member', now() FROM user_account;
+           INSERT INTO member SELECT '{acme_id}', id, 'member', now() FROM user_account WHERE name <> 'left';
            INSERT INTO member SELECT '{other_id}', id, 'member', now() FROM user_account WHERE name = 'shared';
            INSERT INTO outer_object (issuer, kind, id, version, gone, organization, person, role, seen_at) VALUES
              ('{ISSUER}', 'organization', 'org_acme', 1, false, NULL, NULL, NULL, now()),
@@ -303,6 +304,34 @@ async fn an_organisation_at_clerk_goes_with_its_account_and_nothing_is_certified
     assert_eq!(names(&office, "id", "outer_object").await, "org_other orgmem_3 user_shared");
     assert_eq!(names(&office, "message_id", "inbox_event").await, "msg_2 msg_4 msg_5");
     assert_eq!((steps["rows:outer_object"].as_u64(), steps["rows:inbox_event"].as_u64()), (Some(6), Some(2)));
+    // Nor are people left who were of this account alone, whether they were its members at the end or not.
+    assert_eq!(names(&office, "name", "user_account").await, "shared");
+    assert_eq!(steps["rows:user_account"].as_u64(), Some(1));
+    office.wake_all().await;
+    office.end().await;
+}
+
+#[tokio::test]
+async fn nobody_is_left_behind_where_clerk_tells_of_an_organisations_end_before_its_members_are_erased() {
+    let outside = Outside::open().await;
+    let (office, acme) = kept_by_clerk(&outside).await;
+    outside.put_into_clerk("org_acme");
+    let id = request(&office, &acme).await.id;
+    let at = start() + TimeDelta::days(8);
+    let mut tx = office.parts.store.system().await.unwrap().begin().await.unwrap();
+    let system = tx.system().unwrap();
+    let hash = costlens_vault::TokenHash::of(&acme.tenant.to_string()).0;
+    assert!(system.begin_erasure(id, &hash, at).await.unwrap());
+    let gone = OuterFact::Organization { id: "org_acme".to_owned(), version: 2, name: None, gone: true };
+    system.learn(ISSUER, &gone, at).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(rows(&office, "member", &acme).await, 2);
+    office.set_clock(at);
+    office.run("erasure-sweep.v1").await;
+    office.quiet().await;
+    let done = state(&office, id).await;
+    assert_eq!(done.state, ErasureState::Certified, "{:?}", office.jobs("erasure.v1").await);
+    assert_eq!(names(&office, "name", "user_account").await, "shared");
     office.wake_all().await;
     office.end().await;
 }

@@ -269,5 +269,22 @@ async fn an_event_whose_workers_died_or_were_lost_is_handed_over_and_one_that_is
             assert_eq!(dead, 1, "{code}");
         }
     }
+    // One that goes on killing its workers is not brought back for ever.
+    office.sql("DELETE FROM queue.job WHERE queue = 'event.v1'").await;
+    tell(&office, &acme).await;
+    for tries in 0..4 {
+        office.until(SPREADS, |jobs| jobs.len() == 1 && jobs[0].state == State::Done).await;
+        office
+            .sql(
+                "UPDATE queue.job SET status = 'dead', error_class = 'bug', error_code = 'worker_died' \
+                 WHERE queue = 'event.v1'",
+            )
+            .await;
+        office.run("webhook-sweep.v1").await;
+        if tries == 3 {
+            office.settled(SPREADS).await;
+            assert_eq!(office.jobs(SPREADS).await[0].state, State::Dead);
+        }
+    }
     office.close().await;
 }

@@ -47,7 +47,7 @@ async fn kill(office: &Office, job: Uuid, code: &str) {
 
 #[tokio::test]
 async fn a_message_whose_workers_died_is_sent_if_it_was_not_and_unknown_if_it_may_have_been() {
-    for code in ["worker_died", "worker_lost"] {
+    for code in ["worker_died", "worker_lost", "unknown_version"] {
         let outside = Outside::open().await;
         let (office, acme, queued) = waiting(&outside).await;
         kill(&office, queued.job_id, code).await;

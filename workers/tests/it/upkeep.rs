@@ -130,10 +130,10 @@ async fn work_that_this_version_does_not_know_stops_nothing_and_is_buried_when_n
     // All else is done while a version that knows it may still come.
     assert_eq!(office.run("partitions.v1").await.job.state, State::Done);
     let looked = office.run("dead-letters.v1").await;
-    assert_eq!(looked.job.progress, Some(json!({"buried": 0, "told": 0})));
+    assert_eq!(looked.job.progress, Some(json!({"buried": 0, "brought_back": 0, "told": 0})));
     assert_eq!(office.jobs("deletion.v9").await[0].state, State::Ready);
     age(&office, "deletion.v9", 2).await;
-    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 1, "told": 0})));
+    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 1, "brought_back": 0, "told": 0})));
     let buried = office.ended("deletion.v9", unknown).await;
     assert_eq!(
         (buried.job.state, buried.job.class, buried.job.code.as_deref()),
@@ -147,6 +147,11 @@ async fn work_that_this_version_does_not_know_stops_nothing_and_is_buried_when_n
     age(&office, "deletion.v9", 2).await;
     costlens_workers::prepare(&office.queue, &office.parts).await.unwrap();
     assert_eq!(office.jobs("deletion.v9").await[0].state, State::Dead);
+    // What an earlier version did not know and this one does, is done.
+    office.sql("UPDATE queue.job SET queue = 'partitions.v1', args = '{}' WHERE queue = 'deletion.v9'").await;
+    let looked = office.run("dead-letters.v1").await;
+    assert_eq!(looked.job.progress, Some(json!({"buried": 0, "brought_back": 1, "told": 0})));
+    assert_eq!(office.ended("partitions.v1", unknown).await.job.state, State::Done);
     office.close().await;
 }
 
@@ -209,7 +214,7 @@ async fn the_operator_is_told_of_dead_letters_that_nobody_attends_once_a_day_for
     ];
     bury(&office, 20, &dead).await;
     let first = office.run("dead-letters.v1").await;
-    assert_eq!(first.job.progress, Some(json!({"buried": 0, "told": 3})));
+    assert_eq!(first.job.progress, Some(json!({"buried": 0, "brought_back": 0, "told": 3})));
     let expected = [
         r#"clerk-event.v1 "bug" ["payload"] 1"#,
         r#"retention.v1 "bug" ["no_purge","worker_died"] 2"#,
@@ -224,9 +229,9 @@ async fn the_operator_is_told_of_dead_letters_that_nobody_attends_once_a_day_for
                 WHERE queue = 'clerk-event.v1'",
         )
         .await;
-    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "told": 0})));
+    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "brought_back": 0, "told": 0})));
     bury(&office, 24 * 60 + 20, &[("clerk-event.v1", "bug", "payload")]).await;
-    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "told": 1})));
+    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "brought_back": 0, "told": 1})));
     assert_eq!(told_of_dead(&office).await.len(), 4);
     office.close().await;
 }

@@ -4,9 +4,9 @@ import { useEffect, useRef, useState } from "react";
 import { client } from "@/api/client";
 import { asApiError } from "@/api/problem";
 import { signInOptionsQuery } from "@/api/queries";
-import { clerkSignIn, clerkToken } from "@/lib/clerk-token";
+import { clerkEnd, clerkSignIn, clerkToken } from "@/lib/clerk-token";
 import { LinkFrame } from "@/screens/links/frame";
-import { buttonLook } from "@/ui/button";
+import { Button } from "@/ui/button";
 import { Problem } from "@/ui/states";
 import { useEntered } from "./entered";
 
@@ -32,14 +32,19 @@ export function SignedInClerkScreen() {
     })();
   }, [clerk, entered]);
   const failed = error ?? options.error;
+  // A sign-in there that is too old for this one is ended first: Clerk would send its person straight back by it.
+  const signIn = async (frontendUrl: string, signInUrl: string) => {
+    if (error) await clerkEnd(frontendUrl).catch(() => undefined);
+    window.location.assign(clerkSignIn(signInUrl, window.location.origin));
+  };
   const isOver = nobody || failed !== null || options.data?.clerk === null;
   return (
     <LinkFrame title={isOver ? "You are not signed in" : "Signing in"}>
       {failed ? <Problem error={failed} /> : null}
       {isOver && clerk ? (
-        <a href={clerkSignIn(clerk.sign_in_url, window.location.origin)} className={`${buttonLook("primary")} mt-4 w-full`}>
+        <Button weight="primary" className="mt-4 w-full" onClick={() => void signIn(clerk.frontend_url, clerk.sign_in_url)}>
           Sign in
-        </a>
+        </Button>
       ) : null}
       {isOver ? null : (
         <p role="status" className="mt-2 text-muted">

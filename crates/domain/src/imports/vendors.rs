@@ -89,7 +89,22 @@ pub fn aws_region(address: &str) -> Option<String> {
     let labels = ["amazonaws.com", "amazonaws.com.cn", "api.aws"]
         .into_iter()
         .find_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'))?;
-    let is_region =
-        |label: &&str| label.split('-').count() >= 3 && label.ends_with(|last: char| last.is_ascii_digit());
-    Some(labels.split('.').find(is_region).unwrap_or_default().to_owned())
+    // From the right: names that customers and AWS give to endpoints and balancers stand before the region.
+    Some(labels.rsplit('.').find(|label| is_region(label)).unwrap_or_default().to_owned())
+}
+
+/// Whether a label has the form of a region: `us-east-1`, `us-gov-west-1`. Source: AWS, "AWS Regions", read 2026-11.
+fn is_region(label: &str) -> bool {
+    let parts: Vec<&str> = label.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    match parts.as_slice() {
+        [country, words @ .., number] if !words.is_empty() => {
+            country.len() == 2
+                && is_word(country)
+                && words.iter().all(|word| is_word(word))
+                && (1..=2).contains(&number.len())
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        _ => false,
+    }
 }

@@ -139,12 +139,19 @@ pub(super) fn batch(window: &Window<'_>) -> Vec<Recommendation> {
         .collect()
 }
 
+/// How many days after its window's first the proxy may have carried the first call to Bedrock: a long weekend. Where there
+/// was none for longer, it may not have carried them yet, or not under this name.
+const QUIET: i64 = 4;
+
 /// What the calls of a model to Bedrock cost on demand, by the ledger of the proxy; `None` where nobody knows: it carried
-/// none at all, some have no price, or some name what they call by an ARN of the customer's own, as calls of bought
+/// none at all, or none of the window's first days, some have no price, or some name what they call by an ARN of the customer's own, as calls of bought
 /// throughput do. Those have no price on demand, and which model they used is not told.
 pub(super) fn on_demand(window: &Window<'_>, model: &str) -> Option<Decimal> {
-    let mut carried = window.calls.iter().filter(|row| row.provider == BEDROCK).peekable();
-    carried.peek()?;
+    let carried = window.calls.iter().filter(|row| row.provider == BEDROCK);
+    let first = carried.clone().map(|row| row.hour.date_naive()).min()?;
+    if (first - window.from).num_days() >= QUIET {
+        return None;
+    }
     let mut cost = Decimal::ZERO;
     for row in carried {
         match called(&row.model) {

@@ -370,6 +370,10 @@ fn provisioned_throughput_unused() -> Case {
         assumption: Some("all calls of this model go through the proxy"),
         near_misses: vec![
             ("the calls would cost more on demand", of(vec![carried(NOVA, Some("480"))])),
+            (
+                "the proxy may not have carried the first days' calls",
+                of(vec![calls(4, "bedrock", NOVA, 10, Some("30"))]),
+            ),
             ("nothing went to Bedrock", of(vec![calls(0, "openai", "gpt-4.1", 10, Some("30"))])),
             ("calls of throughput tell no model", of(vec![used(), carried(arn, None)])),
             ("nor do those of an application's profile", of(vec![used(), carried(application, None)])),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::bury::UNKNOWN;
 use super::{Filter, MATCHES, State, bind_filter};
 use crate::lease::Payload;
 use crate::{ErrorClass, QueueError};
@@ -15,7 +16,7 @@ use crate::{ErrorClass, QueueError};
 /// The most rows of one page.
 const MOST: i64 = 500;
 
-/// The codes of attempts that ended because the worker died or was lost, see [`JobRow::ended_by_crashes`].
+/// The codes of attempts that ended because the worker died or was lost, see [`JobRow::ended_unheard`].
 pub const CRASHES: [&str; 2] = ["worker_died", "worker_lost"];
 
 /// A job as a list shows it.
@@ -64,11 +65,12 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// Whether it is a dead letter because its workers died with it or were lost, whatever class that has: its handler
-    /// said nothing.
+    /// Whether it is a dead letter of which its handler said nothing, whatever class that has: its workers died with it or
+    /// were lost, or nobody had a worker for it.
     #[must_use]
-    pub fn ended_by_crashes(&self) -> bool {
-        self.state == State::Dead && self.code.as_deref().is_some_and(|code| CRASHES.contains(&code))
+    pub fn ended_unheard(&self) -> bool {
+        let is_unheard = |code: &str| code == UNKNOWN || CRASHES.contains(&code);
+        self.state == State::Dead && self.code.as_deref().is_some_and(is_unheard)
     }
 }
 
