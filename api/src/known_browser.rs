@@ -25,8 +25,7 @@ pub(crate) fn remember(parts: &ApiParts, request: &Request, user: UserId, vouchi
         }
     };
     let until = (parts.clock.now() + cookies::KNOWN_FOR).timestamp();
-    let token =
-        known_browser_token(&parts.keyring, &KnownBrowser { user: user.uuid(), browser, until });
+    let token = known_browser_token(&parts.keyring, &KnownBrowser { user: user.uuid(), browser, until });
     Binding { https: parts.https }.known_browser(&Outgoing::of(request), &token);
 }
 

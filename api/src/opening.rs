@@ -152,7 +152,8 @@ pub(crate) async fn open(
         // Whoever signs in anew after an hour does so however often it sees another of its organisations.
         expires_at = expires_at.min(continues.proven_at + SESSION_LIFE);
         if expires_at <= now {
-            let detail = "enter your password or a code once more (POST /api/v1/session/proof), then try again";
+            let detail =
+                "enter your password or a code once more (POST /api/v1/session/proof), then try again";
             return Err(ApiError::new(ProblemCode::StepUpRequired, detail));
         }
     }

@@ -443,7 +443,9 @@ impl SystemConn {
         organization: &str,
         at: DateTime<Utc>,
     ) -> Result<Vec<OuterChange>, StoreError> {
-        let Some(tenant) = self.lasting_outer_tenant(issuer, organization).await? else { return Ok(Vec::new()) };
+        let Some(tenant) = self.lasting_outer_tenant(issuer, organization).await? else {
+            return Ok(Vec::new());
+        };
         let people: Vec<PersonRow> = diesel::sql_query(
             "SELECT i.subject AS person FROM member m JOIN user_identity i ON i.user_id = m.user_id \
              WHERE m.tenant_id = $1 AND i.issuer = $2",

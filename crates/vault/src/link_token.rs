@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_browser_names_itself_by_nothing_but_its_own_token() {
-        let known = KnownBrowser { user: Uuid::from_u128(1), browser: Uuid::from_u128(2), until: 1_800_000_000 };
+        let known =
+            KnownBrowser { user: Uuid::from_u128(1), browser: Uuid::from_u128(2), until: 1_800_000_000 };
         let token = known_browser_token(&ring("aa"), &known);
         assert_eq!(read_known_browser_token(&ring("aa"), &token), Some(known));
         assert_eq!(read_known_browser_token(&ring("bb"), &token), None);

@@ -176,7 +176,11 @@ fn seeing_another_organisation_makes_no_sign_in_longer() {
         let minutes_left = |session: &Value| -> i64 {
             let id = session["id"].as_str().unwrap().replace("ses_", "");
             let left = "extract(epoch FROM expires_at - now()) / 60";
-            open.app.query(&format!("SELECT ceil({left})::bigint FROM session WHERE id = '{id}'")).trim().parse().unwrap()
+            open.app
+                .query(&format!("SELECT ceil({left})::bigint FROM session WHERE id = '{id}'"))
+                .trim()
+                .parse()
+                .unwrap()
         };
         let see = async |bob: &mut Person, tenant: &Value| {
             bob.post("/api/v1/session/tenant", json!({"tenant_id": tenant})).await

@@ -106,7 +106,11 @@ pub(crate) async fn unbury_known(conn: &mut Conn, known: &[&str]) -> Result<i64,
         }
         for some in raised {
             all += some.jobs;
-            tracing::info!(queue = some.queue, jobs = some.jobs, "dead letters that no version knew are done by this one");
+            tracing::info!(
+                queue = some.queue,
+                jobs = some.jobs,
+                "dead letters that no version knew are done by this one"
+            );
         }
     }
 }

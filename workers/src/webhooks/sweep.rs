@@ -61,7 +61,8 @@ async fn spread_again(context: &JobContext) -> Result<(), JobError> {
     let all = Filter { queue: Some(SpreadEvent::QUEUE.to_owned()), ..Filter::default() };
     let given_up = Filter { class: Some(ErrorClass::Transient), ..all.clone() };
     // Of the class of what is ours to mend, and yet the handler said nothing.
-    let crashed = CRASHES.map(|code| Filter { state: Some(State::Dead), code: Some(code.to_owned()), ..all.clone() });
+    let crashed =
+        CRASHES.map(|code| Filter { state: Some(State::Dead), code: Some(code.to_owned()), ..all.clone() });
     let mut conn = context.queue().conn().await?;
     let events = ops::redrive(&mut conn, &given_up, SPREAD_A_SECOND, LOST_AT_ONCE).await?;
     if events > 0 {

@@ -133,7 +133,10 @@ async fn work_that_this_version_does_not_know_stops_nothing_and_is_buried_when_n
     assert_eq!(looked.job.progress, Some(json!({"buried": 0, "brought_back": 0, "told": 0})));
     assert_eq!(office.jobs("deletion.v9").await[0].state, State::Ready);
     age(&office, "deletion.v9", 2).await;
-    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 1, "brought_back": 0, "told": 0})));
+    assert_eq!(
+        office.run("dead-letters.v1").await.job.progress,
+        Some(json!({"buried": 1, "brought_back": 0, "told": 0}))
+    );
     let buried = office.ended("deletion.v9", unknown).await;
     assert_eq!(
         (buried.job.state, buried.job.class, buried.job.code.as_deref()),
@@ -229,9 +232,15 @@ async fn the_operator_is_told_of_dead_letters_that_nobody_attends_once_a_day_for
                 WHERE queue = 'clerk-event.v1'",
         )
         .await;
-    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "brought_back": 0, "told": 0})));
+    assert_eq!(
+        office.run("dead-letters.v1").await.job.progress,
+        Some(json!({"buried": 0, "brought_back": 0, "told": 0}))
+    );
     bury(&office, 24 * 60 + 20, &[("clerk-event.v1", "bug", "payload")]).await;
-    assert_eq!(office.run("dead-letters.v1").await.job.progress, Some(json!({"buried": 0, "brought_back": 0, "told": 1})));
+    assert_eq!(
+        office.run("dead-letters.v1").await.job.progress,
+        Some(json!({"buried": 0, "brought_back": 0, "told": 1}))
+    );
     assert_eq!(told_of_dead(&office).await.len(), 4);
     office.close().await;
 }

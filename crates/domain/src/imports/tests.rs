@@ -179,7 +179,10 @@ fn an_address_of_aws_names_its_region_and_no_other_address_does() {
     let cases = [
         ("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", Some("us-east-1")),
         ("bedrock-mantle.eu-west-1.api.aws:443", Some("eu-west-1")),
-        ("https://vpce-0fe5b17a0707d6abc-29p57081.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com", Some("ap-southeast-2")),
+        (
+            "https://vpce-0fe5b17a0707d6abc-29p57081.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com",
+            Some("ap-southeast-2"),
+        ),
         ("https://amazonaws.com.evil.example/v1", None),
         ("https://notamazonaws.com/v1", None),
         ("https://api.openai.com/v1", None),
