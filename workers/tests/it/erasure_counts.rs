@@ -38,7 +38,7 @@ async fn jobs(office: &Office, account: &Account) -> i64 {
 const KEYS: fn(&str) -> bool = |sql| sql.starts_with("SELECT erase_data_keys");
 /// All files are gone, and their number is written down.
 const FILES: fn(&str) -> bool = |sql| sql.starts_with("UPDATE erasure SET evidence = (evidence -");
-const ROWS: fn(&str) -> bool = |sql| sql.starts_with("SELECT erase_tenant_rows");
+const ROWS: fn(&str) -> bool = |sql| sql.starts_with("SELECT erase_counted_rows");
 const JOBS: fn(&str) -> bool = |sql| sql.starts_with("SELECT add_erased");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
