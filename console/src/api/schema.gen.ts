@@ -958,7 +958,8 @@ export interface paths {
         put?: never;
         /**
          * Make an API key
-         * @description The secret is in this answer and nowhere else, ever: only its SHA-256 is kept.
+         * @description The secret is in this answer and nowhere else, ever: only its SHA-256 is kept. A key may be made for what its maker
+         *     may do, and for nothing more.
          */
         post: operations["create_key"];
         delete?: never;
@@ -987,7 +988,8 @@ export interface paths {
         head?: never;
         /**
          * Change an API key
-         * @description Holds on every proxy within a second. A key that is past its end works again with a later one.
+         * @description Holds on every proxy within a second. A key that is past its end works again with a later one. Taking Zero Data
+         *     Retention off wants a fresh proof of who asks.
          */
         patch: operations["update_key"];
         trace?: never;
@@ -1885,7 +1887,7 @@ export interface paths {
         /**
          * Change what is kept of prompts and answers
          * @description Holds for every call that comes in later than a second after, on every proxy. Each call goes by what held when
-         *     it came in.
+         *     it came in. Keeping more, for longer or without redaction wants a fresh proof of who asks.
          */
         patch: operations["update_privacy"];
         trace?: never;
@@ -2273,7 +2275,8 @@ export interface paths {
         put?: never;
         /**
          * See another of one's organisations
-         * @description The session ends, and one of the other organisation takes its place.
+         * @description The session ends, and one of the other organisation takes its place. Where sign-ins end after an hour, that one ends
+         *     an hour after the last proof of who asks, and an older proof is to be made anew before.
          */
         post: operations["switch_tenant"];
         delete?: never;
@@ -2956,7 +2959,7 @@ export interface paths {
         post: operations["begin_second_factor"];
         /**
          * Remove the second factor
-         * @description Wants a fresh proof of who asks, by both factors.
+         * @description Wants a fresh proof of who asks, by both factors. Removing again changes nothing.
          */
         delete: operations["remove_second_factor"];
         options?: never;
