@@ -101,7 +101,7 @@ fn is_region(label: &str) -> bool {
         [country, words @ .., number] if !words.is_empty() => {
             country.len() == 2
                 && is_word(country)
-                && words.iter().all(|word| is_word(word))
+                && words.iter().all(is_word)
                 && (1..=2).contains(&number.len())
                 && number.bytes().all(|byte| byte.is_ascii_digit())
         }
