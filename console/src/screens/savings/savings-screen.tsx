@@ -91,8 +91,8 @@ function Recommendations() {
             </Link>
           }
         >
-          Hand in a bill, and the next look says what it shows: idle endpoints, caches that cost more than they save, dearer
-          routes of the same model, and more.
+          Each bill that comes is searched for idle endpoints, caches that cost more than they save, dearer routes of the same
+          model, and more.
         </Empty>
       ) : null}
       <ul className="divide-y">

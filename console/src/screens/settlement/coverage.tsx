@@ -42,10 +42,14 @@ export function Coverage({ issuer, month, measure }: SettlementKey) {
                 <Td className="max-w-56 py-2" title={one.principal}>
                   <span className="block truncate">{principalInWords(one.principal)}</span>
                   <span className="block text-xs text-muted [overflow-wrap:anywhere] sm:hidden">
-                    {one.model}, {share(String(one.covered_tokens), String(one.billed_tokens))} by the proxy
+                    {one.model}, {one.region ? `${one.region}, ` : ""}
+                    {share(String(one.covered_tokens), String(one.billed_tokens))} by the proxy
                   </span>
                 </Td>
-                <Td className="hidden text-muted md:table-cell">{one.account}</Td>
+                <Td className="hidden py-2 text-muted md:table-cell">
+                  {one.account}
+                  <span className="block text-xs">{one.region}</span>
+                </Td>
                 <Td className="hidden max-w-48 truncate sm:table-cell" title={one.model}>
                   {one.model}
                 </Td>
