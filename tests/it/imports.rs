@@ -39,6 +39,10 @@ fn an_imported_bill_is_its_tenants_alone_and_exact_and_counts_once() {
         for (name, value) in totals[0].as_object().unwrap() {
             assert_eq!(&bill["totals"][0][name], value, "{bill}");
         }
+        // After each bill its facts are looked at.
+        let tenant = owner.tenant_id.replace("ten_", "");
+        let looks = format!("SELECT count(*) FROM queue.job WHERE queue = 'insight.v1' AND tenant = '{tenant}'");
+        assert_eq!(app.query(&looks).trim(), "2");
         let id = bill["id"].as_str().unwrap();
         assert!(bills(&other.get("/api/v1/bills").await).is_empty());
         other.call("GET", &format!("/api/v1/bills/{id}"), None).await.expect(404);

@@ -12,6 +12,7 @@ use costlens_domain::pricing::PricesInForce;
 use costlens_domain::request::Origin;
 use costlens_domain::{ApiKeyId, BillId, TenantId};
 use costlens_imports::litellm;
+use costlens_jobs::insight::{LookAtFacts, Occasion};
 use costlens_jobs::settlement::ask_to_settle_again;
 use costlens_proxy::take_newest;
 use costlens_store::{NewBill, StoreError};
@@ -128,6 +129,9 @@ async fn store(
     }
     let bill = conn.import_bill(&new, report).await?;
     costlens_jobs::settlement::ask_to_settle(&mut conn, &bill).await?;
+    // As after every other bill, and not with the night alone.
+    let look = LookAtFacts { tenant, occasion: Occasion::Bill(new.id) };
+    costlens_jobs::ask(&mut conn, &look).await?;
     let change = json!({ "lines": report.lines });
     conn.audit(&record::event(&SystemClock, Action::BillImported, Some(new.id.to_string()), change)).await?;
     conn.commit().await?;
