@@ -41,7 +41,8 @@ fn an_imported_bill_is_its_tenants_alone_and_exact_and_counts_once() {
         }
         // After each bill its facts are looked at.
         let tenant = owner.tenant_id.replace("ten_", "");
-        let looks = format!("SELECT count(*) FROM queue.job WHERE queue = 'insight.v1' AND tenant = '{tenant}'");
+        let looks =
+            format!("SELECT count(*) FROM queue.job WHERE queue = 'insight.v1' AND tenant = '{tenant}'");
         assert_eq!(app.query(&looks).trim(), "2");
         let id = bill["id"].as_str().unwrap();
         assert!(bills(&other.get("/api/v1/bills").await).is_empty());
