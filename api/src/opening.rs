@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::audit::By;
 use crate::cookies::{Binding, Outgoing};
 use crate::error::ApiError;
+use crate::principal::PROVE_ANEW;
 use crate::{ApiParts, known_browser};
 
 /// No session outlives an hour.
@@ -152,9 +153,7 @@ pub(crate) async fn open(
         // Whoever signs in anew after an hour does so however often it sees another of its organisations.
         expires_at = expires_at.min(continues.proven_at + SESSION_LIFE);
         if expires_at <= now {
-            let detail =
-                "enter your password or a code once more (POST /api/v1/session/proof), then try again";
-            return Err(ApiError::new(ProblemCode::StepUpRequired, detail));
+            return Err(ApiError::new(ProblemCode::StepUpRequired, PROVE_ANEW));
         }
     }
     let refresh = ends_at

@@ -36,6 +36,10 @@ pub enum Who {
     Key(ApiKeyId),
 }
 
+/// What a person is told whose proof is too old.
+pub(crate) const PROVE_ANEW: &str =
+    "enter your password or a code once more (POST /api/v1/session/proof), then try again";
+
 /// A caller that was let in.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -134,7 +138,7 @@ impl Principal {
             return Ok(tenant);
         }
         let detail = if self.user.is_some() {
-            "enter your password or a code once more (POST /api/v1/session/proof), then try again"
+            PROVE_ANEW
         } else {
             "your sign-in is too old for this; use a new link of `costlens sign-in`"
         };

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { client } from "@/api/client";
-import { asApiError } from "@/api/problem";
+import { ApiError, asApiError } from "@/api/problem";
 import { signInOptionsQuery } from "@/api/queries";
 import { clerkEnd, clerkSignIn, clerkToken } from "@/lib/clerk-token";
 import { LinkFrame } from "@/screens/links/frame";
@@ -34,7 +34,7 @@ export function SignedInClerkScreen() {
   const failed = error ?? options.error;
   // A sign-in there that is too old for this one is ended first: Clerk would send its person straight back by it.
   const signIn = async (frontendUrl: string, signInUrl: string) => {
-    if (error) await clerkEnd(frontendUrl).catch(() => undefined);
+    if (error instanceof ApiError && error.code === "session_invalid") await clerkEnd(frontendUrl).catch(() => undefined);
     window.location.assign(clerkSignIn(signInUrl, window.location.origin));
   };
   const isOver = nobody || failed !== null || options.data?.clerk === null;

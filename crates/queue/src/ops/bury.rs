@@ -27,8 +27,8 @@ pub struct Buried {
 
 /// Makes dead letters of jobs whose queue is not among `registered` and that nobody has begun though they have been due
 /// for `due_for`: of class `bug` and code [`UNKNOWN`], until [`unbury`] brings them back where there is a worker again.
-/// At most `most` of them; call it again until it answers nothing. A queue that a living worker of another build works on, as in
-/// a rolling deploy, is left to it. A run comes back to life with its job.
+/// At most `most` of them; call it again until it answers nothing. A queue that a living worker of another build works
+/// on, as in a rolling deploy, is left to it. A run comes back to life with its job.
 pub async fn bury_unknown(
     conn: &mut AsyncPgConnection,
     registered: &[&str],
