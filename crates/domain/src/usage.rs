@@ -116,6 +116,17 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// More than any call can use: the sum of nine million such calls still fits into 63 bits.
+    pub const LARGEST_COUNT: u64 = 1_000_000_000_000;
+
+    /// Whether every count is one that a call can have. What a provider says is held against it: nothing that it
+    /// answers may make a row that no ledger takes.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        let tokens = TokenClass::ALL.iter().map(|class| self.of(*class).0);
+        tokens.chain([self.reasoning.0, self.web_searches]).all(|count| count <= Self::LARGEST_COUNT)
+    }
+
     /// The count of one class.
     #[must_use]
     pub const fn of(&self, class: TokenClass) -> Tokens {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use costlens_domain::pricing::{Estimate, PriceVersion, price_fact};
 use costlens_domain::request::{CostBasis, Durability, Outcome, PriceReceipt, RequestFact};
-use costlens_domain::{Usage, Usd};
+use costlens_domain::{Tokens, Usage, Usd};
 
 use crate::bodies::Capture;
 use crate::spool::{Receipt, Spool, SpoolError, Ticket};
@@ -94,12 +94,16 @@ impl Call {
                 }
             }
             Ending::Complete | Ending::Drained | Ending::Broken(_) | Ending::ClientGone => {
-                if let Some(usage) = reading.usage {
+                // Some servers end a stream without a word that it ends.
+                let came_whole = matches!(ending, Ending::Complete | Ending::Drained) && !reading.failed;
+                if let Some(usage) = reading.usage.filter(|_| reading.counted_to_its_end || came_whole) {
                     fact.usage = usage;
                     price_fact(&mut fact, &prices.catalogue, None);
                 } else {
-                    let output = estimate_tokens(reading.output_text_bytes);
-                    let counted = meter.input_so_far();
+                    // A running count tells the input, and of the output what had been written by then.
+                    let so_far = reading.usage.map_or(Tokens(0), |usage| usage.output);
+                    let output = estimate_tokens(reading.output_text_bytes).max(so_far);
+                    let counted = reading.usage.or_else(|| meter.input_so_far());
                     let input = counted.unwrap_or(fact.usage);
                     fact.usage = Usage { output, ..input };
                     let estimated = if counted.is_some() { Estimate::Output } else { Estimate::Whole };

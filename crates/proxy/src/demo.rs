@@ -15,14 +15,30 @@ pub(crate) struct Answer {
     pub(crate) frames: Vec<Bytes>,
 }
 
+/// The longest call that is listened to, in bytes. A parsed one takes many times its size.
+const LONGEST_CALL: usize = 256 << 10;
+/// The most that is said back, in bytes: as a stream each word is an event, of a hundred times its size.
+const LONGEST_ECHO: usize = 4 << 10;
+
 /// Answers a call that [`crate::peek`] has already found to be one.
-pub(crate) fn answer(dialect: Dialect, body: &[u8], model: &str, id: &str, created: i64) -> Answer {
-    let call: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+pub(crate) fn answer(
+    dialect: Dialect,
+    (body, stream): (&[u8], bool),
+    model: &str,
+    id: &str,
+    created: i64,
+) -> Answer {
+    let is_heard = body.len() <= LONGEST_CALL;
+    let call: Value =
+        if is_heard { serde_json::from_slice(body).unwrap_or(Value::Null) } else { Value::Null };
     let heard = last_user_text(&call);
-    let said = if heard.is_empty() { "(nothing was said)".to_owned() } else { heard };
-    let input = estimate_tokens(all_text(&call).len() as u64).0;
+    let said = match heard.get(..heard.floor_char_boundary(LONGEST_ECHO)) {
+        _ if !is_heard => "(too much was said)".to_owned(),
+        None | Some("") => "(nothing was said)".to_owned(),
+        Some(said) => said.to_owned(),
+    };
+    let input = estimate_tokens(if is_heard { all_text(&call).len() } else { body.len() } as u64).0;
     let output = estimate_tokens(said.len() as u64).0;
-    let stream = call.get("stream").and_then(Value::as_bool).unwrap_or(false);
     let wants_usage = call.pointer("/stream_options/include_usage").and_then(Value::as_bool).unwrap_or(false);
     let echo = Echo { model, id, created, said, input, output };
     match (dialect, stream) {
@@ -159,5 +175,28 @@ fn text_of(message: &Value) -> String {
             parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said_to(text: &str, stream: bool) -> Answer {
+        let call =
+            json!({"model": "demo/echo", "stream": stream, "messages": [{"role": "user", "content": text}]});
+        answer(Dialect::OpenAiChat, (call.to_string().as_bytes(), stream), "demo/echo", "demo-1", 0)
+    }
+
+    #[test]
+    fn a_long_call_has_a_short_echo() {
+        for length in [LONGEST_ECHO, LONGEST_CALL / 2, LONGEST_CALL * 4] {
+            // Each space is a word of its own, and each word an event.
+            let answer = said_to(&" ".repeat(length), true);
+            assert!(answer.frames.len() <= LONGEST_ECHO + 4, "{} frames", answer.frames.len());
+        }
+        // Cut between two letters, wherever that is.
+        let answer = said_to(&"\u{1f600}".repeat(LONGEST_ECHO), false);
+        assert!(answer.frames.concat().len() < 2 * LONGEST_ECHO);
     }
 }

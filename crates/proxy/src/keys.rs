@@ -2,12 +2,12 @@
 //!
 //! A key is looked up by the SHA-256 of what was presented. It is served from memory while fresh, and, if the
 //! database cannot be reached, until it is `key_stale` old; a key that memory does not hold is then refused:
-//! authentication fails closed. A change of any key or connection empties the memory at once; where changes may have
+//! authentication fails closed. A change of any of a tenant's keys or connections empties the memory of that tenant at once; where changes may have
 //! gone unheard it is doubted, and each key is asked about again as soon as the database answers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -145,6 +145,9 @@ const DOUBT_ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// How often news of a key is asked for while the database may be away.
 const ASK_EVERY_MS: u64 = 1_000;
 
+/// For so long it is known that a tenant's keys were forgotten: longer than anybody waits for the database's answer.
+const FORGOTTEN_FOR: Duration = Duration::from_mins(10);
+
 /// After so long without a change the listening connection is asked whether it is still there, and has as long to say
 /// so: a change is heard, or known to go unheard, within a second.
 const QUIET: Duration = Duration::from_millis(400);
@@ -164,8 +167,8 @@ pub struct KeyRing {
     overrides: HashMap<String, costlens_egress::EndpointUrl>,
     policy: costlens_egress::Policy,
     kept: RwLock<HashMap<TokenHash, Arc<Kept>>>,
-    /// How often everything was forgotten.
-    forgotten: AtomicU64,
+    /// When the tenants' keys were forgotten, of those that may still be asked about.
+    forgotten: Mutex<HashMap<TenantId, Instant>>,
     /// Whether changes are heard of as they happen.
     hears: AtomicBool,
     /// What was loaded before this moment may have changed unheard.
@@ -198,7 +201,7 @@ impl KeyRing {
             overrides: config.provider_base_urls.clone(),
             policy,
             kept: RwLock::default(),
-            forgotten: AtomicU64::new(0),
+            forgotten: Mutex::default(),
             hears: AtomicBool::new(false),
             doubted_before: RwLock::new(Instant::now()),
             clock,
@@ -252,7 +255,6 @@ impl KeyRing {
 
     /// Asks the database, and remembers.
     async fn look_up(&self, hash: TokenHash) -> Result<Arc<Caller>, KeyRefusal> {
-        let forgotten = self.forgotten.load(Ordering::Acquire);
         match self.load(&hash).await {
             Ok(caller) => {
                 let caller = Arc::new(caller);
@@ -269,7 +271,8 @@ impl KeyRing {
                     all.clear();
                 }
                 // What changed while the database was being asked may be missing in its answer.
-                if forgotten == self.forgotten.load(Ordering::Acquire) {
+                let forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+                if forgotten.get(&caller.key.tenant_id).is_none_or(|at| *at < caller.loaded) {
                     all.insert(hash, Arc::new(Kept::new(Arc::clone(&caller))));
                 }
                 Ok(caller)
@@ -283,11 +286,15 @@ impl KeyRing {
         }
     }
 
-    /// Forgets everything: some key or connection changed.
-    pub fn forget(&self) {
+    /// Forgets a tenant's keys: one of them or a connection changed. Everybody else's are remembered, so that nobody makes
+    /// other tenants' calls wait for the database.
+    pub fn forget(&self, tenant: TenantId) {
         let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        all.clear();
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody waits for an answer of the database for so long.
+        forgotten.retain(|_, at| at.elapsed() < FORGOTTEN_FOR);
+        forgotten.insert(tenant, Instant::now());
+        all.retain(|_, kept| kept.caller.key.tenant_id != tenant);
     }
 
     /// Whether a caller's wish that prompts and answers be kept is surely still its wish: changes are heard of as they
@@ -317,7 +324,7 @@ impl KeyRing {
                 self.hears.store(true, Ordering::Release);
                 loop {
                     match tokio::time::timeout(QUIET, changes.next()).await {
-                        Ok(Ok(_)) => self.forget(),
+                        Ok(Ok(change)) => self.forget(change.tenant_id),
                         Ok(Err(_)) => break,
                         Err(_quiet) => {
                             let alive = tokio::time::timeout(QUIET, changes.ask_for_life()).await;

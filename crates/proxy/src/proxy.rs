@@ -178,7 +178,9 @@ impl Proxy {
             dialect == Dialect::OpenAiChat && caller.key.stream_usage == StreamUsagePolicy::Inject;
         let (upstream_body, asked) = peek.for_upstream(body, model, ask_for_usage);
         let sending = match route {
-            Route::Demo { model } => demo_answer(dialect, &upstream_body, model, id, started_at.timestamp()),
+            Route::Demo { model } => {
+                demo_answer(dialect, (&upstream_body, peek.stream), model, id, started_at.timestamp())
+            }
             Route::Connection { target, .. } => self.send(dialect, target, headers, upstream_body)?,
         };
         // From here on the call has a row, whatever happens.
@@ -276,8 +278,15 @@ impl Proxy {
 }
 
 /// The built-in provider's answer, in the shape of one that is being sent for.
-fn demo_answer(dialect: Dialect, body: &Bytes, model: &str, id: RequestId, created: i64) -> Sending {
-    let answer = demo::answer(dialect, body, model, &format!("demo-{}", id.uuid().simple()), created);
+fn demo_answer(
+    dialect: Dialect,
+    (body, stream): (&Bytes, bool),
+    model: &str,
+    id: RequestId,
+    created: i64,
+) -> Sending {
+    let answer =
+        demo::answer(dialect, (body, stream), model, &format!("demo-{}", id.uuid().simple()), created);
     Box::pin(async move {
         let (mut parts, ()) = ::http::Response::new(()).into_parts();
         parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));

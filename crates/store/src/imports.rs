@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::db::{Db, mend};
 use crate::schema::imported_call;
-use crate::writer::{Batch, LONGEST_NAME, has_sane_counts};
+use crate::writer::{Batch, LONGEST_NAME};
 use crate::{Shipped, StoreError, TenantConn, WriterConn};
 
 /// What became of calls that were handed in.
@@ -68,7 +68,7 @@ impl WriterConn {
         let mut batch: Batch<'_> = BTreeMap::new();
         for call in calls.iter().filter(|call| call.fact.tenant_id == tenant) {
             let fact = &call.fact;
-            if let Some(day) = fact.id.day().filter(|_| has_sane_counts(fact)) {
+            if let Some(day) = fact.id.day().filter(|_| fact.usage.is_plausible()) {
                 batch.insert((tenant.uuid(), day, fact.id.uuid()), fact);
             }
         }

@@ -35,9 +35,6 @@ pub struct Shipped {
     pub erased: usize,
 }
 
-/// More than any call can use: the sum of nine million such calls still fits into a bigint.
-const LARGEST_COUNT: u64 = 1_000_000_000_000;
-
 /// Names stand in the rollup's key, and an index entry holds some 2,700 bytes.
 pub(crate) const LONGEST_NAME: usize = 256;
 
@@ -62,7 +59,7 @@ impl WriterConn {
         let mut shipped = Shipped::default();
         let mut batch: Batch<'_> = BTreeMap::new();
         for fact in facts {
-            match fact.id.day().filter(|_| has_sane_counts(fact)) {
+            match fact.id.day().filter(|_| fact.usage.is_plausible()) {
                 Some(day) => {
                     batch.entry((fact.tenant_id.uuid(), day, fact.id.uuid())).or_insert(fact);
                 }
@@ -401,10 +398,6 @@ fn counts(fact: &RequestFact) -> [u64; 9] {
         of(TokenClass::AudioOutput),
         usage.web_searches,
     ]
-}
-
-pub(crate) fn has_sane_counts(fact: &RequestFact) -> bool {
-    counts(fact).into_iter().all(|count| count <= LARGEST_COUNT)
 }
 
 /// A cost stands if and only if there is a basis for it. Where a fact contradicts itself, it is unpriced.

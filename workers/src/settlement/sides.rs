@@ -112,7 +112,9 @@ fn is_global(model: &str) -> bool {
 }
 
 fn tier_of(word: &str) -> Tier {
-    match word.to_ascii_lowercase().as_str() {
+    // Behind it may stand the geography that the vendor says served it.
+    let tier = word.split('/').next().unwrap_or(word);
+    match tier.to_ascii_lowercase().as_str() {
         "batch" => Tier::Batch,
         "flex" => Tier::Flex,
         "priority" => Tier::Priority,

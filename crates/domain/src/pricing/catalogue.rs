@@ -25,6 +25,9 @@ pub(super) const EMBEDDED: [(&str, &str); 9] = [
     ("demo.json", include_str!("../../../../prices/demo.json")),
 ];
 
+/// The longest name of a model that is looked for, in bytes; none is known that is half as long.
+const LONGEST_NAME: usize = 256;
+
 /// A price file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("price file {file}: {fault}")]
@@ -267,6 +270,10 @@ impl Provider {
     }
 
     fn find(&self, model: &str) -> Option<&ModelPrice> {
+        // Each version that is taken off a name is one more search for the rest of it.
+        if model.len() > LONGEST_NAME {
+            return None;
+        }
         let model = if model.bytes().any(|byte| byte.is_ascii_uppercase()) {
             Cow::Owned(model.to_ascii_lowercase())
         } else {

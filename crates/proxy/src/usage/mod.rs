@@ -15,8 +15,10 @@ use serde_json::value::RawValue;
 /// What the passing bytes told so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// The vendor's own count; `None` until it told one.
+    /// The vendor's own count; `None` until it told one that a call can have.
     pub usage: Option<Usage>,
+    /// Whether that count is the last: some vendors tell a running one in every chunk.
+    pub counted_to_its_end: bool,
     /// The model the vendor says it served.
     pub model: Option<String>,
     /// The service tier the vendor says it served.
@@ -101,6 +103,14 @@ impl Meter {
     pub fn reading(&self) -> &Reading {
         &self.reading
     }
+}
+
+/// The longest name of a model or tier that is kept, in bytes; none is known that is half as long.
+const LONGEST_NAME: usize = 256;
+
+/// What a vendor calls a model or a tier, if it is a name at all.
+fn name_of(name: &str) -> Option<String> {
+    (!name.is_empty() && name.len() <= LONGEST_NAME).then(|| name.to_owned())
 }
 
 /// The longest id of an answer that is kept, in bytes; none is known that is longer than half of it.

@@ -7,7 +7,7 @@ use costlens_domain::{Tokens, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{EventKind, Reading, id_of, text_bytes_after};
+use super::{EventKind, Reading, id_of, name_of, text_bytes_after};
 
 #[derive(Deserialize)]
 struct Answer<'a> {
@@ -19,10 +19,23 @@ struct Answer<'a> {
     service_tier: Option<std::borrow::Cow<'a, str>>,
     #[serde(default)]
     usage: Option<WireUsage>,
-    #[serde(default)]
-    choices: Option<Vec<serde::de::IgnoredAny>>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
     #[serde(default)]
     error: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    /// Some servers write an empty reason as long as there is none.
+    fn is_finished(&self) -> bool {
+        self.finish_reason.is_some_and(|reason| reason.get() != "\"\"")
+    }
 }
 
 #[derive(Deserialize)]
@@ -103,11 +116,13 @@ pub(super) fn read_body(body: &[u8], reading: &mut Reading) {
         reading.output_text_bytes = text_bytes_after(body, TEXT_KEYS);
     }
     reading.finished = true;
+    reading.counted_to_its_end = true;
 }
 
 pub(super) fn read_chunk(data: &[u8], reading: &mut Reading) -> EventKind {
     if data == b"[DONE]" {
         reading.finished = true;
+        reading.counted_to_its_end = true;
         return EventKind::Terminal;
     }
     reading.output_text_bytes = reading.output_text_bytes.saturating_add(text_bytes_after(data, TEXT_KEYS));
@@ -117,7 +132,11 @@ pub(super) fn read_chunk(data: &[u8], reading: &mut Reading) -> EventKind {
         return EventKind::Ordinary;
     }
     let Ok(answer) = serde_json::from_slice::<Answer<'_>>(data) else { return EventKind::Ordinary };
-    let only_usage = answer.usage.is_some() && answer.choices.as_ref().is_some_and(Vec::is_empty);
+    let choices = answer.choices.as_deref();
+    let only_usage = answer.usage.is_some() && choices.is_some_and(<[Choice<'_>]>::is_empty);
+    // A count beside words is a running one, unless they were the last.
+    let is_last = choices.is_none_or(|all| all.iter().all(Choice::is_finished));
+    reading.counted_to_its_end = is_last && answer.usage.is_some() || reading.counted_to_its_end;
     take(answer, reading);
     if only_usage { EventKind::UsageOnly } else { EventKind::Ordinary }
 }
@@ -134,13 +153,13 @@ fn take(answer: Answer<'_>, reading: &mut Reading) {
     if let Some(id) = answer.id.and_then(id_of) {
         reading.response_id = Some(id);
     }
-    if let Some(model) = answer.model.filter(|model| !model.is_empty()) {
-        reading.model = Some(model.into_owned());
+    if let Some(model) = answer.model.as_deref().and_then(name_of) {
+        reading.model = Some(model);
     }
-    if let Some(tier) = answer.service_tier {
-        reading.service_tier = Some(tier.into_owned());
+    if let Some(tier) = answer.service_tier.as_deref().and_then(name_of) {
+        reading.service_tier = Some(tier);
     }
-    if let Some(usage) = answer.usage.and_then(WireUsage::usage) {
+    if let Some(usage) = answer.usage.and_then(WireUsage::usage).filter(Usage::is_plausible) {
         reading.usage = Some(usage);
     }
     reading.failed |= answer.error.is_some();

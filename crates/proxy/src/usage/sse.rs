@@ -2,6 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
+/// The longest event that is waited for; what is longer is passed on in pieces, of which none is an event.
+const LONGEST_EVENT: usize = 4 << 20;
+
 /// Cuts a byte stream behind each blank line, whichever of LF, CRLF or CR ends the lines.
 #[derive(Debug, Default)]
 pub struct EventSplitter {
@@ -17,6 +20,7 @@ impl EventSplitter {
                 each(bytes.split_to(end));
             }
             self.held.extend_from_slice(&bytes);
+            self.let_go(each);
             return;
         }
         let seen = self.held.len();
@@ -27,12 +31,15 @@ impl EventSplitter {
             each(self.held.split_to(end).freeze());
             from = 0;
         }
+        self.let_go(each);
     }
 
-    /// Bytes that wait for their event to end.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.held.len()
+    /// Passes on what waits, where it has become too long to be an event: no provider fills the memory by never ending
+    /// one.
+    fn let_go(&mut self, mut each: impl FnMut(Bytes)) {
+        if self.held.len() > LONGEST_EVENT {
+            each(self.held.split().freeze());
+        }
     }
 
     /// What is left when the stream ends.
@@ -112,6 +119,21 @@ mod tests {
                 assert_eq!(payloads, [&b"{\"a\":1}"[..], b"2", b"3", b"[DONE]"], "cut at {first}, {second}");
             }
         }
+    }
+
+    #[test]
+    fn an_event_that_never_ends_is_held_no_longer_than_any_event_is() {
+        let mut splitter = EventSplitter::default();
+        let (mut passed, piece) = (0, Bytes::from(vec![b'x'; 1 << 20]));
+        for pushed in 1..=20 {
+            splitter.push(piece.clone(), |event| passed += event.len());
+            assert!(pushed * piece.len() - passed <= LONGEST_EVENT, "{passed} passed after {pushed} pieces");
+        }
+        // What comes behind it is read as ever.
+        let mut events = Vec::new();
+        splitter.push(Bytes::from_static(b"\n\ndata: 1\n\n"), |event| events.push(event));
+        let payloads: Vec<_> = events.iter().filter_map(|event| data_of(event)).collect();
+        assert_eq!(payloads, [b"1"]);
     }
 
     #[test]

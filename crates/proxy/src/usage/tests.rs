@@ -199,3 +199,98 @@ fn an_answers_own_id_is_kept_and_a_strange_one_costs_no_usage() {
     );
     assert_eq!(meter.reading().response_id.as_deref(), Some("chatcmpl-2"));
 }
+
+fn anthropic_body(usage: &str) -> Meter {
+    let mut meter = Meter::new(Dialect::AnthropicMessages);
+    meter.read_body(format!(r#"{{"id":"msg_1","model":"claude-opus-5","usage":{usage}}}"#).as_bytes());
+    meter
+}
+
+#[test]
+fn what_compacting_used_is_billed_and_stands_beside_the_counts() {
+    let meter = anthropic_body(
+        r#"{"input_tokens":23000,"output_tokens":1000,"service_tier":"standard","iterations":[
+        {"type":"compaction","input_tokens":180000,"output_tokens":3500,"cache_read_input_tokens":7,
+        "cache_creation_input_tokens":11},{"type":"message","input_tokens":23000,"output_tokens":1000}]}"#,
+    );
+    let expected = Usage {
+        fresh_input: Tokens(203_000),
+        cache_read: Tokens(7),
+        cache_write_5m: Tokens(11),
+        output: Tokens(4_500),
+        ..Usage::default()
+    };
+    assert_eq!(meter.reading().usage, Some(expected));
+    assert_eq!(meter.reading().service_tier.as_deref(), Some("standard"));
+}
+
+#[test]
+fn what_makes_anthropics_tokens_dearer_is_a_tier_of_its_own() {
+    for (told, tier) in [
+        (r#""service_tier":"standard""#, Some("standard")),
+        (r#""service_tier":"standard","speed":"standard","inference_geo":"global""#, Some("standard")),
+        (r#""service_tier":"standard","speed":"fast","inference_geo":"not_available""#, Some("fast")),
+        (r#""service_tier":"priority","inference_geo":"us""#, Some("priority/us")),
+        (r#""inference_geo":"us""#, Some("standard/us")),
+        (r#""speed":"fast","inference_geo":"us""#, Some("fast/us")),
+        (r#""service_tier":"standard","iterations":[{"type":"advisor_message"}]"#, Some("several_models")),
+        (r#""service_tier":null"#, None),
+    ] {
+        let meter = anthropic_body(&format!(r#"{{"input_tokens":1,"output_tokens":1,{told}}}"#));
+        assert_eq!(meter.reading().service_tier.as_deref(), tier, "{told}");
+        assert!(meter.reading().usage.is_some());
+    }
+}
+
+#[test]
+fn what_is_written_to_a_cache_later_has_the_lifetime_that_was_told() {
+    let stream = |split: &str, later: &str| {
+        let start = format!(
+            r#"{{"type":"message_start","message":{{"model":"m","usage":{{"input_tokens":5,"output_tokens":1,
+            "cache_creation_input_tokens":100,"cache_creation":{split}}}}}}}"#
+        );
+        let delta = format!(r#"{{"type":"message_delta","usage":{{"output_tokens":9{later}}}}}"#);
+        let (meter, _) = events(Dialect::AnthropicMessages, &[&start, &delta]);
+        let usage = meter.reading().usage.unwrap();
+        (usage.cache_write_5m.0, usage.cache_write_1h.0)
+    };
+    let five = r#"{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":0}"#;
+    let hour = r#"{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":100}"#;
+    let both = r#"{"ephemeral_5m_input_tokens":40,"ephemeral_1h_input_tokens":60}"#;
+    let more = r#","cache_creation_input_tokens":250"#;
+    assert_eq!(stream(five, ""), (100, 0));
+    assert_eq!(stream(five, more), (250, 0));
+    assert_eq!(stream(hour, more), (0, 250));
+    assert_eq!(stream(both, more), (190, 60));
+}
+
+#[test]
+fn a_count_beside_words_is_a_running_one_until_the_words_end() {
+    let chunk = |reason: &str, tokens: u64| {
+        format!(
+            r#"{{"model":"gemini-3-pro","choices":[{{"delta":{{"content":"word"}},"finish_reason":{reason}}}],
+            "usage":{{"prompt_tokens":10,"completion_tokens":{tokens}}}}}"#
+        )
+    };
+    let (meter, _) = events(Dialect::OpenAiChat, &[&chunk("null", 1), &chunk("null", 2)]);
+    assert!(!meter.reading().counted_to_its_end);
+    let (meter, _) = events(Dialect::OpenAiChat, &[&chunk("null", 1), &chunk("\"stop\"", 2)]);
+    assert!(meter.reading().counted_to_its_end);
+    assert_eq!(meter.reading().usage.unwrap().output, Tokens(2));
+    for last in [r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#, "[DONE]"] {
+        let (meter, _) = events(Dialect::OpenAiChat, &[&chunk("null", 1), last]);
+        assert!(meter.reading().counted_to_its_end, "{last}");
+    }
+}
+
+#[test]
+fn nothing_that_a_provider_says_makes_a_row_that_no_ledger_takes() {
+    let long = "a-111".repeat(100);
+    let meter = openai_body(&format!(
+        r#"{{"model":"{long}","service_tier":"{long}","usage":{{"prompt_tokens":2000000000000,"completion_tokens":1}}}}"#
+    ));
+    let reading = meter.reading();
+    assert_eq!((reading.usage, &reading.model, &reading.service_tier), (None, &None, &None));
+    let meter = anthropic_body(r#"{"input_tokens":1,"output_tokens":18446744073709551615}"#);
+    assert_eq!(meter.reading().usage, None);
+}
