@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use costlens_domain::alerts::BillVerdict;
 use costlens_domain::audit::Action;
 use costlens_domain::{AnomalyId, ApiKeyId, Currency, Usd};
-use costlens_store::{Anomaly, AnomalyDecision, Cadence, Judgement};
+use costlens_store::{Anomaly, AnomalyDecision, AnomalyOnBills, Cadence, Judgement};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
@@ -35,6 +36,36 @@ pub enum JudgementView {
     Acknowledged,
     /// It is nothing.
     Dismissed,
+}
+
+/// What the bills make of a surprise that was found among calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "AnomalyBillVerdict", rename_all = "snake_case", remote = "BillVerdict")]
+pub enum BillVerdictView {
+    /// They show it, too.
+    Confirmed,
+    /// They show less than half of it: it lay in the estimates, or in calls that they do not have.
+    Lower,
+    /// They have none of the calls.
+    Absent,
+}
+
+/// What the bills say of a surprise's calls.
+#[derive(Object)]
+#[oai(rename = "AnomalyOnBills")]
+pub struct OnBillsView {
+    /// Whether they show it.
+    pub verdict: BillVerdictView,
+    /// What the calls cost by them, discounts taken off.
+    pub billed: Wire<Exact>,
+    /// Since when that is known.
+    pub at: DateTime<Utc>,
+}
+
+impl From<AnomalyOnBills> for OnBillsView {
+    fn from(of: AnomalyOnBills) -> Self {
+        Self { verdict: of.verdict.into(), billed: Wire(Exact(of.billed)), at: of.at }
+    }
 }
 
 /// What a surprise was made of.
@@ -146,6 +177,9 @@ pub struct AnomalyView {
     /// What somebody made of it; null while nobody has.
     #[oai(nullable)]
     pub decision: Option<DecisionView>,
+    /// What the bills make of a surprise among calls; null until they have those to their day's end, and of a bill's own.
+    #[oai(nullable)]
+    pub on_bills: Option<OnBillsView>,
 }
 
 fn text(part: &Value, name: &str) -> Option<String> {
@@ -209,6 +243,7 @@ impl From<Anomaly> for AnomalyView {
                 by: decision.by,
                 at: decision.at,
             }),
+            on_bills: anomaly.on_bills.map(Into::into),
         }
     }
 }

@@ -206,6 +206,9 @@ pub struct BillView {
     /// Since when a newer delivery of the same month counts in its place; null while it counts.
     #[oai(nullable)]
     pub superseded_at: Option<DateTime<Utc>>,
+    /// The first days of months that count as a connected AWS account delivers them, and no longer as this bill has them;
+    /// its totals are those of its file.
+    pub given_up: Vec<Wire<NaiveDate>>,
 }
 
 /// One row of a bill's breakdown.
@@ -489,6 +492,7 @@ fn bill_view(bill: Bill) -> BillView {
         left_out: bill.skipped,
         imported_at: bill.created_at,
         superseded_at: bill.superseded_at,
+        given_up: bill.given_up.into_iter().map(Wire).collect(),
     }
 }
 

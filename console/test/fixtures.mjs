@@ -258,6 +258,7 @@ export const BILLS = [
     ],
     unknown_line_types: ["PrivateRateDiscount"],
     superseded_at: null,
+    given_up: [],
     imported_at: new Date(Date.now() - 3 * HOUR).toISOString(),
   },
   {
@@ -274,6 +275,7 @@ export const BILLS = [
     resources: [],
     unknown_line_types: [],
     superseded_at: null,
+    given_up: [],
     imported_at: new Date(Date.now() - 2 * DAY).toISOString(),
   },
 ];

@@ -25,9 +25,9 @@ const ANOMALIES = [
     drivers: [driver("principal", "arn:aws:iam::444455556666:user/notebook-of-a-colleague", "0", "298.2")],
     decision: { judgement: "acknowledged", by: "session:ses_2", at: at(-3 * DAY), reason: "The research team's evaluation; ends on Friday." },
   },
-  { series: "total", hour: hour(-5 * 24 * HOUR), expected: "12.75", parts: [part("volume", "75.254")], drivers: [driver("model", "gpt-4o", "8", "80.1")], decision: { judgement: "dismissed", by: "session:ses_1", at: at(-115 * HOUR), reason: "A load test." } },
+  { series: "total", on_bills: { verdict: "confirmed", billed: "79.2036", at: at(-DAY) }, hour: hour(-5 * 24 * HOUR), expected: "12.75", parts: [part("volume", "75.254")], drivers: [driver("model", "gpt-4o", "8", "80.1")], decision: { judgement: "dismissed", by: "session:ses_1", at: at(-115 * HOUR), reason: "A load test." } },
   { series: "bill:total", cadence: "day", hour: `${dayAt(-9 * DAY)}T00:00:00Z`, expected: "640.1", parts: [part("fees", "842.4"), part("volume", "-31.2")] },
-  { series: "model:in-house-llama", hour: hour(-20 * DAY), expected: "3.1", parts: [], contributors: [{ name: "checkout-agent", cost: "8.004" }, { name: "nightly-evals", cost: null }] },
+  { series: "model:in-house-llama", on_bills: { verdict: "absent", billed: "0", at: at(-DAY) }, hour: hour(-20 * DAY), expected: "3.1", parts: [], contributors: [{ name: "checkout-agent", cost: "8.004" }, { name: "nightly-evals", cost: null }] },
 ].map((anomaly, number) => ({
   id: id("ano", number + 1),
   cadence: "hour",
@@ -40,6 +40,7 @@ const ANOMALIES = [
   drivers: [],
   changes: [],
   decision: null,
+  on_bills: null,
   found_at: at(-HOUR),
   ...anomaly,
 }));

@@ -3281,11 +3281,18 @@ export interface components {
             id: string;
             /** @description `spike`, or `new_level` where it lasts since three days. */
             kind: string;
+            /** @description What the bills make of a surprise among calls; null until they have those to their day's end, and of a bill's own. */
+            on_bills?: components["schemas"]["AnomalyOnBills"] | null;
             /** @description Why it differs from what was expected, largest part first; the parts add up to the difference. */
             parts: components["schemas"]["AnomalyPart"][];
             /** @description What was watched: `total`, `key:…` or `model:…` of calls; `bill:` and what it is by of bills. */
             series: string;
         };
+        /**
+         * @description What the bills make of a surprise that was found among calls.
+         * @enum {string}
+         */
+        AnomalyBillVerdict: "confirmed" | "lower" | "absent";
         /**
          * @description How long what is judged lasts.
          * @enum {string}
@@ -3366,6 +3373,25 @@ export interface components {
          * @enum {string}
          */
         AnomalyJudgement: "acknowledged" | "dismissed";
+        /**
+         * AnomalyOnBills
+         * @description What the bills say of a surprise's calls.
+         */
+        AnomalyOnBills: {
+            /**
+             * Format: date-time
+             * @description Since when that is known.
+             */
+            at: string;
+            /**
+             * Format: decimal
+             * @description What the calls cost by them, discounts taken off.
+             * @example 12.5
+             */
+            billed: string;
+            /** @description Whether they show it. */
+            verdict: components["schemas"]["AnomalyBillVerdict"];
+        };
         /**
          * AnomalyPart
          * @description A part of the difference between what was expected and what it was. All parts add up to it.
@@ -3594,6 +3620,11 @@ export interface components {
             first_day?: string | null;
             /** @description Which schema it has. */
             format: components["schemas"]["ReportFormat"];
+            /**
+             * @description The first days of months that count as a connected AWS account delivers them, and no longer as this bill has them;
+             *     its totals are those of its file.
+             */
+            given_up: string[];
             /**
              * Format: bill-id
              * @description The bill.

@@ -1,11 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { causeInWords, confidenceWord, figureInWords, happenedInWords, seriesInWords, subjectInWords } from "./insight-words";
+import { billVerdict, causeInWords, confidenceWord, figureInWords, happenedInWords, seriesInWords, subjectInWords } from "./insight-words";
 
 describe("words for what follows from the facts", () => {
   it("tells a part by its sign", () => {
     expect(causeInWords("volume", "12.5")).toBe("more use");
     expect(causeInWords("volume", "-12.5")).toBe("less use");
     expect(causeInWords("something_new", "1")).not.toBe("");
+  });
+
+  it("warns of a surprise that the bills do not show, and of a verdict it does not know says no more than its name", () => {
+    expect(billVerdict("confirmed").tone).toBe("neutral");
+    expect([billVerdict("lower").tone, billVerdict("absent").tone]).toEqual(["caution", "caution"]);
+    expect(billVerdict("some_new_one").label).toBe("Some new one");
   });
 
   it("names what was watched", () => {

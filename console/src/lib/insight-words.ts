@@ -57,6 +57,17 @@ export function confidenceWord(confidence: string): Word {
   return CONFIDENCE[confidence] ?? { label: readable(confidence), meaning: "How sure it is.", tone: "neutral" };
 }
 
+const BILL_VERDICTS: Record<string, Word> = {
+  confirmed: { label: "On the bill", meaning: "The bills show it, too.", tone: "neutral" },
+  lower: { label: "Less on the bill", meaning: "The bills show less than half of it: it lay in the estimates, or in calls that they do not have.", tone: "caution" },
+  absent: { label: "Not on a bill", meaning: "The bills that are read have none of these calls.", tone: "caution" },
+};
+
+/** What the bills made of a surprise among calls. */
+export function billVerdict(verdict: string): Word {
+  return BILL_VERDICTS[verdict] ?? { label: readable(verdict), meaning: "What the bills say.", tone: "neutral" };
+}
+
 /** A figure of the evidence, with its name: `cost global $8,124.40`, `tokens 560,755,333`. */
 export function figureInWords(name: string, value: string, currency: string): string {
   const words = readable(name).toLowerCase();

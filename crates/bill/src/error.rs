@@ -54,8 +54,10 @@ pub enum BillError {
         /// The names of the columns.
         columns: String,
     },
-    /// Two versions of one period's bill in one read: each repeats the other.
-    #[error("{first} and {second} are two deliveries of the same period: read the newer one alone")]
+    /// Two versions of one period's bill in one read, or two exports of it: each repeats the other.
+    #[error(
+        "{first} and {second} are two deliveries of the same period: read the newer one alone, or each export by itself"
+    )]
     TwoDeliveries {
         /// The folder of one delivery.
         first: String,

@@ -5,6 +5,7 @@
 use rust_decimal::Decimal;
 
 use crate::calendar::Period;
+use crate::request::text_enum;
 use crate::{Currency, Usd};
 
 /// What a budget counts: everything, or one key, provider or model; narrowed by all that are given.
@@ -64,6 +65,18 @@ pub struct Surprise {
     pub actual: Decimal,
     /// What both amounts count.
     pub currency: Currency,
+}
+
+text_enum! {
+    /// What the bills make of a surprise that was found among calls.
+    BillVerdict {
+        /// They show it, too.
+        Confirmed = "confirmed",
+        /// They show less than half of it: it lay in the estimates, or in calls that they do not have.
+        Lower = "lower",
+        /// They have none of the calls.
+        Absent = "absent",
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 pub mod bill;
 pub mod calls;
+pub mod confirm;
 mod days;
 pub mod explain;
 

@@ -1,7 +1,7 @@
 //! Budgets, the alerts they gave, and hours that were surprising.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use costlens_domain::alerts::{BudgetRule, BudgetScope, Surprise};
+use costlens_domain::alerts::{BillVerdict, BudgetRule, BudgetScope, Surprise};
 use costlens_domain::calendar::Period;
 use costlens_domain::{AnomalyId, ApiKeyId, BudgetId, TenantId, Usd};
 use diesel::prelude::*;
@@ -82,6 +82,17 @@ pub struct AnomalyDecision {
     pub at: DateTime<Utc>,
 }
 
+/// What the bills make of a surprise among calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnomalyOnBills {
+    /// Whether they show it.
+    pub verdict: BillVerdict,
+    /// What its calls cost by them, in dollars.
+    pub billed: Decimal,
+    /// Since when that is known.
+    pub at: DateTime<Utc>,
+}
+
 /// A surprising hour or day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anomaly {
@@ -109,6 +120,8 @@ pub struct Anomaly {
     pub found_at: DateTime<Utc>,
     /// What somebody made of it.
     pub decision: Option<AnomalyDecision>,
+    /// What the bills make of it; `None` until they have its calls, and for what was found on a bill itself.
+    pub on_bills: Option<AnomalyOnBills>,
 }
 
 impl TenantConn {
@@ -289,6 +302,43 @@ impl TenantConn {
         self.anomaly(id).await
     }
 
+    /// Writes down what the bills make of a surprise, or that they do not say any more.
+    pub async fn note_anomaly_on_bills(
+        &mut self,
+        id: AnomalyId,
+        on_bills: Option<&AnomalyOnBills>,
+    ) -> Result<(), StoreError> {
+        diesel::update(anomaly::table.find((self.tenant_id().uuid(), id.uuid())))
+            .set((
+                anomaly::bill_verdict.eq(on_bills.map(|one| one.verdict.as_str())),
+                anomaly::billed.eq(on_bills.map(|one| Db(one.billed))),
+                anomaly::billed_at.eq(on_bills.map(|one| one.at)),
+            ))
+            .execute(self.conn()?)
+            .await?;
+        Ok(())
+    }
+
+    /// The surprises of a span that were found among calls, newest first.
+    pub async fn anomalies_of_calls(
+        &mut self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Anomaly>, StoreError> {
+        let rows: Vec<AnomalyRow> = anomaly::table
+            .filter(anomaly::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(anomaly::hour.ge(from))
+            .filter(anomaly::hour.lt(to))
+            .filter(anomaly::series.not_like("bill:%"))
+            .order((anomaly::hour.desc(), anomaly::series))
+            .limit(i64::from(limit))
+            .select(AnomalyRow::as_select())
+            .load(self.conn()?)
+            .await?;
+        rows.into_iter().map(Anomaly::try_from).collect()
+    }
+
     /// The surprises of a span, oldest first.
     pub async fn anomalies_between(
         &mut self,
@@ -460,6 +510,9 @@ struct AnomalyRow {
     decision_reason: Option<String>,
     decided_by: Option<String>,
     decided_at: Option<DateTime<Utc>>,
+    bill_verdict: Option<String>,
+    billed: Option<Db<Decimal>>,
+    billed_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<AnomalyRow> for Anomaly {
@@ -475,6 +528,14 @@ impl TryFrom<AnomalyRow> for Anomaly {
                 judgement: named("anomaly.decision", &decision, judgement)?,
                 reason: row.decision_reason.unwrap_or_default(),
                 by: row.decided_by.unwrap_or_default(),
+                at,
+            }),
+            _ => None,
+        };
+        let on_bills = match (row.bill_verdict, row.billed, row.billed_at) {
+            (Some(verdict), Some(billed), Some(at)) => Some(AnomalyOnBills {
+                verdict: named("anomaly.bill_verdict", &verdict, BillVerdict::from_name)?,
+                billed: billed.0,
                 at,
             }),
             _ => None,
@@ -496,6 +557,7 @@ impl TryFrom<AnomalyRow> for Anomaly {
             changes: row.changes,
             found_at: row.found_at,
             decision,
+            on_bills,
         })
     }
 }

@@ -67,6 +67,9 @@ pub struct Bill {
     pub created_at: DateTime<Utc>,
     /// Since when a newer delivery counts in its place.
     pub superseded_at: Option<DateTime<Utc>>,
+    /// Months, by their first days, that count as a connected account delivers them: their facts are none of this bill's
+    /// any more.
+    pub given_up: Vec<NaiveDate>,
 }
 
 /// What of a bill's facts is summed.

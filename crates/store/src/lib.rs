@@ -66,12 +66,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use alerts::{Anomaly, AnomalyDecision, Budget, Cadence, Judgement};
+pub use alerts::{Anomaly, AnomalyDecision, AnomalyOnBills, Budget, Cadence, Judgement};
 pub use audit::{AuditEvent, AuditHead, ChainedEvent, KeptEvent, NewAuditEvent};
 pub use audit_anchors::KeptAnchor;
 pub use aws_connections::{AwsChecked, AwsConnection, AwsConnectionState, AwsProblem, NewAwsConnection};
 pub use bill_deliveries::{
-    BillDelivery, BillMonth, BillMonthState, DeliveryStored, NewBillDelivery, SeenManifest,
+    BillDelivery, BillMonth, BillMonthState, DeliveryStored, NewBillDelivery, SeenManifest, UnfinishedMonth,
 };
 pub use bill_uploads::{
     BillUpload, NewBillUpload, Published, UnfinishedUpload, UnfinishedUploads, UploadProblem, UploadProgress,
@@ -117,9 +117,9 @@ pub use sessions::{Continued, NewRefresh, NewSession, NewSignInLink, NewUserSess
 pub use settings::TenantSettings;
 pub use settled_charges::SettledPlace;
 pub use settlements::{
-    NewSettlement, ResidualSum, SettledCall, SettledPart, Settlement, SettlementBill, SettlementBills,
-    SettlementCalls, SettlementCell, SettlementCellKey, SettlementCoverage, SettlementDay, SettlementGroup,
-    SettlementKey, SettlementPrice, SettlementResidual, SettlementSlice,
+    CallsOnBills, NewSettlement, ResidualSum, SettledCall, SettledPart, Settlement, SettlementBill,
+    SettlementBills, SettlementCalls, SettlementCell, SettlementCellKey, SettlementCoverage, SettlementDay,
+    SettlementGroup, SettlementKey, SettlementPrice, SettlementResidual, SettlementSlice,
 };
 pub use single_sign_on::{SsoDomain, SsoProvider};
 pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPlace, SpendPoint, SpendSlice, SpendTotals};

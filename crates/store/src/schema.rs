@@ -355,6 +355,7 @@ diesel::table! {
         superseded_at -> Nullable<Timestamptz>,
         first_month -> Nullable<Date>,
         last_month -> Nullable<Date>,
+        given_up -> Array<Date>,
     }
 }
 
@@ -774,6 +775,9 @@ diesel::table! {
         decision_reason -> Nullable<Text>,
         decided_by -> Nullable<Text>,
         decided_at -> Nullable<Timestamptz>,
+        bill_verdict -> Nullable<Text>,
+        billed -> Nullable<Numeric>,
+        billed_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -6,15 +6,16 @@
 
 mod calls;
 mod cells;
+mod on_bills;
 mod parts;
 mod rows;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use costlens_domain::bill::{Measure, ReportFormat};
 use costlens_domain::settlement::Issuer;
-use costlens_domain::{BillId, ConnectionId, RequestId};
+use costlens_domain::{ApiKeyId, BillId, ConnectionId, RequestId};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Date, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -25,10 +26,11 @@ use crate::schema::{
     bill, bill_daily_fact, bill_delivery, settlement, settlement_cell, settlement_coverage, settlement_day,
     settlement_price, settlement_residual,
 };
-use crate::{StoreError, TenantConn};
+use crate::{SpendFilter, StoreError, TenantConn};
 
 use calls::{CallRow, SettledRow, SliceRow};
 use cells::{CellRow, DayRow, PriceRow};
+pub use on_bills::CallsOnBills;
 pub use parts::{
     NewSettlement, ResidualSum, SettledCall, SettledPart, Settlement, SettlementBill, SettlementBills,
     SettlementCalls, SettlementCell, SettlementCellKey, SettlementCoverage, SettlementDay, SettlementGroup,
@@ -39,8 +41,15 @@ use rows::{CoverageRow, HeadRow, ResidualRow};
 /// PostgreSQL takes 65,535 parameters per statement; no row here has 24 columns.
 const ROWS_PER_INSERT: usize = 2_000;
 
-/// A bill's fact, with when the bill was stored and its last day.
-type BilledRow = (DateTime<Utc>, Option<NaiveDate>, KeptFact);
+/// Which of some days' calls are added up: by where they went, or of which span.
+#[derive(Default)]
+struct Narrowed<'a> {
+    routes: Option<(&'a [ConnectionId], &'a [&'a str])>,
+    span: Option<&'a SpendFilter>,
+}
+
+/// A bill's fact, with when the bill was stored, its last day, and its first and last month.
+type BilledRow = (DateTime<Utc>, Option<NaiveDate>, Option<NaiveDate>, Option<NaiveDate>, KeptFact);
 
 impl TenantConn {
     /// Waits until nobody else settles this tenant's month.
@@ -76,15 +85,22 @@ impl TenantConn {
             .filter(bill::superseded_at.is_null())
             .filter(bill::format.eq_any(formats))
             .order((bill_daily_fact::bill_id, bill_daily_fact::n))
-            .select((bill::created_at, bill::last_day, KeptFact::as_select()))
+            .select((
+                bill::created_at,
+                bill::last_day,
+                bill::first_month,
+                bill::last_month,
+                KeptFact::as_select(),
+            ))
             .load(self.conn()?)
             .await?;
         let mut found = SettlementBills::default();
-        for (created_at, last_day, row) in rows {
+        for (created_at, last_day, first_month, last_month, row) in rows {
             let id = BillId::from(row.bill_id);
             if found.bills.last().is_none_or(|last| last.id != id) {
                 let is_delivered = issuer.is_asked();
-                found.bills.push(SettlementBill { id, created_at, last_day, is_delivered });
+                let months = first_month.zip(last_month);
+                found.bills.push(SettlementBill { id, created_at, last_day, months, is_delivered });
             }
             found.facts.push(row.into_fact()?);
         }
@@ -110,13 +126,31 @@ impl TenantConn {
         connections: &[ConnectionId],
         providers: &[&str],
     ) -> Result<Vec<SettlementCalls>, StoreError> {
-        let connections: Vec<Uuid> = connections.iter().map(|id| id.uuid()).collect();
+        let narrowed = Narrowed { routes: Some((connections, providers)), span: None };
+        self.narrowed_calls((from, to), &narrowed).await
+    }
+
+    async fn narrowed_calls(
+        &mut self,
+        (from, to): (NaiveDate, NaiveDate),
+        Narrowed { routes, span }: &Narrowed<'_>,
+    ) -> Result<Vec<SettlementCalls>, StoreError> {
+        let bound = |at: DateTime<Utc>, fill| RequestId::new(at, [fill; 10]).uuid();
+        let connections = routes.map(|(ids, _)| ids.iter().map(|id| id.uuid()).collect::<Vec<Uuid>>());
         let rows: Vec<CallRow> = diesel::sql_query(include_str!("sql/settlement_calls.sql"))
             .bind::<SqlUuid, _>(self.tenant_id().uuid())
             .bind::<Date, _>(from)
             .bind::<Date, _>(to)
-            .bind::<Array<SqlUuid>, _>(connections)
-            .bind::<Array<Text>, _>(providers)
+            .bind::<Nullable<Array<SqlUuid>>, _>(connections)
+            .bind::<Nullable<Array<Text>>, _>(routes.map(|(_, providers)| providers))
+            .bind::<Nullable<Timestamptz>, _>(span.map(|span| span.from))
+            .bind::<Nullable<Timestamptz>, _>(span.map(|span| span.to))
+            .bind::<Nullable<SqlUuid>, _>(span.and_then(|span| span.api_key_id).map(ApiKeyId::uuid))
+            .bind::<Nullable<Text>, _>(span.and_then(|span| span.provider.as_deref()))
+            .bind::<Nullable<Text>, _>(span.and_then(|span| span.model.as_deref()))
+            // An id is made when its call begins.
+            .bind::<Nullable<SqlUuid>, _>(span.map(|span| bound(span.from - TimeDelta::minutes(1), 0)))
+            .bind::<Nullable<SqlUuid>, _>(span.map(|span| bound(span.to + TimeDelta::minutes(1), 0xff)))
             .load(self.conn()?)
             .await?;
         rows.into_iter().map(TryInto::try_into).collect()

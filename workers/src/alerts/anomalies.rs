@@ -138,6 +138,7 @@ async fn note(
         changes: changes_before(tx, (hour, end)).await?,
         found_at: now,
         decision: None,
+        on_bills: None,
     };
     // Hours are judged in any order: one that was told about after this one makes it no news, too.
     let told_lately = tx.anomalies_between(hour - calls::QUIET, hour + calls::QUIET, 10_000).await?;

@@ -9,7 +9,7 @@ use costlens_queue::ops::{self, State};
 use costlens_queue::{JobContext, JobError};
 use costlens_store::{
     AwsChecked, AwsConnection, AwsConnectionState, AwsProblem, BillMonth, BillMonthState, SeenManifest,
-    StoreError, TenantConn,
+    StoreError, TenantConn, UnfinishedMonth,
 };
 
 use super::discovery::{self, Found};
@@ -27,6 +27,8 @@ const STALE_AFTER: TimeDelta = TimeDelta::hours(36);
 
 /// How long a month rests whose delivery could not be read: it may be for a permission that is given by now.
 const UNCHANGED: TimeDelta = TimeDelta::hours(6);
+/// And one that another connection delivers: it is read whole to learn that again.
+const TAKEN: TimeDelta = TimeDelta::hours(24);
 /// And one whose reading was cut off by what has nothing to do with the delivery.
 const CUT_OFF: TimeDelta = TimeDelta::minutes(10);
 
@@ -44,14 +46,14 @@ pub(super) async fn check_aws_connection(
 ) -> Result<(), JobError> {
     let tenant = tenant_of(&context)?;
     let Some(aws) = parts.aws.clone() else { return Ok(()) };
-    let Some(before) = begin(&parts, tenant, &job).await? else { return Ok(()) };
+    let Some((before, unfinished)) = begin(&parts, tenant, &job).await? else { return Ok(()) };
     let session = format!("costlens-{}", before.id);
     let bucket = aws.open(before.place.clone(), before.region.clone(), &session);
-    let seen = look(&*bucket, &before, parts.clock.now()).await;
+    let seen = look(&*bucket, &before, &unfinished, parts.clock.now()).await;
     drop(bucket);
     let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
     let mut checked = match seen {
-        Ok(seen) => of_found(&mut conn, &context, &parts, (&before, &job), seen).await?,
+        Ok(seen) => of_found(&mut conn, &context, &parts, (&before, &job, &unfinished), seen).await?,
         Err(refused) => of_refusal(&before, refused, parts.clock.now()),
     };
     let now = parts.clock.now();
@@ -80,12 +82,12 @@ pub(super) async fn check_aws_connection(
     Ok(())
 }
 
-/// The connection as it was, marked as being looked at; `None` where nothing is to be looked at.
+/// The connection as it was, marked as being looked at, and its unfinished months; `None` where nothing is to be looked at.
 async fn begin(
     parts: &WorkerParts,
     tenant: TenantId,
     job: &CheckAwsConnection,
-) -> Result<Option<AwsConnection>, JobError> {
+) -> Result<Option<(AwsConnection, Vec<UnfinishedMonth>)>, JobError> {
     let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
     if conn.tenant().await.map_err(store_failure)?.closing_at.is_some() {
         return Ok(None);
@@ -95,14 +97,16 @@ async fn begin(
         Err(StoreError::NotFound) => return Ok(None),
         Err(error) => return Err(store_failure(error)),
     };
+    let unfinished = conn.unfinished_months(before.id, RULES_VERSION).await.map_err(store_failure)?;
     conn.commit().await.map_err(store_failure)?;
-    Ok((!before.state.is_at_rest()).then_some(before))
+    Ok((!before.state.is_at_rest()).then_some((before, unfinished)))
 }
 
 /// Asks AWS: whether the role wants the ExternalId, where the bucket is, and what lies in it.
 async fn look(
     bucket: &dyn ReportBucket,
     before: &AwsConnection,
+    unfinished: &[UnfinishedMonth],
     now: DateTime<Utc>,
 ) -> Result<Seen, BucketRefused> {
     let is_proven = before.state == AwsConnectionState::Active
@@ -114,7 +118,8 @@ async fn look(
         Some(region) => region,
         None => bucket.find().await?,
     };
-    let found = discovery::look(bucket, before, now).await?;
+    let unfinished = unfinished.iter().map(|one| one.month);
+    let found = discovery::look(bucket, before, unfinished, now).await?;
     Ok(Seen { verified: !is_proven, region, found })
 }
 
@@ -123,7 +128,7 @@ async fn of_found(
     conn: &mut TenantConn,
     context: &JobContext,
     parts: &WorkerParts,
-    (before, job): (&AwsConnection, &CheckAwsConnection),
+    (before, job, unfinished): (&AwsConnection, &CheckAwsConnection, &[UnfinishedMonth]),
     seen: Seen,
 ) -> Result<AwsChecked, JobError> {
     let now = parts.clock.now();
@@ -160,7 +165,8 @@ async fn of_found(
             problem = problem.or_else(|| known.problem.clone());
             is_failing |= known.problem.is_some();
         }
-        let wants = carrier == Carrier::Lost || wants_reading(known, manifest, job, now);
+        let is_displaced = unfinished.iter().any(|one| one.month == *month && one.is_displaced);
+        let wants = carrier == Carrier::Lost || is_displaced || wants_reading(known, manifest, job, now);
         is_under_way |= wants || carrier == Carrier::Alive;
         if wants && carrier != Carrier::Alive {
             let ask = known.map_or(0, |known| known.asks).saturating_add(1);
@@ -215,7 +221,12 @@ fn wants_reading(
     if month.state != BillMonthState::Failed {
         return month.seen.as_ref().is_none_or(is_new);
     }
-    let pause = if month.seen.is_some() { UNCHANGED } else { CUT_OFF };
+    let is_taken = month.problem.as_ref().is_some_and(|of| of.code == Refusal::DeliveredTwice.as_str());
+    let pause = match &month.seen {
+        Some(_) if is_taken => TAKEN,
+        Some(_) => UNCHANGED,
+        None => CUT_OFF,
+    };
     month.seen.as_ref().is_some_and(is_new) || job.retry_failed || month.updated_at + pause <= now
 }
 

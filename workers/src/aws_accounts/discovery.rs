@@ -1,5 +1,7 @@
 //! What AWS delivered: one look at a month's manifest says whether it is another one than was read last.
 
+use std::collections::BTreeSet;
+
 use costlens_domain::aws::{Layout, Month, Part};
 use costlens_store::AwsConnection;
 
@@ -25,15 +27,18 @@ pub(super) struct Found {
     pub(super) swept: bool,
 }
 
-/// Looks.
+/// Looks; for older months, too, that are known and unfinished.
 pub(super) async fn look(
     bucket: &dyn ReportBucket,
     connection: &AwsConnection,
+    unfinished: impl Iterator<Item = Month>,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<Found, BucketRefused> {
     let this = Month::of(now.date_naive());
     let sweeps = connection.swept_at.is_none_or(|at| at + SWEEP <= now);
-    let months: Vec<Month> = (0..if sweeps { YEAR } else { RECENT }).map(|n| this.back(n)).collect();
+    let recent = (0..if sweeps { YEAR } else { RECENT }).map(|n| this.back(n));
+    let months: BTreeSet<Month> = recent.chain(unfinished).collect();
+    let months: Vec<Month> = months.into_iter().rev().collect();
     let layouts = connection.layout.map_or_else(|| Layout::ALL.to_vec(), |layout| vec![layout]);
     let mut found = Found { swept: sweeps, ..Found::default() };
     for layout in &layouts {

@@ -1,5 +1,6 @@
 //! One month's newest delivery, from the bucket to the bill.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use costlens_domain::bill::BillReport;
 use costlens_domain::classify::RULES_VERSION;
 use costlens_domain::{BillDeliveryId, BillId, TenantId};
 use costlens_jobs::aws::{ReadBillMonth, ask_to_check};
+use costlens_jobs::settlement::ask_to_settle_again;
 use costlens_queue::{JobContext, JobError};
 use costlens_store::{
     AwsConnection, AwsProblem, DeliveryStored, NewBill, NewBillDelivery, SeenManifest, StoreError,
@@ -230,7 +232,12 @@ async fn conclude(
     let fail = match outcome {
         Outcome::AtRest => return Ok(()),
         Outcome::Known(found) => {
-            conn.settle_bill_month(key, &seen(found.manifest.etag), now).await.map_err(store_failure)?;
+            let seen = seen(found.manifest.etag);
+            if conn.settle_known_month(key, &seen, now).await.map_err(store_failure)? {
+                let months = BTreeSet::from([job.month.first_day()]);
+                let made = (now, parts.entropy.for_id());
+                ask_to_settle_again(&mut conn, &months, made).await.map_err(store_failure)?;
+            }
             None
         }
         Outcome::Read(found, report) => {
@@ -258,7 +265,13 @@ async fn conclude(
                 conn.publish_bill_delivery(&new, job.ask, &bill, &report).await.map_err(store_failure)?;
             match stored {
                 DeliveryStored::AtRest => return Ok(()),
-                DeliveryStored::Duplicate => {}
+                DeliveryStored::Duplicate => None,
+                DeliveryStored::Taken { by } => {
+                    let code = Refusal::DeliveredTwice.as_str().to_owned();
+                    let detail =
+                        format!("{} of the same paying account is delivered by AWS account {by}", job.month);
+                    Some((AwsProblem { code, detail }, Some(new.manifest_etag)))
+                }
                 DeliveryStored::Stored(bill, delivery) => {
                     let told = stored::Origin::Delivery { connection: job.connection, delivery: &delivery };
                     stored::bill_stored(&mut conn, parts, told, &bill).await?;
@@ -269,9 +282,9 @@ async fn conclude(
                         connection = %job.connection, month = %job.month, bill = %bill.id, lines = bill.lines,
                         "a delivery was stored"
                     );
+                    None
                 }
             }
-            None
         }
         Outcome::Later(problem) if !context.is_last_attempt() => {
             return Err(JobError::retry(problem.detail).code(problem.code));

@@ -314,6 +314,7 @@ async fn note(
         changes: changes_before(tx, (hour, hour + TimeDelta::days(1))).await?,
         found_at: now,
         decision: None,
+        on_bills: None,
     };
     if tx.create_anomaly(&anomaly).await? && of.day + NEWS >= now.date_naive() {
         let payload = json!({

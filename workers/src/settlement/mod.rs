@@ -7,6 +7,7 @@
 mod nights;
 mod prices;
 mod sides;
+mod surprises;
 
 use std::sync::Arc;
 
@@ -69,6 +70,10 @@ pub(crate) async fn settle_month(
             })
         }));
     }
+    tx.commit().await.map_err(store_failure)?;
+    // A transaction of its own: what it holds, people may want to decide upon. Killed in between, the job runs again.
+    let mut tx = parts.store.tenant(tenant).await.map_err(store_failure)?;
+    surprises::hold_against_bills(&mut tx, (month, end), now).await.map_err(store_failure)?;
     tx.commit().await.map_err(store_failure)?;
     Ok(context.progress(&json!({ "month": month, "settled": told })).await?)
 }
@@ -147,10 +152,17 @@ impl Input {
         settled
     }
 
-    /// The last day that every bill has to its end.
+    /// The last day that every bill of the month has to its end. What has a stray line of the month and is another one's
+    /// bill says nothing of it, unless there is no other.
     fn complete_through(&self) -> NaiveDate {
         let last_of_month = self.end - Days::new(1);
-        let earliest = self.bills.bills.iter().map(|bill| self.bill_is_whole_through(bill)).min();
+        let is_of_month = |bill: &&SettlementBill| {
+            bill.months.is_none_or(|(first, last)| (first..=last).contains(&self.month))
+        };
+        let whole_through = |bill: &SettlementBill| self.bill_is_whole_through(bill);
+        let all = &self.bills.bills;
+        let earliest = all.iter().filter(is_of_month).map(whole_through).min();
+        let earliest = earliest.or_else(|| all.iter().map(whole_through).min());
         earliest.unwrap_or(last_of_month).min(last_of_month)
     }
 
@@ -186,11 +198,23 @@ mod tests {
 
     /// October's bills, each stored on a day and with a last line, as they came.
     fn whole_through(issuer: Issuer, bills: &[(&str, &str, bool)]) -> NaiveDate {
-        let bills = bills.iter().map(|(stored, last_line, is_delivered)| SettlementBill {
+        let october = date("2026-10-01");
+        whole_through_of(
+            issuer,
+            bills.iter().map(|(stored, last, is_delivered)| (*stored, *last, *is_delivered, october)),
+        )
+    }
+
+    fn whole_through_of<'a>(
+        issuer: Issuer,
+        bills: impl Iterator<Item = (&'a str, &'a str, bool, NaiveDate)>,
+    ) -> NaiveDate {
+        let bills = bills.map(|(stored, last_line, is_delivered, month)| SettlementBill {
             id: BillId::from(uuid::Uuid::nil()),
             created_at: date(stored).and_hms_opt(6, 0, 0).unwrap().and_utc(),
             last_day: Some(date(last_line)),
-            is_delivered: *is_delivered,
+            months: Some((month, month)),
+            is_delivered,
         });
         let input = Input {
             issuer,
@@ -224,6 +248,12 @@ mod tests {
         );
         // Azure's and Google's are uploads, too.
         assert_eq!(whole_through(Issuer::Azure, &[("2026-10-20", "2026-10-12", false)]), date("2026-10-10"));
+        // September's bill has a line of the first of October.
+        let (september, october) = (date("2026-09-01"), date("2026-10-01"));
+        let stray = ("2026-10-09", "2026-10-01", true, september);
+        let own = ("2026-11-10", "2026-10-31", true, october);
+        assert_eq!(whole_through_of(Issuer::Aws, [stray, own].into_iter()), date("2026-10-31"));
+        assert_eq!(whole_through_of(Issuer::Aws, [stray].into_iter()), date("2026-09-29"));
         // A vendor knows of days without use.
         assert_eq!(whole_through(Issuer::OpenAi, &[("2026-10-20", "2026-10-03", true)]), date("2026-10-18"));
     }

@@ -27,11 +27,11 @@ const fn provider(issuer: Issuer) -> &'static str {
 
 /// The name under which the calls and the bills of an issuer meet.
 pub(super) fn common_name(issuer: Issuer, model: &str) -> Option<String> {
-    let name = models::canonical(model)?;
-    Some(match issuer {
-        Issuer::Azure | Issuer::Google => models::undated(&name),
-        Issuer::Aws | Issuer::Anthropic | Issuer::OpenAi => name,
-    })
+    match issuer {
+        Issuer::Aws => models::sold_by_bedrock(model),
+        Issuer::Anthropic | Issuer::OpenAi => models::canonical(model),
+        Issuer::Azure | Issuer::Google => models::canonical(model).map(|name| models::undated(&name)),
+    }
 }
 
 /// Where a price holds: its geography (empty for all of them), and whether for inference that may run anywhere.
@@ -192,7 +192,7 @@ mod tests {
             let mut names = Names::default();
             let prices = ListPrices::of(&catalogue, issuer, &mut names);
             for entry in catalogue.models().filter(|entry| entry.provider == provider) {
-                let spelled = models::canonical(&entry.id).unwrap();
+                let spelled = common_name(issuer, &entry.id).unwrap();
                 let first = spelled.split('-').next().unwrap_or_default();
                 assert!(
                     !["regional", "global", "us", "eu", "apac", "jp", "au", "in"].contains(&first),
@@ -202,6 +202,43 @@ mod tests {
                 let found = prices.entries.get(&model).unwrap();
                 assert!(found.iter().any(|(_, one)| one.id == entry.id), "{}", entry.id);
             }
+        }
+    }
+
+    #[test]
+    fn what_bedrock_names_by_an_id_is_what_its_bills_name() {
+        use costlens_domain::classify::{LineKey, classify};
+        let billed = |usage_type: &str| {
+            let key = LineKey {
+                product_code: "AmazonBedrock",
+                usage_type,
+                pricing_unit: "1K tokens",
+                line_item_type: "Usage",
+                billing_entity: "AWS",
+                ..LineKey::default()
+            };
+            classify(&key).model.unwrap()
+        };
+        for (id, usage_type) in [
+            ("meta.llama3-1-70b-instruct-v1:0", "USE1-Llama3-1-70B-input-tokens"),
+            ("us.meta.llama3-2-1b-instruct-v1:0", "USE1-Llama3-2-1B-output-tokens"),
+            ("meta.llama4-maverick-17b-instruct-v1:0", "USE1-Llama4-Maverick-17B-input-tokens-batch"),
+            ("openai.gpt-oss-120b-1:0", "USE1-gpt-oss-120b-output-tokens-priority"),
+            ("openai.gpt-oss-120b-1:0", "USE1-openai.gpt-oss-120b-mantle-input-tokens-standard"),
+            ("openai.gpt-5.6-luna", "USE1-openai.gpt-5.6-luna-mantle-cache-write-tokens-5m-long-ctx-flex"),
+            ("amazon.titan-embed-text-v2:0", "USE1-TitanEmbeddingV2-Text-input-tokens"),
+            ("amazon.titan-text-lite-v1", "USE1-TitanTextG1-Lite-input-tokens"),
+            ("mistral.mistral-small-2402-v1:0", "USE1-MistralSmall-input-tokens-batch"),
+            ("qwen.qwen3-32b-v1:0", "USE1-Qwen3-32B-input-tokens-flex"),
+            ("google.gemma-3-4b-it", "USE1-Gemma-3-4B-IT-input-tokens-flex"),
+            ("deepseek.r1-v1:0", "USE1-DeepSeek-R1-input-tokens"),
+            ("amazon.nova-2-lite-v1:0", "USE1-Nova2.0Lite-output-tokens"),
+        ] {
+            assert_eq!(
+                common_name(Issuer::Aws, id).as_deref(),
+                Some(&*billed(usage_type)),
+                "{id}: {usage_type}"
+            );
         }
     }
 

@@ -4,6 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { ChevronLeft } from "lucide-react";
 import { api } from "@/api/client";
 import type { Bill, BillTotal } from "@/api/types";
+import { monthInWords } from "@/lib/settlement-words";
 import { fullTime } from "@/lib/time";
 import { SOURCE_WORDS, type Word } from "@/lib/words";
 import { PageHead } from "@/shell/page";
@@ -98,6 +99,11 @@ function BillOf({ bill }: { bill: Bill }) {
           />
         ) : null}
       </PageHead>
+      {bill.given_up.length > 0 ? (
+        <p className="mt-2 text-sm text-muted">
+          No longer counted as this file has it, but as the connected AWS account delivers it: {bill.given_up.map(monthInWords).join(", ")}.
+        </p>
+      ) : null}
       {total ? (
         <>
           <Composition billId={bill.id} total={total} />

@@ -8,7 +8,7 @@ import { asApiError } from "@/api/problem";
 import { BY_CURSOR, useKeyNames } from "@/api/queries";
 import type { Anomaly } from "@/api/types";
 import { actInWords, actorInWords } from "@/lib/audit-words";
-import { causeInWords, seriesInWords } from "@/lib/insight-words";
+import { billVerdict, causeInWords, seriesInWords } from "@/lib/insight-words";
 import { fullDay, hourOf } from "@/lib/time";
 import { usePreferences } from "@/shell/preferences";
 import { Amount } from "@/ui/amount";
@@ -92,6 +92,7 @@ function AnomalyTable({ items, onDecide }: { items: Anomaly[]; onDecide: (anomal
               <span className="block text-xs font-normal text-muted sm:hidden">
                 <Amount value={anomaly.expected} currency={anomaly.currency} /> expected
               </span>
+              <OnBills anomaly={anomaly} />
               <span className="mt-1 block sm:hidden">
                 <Decision anomaly={anomaly} onDecide={onDecide} />
               </span>
@@ -122,6 +123,22 @@ function Decision({ anomaly, onDecide }: { anomaly: Anomaly; onDecide: (anomaly:
   }
   const { judgement, reason, by } = anomaly.decision;
   return <WordBadge word={{ label: judgement === "dismissed" ? "Dismissed" : "Acknowledged", meaning: `${reason} (${actorInWords(by)})`, tone: "neutral" }} />;
+}
+
+/** What the bills made of a surprise among calls. */
+function OnBills({ anomaly }: { anomaly: Anomaly }) {
+  if (!anomaly.on_bills) return null;
+  const { verdict, billed } = anomaly.on_bills;
+  return (
+    <span className="mt-1 flex flex-col items-end gap-0.5 text-xs font-normal text-muted">
+      {verdict === "absent" ? null : (
+        <span>
+          <Amount value={billed} /> billed
+        </span>
+      )}
+      {verdict === "confirmed" ? null : <WordBadge word={billVerdict(verdict)} />}
+    </span>
+  );
 }
 
 function When({ anomaly, zone }: { anomaly: Anomaly; zone: string }) {

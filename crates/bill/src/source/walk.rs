@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use costlens_domain::bill::ReportFormat;
-
 use super::SourceFile;
 use crate::BillError;
 
@@ -51,42 +49,31 @@ pub(super) fn is_named_like_data(name: &str) -> bool {
     DATA.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Two deliveries of one period (`<period>/<assembly>/…`, twice) would count everything twice.
+/// Two deliveries of one period would count everything twice, whether they are versions of one export or two exports of one
+/// account: which of them is whose, no folder says.
 pub(super) fn one_delivery_per_period(files: &[SourceFile]) -> Result<(), BillError> {
     let mut folders: BTreeMap<String, String> = BTreeMap::new();
     for file in files {
         // The period may be the very folder that was asked for, or one above it.
         let path = file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
         let Some(folder) = path.parent().map(Path::to_string_lossy) else { continue };
-        let Some((period, delivery)) = period_and_delivery(&folder) else { continue };
-        // Azure's exports of actual and of amortised costs are two, and each is the whole month.
-        let (period, delivery) = if file.format == ReportFormat::AzureCosts {
-            let of_any_export = period.rsplit('/').next().unwrap_or(&period).to_owned();
-            (of_any_export, folder.to_string())
-        } else {
-            (period, delivery.to_owned())
-        };
-        match folders.get(&period) {
-            Some(other) if *other != delivery => {
-                return Err(BillError::TwoDeliveries {
-                    first: format!("{period}/{other}"),
-                    second: format!("{period}/{delivery}"),
-                });
+        let Some(period) = period_of(&folder) else { continue };
+        match folders.get(period) {
+            Some(other) if *other != folder => {
+                return Err(BillError::TwoDeliveries { first: other.clone(), second: folder.into_owned() });
             }
             _ => {
-                folders.insert(period, delivery);
+                folders.insert(period.to_owned(), folder.into_owned());
             }
         }
     }
     Ok(())
 }
 
-/// Splits `report/20261001-20261101/1f2e…` and `data/BILLING_PERIOD=2026-10/2026…-1f2e…` behind the period.
-fn period_and_delivery(folder: &str) -> Option<(String, &str)> {
-    let at = folder.split('/').position(is_period)?;
-    let period: Vec<&str> = folder.split('/').take(at + 1).collect();
-    let delivery = folder.split('/').nth(at + 1)?;
-    Some((period.join("/"), delivery))
+/// The period of `report/20261001-20261101/1f2e…`, of `data/BILLING_PERIOD=2026-10/2026…-1f2e…`, and of the same without a
+/// folder for each delivery.
+fn period_of(folder: &str) -> Option<&str> {
+    folder.split('/').find(|part| is_period(part))
 }
 
 fn is_period(part: &str) -> bool {
@@ -103,12 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_delivery_stands_behind_the_period() {
-        assert_eq!(
-            period_and_delivery("r/20261001-20261101/abc"),
-            Some(("r/20261001-20261101".to_owned(), "abc"))
-        );
-        assert_eq!(period_and_delivery("data/BILLING_PERIOD=2026-10"), None);
-        assert_eq!(period_and_delivery("a/b/c"), None);
+    fn a_folder_tells_its_period() {
+        assert_eq!(period_of("r/20261001-20261101/abc"), Some("20261001-20261101"));
+        assert_eq!(period_of("data/BILLING_PERIOD=2026-10"), Some("BILLING_PERIOD=2026-10"));
+        assert_eq!(period_of("a/b/c"), None);
     }
 }

@@ -76,6 +76,20 @@ async fn two_deliveries_are_noticed_in_the_period_s_own_folder_and_as_two_argume
 }
 
 #[tokio::test]
+async fn two_exports_of_one_period_are_not_added_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = generator::rows(8, 20);
+    for export in ["hourly", "daily"] {
+        let below = folder.path().join(export).join("data/BILLING_PERIOD=2026-10");
+        fs::create_dir_all(&below).unwrap();
+        generator::write(&rows, Format::Cur2Parquet, &below.join("export-00001.snappy.parquet"));
+    }
+    let error = read(folder.path().to_path_buf()).await.expect_err("two exports");
+    assert!(matches!(error, BillError::TwoDeliveries { .. }), "{error}");
+    generator::assert_totals(&read(folder.path().join("daily")).await.unwrap(), &rows);
+}
+
+#[tokio::test]
 async fn a_part_that_cannot_be_read_is_not_left_out() {
     let rows = generator::rows(7, 40);
     for (name, bytes) in [

@@ -4,6 +4,8 @@
 //! `us.anthropic.claude-sonnet-4-6-20260217-v1:0`; the vendor says `claude-sonnet-4-6`. All become
 //! `claude-sonnet-4-6`: lower case, words joined by hyphens, no vendor, no date, no revision.
 
+use std::borrow::Cow;
+
 use super::words::words;
 
 /// First words of model names, and who makes those models.
@@ -160,6 +162,55 @@ pub fn undated(canonical: &str) -> String {
     kept.join("-")
 }
 
+/// Names of Bedrock's ids that its bills write otherwise, in the common spelling of both.
+const SOLD_AS: &[(&str, &str)] = &[
+    ("titan-embed-text-v2", "titan-embedding-v2"),
+    ("titan-text-lite", "titan-text-g1-lite"),
+    ("titan-text-express", "titan-text-g1-express"),
+    ("mistral-small-2402", "mistral-small"),
+    ("mistral-large-2402", "mistral-large"),
+];
+
+/// The name that a bill of AWS' has for what a call or the catalogue names by an id of Bedrock's, such as
+/// `arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.meta.llama3-1-70b-instruct-v1:0`: bills write neither
+/// paths nor revisions, nor that a model follows instructions.
+#[must_use]
+pub fn sold_by_bedrock(id: &str) -> Option<String> {
+    let id = id.trim();
+    let id = if id.starts_with("arn:") { id.rsplit('/').next().unwrap_or(id) } else { id };
+    let (mut id, mut is_revised) = (id, false);
+    // The revision, and the variant of a context size behind it: `:0`, `:0:48k`.
+    while let Some((rest, end)) = id.rsplit_once(':')
+        && is_number(end.strip_suffix('k').unwrap_or(end))
+    {
+        (id, is_revised) = (rest, true);
+    }
+    for first in ["-v0", "-v1"] {
+        id = id.strip_suffix(first).unwrap_or(id);
+    }
+    // `gpt-oss-120b-1:0`: the release of a size.
+    if is_revised
+        && let Some((size, "1")) = id.rsplit_once('-')
+        && size.ends_with('b')
+    {
+        id = size;
+    }
+    // Its vendor's name is the model's own.
+    let id = match id.split_once("deepseek.") {
+        Some((route, model)) if route.is_empty() || route.ends_with('.') => {
+            Cow::Owned(format!("deepseek-{model}"))
+        }
+        _ => Cow::Borrowed(id),
+    };
+    let name = canonical(&id)?;
+    let is_claude = name.starts_with("claude-");
+    let is_kept = |word: &&str| !(is_claude && (is_revision(word) || word.len() == 8 && is_number(word)));
+    let name = name.split('-').filter(is_kept).collect::<Vec<_>>().join("-");
+    let name = name.strip_suffix("-instruct").unwrap_or(&name);
+    let sold = SOLD_AS.iter().find(|(id, _)| *id == name).map_or(name, |(_, sold)| *sold);
+    Some(sold.to_owned())
+}
+
 /// Who makes a model, by its canonical name.
 #[must_use]
 pub fn vendor_of(model: &str) -> Option<&'static str> {
@@ -281,6 +332,42 @@ mod tests {
             }
         }
         assert_eq!(canonical(" "), None);
+    }
+
+    #[test]
+    fn an_id_of_bedrocks_is_what_its_bills_sell() {
+        for (id, sold) in [
+            ("meta.llama3-1-70b-instruct-v1:0", "llama-3-1-70b"),
+            ("us.meta.llama4-maverick-17b-instruct-v1:0", "llama-4-maverick-17b"),
+            ("openai.gpt-oss-120b-1:0", "gpt-oss-120b"),
+            ("openai.gpt-5.6-luna", "gpt-5-6-luna"),
+            ("us.deepseek.r1-v1:0", "deepseek-r1"),
+            ("deepseek.v3-v1:0", "deepseek-v3"),
+            ("mistral.mixtral-8x7b-instruct-v0:1", "mixtral-8x7b"),
+            ("mistral.mistral-7b-instruct-v0:2", "mistral-7b"),
+            ("mistral.mistral-small-2402-v1:0", "mistral-small"),
+            ("amazon.titan-embed-text-v2:0", "titan-embedding-v2"),
+            ("amazon.titan-text-lite-v1", "titan-text-g1-lite"),
+            ("amazon.nova-pro-v1:0:300k", "nova-pro"),
+            ("global.amazon.nova-2-lite-v1:0", "nova-2-lite"),
+            ("nvidia.nemotron-nano-9b-v2:0", "nemotron-nano-9b-v2"),
+            ("qwen.qwen3-32b-v1:0", "qwen-3-32b"),
+            ("google.gemma-3-4b-it", "gemma-3-4b-it"),
+            ("anthropic.claude-3-5-sonnet-20241022-v2:0", "claude-3-5-sonnet"),
+            ("anthropic.claude-3-5-haiku-20241022-v1:0", "claude-3-5-haiku"),
+            ("us.anthropic.claude-sonnet-4-6-20260217-v1:0", "claude-sonnet-4-6"),
+            (
+                "arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.anthropic.claude-opus-5-v1:0",
+                "claude-opus-5",
+            ),
+            (
+                "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0",
+                "claude-3-haiku",
+            ),
+            ("claude-opus-4-1-20250805", "claude-opus-4-1"),
+        ] {
+            assert_eq!(sold_by_bedrock(id).as_deref(), Some(sold), "{id}");
+        }
     }
 
     #[test]

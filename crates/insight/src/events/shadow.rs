@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use costlens_domain::bill::DailyFact;
-use costlens_domain::classify::models::canonical;
+use costlens_domain::classify::models::sold_by_bedrock;
 use costlens_domain::export::HourlySpend;
 use costlens_domain::imports::vendors::BEDROCK;
 use rust_decimal::Decimal;
@@ -27,7 +27,7 @@ const UNEXPLAINED: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
 pub(super) fn find(facts: &[&DailyFact], calls: &[HourlySpend]) -> Vec<Event> {
     let mut carried = Tokens::new();
     for row in calls.iter().filter(|row| row.provider == BEDROCK) {
-        if let Some(model) = canonical(&row.model) {
+        if let Some(model) = sold_by_bedrock(&row.model) {
             let usage = &row.usage;
             let tokens = usage.total_input().plus(usage.output).plus(usage.audio_output);
             *carried.entry((row.hour.date_naive(), model)).or_default() += Decimal::from(tokens.0);

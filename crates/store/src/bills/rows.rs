@@ -51,6 +51,7 @@ pub(super) struct BillRow {
     skipped: Vec<String>,
     created_at: DateTime<Utc>,
     superseded_at: Option<DateTime<Utc>>,
+    given_up: Vec<NaiveDate>,
 }
 
 impl TryFrom<BillRow> for Bill {
@@ -71,6 +72,7 @@ impl TryFrom<BillRow> for Bill {
             skipped: row.skipped,
             created_at: row.created_at,
             superseded_at: row.superseded_at,
+            given_up: row.given_up,
         })
     }
 }

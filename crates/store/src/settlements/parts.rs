@@ -137,7 +137,7 @@ pub struct SettledPart {
 }
 
 /// What calls have in common that nothing on a bill tells apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SettlementCellKey {
     /// The day.
     pub day: NaiveDate,
@@ -277,6 +277,9 @@ pub struct SettlementBill {
     pub created_at: DateTime<Utc>,
     /// The latest day of any of its lines.
     pub last_day: Option<NaiveDate>,
+    /// The first and the last month that it is a bill of, by their first days; `None` where it has no dates. A line of a
+    /// neighbouring month makes it none of that.
+    pub months: Option<(NaiveDate, NaiveDate)>,
     /// Whether its issuer handed it over itself, so that it is as new as its storing. An upload may be of any age.
     pub is_delivered: bool,
 }

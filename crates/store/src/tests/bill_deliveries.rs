@@ -1,6 +1,6 @@
 //! Deliveries of connected accounts: stored once, in the place of the one before, and never for a connection at rest.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::aws::{ExternalId, Finality, Month, ReportPlace, RoleArn};
 use costlens_domain::bill::BillReport;
 use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId};
@@ -88,6 +88,18 @@ async fn store_at(
     stored
 }
 
+/// Reads a month whose delivery was stored before, as the `asks`-th reading does. Whether that counts again by it.
+async fn settle_known(db: &TestDb, of: &Actor, connection: AwsConnectionId, asks: u32) -> bool {
+    let mut conn = db.store().tenant(of.tenant).await.unwrap();
+    let job = (Uuid::from_bytes([7; 16]), asks);
+    conn.await_bill_month(connection, month(), "manifest", job, at(70)).await.unwrap();
+    assert!(conn.begin_bill_month(connection, month(), asks, at(70)).await.unwrap());
+    let seen = SeenManifest { etag: "etag".to_owned(), rules_version: usual().rules_version };
+    let counts_again = conn.settle_known_month((connection, month(), asks), &seen, at(71)).await.unwrap();
+    conn.commit().await.unwrap();
+    counts_again
+}
+
 fn usual() -> BillReport {
     report(vec![fact(1, "1.25", costlens_domain::Currency::USD)])
 }
@@ -156,6 +168,118 @@ async fn a_month_that_a_connection_delivers_is_not_displaced_by_an_upload_until_
     assert_eq!((other.id, other.why), (bill.id, InTheWay::Delivered));
     conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
     assert_eq!(conn.bill_in_the_way("filtered.csv", &filtered).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_month_is_not_taken_from_another_connection_that_is_at_work() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let (first, member) = (connect(&db, &acme).await, {
+        let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+        let account = "444455556666".parse().unwrap();
+        let mut new = new_connection();
+        new.place = ReportPlace { role: RoleArn::of_template(&account), account, ..new.place };
+        let made = conn.create_aws_connection(&new).await.unwrap();
+        conn.commit().await.unwrap();
+        made
+    });
+    let DeliveryStored::Stored(bill, _) = store(&db, &acme, first.id, ("one", 1), &usual()).await else {
+        panic!("not stored")
+    };
+    // An account of the same organisation, whose bill names the same payer.
+    let taken = store(&db, &acme, member.id, ("two", 1), &usual()).await;
+    assert_eq!(taken, DeliveryStored::Taken { by: "111122223333".to_owned() });
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.bill(bill.id).await.unwrap().superseded_at, None);
+    conn.set_aws_connection(first.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
+    conn.commit().await.unwrap();
+    let stored = store(&db, &acme, member.id, ("two", 2), &usual()).await;
+    assert!(matches!(stored, DeliveryStored::Stored(..)), "{stored:?}");
+    // Nor is it taken back from one at work.
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(first.id, AwsConnectionState::Active, None, at(71)).await.unwrap();
+    assert_eq!(conn.unfinished_months(first.id, usual().rules_version).await.unwrap(), []);
+    conn.commit().await.unwrap();
+    assert!(!settle_known(&db, &acme, first.id, 2).await);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert!(conn.bill(bill.id).await.unwrap().superseded_at.is_some());
+}
+
+#[tokio::test]
+async fn a_month_counts_again_as_delivered_once_its_connection_is_at_work_again() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let DeliveryStored::Stored(bill, _) = store(&db, &acme, connection.id, ("one", 1), &usual()).await else {
+        panic!("not stored")
+    };
+    let rules = usual().rules_version;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.unfinished_months(connection.id, rules).await.unwrap(), []);
+    assert_eq!(conn.unfinished_months(connection.id, rules + 1).await.unwrap().len(), 1, "by other rules");
+    let october = month().first_day();
+    let upload =
+        NewBill { id: BillId::new(at(70), unlike_bytes()), name: "upload".to_owned(), created_at: at(70) };
+    let report = BillReport { months: Some((october, october)), ..usual() };
+    conn.import_bill(&upload, &report).await.unwrap();
+    assert!(conn.bill(bill.id).await.unwrap().superseded_at.is_some());
+    let unfinished = conn.unfinished_months(connection.id, rules).await.unwrap();
+    assert_eq!(unfinished, [crate::UnfinishedMonth { month: month(), is_displaced: true }]);
+    // Not while it rests, and not by a job that does not count any more.
+    conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
+    conn.commit().await.unwrap();
+    assert!(!settle_known(&db, &acme, connection.id, 2).await);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(connection.id, AwsConnectionState::Active, None, at(70)).await.unwrap();
+    let seen = SeenManifest { etag: "another".to_owned(), rules_version: rules };
+    assert!(!conn.settle_known_month((connection.id, month(), 1), &seen, at(71)).await.unwrap());
+    conn.commit().await.unwrap();
+    assert!(settle_known(&db, &acme, connection.id, 3).await);
+    assert!(!settle_known(&db, &acme, connection.id, 4).await, "it counts");
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.bill(bill.id).await.unwrap().superseded_at, None);
+    assert_eq!(conn.bill(upload.id).await.unwrap().superseded_at, Some(at(71)));
+    assert_eq!(conn.unfinished_months(connection.id, rules).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_delivery_takes_its_month_out_of_an_upload_of_several() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let other = actor(&db, "other").await;
+    let connection = connect(&db, &acme).await;
+    let [september, october] = ["2026-09-01", "2026-10-01"].map(|day| day.parse::<NaiveDate>().unwrap());
+    let quarter = || {
+        let facts = [(september, "2.5"), (october, "1")].map(|(day, cost)| {
+            let mut fact = fact(1, cost, costlens_domain::Currency::USD);
+            fact.day = day;
+            fact
+        });
+        BillReport { months: Some((september, october)), ..report(facts.to_vec()) }
+    };
+    let upload =
+        NewBill { id: BillId::new(at(1), unlike_bytes()), name: "quarter".to_owned(), created_at: at(1) };
+    let mut days = Vec::new();
+    for tenant in [acme.tenant, other.tenant] {
+        let mut conn = db.store().tenant(tenant).await.unwrap();
+        conn.import_bill(&upload, &quarter()).await.unwrap();
+        conn.commit().await.unwrap();
+    }
+    let of_upload = crate::BillFilter { bill_id: Some(upload.id), ..crate::BillFilter::default() };
+    store(&db, &acme, connection.id, ("one", 1), &usual()).await;
+    for tenant in [acme.tenant, other.tenant] {
+        let mut conn = db.store().tenant(tenant).await.unwrap();
+        let bill = conn.bill(upload.id).await.unwrap();
+        let series =
+            conn.bill_series(&of_upload, None, costlens_domain::bill::Measure::Unblended).await.unwrap();
+        days.push((
+            bill.given_up,
+            bill.superseded_at,
+            series.iter().map(|point| point.day).collect::<Vec<_>>(),
+        ));
+    }
+    assert_eq!(days[0], (vec![october], None, vec![september]), "September counts as it was uploaded");
+    assert_eq!(days[1], (vec![], None, vec![september, october]), "and nobody else's");
 }
 
 #[tokio::test]

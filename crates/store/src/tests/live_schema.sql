@@ -18,6 +18,7 @@ SELECT c.relname::text AS name,
                    WHEN 'uuid[]' THEN 'Array<Uuid>'
                    WHEN 'text[]' THEN 'Array<Text>'
                    WHEN 'integer[]' THEN 'Array<Int4>'
+                   WHEN 'date[]' THEN 'Array<Date>'
                    ELSE format_type(a.atttypid, NULL)
                END)
            ORDER BY a.attnum

@@ -292,6 +292,7 @@ impl Account {
             changes: json!([]),
             found_at: now,
             decision: None,
+            on_bills: None,
         };
         assert!(tx.create_anomaly(&anomaly).await.unwrap());
         let event = InsightEvent {

@@ -1,6 +1,7 @@
 //! A month is settled when its bill comes, again when another comes, and whoever dies meanwhile.
 
 mod months;
+mod surprises;
 mod vendors;
 
 use std::sync::Arc;

@@ -182,8 +182,8 @@ fn kind_of_line(line_item_type: &str) -> Line {
         | "RiVolumeDiscount"
         | "SppDiscount"
         | "DistributorDiscount" => Line::Discount,
-        // Google's adjustments are corrections of what was billed before.
-        "Credit" | "Refund" | "adjustment" => Line::Apart(Code::Credit),
+        // Google's and FOCUS' adjustments are corrections of what was billed before.
+        "Credit" | "Refund" | "adjustment" | "Adjustment" => Line::Apart(Code::Credit),
         "Tax" | "tax" => Line::Apart(Code::Tax),
         "RoundingAdjustment" | "rounding_error" => Line::Apart(Code::Rounding),
         "Fee"
