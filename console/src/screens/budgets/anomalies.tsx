@@ -77,7 +77,11 @@ function AnomalyTable({ items, onDecide }: { items: Anomaly[]; onDecide: (anomal
               <When anomaly={anomaly} zone={zone} />
               <div className="mt-0.5 text-sm md:hidden">
                 <p className="[overflow-wrap:anywhere]">{seriesInWords(anomaly.series, keyName)}</p>
-                {anomaly.kind === "new_level" ? <Badge tone="caution">New level</Badge> : null}
+                {anomaly.kind === "new_level" ? (
+                  <p>
+                    <Badge tone="caution">New level</Badge>
+                  </p>
+                ) : null}
                 <Why anomaly={anomaly} />
               </div>
             </Td>
