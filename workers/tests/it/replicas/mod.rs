@@ -308,8 +308,11 @@ impl Group {
             match dice.below(12) {
                 0..3 if seat.until.is_none() => {
                     seat.process.as_ref().unwrap().send(Signal::STOP);
-                    // Now and then past every time limit; at least one goes on.
-                    let is_long = frozen == 0 && dice.below(60) == 0;
+                    // Now and then past every time limit, and once in any case; at least one goes on.
+                    let is_owed = self.longest_freeze > Duration::from_mins(1)
+                        && chaos.long_freezes == 0
+                        && chaos.freezes > 20;
+                    let is_long = frozen == 0 && (dice.below(60) == 0 || is_owed);
                     let pause = if is_long { self.longest_freeze } else { pause };
                     seat.until = Some(Instant::now() + pause);
                     chaos.freezes += 1;
