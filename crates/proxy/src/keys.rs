@@ -2,8 +2,9 @@
 //!
 //! A key is looked up by the SHA-256 of what was presented. It is served from memory while fresh, and, if the
 //! database cannot be reached, until it is `key_stale` old; a key that memory does not hold is then refused:
-//! authentication fails closed. A change of any of a tenant's keys or connections empties the memory of that tenant at once; where changes may have
-//! gone unheard it is doubted, and each key is asked about again as soon as the database answers.
+//! authentication fails closed. A change of a tenant's keys or connections empties the memory of that tenant at once;
+//! where changes may have gone unheard all of it is doubted, and each key is asked about again as soon as the database
+//! answers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -9,6 +9,7 @@ mod alerts;
 mod audit;
 mod audit_anchors;
 mod aws_connections;
+mod bill_claims;
 mod bill_deliveries;
 mod bill_uploads;
 mod bills;
@@ -70,8 +71,9 @@ pub use alerts::{Anomaly, AnomalyDecision, AnomalyOnBills, Budget, Cadence, Judg
 pub use audit::{AuditEvent, AuditHead, ChainedEvent, KeptEvent, NewAuditEvent};
 pub use audit_anchors::KeptAnchor;
 pub use aws_connections::{AwsChecked, AwsConnection, AwsConnectionState, AwsProblem, NewAwsConnection};
+pub use bill_claims::UnfinishedMonth;
 pub use bill_deliveries::{
-    BillDelivery, BillMonth, BillMonthState, DeliveryStored, NewBillDelivery, SeenManifest, UnfinishedMonth,
+    BillDelivery, BillMonth, BillMonthState, DeliveryStored, NewBillDelivery, SeenManifest,
 };
 pub use bill_uploads::{
     BillUpload, NewBillUpload, Published, UnfinishedUpload, UnfinishedUploads, UploadProblem, UploadProgress,
