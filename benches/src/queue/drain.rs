@@ -93,14 +93,26 @@ impl Mode {
 
 /// How long graphile-worker takes, by its own clock.
 pub(crate) async fn graphile(folder: &Path, url: &str, jobs: usize, mode: Mode) -> Outcome<Duration> {
-    let output = Command::new("node")
+    let mut command = Command::new("node");
+    command
         .arg("drain.mjs")
         .args([url, &jobs.to_string(), &CONCURRENCY.to_string(), mode.name()])
-        .current_dir(folder)
-        .output()
-        .await?;
+        .current_dir(folder);
+    theirs(command).await
+}
+
+/// How long apalis-postgres takes, by its own clock, if it claims so many at a time.
+pub(crate) async fn apalis(program: &Path, url: &str, jobs: usize, batch: usize) -> Outcome<Duration> {
+    let mut command = Command::new(program);
+    command.args([url, &jobs.to_string(), &CONCURRENCY.to_string(), &batch.to_string()]);
+    theirs(command).await
+}
+
+/// The milliseconds that a program prints.
+async fn theirs(mut command: Command) -> Outcome<Duration> {
+    let output = command.output().await?;
     if !output.status.success() {
-        return Err(format!("graphile-worker failed: {}", String::from_utf8_lossy(&output.stderr)).into());
+        return Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     Ok(Duration::from_millis(String::from_utf8(output.stdout)?.trim().parse()?))
 }

@@ -1,4 +1,4 @@
-//! `bench-queue`: what a job costs, beside graphile-worker on the same PostgreSQL in the same run.
+//! `bench-queue`: what a job costs, beside graphile-worker and apalis-postgres on the same PostgreSQL in the same run.
 //!
 //! Empty jobs, one handler each, a hundred at once, with tenants in turn; then how soon the job of a killed worker
 //! starts again, and what a thousand tenants feel of a noisy one.
@@ -23,13 +23,17 @@ use drain::Mode;
 /// How many empty jobs a second are to be drained at least.
 const LEAST_RATE: u128 = 5_000;
 
+/// What part of the jobs is given to a way that does some hundred a second, so that the bench ends.
+const SLOW: usize = 10;
+
 /// Benches stop at the first thing that goes wrong, whatever it is.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "bench-queue — jobs per second, recovery and fairness of the queue
 
-  bench-queue run [--graphile DIR] [--jobs N] [--rounds N] [--check]
-      --graphile DIR   the folder with graphile-worker and drain.mjs (without it, our figures alone)
+  bench-queue run [--graphile DIR] [--apalis FILE] [--jobs N] [--rounds N] [--check]
+      --graphile DIR   the folder with graphile-worker and drain.mjs (left out without it)
+      --apalis FILE    the program of benches/apalis (left out without it)
       --jobs N         empty jobs per round (default 20000)
       --rounds N       in which they take turns (default 3)
       --check          fail if a goal is missed
@@ -37,6 +41,7 @@ const USAGE: &str = "bench-queue — jobs per second, recovery and fairness of t
 
 struct Options {
     graphile: Option<PathBuf>,
+    apalis: Option<PathBuf>,
     jobs: usize,
     rounds: usize,
     check: bool,
@@ -44,12 +49,13 @@ struct Options {
 
 impl Options {
     fn parse(args: &[&str]) -> Outcome<Self> {
-        let mut options = Self { graphile: None, jobs: 20_000, rounds: 3, check: false };
+        let mut options = Self { graphile: None, apalis: None, jobs: 20_000, rounds: 3, check: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
             match *arg {
                 "--graphile" => options.graphile = Some(PathBuf::from(value()?)),
+                "--apalis" => options.apalis = Some(PathBuf::from(value()?)),
                 "--jobs" => options.jobs = value()?.parse()?,
                 "--rounds" => options.rounds = value()?.parse()?,
                 "--check" => options.check = true,
@@ -90,6 +96,7 @@ async fn run(options: Options) -> Outcome<()> {
 /// Whether every goal was met.
 async fn measure(options: &Options, queue: &Queue, url: &str) -> Outcome<bool> {
     let (mut ours, mut plain, mut batched) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut singly, mut tens) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         ours.push(drain::ours(queue, options.jobs).await?);
@@ -97,8 +104,13 @@ async fn measure(options: &Options, queue: &Queue, url: &str) -> Outcome<bool> {
             plain.push(drain::graphile(folder, url, options.jobs, Mode::Plain).await?);
             batched.push(drain::graphile(folder, url, options.jobs, Mode::Batched).await?);
         }
+        if let Some(program) = &options.apalis {
+            singly.push(drain::apalis(program, url, options.jobs / SLOW, 1).await?);
+            tens.push(drain::apalis(program, url, options.jobs, 10).await?);
+        }
     }
-    let rate = |took: Duration| options.jobs as u128 * 1000 / took.as_millis().max(1);
+    let per_second = |jobs: usize, took: Duration| jobs as u128 * 1000 / took.as_millis().max(1);
+    let rate = |took: Duration| per_second(options.jobs, took);
     println!("\nqueue, {} empty jobs, {} at once, one handler each", options.jobs, drain::CONCURRENCY);
     let ours = median(&mut ours);
     let mut met = rate(ours) >= LEAST_RATE;
@@ -119,6 +131,13 @@ async fn measure(options: &Options, queue: &Queue, url: &str) -> Outcome<bool> {
         // A measure, and no goal.
         let ratio = Ratio::of(ours.as_micros(), batched.as_micros()).ok_or("no time passed")?;
         println!("  time per job: {ratio} of its batched mode's");
+    }
+    // Measures, and no goals.
+    if !tens.is_empty() {
+        let (singly, tens) = (median(&mut singly), median(&mut tens));
+        let singly = per_second(options.jobs / SLOW, singly);
+        println!("  apalis-postgres, claiming one         {singly:>7} jobs/s");
+        println!("  apalis-postgres, claiming ten         {:>7} jobs/s", rate(tens));
     }
     let again = crash::restart(queue, url).await?;
     let good = again <= Duration::from_secs(5);

@@ -12,7 +12,7 @@ use costlens_domain::{Tokens, Usage, Usd};
 
 use crate::bodies::Capture;
 use crate::spool::{Receipt, Spool, SpoolError, Ticket};
-use crate::usage::{Meter, estimate_tokens};
+use crate::usage::{Meter, estimate_input, estimate_tokens};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +46,13 @@ impl Call {
     pub(crate) fn begin(
         spool: &Spool,
         mut fact: RequestFact,
-        request_bytes: usize,
+        body: &[u8],
         prices: Arc<PriceVersion>,
         durability: Durability,
         database_wait: Duration,
     ) -> Result<Self, SpoolError> {
         fact.outcome = Outcome::Interrupted;
-        fact.usage = Usage { fresh_input: estimate_tokens(request_bytes as u64), ..Usage::default() };
+        fact.usage = Usage { fresh_input: estimate_input(body), ..Usage::default() };
         price_fact(&mut fact, &prices.catalogue, Some(Estimate::Interrupted));
         let ticket = spool.begin(&fact)?;
         Ok(Self { ticket, fact, prices, accepted: Instant::now(), durability, database_wait })

@@ -184,15 +184,9 @@ impl Proxy {
             Route::Connection { target, .. } => self.send(dialect, target, headers, upstream_body)?,
         };
         // From here on the call has a row, whatever happens.
-        let call = Call::begin(
-            &parts.spool,
-            fact,
-            body.len(),
-            prices,
-            caller.key.durability,
-            parts.config.database_wait,
-        )
-        .map_err(|error| refuse_spool(&error))?;
+        let call =
+            Call::begin(&parts.spool, fact, body, prices, caller.key.durability, parts.config.database_wait)
+                .map_err(|error| refuse_spool(&error))?;
         let mut exchange = Exchange::new(
             call,
             sending,

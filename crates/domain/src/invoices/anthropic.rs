@@ -52,6 +52,8 @@ struct Usage {
     cache_creation: CacheCreation,
     cache_read_input_tokens: u64,
     output_tokens: u64,
+    #[serde(default)]
+    server_tool_use: Option<ServerToolUse>,
     #[serde(deserialize_with = "Option::deserialize")]
     model: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]
@@ -60,6 +62,12 @@ struct Usage {
     context_window: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]
     workspace_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ServerToolUse {
+    #[serde(default)]
+    web_search_requests: u64,
 }
 
 #[derive(Deserialize)]
@@ -92,13 +100,15 @@ pub(super) fn read(fold: &mut Fold, pages: Pages<'_>) -> Result<(), BadPage> {
             let start = bucket.starting_at;
             let day = fold.day(Report::Usage, fold::day_of(start), || start.to_rfc3339())?;
             for usage in bucket.results {
+                let account = fold::account(usage.workspace_id.as_deref());
+                let searches = usage.server_tool_use.map_or(0, |tools| tools.web_search_requests);
+                fold.searched(day, &account, searches);
                 let window = window(usage.context_window.as_deref());
                 let (Some(model), Some(tier), Some(long_context)) =
                     (usage.model, tier(usage.service_tier.as_deref()), window)
                 else {
                     continue;
                 };
-                let account = fold::account(usage.workspace_id.as_deref());
                 let grain = Grain { day, account, model: model.into(), tier, long_context };
                 fold.used(&grain, Meter::FreshInput, usage.uncached_input_tokens);
                 fold.used(&grain, Meter::CacheRead, usage.cache_read_input_tokens);

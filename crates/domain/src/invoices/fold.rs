@@ -25,6 +25,9 @@ const USAGE: &str = "Usage";
 /// The unit of tokens.
 const TOKENS: &str = "Tokens";
 
+/// The unit of searches.
+const SEARCHES: &str = "Searches";
+
 /// What of both reports must be the same for the tokens of the one to be the tokens of the other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Grain {
@@ -77,6 +80,8 @@ pub(super) struct Fold {
     facts: BTreeMap<FactKey, Sum>,
     totals: BTreeMap<Currency, Sum>,
     used: BTreeMap<Grain, BTreeMap<Meter, u64>>,
+    /// Searches by day and account: they cost the same whatever model asked for them.
+    searched: BTreeMap<(NaiveDate, Text), u64>,
     /// Where the two reports cannot be told to mean the same.
     unlike: BTreeSet<Grain>,
     days: BTreeSet<(bool, NaiveDate)>,
@@ -92,6 +97,7 @@ impl Fold {
             facts: BTreeMap::new(),
             totals: BTreeMap::new(),
             used: BTreeMap::new(),
+            searched: BTreeMap::new(),
             unlike: BTreeSet::new(),
             days: BTreeSet::new(),
             lines: 0,
@@ -142,6 +148,12 @@ impl Fold {
         *count = count.saturating_add(tokens);
     }
 
+    /// Counts searches that the vendor ran.
+    pub(super) fn searched(&mut self, day: NaiveDate, account: &Text, searches: u64) {
+        let count = self.searched.entry((day, account.clone())).or_default();
+        *count = count.saturating_add(searches);
+    }
+
     /// Says that the tokens of this grain are not known to be those that were paid for.
     pub(super) fn unlike(&mut self, grain: Grain) {
         self.unlike.insert(grain);
@@ -180,8 +192,18 @@ impl Fold {
             // None used and some paid for: the two reports do not mean the same.
             self.used.get(&grain)?.get(&meter).copied().filter(|count| *count > 0).map(Decimal::from)
         };
+        let mut bills_of_searches: BTreeMap<(NaiveDate, Text), usize> = BTreeMap::new();
+        for place in self.facts.keys().filter_map(FactKey::searched_at) {
+            *bills_of_searches.entry(place).or_default() += 1;
+        }
+        let searches = |key: &FactKey| {
+            let place = key.searched_at()?;
+            // Two charges for the same searches: which of them are whose is not told.
+            (bills_of_searches.get(&place) == Some(&1)).then_some(())?;
+            self.searched.get(&place).copied().filter(|count| *count > 0).map(Decimal::from)
+        };
         let facts: Vec<DailyFact> =
-            self.facts.iter().map(|(key, sum)| self.fact(key, sum, tokens(key))).collect();
+            self.facts.iter().map(|(key, sum)| self.fact(key, sum, tokens(key), searches(key))).collect();
         let totals = self.totals.iter().map(|(currency, sum)| ControlTotal {
             line_item_type: USAGE.into(),
             currency: *currency,
@@ -222,9 +244,19 @@ impl Fold {
         }
     }
 
-    fn fact(&self, key: &FactKey, sum: &Sum, tokens: Option<Decimal>) -> DailyFact {
+    fn fact(
+        &self,
+        key: &FactKey,
+        sum: &Sum,
+        tokens: Option<Decimal>,
+        searches: Option<Decimal>,
+    ) -> DailyFact {
         let class = Classification { tokens_per_unit: tokens.map(|_| 1), ..(*key.class).clone() };
-        let unit = if class.meter.counts_tokens() { TOKENS } else { "" };
+        let unit = match class.meter {
+            meter if meter.counts_tokens() => TOKENS,
+            _ if searches.is_some() => SEARCHES,
+            _ => "",
+        };
         DailyFact {
             day: key.day,
             billing_account: self.billing_account.clone(),
@@ -240,7 +272,7 @@ impl Fold {
             currency: key.currency,
             class: Arc::new(class),
             pricing_unit: unit.into(),
-            usage_quantity: tokens.unwrap_or_default(),
+            usage_quantity: tokens.or(searches).unwrap_or_default(),
             tokens,
             unblended: sum.cost,
             net_unblended: sum.cost,
@@ -283,6 +315,11 @@ impl FactKey {
             tier: class.tier,
             long_context: class.long_context,
         })
+    }
+
+    /// Where the searches of this fact would be found; `None` for what is paid for by something else.
+    fn searched_at(&self) -> Option<(NaiveDate, Text)> {
+        (self.class.meter == Meter::Searches).then(|| (self.day, self.account.clone()))
     }
 }
 

@@ -151,17 +151,44 @@ fn what_no_rule_knows_stays_and_is_not_understood() {
         assert_eq!(fact.unblended, usd("0.1"));
         assert_eq!(report.unclassified().count(), 1);
     }
-    let search = json!({
-        "amount": "500", "currency": "USD", "cost_type": "web_search", "context_window": null, "description": "Web Search Usage",
+}
+
+fn search(amount: &str) -> Value {
+    json!({
+        "amount": amount, "currency": "USD", "cost_type": "web_search", "context_window": null, "description": "Web Search Usage",
         "model": null, "service_tier": null, "token_type": null, "inference_geo": null, "workspace_id": null,
-    });
-    let report = anthropic(&[page(&[bucket(1, &[search])])], &[page(&[])]).unwrap();
+    })
+}
+
+#[test]
+fn searches_are_counted_by_the_usage_report_whatever_model_asked() {
+    let used = [
+        usage("claude-sonnet-4-6", "standard"),
+        usage("claude-opus-5", "batch"),
+        with(usage("claude-opus-5", "a tier of tomorrow"), "server_tool_use", Value::Null),
+        with(usage("claude-opus-5", "standard"), "workspace_id", json!("wrkspc_1")),
+    ];
+    let of = |used: &[Value]| {
+        anthropic(&[page(&[bucket(1, &[search("6")])])], &[page(&[bucket(1, used)])]).unwrap()
+    };
+    let report = of(&used);
     let fact = only(&report);
     assert_eq!(
         (fact.class.category, fact.class.meter, fact.class.understood),
         (Category::Retrieval, Meter::Searches, true)
     );
-    assert_eq!(&*fact.usage_type, "Web Search Usage");
+    assert_eq!((&*fact.usage_type, &*fact.pricing_unit), ("Web Search Usage", "Searches"));
+    assert_eq!((fact.usage_quantity, fact.tokens, fact.unblended), (6.into(), None, usd("0.06")));
+    // Nothing counted is no count.
+    let report = of(&[]);
+    assert_eq!((only(&report).usage_quantity, &*only(&report).pricing_unit), (Decimal::ZERO, ""));
+    let other = with(search("6"), "currency", json!("EUR"));
+    let report =
+        anthropic(&[page(&[bucket(1, &[search("6"), other])])], &[page(&[bucket(1, &used)])]).unwrap();
+    assert!(
+        report.facts.iter().all(|fact| fact.usage_quantity.is_zero()),
+        "two charges for the same searches"
+    );
 }
 
 #[test]

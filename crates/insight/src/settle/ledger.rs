@@ -21,12 +21,14 @@ use super::outcome::{
     Coverage, DayTotals, MatchConfidence, Residual, SettledBundle, Settlement, Side, State,
 };
 use super::prices::{self, Findings, Prices, RowPrice};
+use super::searches;
 use super::sku::{Kind, PerKind, Sku};
 
 /// Settles the calls of a meter against a bill.
 #[must_use]
 pub fn settle(meter: &Meter, billed: &Billed, prices: &impl Prices, terms: &Terms) -> Settlement {
     let prices = Remembered { prices, known: std::cell::RefCell::default() };
+    let billed = searches::by_model(billed, meter, &prices, terms.rounding_per_line);
     let mut rows = billed.rows.clone();
     let mut metered: HashMap<(Name, Kind), u64> = HashMap::new();
     for (_, bundle) in meter.bundles() {
@@ -54,7 +56,7 @@ pub fn settle(meter: &Meter, billed: &Billed, prices: &impl Prices, terms: &Term
     ledger.open(meter, &presence);
     ledger.settle_rows(&balance);
     ledger.settle_what_is_left(meter, &balance);
-    ledger.stand_apart(billed);
+    ledger.stand_apart(&billed);
     ledger.close(meter, findings.implied.clone())
 }
 

@@ -21,6 +21,7 @@ mod meter;
 mod names;
 mod outcome;
 mod prices;
+mod searches;
 mod sku;
 
 pub use atto::Atto;

@@ -21,5 +21,6 @@ mod identities;
 mod ninety_days;
 mod noise;
 mod recommendations;
+mod searches;
 mod settlement;
 mod simulator;

@@ -3,7 +3,7 @@
 use costlens_domain::providers::Dialect;
 use costlens_domain::{Tokens, Usage};
 
-use super::{EventKind, Meter};
+use super::{EventKind, Meter, estimate_input};
 
 fn openai_body(body: &str) -> Meter {
     let mut meter = Meter::new(Dialect::OpenAiChat);
@@ -293,4 +293,28 @@ fn nothing_that_a_provider_says_makes_a_row_that_no_ledger_takes() {
     assert_eq!((reading.usage, &reading.model, &reading.service_tier), (None, &None, &None));
     let meter = anthropic_body(r#"{"input_tokens":1,"output_tokens":18446744073709551615}"#);
     assert_eq!(meter.reading().usage, None);
+}
+
+#[test]
+fn a_picture_in_a_request_is_estimated_as_one_and_not_as_text() {
+    let picture = "iVBORw0KGgo/AAA+".repeat(20_000);
+    let around = |content: &str| format!(r#"{{"messages":[{{"role":"user","content":[{content}]}}]}}"#);
+    let text = around(r#"{"type":"text","text":"what is this?"}"#);
+    let of = |body: &str| estimate_input(body.as_bytes()).0;
+    assert_eq!(of(&text), (text.len() as u64).div_ceil(4));
+    for content in [
+        format!(r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{picture}"}}}}"#),
+        format!(r#"{{"type":"image","source":{{"type":"base64","data":"{picture}"}}}}"#),
+        format!(r#"{{"type":"file","file":{{"file_data":"{}"}}}}"#, picture.replace('/', r"\/")),
+    ] {
+        let estimate = of(&around(&content));
+        assert!((1_600..1_700).contains(&estimate), "{estimate}");
+    }
+    let two = around(&format!(r#"{{"url":"{picture}"}},{{"url":"{picture}"}}"#));
+    assert!((3_200..3_300).contains(&of(&two)));
+    // Prose stays text, however long, and so does a short token.
+    let prose = around(&format!(r#"{{"type":"text","text":"{}"}}"#, "word after word ".repeat(20_000)));
+    assert_eq!(of(&prose), (prose.len() as u64).div_ceil(4));
+    let key = around(&format!(r#"{{"type":"text","text":"{}"}}"#, &picture[..4_000]));
+    assert_eq!(of(&key), (key.len() as u64).div_ceil(4));
 }

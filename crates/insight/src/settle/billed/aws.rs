@@ -2,7 +2,7 @@
 
 use costlens_domain::Currency;
 use costlens_domain::bill::{DailyFact, Measure};
-use costlens_domain::classify::{Category, is_usage};
+use costlens_domain::classify::{Category, Classification, Meter, is_usage};
 use hashbrown::HashMap;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -62,13 +62,18 @@ impl Billed {
             // A model that its owner tuned has prices of its own.
             if class.custom_model { names.of(&format!("{model} (custom)")) } else { names.of(model) }
         });
-        let counted = class.category == Category::Inference && model.is_known();
+        let inferred = class.category == Category::Inference && model.is_known();
+        let counted = inferred || searched(class) && !model.is_known();
         let variant = Variant { tier: class.tier, routing: class.routing, long_context: class.long_context };
         let sku = Kind::of_meter(class.meter).filter(|_| counted).map(|kind| Sku { kind, variant });
         let apart = |code| Apart { day: fact.day, place, model, code, amount };
         match (kind_of_line(&fact.line_item_type), sku) {
             (Line::Usage, Some(sku)) => {
-                let tokens = if sku.kind.is_tokens() { fact.tokens } else { Some(fact.usage_quantity) };
+                let tokens = match sku.kind.is_tokens() {
+                    true => fact.tokens,
+                    // A vendor's cost report need not tell how many.
+                    false => Some(fact.usage_quantity).filter(|count| !count.is_zero() || amount.is_zero()),
+                };
                 self.rows.push(BilledRow {
                     day: fact.day,
                     place,
@@ -159,6 +164,11 @@ fn before_discounts(fact: &DailyFact) -> Decimal {
     } else {
         fact.unblended
     }
+}
+
+/// Whether it is searches, which most bills charge without a word of the model that asked for them.
+fn searched(class: &Classification) -> bool {
+    class.category == Category::Retrieval && class.meter == Meter::Searches
 }
 
 /// What a line is, as far as settlement cares.
