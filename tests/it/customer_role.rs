@@ -201,6 +201,35 @@ fn the_recommended_export_names_its_columns_and_has_what_the_reader_wants() {
 }
 
 #[test]
+fn the_terraform_module_makes_the_same_export_and_only_if_it_is_asked_for() {
+    let text = file("costlens-bill-reader.tf");
+    let query = text.split("<<-SQL\n").nth(1).unwrap().split(" SQL\n").next().unwrap();
+    let query = query.split_whitespace().collect::<Vec<_>>().join(" ");
+    let template = template();
+    let export = &template["Resources"]["Export"]["Properties"]["Export"];
+    assert_eq!(query, export["DataQuery"]["QueryStatement"].as_str().unwrap());
+    let settings: BTreeSet<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.trim().split_once('='))
+        .map(|(a, b)| (a.trim(), b.trim()))
+        .collect();
+    let table = export["DataQuery"]["TableConfigurations"]["COST_AND_USAGE_REPORT"].as_object().unwrap();
+    let output = export["DestinationConfigurations"]["S3Destination"]["S3OutputConfigurations"].as_object();
+    let snake = |name: &str| match name {
+        "OutputType" => "output_type".to_owned(),
+        name if name.contains('_') => name.to_owned(),
+        name => name.to_lowercase(),
+    };
+    for (name, value) in table.iter().chain(output.unwrap()) {
+        assert!(settings.contains(&(snake(name).as_str(), value.to_string().as_str())), "{name} = {value}");
+    }
+    for (n, resource) in text.split("\nresource ").skip(1).enumerate() {
+        let is_asked_for = resource.lines().nth(1).unwrap().contains("= var.create_export ? 1 : 0");
+        assert_eq!(is_asked_for, n > 1, "{resource}");
+    }
+}
+
+#[test]
 fn the_service_serves_the_files_with_its_own_role_in_them() {
     run(async {
         for path in ["/aws/costlens-bill-reader.yaml", "/aws/costlens-bill-reader.tf"] {
