@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::audit::{Action, Actor};
-use costlens_domain::{InvitationId, ProblemCode, Role, UserId};
+use costlens_domain::{InvitationId, ProblemCode, Role, TenantId, UserId};
 use costlens_jobs::people::SendInvitation;
-use costlens_store::{Invitation, Member, TenantConn, UserMail, UserMailState};
+use costlens_store::{Invitation, Member, SystemTx, TenantConn, User, UserMail, UserMailState};
 use costlens_vault::{LinkPurpose, link_token, read_link_token};
 use poem::Request;
 use poem_openapi::param::{Header, Path};
@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
 use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
-use crate::principal::{Caller, Permission, Principal};
+use crate::principal::{Caller, Permission, Principal, optional_session};
 use crate::registrations::{address, create_user, used_up};
 use crate::sessions::{RoleView, SessionView, view};
 use crate::users::new_password;
@@ -141,8 +141,9 @@ pub struct InvitationSent {
     /// The invitation.
     #[oai(flatten)]
     pub invitation: InvitationView,
-    /// The link that its mail holds, to be handed on in another way where no mail is sent. Whoever has it can accept.
-    /// Shown once; absent from a repeated answer.
+    /// Where no mail is sent, the link that it would hold, to be handed on in another way. Whoever has it can accept.
+    /// Shown once; absent from a repeated answer, and where mail is sent: who reads the mail proves that the address is
+    /// its own, and nobody else may.
     #[oai(nullable)]
     pub link: Option<String>,
 }
@@ -202,7 +203,8 @@ impl MembersApi {
 
     /// Give a member another role
     ///
-    /// Only owners make owners and change them. The last owner stays one.
+    /// Only owners make owners and change them. The last owner stays one. What a member with less to say from now on asked
+    /// others for is taken back.
     #[oai(path = "/members/:user_id", method = "patch", operation_id = "update_member")]
     async fn update(
         &self,
@@ -222,6 +224,9 @@ impl MembersApi {
             another_owner(&mut conn, user).await?;
         }
         conn.set_member_role(user, role).await?;
+        if role < before.role {
+            conn.revoke_invitations_of(user, self.0.clock.now()).await?;
+        }
         let change = json!({ "role": { "before": before.role.as_str(), "after": role.as_str() } });
         caller
             .principal()
@@ -235,7 +240,8 @@ impl MembersApi {
 
     /// Remove a member
     ///
-    /// Its sessions here end at once; what it made stays. The last owner stays. Everybody may remove itself.
+    /// Its sessions here end at once, and its invitations are taken back; what else it made stays. The last owner stays.
+    /// Everybody may remove itself.
     #[oai(path = "/members/:user_id", method = "delete", operation_id = "remove_member")]
     async fn remove(
         &self,
@@ -337,13 +343,12 @@ impl MembersApi {
         let change = json!({ "role": role.as_str() });
         let target = (Action::InvitationCreated, Some(invitation.id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
-        let token = link_token(&self.0.keyring, LinkPurpose::Invitation, tenant, invitation.id.uuid());
         // What is kept for a repeated call holds no link: it is a credential.
         let kept = InvitationSent { invitation: invitation.clone().into(), link: None };
         claim.finish(&mut conn, &kept).await?;
         conn.commit().await?;
-        let link = self.0.link(&format!("/invitation#t={token}"))?.as_str().to_owned();
-        Ok(InvitationCreated::Created(Json(InvitationSent { link: Some(link), ..kept })))
+        let link = if self.0.mail_configured { None } else { Some(self.link(tenant, &invitation)?) };
+        Ok(InvitationCreated::Created(Json(InvitationSent { link, ..kept })))
     }
 
     /// Take an invitation back
@@ -367,7 +372,8 @@ impl MembersApi {
     /// Become a member
     ///
     /// Who is no user yet gives a name and a password and is signed in. Who signs in with the invited address already
-    /// becomes a member and signs in as ever.
+    /// becomes a member where it is signed in as that, and is asked to sign in first where it is not: nobody joins an
+    /// organisation by somebody else's hand.
     #[oai(path = "/invitations/accept", method = "post", operation_id = "accept_invitation")]
     async fn accept(
         &self,
@@ -390,14 +396,14 @@ impl MembersApi {
         if account.closing_at.is_some() {
             return Err(used_up());
         }
-        let known = tx.system()?.user_by_login(&invitation.email).await?;
-        let user = match (&known, hash) {
-            (Some(user), _) => user.clone(),
-            (None, Some(hash)) => {
+        let known = tx.system()?.signs_in_by_itself(&invitation.email).await?;
+        let user = match hash {
+            _ if known => invited(&mut tx, request, &invitation.email).await?,
+            Some(hash) => {
                 let name = named(body.0.name.as_deref().unwrap_or_default())?;
                 create_user(&self.0, &mut tx, (name, &invitation.email, Some(hash.0)), now).await?
             }
-            (None, None) => {
+            None => {
                 return Err(ApiError::field("password", "is needed, with a name, by who is no user yet"));
             }
         };
@@ -406,7 +412,7 @@ impl MembersApi {
         let change = json!({ "role": invitation.role.as_str() });
         let event = by.event(&self.0, Action::InvitationAccepted, Some(invitation.id.to_string()), change);
         tx.system()?.audit_of(tenant, &event).await?;
-        if known.is_some() {
+        if known {
             tx.commit().await?;
             return Ok(InvitationAccepted::Joined);
         }
@@ -418,6 +424,25 @@ impl MembersApi {
         opened.give(&self.0, request);
         view(&self.0, opened.id).await.map(|view| InvitationAccepted::SignedIn(Json(view)))
     }
+}
+
+impl MembersApi {
+    fn link(&self, tenant: TenantId, invitation: &Invitation) -> Result<String, ApiError> {
+        let token = link_token(&self.0.keyring, LinkPurpose::Invitation, tenant, invitation.id.uuid());
+        Ok(self.0.link(&format!("/invitation#t={token}"))?.as_str().to_owned())
+    }
+}
+
+/// Whoever is signed in under the invited address. The link is no proof of that: somebody may have handed it on.
+async fn invited(tx: &mut SystemTx, request: &Request, email: &str) -> Result<User, ApiError> {
+    let first =
+        "somebody signs in with the invited address already: sign in with it, then open the link again";
+    let refused = || ApiError::new(ProblemCode::Conflict, first);
+    let principal = optional_session(request).await.ok_or_else(refused)?;
+    principal.may_change()?;
+    let (user, _) = principal.own_credentials()?;
+    let user = tx.system()?.hold_user(user).await?;
+    if user.email.eq_ignore_ascii_case(email) { Ok(user) } else { Err(refused()) }
 }
 
 /// Nobody decides about a role above its own.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{ProblemCode, Role, TenantId, UserId};
 use costlens_identity::vouching::{Vouched, Voucher};
@@ -27,9 +28,9 @@ use crate::sessions::{SignedIn, view};
 use crate::trips::{
     self, Back, Departure, Meant, Onward, Towards, Trip, display_name, hand_over, read_state, told,
 };
-use crate::users::{mail, told_of_user};
+use crate::users::{mail, tell_of_sign_in, told_of_user};
 use crate::wire::Wire;
-use crate::{ApiParts, SignUp, Tag};
+use crate::{ApiParts, SignUp, Tag, second_factor};
 
 /// What the browser got when it came back.
 #[derive(Object)]
@@ -37,6 +38,9 @@ pub struct ExchangeCode {
     /// What stands behind `#x=` in the address.
     #[oai(validator(min_length = 1, max_length = 200))]
     pub code: String,
+    /// The authenticator's code, or a recovery code; asked for by `second_factor_required`, which uses nothing up.
+    #[oai(default, skip_serializing_if_is_none, validator(min_length = 1, max_length = 100))]
+    pub second_factor: Option<String>,
     /// Which organisation to see; by default the first.
     #[oai(default, skip_serializing_if_is_none)]
     pub tenant_id: Option<Wire<TenantId>>,
@@ -126,7 +130,7 @@ impl OauthApi {
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = match meant {
             Meant::Link(user) | Meant::LinkAndSignIn(user) => {
-                match self.link(request, &mut tx, user, &vouched).await? {
+                match self.link(request, &mut tx, (user, until), &vouched).await? {
                     Ok(()) => {
                         tx.commit().await?;
                         return self.onward("/profile");
@@ -151,7 +155,9 @@ impl OauthApi {
 
     /// Sign in with the code that came back
     ///
-    /// Works once, within a minute, in the browser that left.
+    /// Works once, within a minute, in the browser that left. Where a second factor is set up and no organisation's own
+    /// provider vouched, the code alone is answered with `second_factor_required`; the same call with `second_factor`
+    /// signs in.
     #[oai(path = "/sessions/exchange", method = "post", operation_id = "create_exchanged_session")]
     async fn exchange(&self, request: &Request, body: Json<ExchangeCode>) -> Result<SignedIn, ApiError> {
         limits::take(&self.0, request, Try::Link).await?;
@@ -165,15 +171,19 @@ impl OauthApi {
         let mut tx = self.0.store.system().await?.begin().await?;
         let now = self.0.clock.now();
         let used = tx.system()?.use_exchange_code(hashes, now).await?.ok_or_else(refused)?;
+        let user = tx.system()?.user(used.user).await?;
         let (wanted, proof) = match used.provider {
-            None => (body.0.tenant_id.map(|id| id.0), Proof::by(&used.method, false)),
+            None => {
+                let code = body.0.second_factor.as_deref();
+                let two_factors = second_factor::required(&self.0, request, &user, code).await?;
+                (body.0.tenant_id.map(|id| id.0), Proof::by(&used.method, two_factors))
+            }
             // A tenant's provider vouches in that tenant, and while it is the tenant's.
             Some(id) => {
                 let provider = tx.system()?.sso_provider_by_id(id).await?.ok_or_else(refused)?;
                 (Some(provider.tenant_id), Proof::by_provider(id, now))
             }
         };
-        let user = tx.system()?.user(used.user).await?;
         let memberships = tx.system()?.memberships(user.id).await?;
         let membership = opening::membership(memberships, wanted)?;
         let opened = opening::open(&self.0, &mut tx, request, (&user, &membership), &proof, None).await?;
@@ -207,6 +217,7 @@ impl OauthApi {
             return Err(ApiError::new(ProblemCode::Conflict, detail));
         }
         tx.system()?.unlink_identity(user.id, &issuer.0).await?;
+        tell_of_sign_in(&self.0, &mut tx, &user).await?;
         let change = json!({ "issuer": issuer.0 });
         told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::IdentityUnlinked, change)).await?;
         tx.commit().await?;
@@ -236,7 +247,7 @@ impl OauthApi {
         &self,
         request: &Request,
         tx: &mut SystemTx,
-        user: UserId,
+        (user, until): (UserId, DateTime<Utc>),
         vouched: &Vouched,
     ) -> Result<Result<(), Back>, ApiError> {
         match tx.system()?.user_by_identity(&vouched.issuer, &vouched.subject).await? {
@@ -244,8 +255,13 @@ impl OauthApi {
             Some(_) => return Ok(Err(Back::LinkedElsewhere)),
             None => {}
         }
+        let person = tx.system()?.lock_user(user).await?;
+        if trips::is_overtaken(&person, until) {
+            return Ok(Err(Back::Stale));
+        }
         let now = self.0.clock.now();
         tx.system()?.link_identity(user, &vouched.issuer, &vouched.subject, now).await?;
+        tell_of_sign_in(&self.0, tx, &person).await?;
         let by = By::of(request, Actor::User(user));
         for membership in tx.system()?.memberships(user).await? {
             let change = json!({ "issuer": vouched.issuer });

@@ -127,7 +127,9 @@ pub(crate) async fn open(
     proof: &Proof,
     continues: Option<Continues>,
 ) -> Result<Opened, ApiError> {
-    if user.disabled_at.is_some() {
+    // What was proven may have been taken back meanwhile: a password takes its time to be looked at.
+    let held = tx.system()?.hold_user(user.id).await?;
+    if held.disabled_at.is_some() || held.password_changed_at != user.password_changed_at {
         return Err(ApiError::new(ProblemCode::SignInRefused, "this sign-in is not possible"));
     }
     if membership.by_single_sign_on && !proof.is_of_keeper() {

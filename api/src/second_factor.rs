@@ -16,8 +16,8 @@ use serde_json::json;
 use crate::error::ApiError;
 use crate::limits::{self, Try};
 use crate::principal::{Permission, Principal, SessionAuth};
-use crate::users::told_of_user;
-use crate::{ApiParts, Tag};
+use crate::users::{tell_of_sign_in, told_of_user};
+use crate::{ApiParts, Tag, sessions};
 
 /// How many recovery codes somebody has.
 const RECOVERY_CODES: usize = 10;
@@ -106,6 +106,7 @@ impl SecondFactorApi {
         let (codes, hashes) = self.codes();
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.confirm_totp(user.id, &hashes, self.0.clock.now()).await?;
+        tell_of_sign_in(&self.0, &mut tx, &user).await?;
         told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::SecondFactorAdded, json!({}))).await?;
         tx.commit().await?;
         Ok(Json(RecoveryCodes { codes }))
@@ -123,6 +124,7 @@ impl SecondFactorApi {
         let (codes, hashes) = self.codes();
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.replace_recovery_codes(user.id, &hashes).await?;
+        tell_of_sign_in(&self.0, &mut tx, &user).await?;
         told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::RecoveryCodesReplaced, json!({}))).await?;
         tx.commit().await?;
         Ok(Json(RecoveryCodes { codes }))
@@ -139,6 +141,7 @@ impl SecondFactorApi {
         }
         let mut tx = self.0.store.system().await?.begin().await?;
         tx.system()?.remove_totp(user.id).await?;
+        tell_of_sign_in(&self.0, &mut tx, &user).await?;
         told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::SecondFactorRemoved, json!({}))).await?;
         tx.commit().await?;
         Ok(SecondFactorRemoved::Removed)
@@ -173,6 +176,27 @@ impl SecondFactorApi {
         };
         std::iter::repeat_with(made).take(RECOVERY_CODES).unzip()
     }
+}
+
+/// What signs in by one factor wants the second, where one is set up: says whether one is. Without a code, or with a
+/// wrong one, [`ProblemCode::SecondFactorRequired`].
+pub(crate) async fn required(
+    parts: &Arc<ApiParts>,
+    request: &Request,
+    user: &User,
+    code: Option<&str>,
+) -> Result<bool, ApiError> {
+    if user.totp_confirmed_at.is_none() {
+        return Ok(false);
+    }
+    let refused = |detail| ApiError::new(ProblemCode::SecondFactorRequired, detail);
+    let code = code.ok_or_else(|| refused("send the authenticator's code, or a recovery code, as well"))?;
+    limits::take(parts, request, Try::SecondFactor { user: &user.id.to_string() }).await?;
+    if !accept(parts, user, code).await? {
+        sessions::note_refused_user(parts, request, Some(user.id), "second_factor");
+        return Err(refused("the code is not right, or was used before"));
+    }
+    Ok(true)
 }
 
 /// Uses a code up, of the authenticator or of the recovery codes. Says whether it was right and not used before.

@@ -305,10 +305,13 @@ impl SessionsApi {
         auth: SessionAuth,
         body: Json<ProveSession>,
     ) -> Result<Json<SessionView>, ApiError> {
-        let (user, session) = auth.0.own_user()?;
+        let (user, session) = auth.0.own_credentials()?;
         limits::take(&self.0, request, Try::Proof { user: &user.to_string() }).await?;
         let user = self.0.store.system().await?.user(user).await?;
-        let refused = || ApiError::new(ProblemCode::SignInRefused, "this is not right");
+        let refused = || {
+            note_refused_user(&self.0, request, Some(user.id), "proof");
+            ApiError::new(ProblemCode::SignInRefused, "this is not right")
+        };
         if user.password_hash.is_none() && user.totp_confirmed_at.is_none() {
             let detail =
                 "you have neither a password nor a second factor here; sign out and in again instead";
@@ -352,12 +355,15 @@ impl SessionsApi {
             return Err(ApiError::new(ProblemCode::Forbidden, detail));
         }
         let mut tx = self.0.store.system().await?.begin().await?;
-        let user = tx.system()?.user(user).await?;
+        // Held before the session is looked at: whatever ends all of the person's sign-ins waits, and finds the new one.
+        let user = tx.system()?.hold_user(user).await?;
         let memberships = tx.system()?.memberships(user.id).await?;
         let wanted = memberships.into_iter().find(|of| of.tenant.id == body.0.tenant_id.0);
         let wanted = wanted.ok_or_else(ApiError::not_found)?;
         let before = tx.system()?.session(session).await?;
-        tx.system()?.end_session(session, self.0.clock.now()).await?;
+        if !tx.system()?.end_session(session, self.0.clock.now()).await? {
+            return Err(ApiError::new(ProblemCode::SessionInvalid, "sign in again"));
+        }
         let (proof, continues) = going_on(&before);
         let opened =
             opening::open(&self.0, &mut tx, request, (&user, &wanted), &proof, Some(continues)).await?;
@@ -426,20 +432,7 @@ pub(crate) async fn by_password(
         note_refused_user(parts, request, known_user, why);
         return Err(refused());
     };
-    let two_factors = user.totp_confirmed_at.is_some();
-    if two_factors {
-        let code = code.ok_or_else(|| {
-            let detail = "send the authenticator's code, or a recovery code, with the password";
-            ApiError::new(ProblemCode::SecondFactorRequired, detail)
-        })?;
-        let id = user.id.to_string();
-        limits::take(parts, request, Try::SecondFactor { user: &id }).await?;
-        if !second_factor::accept(parts, &user, code).await? {
-            note_refused_user(parts, request, Some(user.id), "second_factor");
-            let detail = "the code is not right, or was used before";
-            return Err(ApiError::new(ProblemCode::SecondFactorRequired, detail));
-        }
-    }
+    let two_factors = second_factor::required(parts, request, &user, code).await?;
     if let Some(old) = hash.filter(PasswordHash::is_outdated) {
         let new = parts.passwords.hash(password).await?;
         parts.store.system().await?.upgrade_password_hash(user.id, &old.0, &new.0).await?;
@@ -449,7 +442,12 @@ pub(crate) async fn by_password(
 
 /// Writes down that somebody was not let in, in every organisation that the person belongs to. Behind the answer:
 /// an address that somebody has takes no longer to refuse than one that nobody has.
-fn note_refused_user(parts: &Arc<ApiParts>, request: &Request, user: Option<UserId>, why: &'static str) {
+pub(crate) fn note_refused_user(
+    parts: &Arc<ApiParts>,
+    request: &Request,
+    user: Option<UserId>,
+    why: &'static str,
+) {
     let by = By::of(request, Actor::Nobody);
     let parts = Arc::clone(parts);
     tokio::spawn(async move {

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::{SsoProviderId, TenantId, UserId};
 use costlens_identity::oidc::VouchError;
 use costlens_identity::vouching::{Challenge, Vouched, Voucher};
-use costlens_store::{NewExchangeCode, SystemTx};
+use costlens_store::{NewExchangeCode, SystemTx, User};
 use costlens_vault::secret_token::EXCHANGE_PREFIX;
 use costlens_vault::{SecretToken, TokenHash};
 use poem::Request;
@@ -250,6 +250,12 @@ pub(crate) fn read_state(
         _ => return None,
     };
     (now < until).then_some((until, meant))
+}
+
+/// Whether a trip that was to give a person another way to sign in counts no more: its password is another since the trip
+/// began, and whoever began it may be the one whom that was to shut out.
+pub(crate) fn is_overtaken(user: &User, until: DateTime<Utc>) -> bool {
+    user.disabled_at.is_some() || user.password_changed_at.is_some_and(|at| at > until - TRIP)
 }
 
 /// Keeps a code of ours in this transaction; the page at which its browser trades it for a session.

@@ -7,7 +7,7 @@ use costlens_domain::audit::Action;
 use costlens_domain::{ProblemCode, SessionId, TenantId, UserId, UserLinkId};
 use costlens_identity::{BadPassword, PasswordError, PasswordHash, Passwords};
 use costlens_jobs::people::send_user_link;
-use costlens_store::{SystemTx, UserLink, UserLinkPurpose, UserMail, UserMailState};
+use costlens_store::{SystemTx, User, UserLink, UserLinkPurpose, UserMail, UserMailState};
 use poem::Request;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -194,6 +194,8 @@ impl UsersApi {
         tx.system()?.set_password(user.id, &hash.0, now).await?;
         let kept = tx.system()?.session(session).await?.sign_in_id;
         tx.system()?.end_sign_ins(user.id, Some(kept), now).await?;
+        // Whoever read the person's mail until now may hold one.
+        tx.system()?.void_user_links(&user.email, UserLinkPurpose::PasswordReset, now).await?;
         mail(&self.0, &mut tx, UserLinkPurpose::PasswordChanged, (&user.email, Some(user.id))).await?;
         told_of_user(&self.0, &mut tx, &auth.0, user.id, (Action::PasswordChanged, json!({}))).await?;
         tx.commit().await?;
@@ -235,6 +237,8 @@ impl UsersApi {
         auth.0.may_change()?;
         let (user, _) = auth.0.own_user()?;
         let mut tx = self.0.store.system().await?.begin().await?;
+        // One that is just going on in another organisation would be missed.
+        tx.system()?.lock_user(user).await?;
         let open = tx.system()?.sign_ins(user, self.0.clock.now()).await?;
         let another = open.iter().any(|(of, _)| of.sign_in_id == id.0.0 && !shows(&auth.0, of.tenant_id));
         if another || !tx.system()?.end_sign_in(user, id.0.0, self.0.clock.now()).await? {
@@ -330,6 +334,15 @@ pub(crate) async fn mail(
     tx.system()?.create_user_link(&link).await?;
     send_user_link(tx, link.id).await?;
     Ok(())
+}
+
+/// Tells a person that it signs in otherwise than before, in this transaction.
+pub(crate) async fn tell_of_sign_in(
+    parts: &ApiParts,
+    tx: &mut SystemTx,
+    user: &User,
+) -> Result<(), ApiError> {
+    mail(parts, tx, UserLinkPurpose::SignInChanged, (&user.email, Some(user.id))).await
 }
 
 /// What a person does to itself stands in the audit of every organisation it belongs to: each of them lets it in.

@@ -256,7 +256,7 @@ fn what_a_person_signs_in_with_stands_nowhere() {
             json!({"model": "demo/echo", "messages": [{"role": "user", "content": "hello"}]}).to_string();
         http::send("POST", &format!("{}{CHAT}", ann.base), &headers, body).await.expect(200);
         ann.post("/api/v1/password-resets", json!({"email": ann.email})).await.expect(202);
-        let reset = open.mailbox.letter(&ann.email, 1).await.token("/new-password");
+        let reset = open.mailbox.token(&ann.email, "/new-password", 0).await;
 
         let remains = Remains::of(&open.app, Some(&redis));
         remains.tell_nothing_of("the password", PASSWORD.as_bytes());

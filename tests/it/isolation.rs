@@ -352,7 +352,7 @@ fn without_a_valid_credential_no_operation_gives_anything() {
     run(async {
         let app = shared();
         let operations = operations(app).await;
-        let victim = Victim::with_everything(app, &operations).await;
+        let victim = Victim::with_everything(app, &operations, None).await;
         let secrets = victim.secrets();
 
         let ended = app.owner("Ended").await;
@@ -408,7 +408,7 @@ fn another_tenants_key_and_session_see_and_change_nothing() {
     run(async {
         let app = shared();
         let operations = operations(app).await;
-        let victim = Victim::with_everything(app, &operations).await;
+        let victim = Victim::with_everything(app, &operations, None).await;
         let secrets = victim.secrets();
         let stranger = app.owner("Stranger").await;
         let program = stranger.create_key("stranger").await;
@@ -535,7 +535,7 @@ pub(crate) async fn untouched(victim: &Victim, members: usize) {
 fn no_route_of_the_proxy_reaches_through_another_tenants_connection() {
     run(async {
         let app = shared();
-        let victim = Victim::with_everything(app, &operations(app).await).await;
+        let victim = Victim::with_everything(app, &operations(app).await, None).await;
         let secrets = victim.secrets();
         let stranger = app.owner("Stranger at the proxy").await;
         let program = stranger.create_key("stranger").await;

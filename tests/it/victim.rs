@@ -7,6 +7,7 @@ use costlens_tests::eventually;
 use costlens_tests::fake_llm::Line;
 use costlens_tests::http;
 use costlens_tests::http::Answer;
+use costlens_tests::mailbox::Mailbox;
 use costlens_tests::reply::Tokens;
 use serde_json::{Value, json};
 
@@ -52,7 +53,12 @@ struct Told {
 const ACCOUNT: &str = "424242424242";
 
 impl Victim {
-    pub(crate) async fn with_everything(app: &TestApp, operations: &[Operation]) -> Self {
+    /// `mailbox` gets the mail, if the server sends any.
+    pub(crate) async fn with_everything(
+        app: &TestApp,
+        operations: &[Operation],
+        mailbox: Option<&Mailbox>,
+    ) -> Self {
         let owner = app.owner("Aurora").await;
         let line = app.llm.line_of(Tokens::plain(424_242_424, 17));
         let connection = json!({"provider": "openai", "name": "aurora-openai", "secret": line.secret()});
@@ -101,8 +107,12 @@ impl Victim {
             let body = json!({"email": email, "role": "analyst"});
             owner.call("POST", "/api/v1/invitations", Some(&body)).await.expect(201).json()
         };
-        let sent = invite(&format!("aurora-member-{}@mail.example", owner.tenant_id)).await;
-        let token = sent["link"].as_str().unwrap().split_once("#t=").unwrap().1;
+        let email = format!("aurora-member-{}@mail.example", owner.tenant_id);
+        let sent = invite(&email).await;
+        let token = match mailbox {
+            Some(mailbox) => mailbox.token(&email, "/invitation", 0).await,
+            None => sent["link"].as_str().unwrap().split_once("#t=").unwrap().1.to_owned(),
+        };
         let body = json!({"token": token, "name": "Aurora's analyst", "password": "correct horse battery"});
         let accept = format!("{}/api/v1/invitations/accept", app.base_url());
         let joined =

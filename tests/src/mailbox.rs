@@ -75,6 +75,21 @@ impl Mailbox {
         self.letters.lock().unwrap().iter().filter(|letter| letter.to == address).cloned().collect()
     }
 
+    /// The n-th of those letters to an address that have these words, once it is there.
+    pub async fn letter_with(&self, address: &str, words: &str, n: usize) -> Letter {
+        let found = async || {
+            let mut letters = self.letters_to(address);
+            letters.retain(|letter| letter.text.contains(words));
+            letters.get(n).cloned()
+        };
+        eventually("letter", found).await
+    }
+
+    /// The token of the n-th link to this page that an address got.
+    pub async fn token(&self, address: &str, page: &str, n: usize) -> String {
+        self.letter_with(address, &format!("{page}#t="), n).await.token(page)
+    }
+
     /// The n-th letter to an address, once it is there.
     pub async fn letter(&self, address: &str, n: usize) -> Letter {
         eventually("letter", async || self.letters_to(address).get(n).cloned()).await

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::members::normal_email;
 use costlens_domain::single_sign_on::domain_of;
@@ -31,7 +32,7 @@ use crate::sessions::{by_password, note_refusal};
 use crate::trips::{
     self, Back, Departure, Meant, Onward, Towards, Trip, display_name, hand_over, read_state, told,
 };
-use crate::users::mail;
+use crate::users::{mail, tell_of_sign_in};
 use crate::wire::Wire;
 use crate::{ApiParts, Tag, sealing};
 
@@ -143,7 +144,7 @@ impl SingleSignOnTripApi {
         };
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = match vouched {
-            Ok(vouched) => self.person(request, &mut tx, &provider, (meant, &vouched)).await?,
+            Ok(vouched) => self.person(request, &mut tx, &provider, (until, meant, &vouched)).await?,
             Err(back) => Err(back),
         };
         let user = match user {
@@ -222,7 +223,7 @@ impl SingleSignOnTripApi {
         request: &Request,
         tx: &mut SystemTx,
         provider: &SsoProvider,
-        (meant, vouched): (Meant, &Vouched),
+        (until, meant, vouched): (DateTime<Utc>, Meant, &Vouched),
     ) -> Result<Result<UserId, Back>, ApiError> {
         let of = provider.tenant_id;
         let Some(email) = &vouched.email else { return Ok(Err(Back::NoAddress)) };
@@ -239,7 +240,14 @@ impl SingleSignOnTripApi {
             (Some(known), Meant::Link(user) | Meant::LinkAndSignIn(user)) if known == user => known,
             (Some(_), _) => return Ok(Err(Back::LinkedElsewhere)),
             (None, Meant::SignIn) => return self.newcomer(request, tx, provider, (vouched, email)).await,
-            (None, Meant::Link(user) | Meant::LinkAndSignIn(user)) => user,
+            (None, Meant::Link(user) | Meant::LinkAndSignIn(user)) => {
+                let person = tx.system()?.lock_user(user).await?;
+                if trips::is_overtaken(&person, until) {
+                    return Ok(Err(Back::Stale));
+                }
+                tell_of_sign_in(&self.0, tx, &person).await?;
+                user
+            }
         };
         if !self.belongs(request, tx, provider, (user, email)).await? {
             return Ok(Err(Back::NotInvited));

@@ -10,6 +10,7 @@ import { Mark } from "@/shell/logo";
 import { useTitle } from "@/shell/hooks";
 import { Button } from "@/ui/button";
 import { TextField } from "@/ui/field";
+import { LINK } from "@/ui/link";
 import { Problem } from "@/ui/states";
 
 export interface WelcomeSearch {
@@ -104,7 +105,7 @@ export function WelcomeScreen() {
             </Button>
           </form>
           <p className="mt-4 border-t pt-4 text-sm">
-            <Link to="/sign-in" search={next ? { next } : {}} className="font-medium text-accent-ink underline-offset-2 hover:underline">
+            <Link to="/sign-in" search={next ? { next } : {}} className={LINK}>
               Sign in with a password instead
             </Link>
           </p>

@@ -1,6 +1,7 @@
 //! A tenant's members and whom it asked to become one.
 
 use chrono::{DateTime, Utc};
+use costlens_domain::audit::Actor;
 use costlens_domain::{InvitationId, Role, TenantId, UserId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -103,7 +104,21 @@ impl TenantConn {
         if changed == 0 { Err(StoreError::NotFound) } else { Ok(()) }
     }
 
-    /// Removes a member, and ends its sessions here. [`StoreError::NotFound`] if it is none.
+    /// Takes back whatever a member asked others for: it may no longer. Says how many invitations that were.
+    pub async fn revoke_invitations_of(
+        &mut self,
+        user: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<usize, StoreError> {
+        let open = invitation::table
+            .filter(invitation::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(invitation::invited_by.eq(Actor::User(user).to_string()))
+            .filter(invitation::accepted_at.is_null())
+            .filter(invitation::revoked_at.is_null());
+        Ok(diesel::update(open).set(invitation::revoked_at.eq(at)).execute(self.conn()?).await?)
+    }
+
+    /// Removes a member, ends its sessions here, and takes back its invitations. [`StoreError::NotFound`] if it is none.
     pub async fn remove_member(&mut self, user: UserId, at: DateTime<Utc>) -> Result<(), StoreError> {
         let of = self.tenant_id().uuid();
         let removed = diesel::delete(member::table.find((of, user.uuid()))).execute(self.conn()?).await?;
@@ -115,6 +130,7 @@ impl TenantConn {
             .filter(session::user_id.eq(user.uuid()))
             .filter(session::ended_at.is_null());
         diesel::update(open).set(session::ended_at.eq(at)).execute(self.conn()?).await?;
+        self.revoke_invitations_of(user, at).await?;
         Ok(())
     }
 

@@ -240,11 +240,11 @@ impl SystemConn {
         row.try_into()
     }
 
-    /// Ends a session, and with it its sign-in. Ending it again, or one that does not exist, changes nothing.
-    pub async fn end_session(&mut self, id: SessionId, at: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Ends a session, and with it its sign-in. Ending it again, or one that does not exist, changes nothing. Says whether
+    /// it was open.
+    pub async fn end_session(&mut self, id: SessionId, at: DateTime<Utc>) -> Result<bool, StoreError> {
         let open = session::table.filter(session::id.eq(id.uuid())).filter(session::ended_at.is_null());
-        diesel::update(open).set(session::ended_at.eq(at)).execute(&mut self.conn).await?;
-        Ok(())
+        Ok(diesel::update(open).set(session::ended_at.eq(at)).execute(&mut self.conn).await? > 0)
     }
 
     /// Continues a sign-in: its session is over, and the caller opens the next one in the same transaction. A token

@@ -23,6 +23,8 @@ pub enum UserLinkPurpose {
     AccountExists,
     /// The password was changed: tells so.
     PasswordChanged,
+    /// A way to sign in was added or taken away, or a second factor: tells so.
+    SignInChanged,
 }
 
 impl UserLinkPurpose {
@@ -34,13 +36,20 @@ impl UserLinkPurpose {
             Self::PasswordReset => "password_reset",
             Self::AccountExists => "account_exists",
             Self::PasswordChanged => "password_changed",
+            Self::SignInChanged => "sign_in_changed",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Registration, Self::PasswordReset, Self::AccountExists, Self::PasswordChanged]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == name)
+        [
+            Self::Registration,
+            Self::PasswordReset,
+            Self::AccountExists,
+            Self::PasswordChanged,
+            Self::SignInChanged,
+        ]
+        .into_iter()
+        .find(|purpose| purpose.as_str() == name)
     }
 }
 

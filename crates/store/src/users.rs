@@ -26,6 +26,8 @@ pub struct User {
     pub email: String,
     /// The password's bcrypt hash, if there is a password.
     pub password_hash: Option<String>,
+    /// When the password was last set.
+    pub password_changed_at: Option<DateTime<Utc>>,
     /// The data key of its second factor, wrapped.
     pub wrapped_key: Vec<u8>,
     /// The second factor, sealed under that key.
@@ -118,6 +120,24 @@ impl SystemConn {
         let row = user_account::table.find(id.uuid()).select(UserRow::as_select()).for_update();
         let row: UserRow = row.first(&mut self.conn).await?;
         Ok(row.into())
+    }
+
+    /// One person, and how it signs in stays as it is until this transaction is over; others may hold it, too.
+    pub async fn hold_user(&mut self, id: UserId) -> Result<User, StoreError> {
+        let row = user_account::table.find(id.uuid()).select(UserRow::as_select()).for_share();
+        let row: UserRow = row.first(&mut self.conn).await?;
+        Ok(row.into())
+    }
+
+    /// Whether somebody signs in by itself with this address, in lower case: by a password, or by whom the operator lets
+    /// vouch. Whom only a tenant's own provider lets in does not.
+    pub async fn signs_in_by_itself(&mut self, email: &str) -> Result<bool, StoreError> {
+        let lower = diesel::dsl::sql::<sql_types::Bool>("lower(email) = ").bind::<Text, _>(email);
+        let by_itself = diesel::dsl::sql::<sql_types::Bool>(
+            "(password_hash IS NOT NULL OR EXISTS (SELECT FROM user_identity AS i WHERE i.user_id = user_account.id))",
+        );
+        let found = user_account::table.filter(lower).filter(by_itself);
+        Ok(diesel::select(diesel::dsl::exists(found)).get_result(&mut self.conn).await?)
     }
 
     /// Whom an address, in lower case, signs in by password.
@@ -388,6 +408,7 @@ struct UserRow {
     name: String,
     email: String,
     password_hash: Option<String>,
+    password_changed_at: Option<DateTime<Utc>>,
     wrapped_key: Vec<u8>,
     totp_secret: Option<Vec<u8>>,
     totp_confirmed_at: Option<DateTime<Utc>>,
@@ -402,6 +423,7 @@ impl From<UserRow> for User {
             name: row.name,
             email: row.email,
             password_hash: row.password_hash,
+            password_changed_at: row.password_changed_at,
             wrapped_key: row.wrapped_key,
             totp_secret: row.totp_secret,
             totp_confirmed_at: row.totp_confirmed_at,

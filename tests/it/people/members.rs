@@ -106,9 +106,17 @@ fn somebody_belongs_to_several_organisations_and_sees_one_at_a_time() {
         let body = json!({"email": bob.email, "role": "viewer"});
         let sent = ann.post("/api/v1/invitations", body.clone()).await.expect(201).json();
         ann.post("/api/v1/invitations", body).await.expect_problem(409, "conflict");
-        let letter = open.mailbox.letter(&bob.email, 1).await;
-        let token = letter.token("/invitation");
-        assert!(sent["link"].as_str().unwrap().ends_with(&token));
+        // The mail proves whose the address is: whoever asked sees no link.
+        assert_eq!(sent["link"], json!(null));
+        let token = open.mailbox.token(&bob.email, "/invitation", 0).await;
+        // Nobody makes a member of somebody else, whatever it has of the link.
+        let mut eve = Person::registered(open, "eve").await;
+        for body in [json!({"token": token}), json!({"token": token, "name": "Bob", "password": PASSWORD})] {
+            for one in [&mut eve, &mut bob.elsewhere(open)] {
+                let refused = one.post("/api/v1/invitations/accept", body.clone()).await;
+                refused.expect_problem(409, "conflict");
+            }
+        }
         bob.post("/api/v1/invitations/accept", json!({"token": token})).await.expect(204);
         bob.post("/api/v1/invitations/accept", json!({"token": token}))
             .await
@@ -142,18 +150,49 @@ fn an_invitation_that_was_taken_back_or_ran_out_makes_nobody_a_member() {
         let invite = json!({"email": eve.email, "role": "member"});
         let sent = owner.post("/api/v1/invitations", invite.clone()).await.expect(201).json();
         let (id, token) =
-            (sent["id"].as_str().unwrap(), sent["link"].as_str().unwrap().split_once("#t=").unwrap().1);
+            (sent["id"].as_str().unwrap(), open.mailbox.token(&eve.email, "/invitation", 0).await);
         owner.call("DELETE", &format!("/api/v1/invitations/{id}"), None).await.expect(204);
-        eve.post("/api/v1/invitations/accept", accept(token)).await.expect_problem(404, "link_invalid");
+        eve.post("/api/v1/invitations/accept", accept(&token)).await.expect_problem(404, "link_invalid");
         let sent = owner.post("/api/v1/invitations", invite.clone()).await.expect(201).json();
         let (id, token) =
-            (sent["id"].as_str().unwrap(), sent["link"].as_str().unwrap().split_once("#t=").unwrap().1);
+            (sent["id"].as_str().unwrap(), open.mailbox.token(&eve.email, "/invitation", 1).await);
         open.app.sql(&format!(
             "UPDATE invitation SET expires_at = created_at WHERE id = '{}'",
             id.trim_start_matches("inv_")
         ));
-        eve.post("/api/v1/invitations/accept", accept(token)).await.expect_problem(404, "link_invalid");
+        eve.post("/api/v1/invitations/accept", accept(&token)).await.expect_problem(404, "link_invalid");
         // Who ran out can be asked again, and a repeated call shows no second link.
         owner.post("/api/v1/invitations", invite).await.expect(201);
+    });
+}
+
+#[test]
+fn what_a_member_asked_others_for_ends_with_what_it_may() {
+    run(async {
+        let open = open();
+        let mut owner = Person::registered(open, "owner").await;
+        for method in ["PATCH", "DELETE"] {
+            let mut admin = Person::invited(open, &mut owner, "admin").await;
+            let path = format!("/api/v1/members/{}", admin.id().await);
+            // One of its own addresses, say, kept for later.
+            let mut friend = Person::new(open, "friend");
+            let asked = json!({"email": friend.email, "role": "admin"});
+            admin.post("/api/v1/invitations", asked).await.expect(201);
+            let token = open.mailbox.token(&friend.email, "/invitation", 0).await;
+            let mut kept = Person::new(open, "kept");
+            owner
+                .post("/api/v1/invitations", json!({"email": kept.email, "role": "viewer"}))
+                .await
+                .expect(201);
+            let body = (method == "PATCH").then(|| json!({"role": "analyst"}));
+            let done = owner.call(method, &path, body).await;
+            assert!([200, 204].contains(&done.status), "{}", done.text());
+            let accept = json!({"token": token, "name": "Friend", "password": PASSWORD});
+            let refused = friend.post("/api/v1/invitations/accept", accept).await;
+            refused.expect_problem(404, "link_invalid");
+            let token = open.mailbox.token(&kept.email, "/invitation", 0).await;
+            let accept = json!({"token": token, "name": "Kept", "password": PASSWORD});
+            kept.post("/api/v1/invitations/accept", accept).await.expect(201);
+        }
     });
 }

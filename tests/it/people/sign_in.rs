@@ -185,14 +185,14 @@ fn a_second_factor_is_removed_and_gets_new_codes_by_both_factors_alone() {
         let mut ann = Person::registered(open, "both").await;
         let who = vouched::known(open, &ann, true);
         assert_eq!(vouched::trip(&mut ann, "google", &who, true).await, "/profile");
-        let setup = ann.call("POST", factor, None).await.expect(200).json();
-        let code = authenticator(setup["secret"].as_str().unwrap(), 0);
-        let confirmed = ann.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
-        let old = confirmed.expect(200).json()["codes"].as_array().unwrap().clone();
         // Google vouches for one factor, however lately; a password alone is one, too.
         let mut by_google = ann.elsewhere(open);
         let page = vouched::trip(&mut by_google, "google", &who, false).await;
         vouched::exchange(&mut by_google, &page).await.expect(201);
+        let setup = ann.call("POST", factor, None).await.expect(200).json();
+        let code = authenticator(setup["secret"].as_str().unwrap(), 0);
+        let confirmed = ann.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
+        let old = confirmed.expect(200).json()["codes"].as_array().unwrap().clone();
         let half = by_google.post("/api/v1/session/proof", json!({"password": PASSWORD})).await;
         half.expect_problem(401, "second_factor_required");
         for (method, path) in [("DELETE", factor), ("POST", recovery)] {
@@ -239,7 +239,7 @@ fn a_new_password_by_mail_ends_every_sign_in_and_keeps_the_second_factor() {
         elsewhere.post("/api/v1/password-resets", json!({"email": ann.email})).await.expect(202);
         let mut nobody = Person::new(open, "nobody");
         nobody.post("/api/v1/password-resets", json!({"email": nobody.email})).await.expect(202);
-        let token = open.mailbox.letter(&ann.email, 1).await.token("/new-password");
+        let token = open.mailbox.token(&ann.email, "/new-password", 0).await;
         let body = json!({"token": token, "password": "another horse battery"});
         elsewhere.post("/api/v1/password-resets/complete", body.clone()).await.expect(204);
         elsewhere.post("/api/v1/password-resets/complete", body).await.expect_problem(404, "link_invalid");
@@ -247,9 +247,45 @@ fn a_new_password_by_mail_ends_every_sign_in_and_keeps_the_second_factor() {
         ann.elsewhere(open).sign_in().await.expect_problem(401, "sign_in_refused");
         let factor = ann.elsewhere(open).sign_in_with("another horse battery", None).await;
         factor.expect_problem(401, "second_factor_required");
-        let letter = open.mailbox.letter(&ann.email, 2).await;
-        assert!(letter.text.contains("password was changed"), "{}", letter.text);
+        open.mailbox.letter_with(&ann.email, "password was changed", 0).await;
+        open.mailbox.letter_with(&ann.email, "How you sign in was changed", 0).await;
         assert!(open.mailbox.letters_to(&nobody.email).is_empty());
+    });
+}
+
+#[test]
+fn a_new_password_makes_a_mailed_link_to_another_worthless() {
+    run(async {
+        let open = open();
+        let mut ann = Person::registered(open, "changed").await;
+        let mut thief = ann.elsewhere(open);
+        thief.post("/api/v1/password-resets", json!({"email": ann.email})).await.expect(202);
+        let token = open.mailbox.token(&ann.email, "/new-password", 0).await;
+        let body = json!({"current": PASSWORD, "new": "another horse battery"});
+        ann.call("PUT", "/api/v1/user/password", Some(body)).await.expect(204);
+        let body = json!({"token": token, "password": "a thief's horse battery"});
+        thief.post("/api/v1/password-resets/complete", body).await.expect_problem(404, "link_invalid");
+    });
+}
+
+#[test]
+fn of_many_switches_at_once_one_goes_on() {
+    run(async {
+        let open = open();
+        let mut ann = Person::registered(open, "switching").await;
+        let tenant = ann.get("/api/v1/session").await["tenant_id"].clone();
+        let tries: Vec<_> = (0..8)
+            .map(|_| {
+                let (mut one, body) = (ann.clone(), json!({"tenant_id": tenant}));
+                tokio::spawn(async move { one.post("/api/v1/session/tenant", body).await.status })
+            })
+            .collect();
+        let mut statuses = Vec::new();
+        for one in tries {
+            statuses.push(one.await.unwrap());
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 401, 401, 401, 401, 401, 401, 401]);
     });
 }
 

@@ -5,6 +5,7 @@ use costlens_tests::run;
 use costlens_tests::vouchers::{Fault, Known};
 use serde_json::json;
 
+use super::sign_in::authenticator;
 use super::{Open, PASSWORD, Person, open};
 
 static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1_000);
@@ -99,6 +100,52 @@ fn nobody_becomes_somebody_with_a_password_by_having_its_address_there() {
         exchange(&mut bob, &page).await.expect(201);
         bob.post("/api/v1/registrations", json!({"email": bob.email})).await.expect(202);
         assert!(open.mailbox.letter(&bob.email, 0).await.text.contains("registered already"));
+    });
+}
+
+#[test]
+fn a_second_factor_is_asked_for_whoever_vouched() {
+    run(async {
+        let _others = ALONE.read().await;
+        let open = open();
+        let mut ann = Person::registered(open, "both").await;
+        let who = known(open, &ann, true);
+        assert_eq!(trip(&mut ann, "google", &who, true).await, "/profile");
+        open.mailbox.letter_with(&ann.email, "How you sign in was changed", 0).await;
+        let setup = ann.call("POST", "/api/v1/user/second-factor", None).await.expect(200).json();
+        let code = authenticator(setup["secret"].as_str().unwrap(), 0);
+        let confirmed = ann.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
+        let recovery = confirmed.expect(200).json()["codes"][0].clone();
+        let mut elsewhere = ann.elsewhere(open);
+        let page = trip(&mut elsewhere, "google", &who, false).await;
+        // Asking for it uses nothing up, and neither does a wrong one.
+        exchange(&mut elsewhere, &page).await.expect_problem(401, "second_factor_required");
+        let code = page.strip_prefix("/signed-in#x=").unwrap();
+        let wrong = json!({"code": code, "second_factor": "000000"});
+        let wrong = elsewhere.post("/api/v1/sessions/exchange", wrong).await;
+        wrong.expect_problem(401, "second_factor_required");
+        assert!(!elsewhere.cookies.contains_key("costlens_session"));
+        let body = json!({"code": code, "second_factor": recovery});
+        let session = elsewhere.post("/api/v1/sessions/exchange", body).await.expect(201).json();
+        assert_eq!((&session["method"], &session["two_factors"]), (&json!("google"), &json!(true)));
+    });
+}
+
+#[test]
+fn a_link_that_was_begun_before_a_new_password_is_not_made() {
+    run(async {
+        let _others = ALONE.read().await;
+        let open = open();
+        let mut ann = Person::registered(open, "robbed").await;
+        let mut thief = ann.elsewhere(open);
+        thief.sign_in().await.expect(201);
+        let who = known(open, &thief, true);
+        let there = thief.call("GET", "/api/v1/oauth/google/start?link=true", None).await.expect(303);
+        let back = consent(&there, &who).await;
+        let body = json!({"current": PASSWORD, "new": "another horse battery"});
+        ann.call("PUT", "/api/v1/user/password", Some(body)).await.expect(204);
+        assert_eq!(come_back(&mut thief, &back).await, "/sign-in?problem=stale");
+        assert_eq!(ann.get("/api/v1/user").await["identities"], json!([]));
     });
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use costlens_domain::{InvitationId, TenantId, UserLinkId};
 use costlens_jobs::people::{SendInvitation, SendUserLink};
 use costlens_notify::words::{
-    AccountExists, InvitationLink, PasswordChanged, PasswordResetLink, RegistrationLink,
+    AccountExists, InvitationLink, PasswordChanged, PasswordResetLink, RegistrationLink, SignInChanged,
 };
 use costlens_notify::{MailTo, Message, Retry, SendError};
 use costlens_queue::{ErrorClass, JobContext, JobError};
@@ -54,6 +54,9 @@ pub(crate) async fn send_user_link(
         UserLinkPurpose::AccountExists => AccountExists { sign_in: parts.links.to("/sign-in")? }.into(),
         UserLinkPurpose::PasswordChanged => {
             PasswordChanged { at: link.created_at, sign_in: parts.links.to("/sign-in")? }.into()
+        }
+        UserLinkPurpose::SignInChanged => {
+            SignInChanged { at: link.created_at, profile: parts.links.to("/profile")? }.into()
         }
     };
     let of = Letter {

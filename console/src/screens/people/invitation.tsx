@@ -7,6 +7,7 @@ import { LinkFrame } from "@/screens/links/frame";
 import { useLinkToken } from "@/screens/links/token";
 import { Button, buttonLook } from "@/ui/button";
 import { TextField } from "@/ui/field";
+import { LINK } from "@/ui/link";
 import { Note } from "@/ui/note";
 import { Problem } from "@/ui/states";
 import { useEntered } from "./entered";
@@ -42,19 +43,30 @@ function Accept({ token }: { token: string }) {
   if (accept.isSuccess && !accept.data) {
     return (
       <div role="status" className="mt-3">
-        <p className="text-muted">You belong to it now. Sign in as ever; the menu at the bottom left switches between your organisations.</p>
-        <Link to="/sign-in" className={`${buttonLook("primary")} mt-4 w-full`}>
-          Sign in
+        <p className="text-muted">You belong to it now. The menu at the bottom left switches between your organisations.</p>
+        <Link to="/" className={`${buttonLook("primary")} mt-4 w-full`}>
+          Go on
         </Link>
       </div>
     );
   }
   return (
     <form onSubmit={submit} className="mt-4 flex flex-col gap-3">
-      <p className="text-muted">Are you a user already? Leave the fields empty. Otherwise say who you are, and choose a password.</p>
+      <p className="text-muted">Are you signed in with the invited address? Leave the fields empty. Otherwise say who you are, and choose a password.</p>
       <TextField label="Your name" autoComplete="name" maxLength={200} value={name} onChange={(event) => setName(event.target.value)} />
       {isNew ? <PasswordField value={password} onChange={setPassword} problem={fieldProblem(problem, "password")} /> : null}
-      {problem && !fieldProblem(problem, "password") ? <Problem error={problem} /> : null}
+      {problem?.code === "conflict" ? (
+        <Note tone="caution" title="You sign in here already">
+          <p>
+            <a href="/sign-in" target="_blank" rel="noopener" className={LINK}>
+              Sign in
+            </a>{" "}
+            with the invited address, in a tab of its own, then press Join again.
+          </p>
+        </Note>
+      ) : problem && !fieldProblem(problem, "password") ? (
+        <Problem error={problem} />
+      ) : null}
       <Button type="submit" weight="primary" busy={accept.isPending}>
         Join
       </Button>

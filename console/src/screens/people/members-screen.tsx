@@ -189,7 +189,11 @@ function InviteForm({ role, onDone }: { role: Role; onDone: () => void }) {
   if (create.data) {
     return (
       <div role="status" className="flex flex-col gap-3">
-        <p className="text-muted">A mail is on its way to {create.data.email}. Where no mail is sent, hand this link on yourself; it is shown once, and whoever has it can join.</p>
+        <p className="text-muted">
+          {create.data.link
+            ? `No mail is sent here: hand this link on to ${create.data.email} yourself. It is shown once, and whoever has it can join.`
+            : `A mail is on its way to ${create.data.email}. Its link works once, for seven days.`}
+        </p>
         {create.data.link ? (
           <div className="flex items-center gap-2 rounded-lg border bg-sunken px-3 py-2">
             <code className="min-w-0 flex-1 truncate font-mono text-xs">{create.data.link}</code>

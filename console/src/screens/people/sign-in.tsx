@@ -10,12 +10,12 @@ import { comebackInWords } from "@/lib/people-words";
 import { LinkFrame } from "@/screens/links/frame";
 import { Button, buttonLook } from "@/ui/button";
 import { TextField } from "@/ui/field";
+import { LINK } from "@/ui/link";
 import { Note } from "@/ui/note";
 import { Problem } from "@/ui/states";
 import { useEntered } from "./entered";
 
 const PROVIDERS: Record<string, string> = { google: "Google", github: "GitHub" };
-const LINK = "font-medium text-accent-ink underline-offset-2 hover:underline";
 
 export function SignInScreen() {
   const { next, problem } = useSearch({ from: "/sign-in" });

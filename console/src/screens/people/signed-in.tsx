@@ -1,37 +1,57 @@
 // Back from somebody who vouched: the code behind the `#` is traded for a session, once, and taken out of the address.
 import { Link } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
-import { client } from "@/api/client";
+import { type FormEvent, useEffect, useRef, useState } from "react";
+import { api } from "@/api/client";
 import { asApiError } from "@/api/problem";
 import { LinkFrame } from "@/screens/links/frame";
-import { buttonLook } from "@/ui/button";
+import { Button, buttonLook } from "@/ui/button";
+import { TextField } from "@/ui/field";
 import { Problem } from "@/ui/states";
 import { useEntered } from "./entered";
 
-let carried: string | null = /^#x=([A-Za-z0-9_-]+)$/.exec(window.location.hash)?.[1] ?? null;
+const carried: string | null = /^#x=([A-Za-z0-9_-]+)$/.exec(window.location.hash)?.[1] ?? null;
 if (window.location.pathname === "/signed-in") window.history.replaceState(window.history.state, "", window.location.pathname);
-
-function takeCarried(): string | null {
-  const code = carried;
-  carried = null;
-  return code;
-}
 
 export function SignedInScreen() {
   const entered = useEntered();
-  const [error, setError] = useState<unknown>(null);
+  const asked = useRef(false);
+  const [secondFactor, setSecondFactor] = useState("");
+  const exchange = api.useMutation("post", "/api/v1/sessions/exchange", { onSuccess: (session) => entered(session) });
+  const { mutate } = exchange;
   useEffect(() => {
-    const code = takeCarried();
-    if (!code) return;
-    void (async () => {
-      try {
-        const { data } = await client.POST("/api/v1/sessions/exchange", { body: { code } });
-        if (data) await entered(data);
-      } catch (reason) {
-        setError(asApiError(reason));
-      }
-    })();
-  }, [entered]);
+    if (carried === null || asked.current) return;
+    asked.current = true;
+    mutate({ body: { code: carried } });
+  }, [mutate]);
+  const error = exchange.error ? asApiError(exchange.error) : null;
+  const wantsCode = error?.code === "second_factor_required" || secondFactor !== "";
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (carried !== null) mutate({ body: { code: carried, second_factor: secondFactor.trim() } });
+  };
+  if (wantsCode && (!error || error.code === "second_factor_required")) {
+    return (
+      <LinkFrame title="One more step">
+        <form onSubmit={submit} className="mt-4 flex flex-col gap-3">
+          <TextField
+            label="Code"
+            inputMode="numeric"
+            autoComplete="one-time-code"
+            required
+            value={secondFactor}
+            onChange={(event) => setSecondFactor(event.target.value)}
+            help="Of your authenticator, or one of your recovery codes. Within a minute, or you begin again."
+            problem={exchange.variables?.body.second_factor ? error?.detail : undefined}
+            // oxlint-disable-next-line jsx-a11y/no-autofocus -- it is all that the page asks for
+            autoFocus
+          />
+          <Button type="submit" weight="primary" busy={exchange.isPending}>
+            Sign in
+          </Button>
+        </form>
+      </LinkFrame>
+    );
+  }
   return (
     <LinkFrame title={error ? "You are not signed in" : "Signing in"}>
       {error ? (

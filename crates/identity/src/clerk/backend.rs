@@ -83,8 +83,6 @@ struct ApiUser {
     updated_at: i64,
     #[serde(default)]
     banned: bool,
-    #[serde(default)]
-    locked: bool,
     first_name: Option<String>,
     last_name: Option<String>,
     username: Option<String>,
@@ -226,7 +224,7 @@ impl From<ApiUser> for Person {
         let email = verified.and_then(|of| normal_email(&of.email_address));
         let words = [user.first_name, user.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let name = if words.trim().is_empty() { user.username.unwrap_or_default() } else { words };
-        let standing = if user.banned || user.locked { Standing::Barred } else { Standing::Good };
+        let standing = if user.banned { Standing::Barred } else { Standing::Good };
         let fact = OuterFact::Person { id: user.id.clone(), version: user.updated_at, standing };
         Self { id: user.id, fact, name, email }
     }

@@ -58,7 +58,9 @@ fn fact(envelope: &Envelope) -> Result<Option<OuterFact>, BadEvent> {
     let gone = *timestamp;
     Ok(Some(match kind.as_str() {
         "user.created" | "user.updated" => {
-            let standing = if is("banned") || is("locked") { Standing::Barred } else { Standing::Good };
+            // One that is `locked` bars new sign-ins for a while, which Clerk sees to itself: strangers' wrong passwords
+            // bring it about, and who is signed in stays so.
+            let standing = if is("banned") { Standing::Barred } else { Standing::Good };
             OuterFact::Person { id: id("/id")?, version: changed()?, standing }
         }
         "user.deleted" => OuterFact::Person { id: id("/id")?, version: gone, standing: Standing::Gone },

@@ -115,7 +115,8 @@ fn messages_are_read_as_facts_and_others_as_none() {
     };
     assert_eq!(event("user.created", user(json!({}))), Ok(Some(person(5, Standing::Good))));
     assert_eq!(event("user.updated", user(json!({"banned": true}))), Ok(Some(person(5, Standing::Barred))));
-    assert_eq!(event("user.updated", user(json!({"locked": true}))), Ok(Some(person(5, Standing::Barred))));
+    // Strangers' wrong passwords lock it, and shut nobody out who is signed in.
+    assert_eq!(event("user.updated", user(json!({"locked": true}))), Ok(Some(person(5, Standing::Good))));
     let deleted = json!({"id": "user_1", "deleted": true});
     assert_eq!(event("user.deleted", deleted), Ok(Some(person(9, Standing::Gone))));
     let membership = json!({

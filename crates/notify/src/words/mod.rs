@@ -27,7 +27,9 @@ pub use costlens_domain::calendar::{UnknownZone, Zone};
 pub use deletion::{DeletionCancelled, DeletionDone, DeletionRequested, Erased};
 pub use letter::{Letter, Unfilled};
 pub use names::{BadLink, Link};
-pub use people::{AccountExists, InvitationLink, PasswordChanged, PasswordResetLink, RegistrationLink};
+pub use people::{
+    AccountExists, InvitationLink, PasswordChanged, PasswordResetLink, RegistrationLink, SignInChanged,
+};
 pub use samples::sample;
 pub use weekly_digest::{AnomalyLine, BillPart, BillTotal, BudgetLine, DaySpend, Ranked, WeeklyDigest};
 
@@ -124,6 +126,8 @@ kinds! {
     PasswordResetLink = "password_reset_link", slack: false;
     /// A password was changed.
     PasswordChanged = "password_changed", slack: false;
+    /// A way to sign in, or a second factor, was added or taken away.
+    SignInChanged = "sign_in_changed", slack: false;
     /// Somebody is asked to become a member.
     InvitationLink = "invitation_link", slack: false;
 }

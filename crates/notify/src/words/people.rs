@@ -133,6 +133,37 @@ impl PasswordChanged {
     }
 }
 
+/// A way to sign in, or a second factor, was added or taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInChanged {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Where one looks at one's ways to sign in.
+    pub profile: Link,
+}
+
+impl SignInChanged {
+    pub(crate) fn page(&self) -> Page {
+        Page {
+            subject: "How you sign in was changed".to_owned(),
+            preheader: "If that was not you, look at it now.".to_owned(),
+            eyebrow: EYEBROW.to_owned(),
+            heading: "How you sign in was changed".to_owned(),
+            sections: vec![
+                Section::text(format!(
+                    "Somebody who vouches for you, or your second factor, was added or taken away {}. If that was not \
+                     you, somebody else is signed in as you: set a new password, which ends every other sign-in, and \
+                     take away what is not yours.",
+                    figures::moment_in(self.at, Zone::UTC)
+                )),
+                Section::button("Look at it", &self.profile),
+            ],
+            reason: "You receive this because this address is that of your user at Costlens.".to_owned(),
+            preferences: None,
+        }
+    }
+}
+
 /// Somebody is asked to become a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitationLink {

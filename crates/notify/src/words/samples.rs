@@ -8,7 +8,7 @@ use crate::words::{
     AccountExists, AnomalyAlert, AnomalyLine, BillFailed, BillPart, BillPublished, BillTotal, BudgetAlert,
     BudgetLine, ChannelDisabled, ConfirmRecipient, Contributor, DaySpend, DeletionCancelled, DeletionDone,
     DeletionRequested, Erased, InvitationLink, Kind, Link, Medium, Message, PasswordChanged,
-    PasswordResetLink, Ranked, RegistrationLink, WeeklyDigest, Zone,
+    PasswordResetLink, Ranked, RegistrationLink, SignInChanged, WeeklyDigest, Zone,
 };
 
 const TENANT: &str = "Northwind Robotics";
@@ -65,6 +65,7 @@ pub fn sample(kind: Kind) -> Message {
             PasswordResetLink { link: link("new-password"), expires: at(11, 20, 17, 5) }.into()
         }
         Kind::PasswordChanged => PasswordChanged { at: at(11, 20, 15, 5), sign_in: link("sign-in") }.into(),
+        Kind::SignInChanged => SignInChanged { at: at(11, 20, 15, 5), profile: link("profile") }.into(),
         Kind::InvitationLink => InvitationLink {
             tenant: TENANT.to_owned(),
             role: "analyst".to_owned(),
