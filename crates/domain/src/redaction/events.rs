@@ -145,6 +145,11 @@ impl Document<'_> {
                 let rest = self.text.get(self.at..self.to)?;
                 let length = rest.find([',', '}', ']', ' ', '\t']).unwrap_or(rest.len());
                 let word = rest.get(..length).filter(|word| !word.is_empty())?;
+                // Other words are no JSON, and nothing that may stay unread.
+                let is_number = serde_json::from_str::<serde_json::Number>(word).is_ok();
+                if !is_number && !matches!(word, "true" | "false" | "null") {
+                    return None;
+                }
                 self.at += length;
                 Some(word.parse().map_or(Value::Other, Value::Number))
             }

@@ -1,16 +1,17 @@
-//! The strings of a JSON document, found without asking whether it is one: a document that was cut is read to its cut.
+//! The strings of a JSON document; one that was cut is read to its cut.
 
 use super::Piece;
+use super::syntax;
 use super::view::Unit;
 
-/// The strings of a document as pieces of their own; the whole as one plain text where it does not begin like JSON.
+/// The strings of a document as pieces of their own; the whole as one plain text where it is no JSON.
 pub(super) fn pieces(text: &str, from: usize, to: usize) -> Vec<Piece> {
     let document = text.get(from..to).unwrap_or_default();
     // A number alone is a document, too, and not a text with a number in it.
     if serde_json::from_str::<serde_json::Number>(document.trim()).is_ok() {
         return Vec::new();
     }
-    if !document.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[', '"']) {
+    if !syntax::is_json(document) {
         return vec![Piece { units: plain_units(document, from), context: String::new() }];
     }
     let mut pieces = Vec::new();

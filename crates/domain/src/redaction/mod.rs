@@ -2,7 +2,7 @@
 //! security numbers, payment cards and IPv4 addresses.
 //!
 //! What it promises:
-//! - valid JSON stays valid, and what is no personal data stays as it is, byte for byte, but for lists of tokens
+//! - valid JSON stays valid, what only looks like JSON is searched whole, and what is no personal data stays as it is, byte for byte, but for lists of tokens
 //!   (`logprobs`), which go;
 //! - it looks inside strings, through their escapes, at JSON in strings (arguments of tools), and at texts that a stream
 //!   cut anywhere ([`Shape::Events`]);
@@ -17,6 +17,7 @@ mod events;
 mod json;
 mod logprobs;
 mod numbers;
+mod syntax;
 mod view;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use syntax::Place;
 use view::{Unit, View};
 
 /// How a text is built.
@@ -96,7 +98,7 @@ fn redact_once(text: &str, shape: Shape) -> Option<String> {
         Shape::Events => events::pieces(text),
     };
     for piece in pieces {
-        edit(&piece.units, &piece.context, &mut edits);
+        edit(&piece, &mut edits);
     }
     if edits.is_empty() { None } else { Some(apply(text, edits)) }
 }
@@ -117,18 +119,28 @@ struct Edit {
     by: &'static str,
 }
 
-fn edit(units: &[Unit], context: &str, edits: &mut Vec<Edit>) {
+fn edit(piece: &Piece, edits: &mut Vec<Edit>) {
+    let units = &piece.units;
     if units.is_empty() {
         return;
     }
     let view = View::of(units);
-    for span in find(view.chars(), context) {
-        let Some(bare) = view.is_bare(span.from, span.to) else { continue };
-        // A number that is no string in JSON becomes a number.
-        let token = if bare { "0" } else { span.kind.token() };
+    for span in find(view.chars(), &piece.context) {
         let (first, last) = view.units(span.from, span.to);
+        let (mut is_said, mut in_number) = (false, false);
         for (place, unit) in units.iter().enumerate().take(last + 1).skip(first) {
-            edits.push(Edit { from: unit.from, to: unit.to, by: if place == first { token } else { "" } });
+            let stands = view.place(place);
+            let by = match stands {
+                Place::Text if is_said => Some(""),
+                Place::Text => Some(span.kind.token()),
+                // A number that is no string in JSON becomes a number.
+                Place::Number if in_number => Some(""),
+                Place::Number => Some("0"),
+                Place::Mark => None,
+            };
+            is_said |= stands == Place::Text;
+            in_number = stands == Place::Number;
+            edits.extend(by.map(|by| Edit { from: unit.from, to: unit.to, by }));
         }
     }
 }

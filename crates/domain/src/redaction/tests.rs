@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod looks;
+mod shipped;
+
 /// The corpus, by the kind that a file's cases are of.
 const CORPUS: [(&str, Option<Kind>); 7] = [
     (include_str!("corpus/email.txt"), Some(Kind::Email)),
