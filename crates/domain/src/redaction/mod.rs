@@ -18,6 +18,7 @@ mod json;
 mod logprobs;
 mod numbers;
 mod syntax;
+mod versions;
 mod view;
 
 #[cfg(test)]

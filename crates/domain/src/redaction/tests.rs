@@ -130,6 +130,23 @@ fn strings_are_looked_into_through_their_escapes_and_the_rest_stays_byte_for_byt
 }
 
 #[test]
+fn a_version_is_told_by_the_word_before_it_and_by_no_part_of_another() {
+    for (text, clean) in [
+        (r#"{"server":"10.0.0.1"}"#, r#"{"server":"[IPV4]"}"#),
+        (r#"{"version":"10.0.0.1"}"#, r#"{"version":"10.0.0.1"}"#),
+        (r#"{"osVersion":"10.0.0.1"}"#, r#"{"osVersion":"10.0.0.1"}"#),
+        (r#"{"build_host":"10.0.0.1"}"#, r#"{"build_host":"[IPV4]"}"#),
+        (r#"{"version":"on 10.0.0.1"}"#, r#"{"version":"on [IPV4]"}"#),
+        (
+            r#"{"x":"server 10.1.2.3, failover to 203.0.113.7"}"#,
+            r#"{"x":"server [IPV4], failover to [IPV4]"}"#,
+        ),
+    ] {
+        assert_eq!(redacted(text, Shape::Json), clean);
+    }
+}
+
+#[test]
 fn arguments_of_tools_are_json_in_a_string_and_stay_it() {
     let inner = json!({ "card": 4_111_111_111_111_111_u64, "mail": "jane@example.com", "note": "line\n4111 1111 1111 1111", "n": 12, "deep": json!({"tel": "+1 212 555 0187"}).to_string() });
     let body = json!({ "choices": [{ "message": { "tool_calls": [{ "function": { "name": "pay", "arguments": inner.to_string() } }] } }] });
