@@ -4,8 +4,8 @@
 //! What it promises:
 //! - valid JSON stays valid, what only looks like JSON is searched whole, and what is no personal data stays as it is, byte for byte, but for lists of tokens
 //!   (`logprobs`), which go;
-//! - it looks inside strings, through their escapes, at JSON in strings (arguments of tools), and at texts that a stream
-//!   cut anywhere ([`Shape::Events`]);
+//! - it looks inside strings, through their escapes, at JSON in strings (arguments of tools), at numbers that tools are
+//!   given outside of strings, and at texts that a stream cut anywhere ([`Shape::Events`]);
 //! - doing it again changes nothing, and its time grows with the text's length alone: no rule looks further than a few
 //!   hundred characters.
 //!
@@ -110,7 +110,16 @@ struct Piece {
     units: Vec<Unit>,
     /// What stands before it and says what it is: the name of the JSON member.
     context: String,
+    /// Whether it is a number of the document itself, and no string.
+    is_number: bool,
 }
+
+/// Members that hold what tools are given and what they give, as JSON and not as a string with JSON in it: Anthropic's
+/// `input`, Gemini's `args`, the `content` of a tool's result. Elsewhere numbers count, order or seed and stay.
+const OF_TOOLS: [&str; 4] = ["input", "arguments", "args", "content"];
+
+/// No rule takes a number that has fewer characters without any between its digits.
+const SHORTEST_NUMBER: usize = 9;
 
 /// Bytes of the source that something else takes the place of.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +139,7 @@ fn edit(piece: &Piece, edits: &mut Vec<Edit>) {
         let (first, last) = view.units(span.from, span.to);
         let (mut is_said, mut in_number) = (false, false);
         for (place, unit) in units.iter().enumerate().take(last + 1).skip(first) {
-            let stands = view.place(place);
+            let stands = if piece.is_number { Place::Number } else { view.place(place) };
             let by = match stands {
                 Place::Text if is_said => Some(""),
                 Place::Text => Some(span.kind.token()),

@@ -8,6 +8,7 @@ use super::*;
 
 mod looks;
 mod shipped;
+mod tools;
 
 /// The corpus, by the kind that a file's cases are of.
 const CORPUS: [(&str, Option<Kind>); 7] = [
@@ -240,8 +241,29 @@ fn a_card_that_is_cut_over_deltas_of_anthropic_is_found() {
 fn rules_that_could_be_slow_look_no_further_than_they_need() {
     // Quadratic work on so many characters would take hours.
     for unit in [
-        "@", "a@", "1", "1-", "1 ", "4111 ", "a.", "\\", "\\\\u00", "{\"a\":", "[", "\"", "+1", "(2", "0.",
-        "@a.", "%40",
+        "@",
+        "a@",
+        "1",
+        "1-",
+        "1 ",
+        "4111 ",
+        "a.",
+        "\\",
+        "\\\\u00",
+        "{\"a\":",
+        "[",
+        "\"",
+        "+1",
+        "(2",
+        "0.",
+        "@a.",
+        "%40",
+        "\"logprobs\":[",
+        "\"logprobs\":1,",
+        "{\"input\":",
+        "[1,",
+        "4111111111111111,",
+        "\"a\",",
     ] {
         let text = unit.repeat((1 << 17) / unit.len());
         assert!(!redact(text.as_bytes(), Shape::Json).is_empty());

@@ -75,7 +75,7 @@ fn is_json(text: &str) -> bool {
 }
 
 /// JSON with numbers that are personal data, in what tools are given.
-fn arguments() -> impl Strategy<Value = Value> {
+pub(super) fn arguments() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         words().prop_map(Value::from),
         Just(json!(4_111_111_111_111_111_u64)),
