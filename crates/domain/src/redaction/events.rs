@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::Piece;
 use super::json::{self, plain_units};
+use super::{OF_TOOLS, Piece, SHORTEST_NUMBER};
 
 /// Members of a delta that are parts of a longer text.
 const PARTS: [&str; 10] = [
@@ -36,7 +36,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece> {
         let content = line.trim_end_matches(['\n', '\r']);
         let Some(data) = content.strip_prefix("data:") else {
             if !["event:", "id:", "retry:", ":"].iter().any(|field| content.starts_with(field)) {
-                pieces.push(Piece { units: plain_units(content, begin), context: String::new() });
+                pieces.push(Piece { units: plain_units(content, begin), ..Piece::default() });
             }
             continue;
         };
@@ -47,13 +47,17 @@ pub(super) fn pieces(text: &str) -> Vec<Piece> {
             continue;
         }
         for leaf in document.leaves {
+            let is_number = leaf.what == What::Number;
+            if is_number && !leaf.is_of_tool {
+                continue;
+            }
             let place = if leaf.is_part {
                 *streams.entry(leaf.stream).or_insert_with(|| {
                     pieces.push(Piece::default());
                     pieces.len() - 1
                 })
             } else {
-                pieces.push(Piece { units: Vec::new(), context: leaf.context });
+                pieces.push(Piece { units: Vec::new(), context: leaf.context, is_number });
                 pieces.len() - 1
             };
             if let Some(piece) = pieces.get_mut(place) {
@@ -64,7 +68,8 @@ pub(super) fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// A string of a document.
+/// Something of a document that may hold personal data.
+#[derive(Default)]
 struct Leaf {
     from: usize,
     to: usize,
@@ -74,6 +79,16 @@ struct Leaf {
     context: String,
     in_delta: bool,
     is_part: bool,
+    is_of_tool: bool,
+    what: What,
+}
+
+#[derive(Default, PartialEq)]
+enum What {
+    #[default]
+    Text,
+    Name,
+    Number,
 }
 
 /// A reader of one JSON document, for where its strings are.
@@ -130,22 +145,23 @@ impl Document<'_> {
             b'[' => self.array(depth),
             b'"' => {
                 let (from, to) = self.string()?;
-                self.leaves.push(Leaf {
-                    from,
-                    to,
-                    stream: 0,
-                    name: String::new(),
-                    context: String::new(),
-                    in_delta: false,
-                    is_part: false,
-                });
+                self.leaves.push(Leaf { from, to, ..Leaf::default() });
                 Some(Value::Other)
             }
             _ => {
                 let rest = self.text.get(self.at..self.to)?;
                 let length = rest.find([',', '}', ']', ' ', '\t']).unwrap_or(rest.len());
                 let word = rest.get(..length).filter(|word| !word.is_empty())?;
-                self.at += length;
+                // Other words are no JSON, and nothing that may stay unread.
+                let is_number = serde_json::from_str::<serde_json::Number>(word).is_ok();
+                if !is_number && !matches!(word, "true" | "false" | "null") {
+                    return None;
+                }
+                let (from, to) = (self.at, self.at + length);
+                if is_number && length >= SHORTEST_NUMBER {
+                    self.leaves.push(Leaf { from, to, what: What::Number, ..Leaf::default() });
+                }
+                self.at = to;
                 Some(word.parse().map_or(Value::Other, Value::Number))
             }
         }
@@ -162,6 +178,10 @@ impl Document<'_> {
             let (from, to) = self.string()?;
             let name = self.text.get(from..to)?;
             self.take(b':')?;
+            // Most names are of letters alone, and nothing is in them.
+            if !name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_') {
+                self.leaves.push(Leaf { from, to, what: What::Name, ..Leaf::default() });
+            }
             let before = self.leaves.len();
             let is_string = {
                 self.skip_blanks();
@@ -171,11 +191,16 @@ impl Document<'_> {
             if let (Value::Number(number), "index") = (&value, name) {
                 index = Some(*number);
             }
+            let is_of_tool = OF_TOOLS.contains(&name);
             for leaf in self.leaves.iter_mut().skip(before) {
                 if is_string {
                     name.clone_into(&mut leaf.name);
-                    name.clone_into(&mut leaf.context);
                 }
+                // The nearest name, also that of a list.
+                if leaf.context.is_empty() && leaf.what != What::Name {
+                    leaf.context = name.chars().take(json::LONGEST_CONTEXT).collect();
+                }
+                leaf.is_of_tool |= is_of_tool;
                 leaf.in_delta |= name == "delta";
                 leaf.is_part = leaf.in_delta && PARTS.contains(&leaf.name.as_str());
                 leaf.stream = mix(leaf.stream, name.as_bytes());

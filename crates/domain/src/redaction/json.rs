@@ -1,47 +1,78 @@
-//! The strings of a JSON document, found without asking whether it is one: a document that was cut is read to its cut.
+//! The texts of a JSON document: its strings, and the numbers of what tools are given. One that was cut is read to its
+//! cut.
 
-use super::Piece;
 use super::view::Unit;
+use super::{OF_TOOLS, Piece, SHORTEST_NUMBER, syntax};
 
-/// The strings of a document as pieces of their own; the whole as one plain text where it does not begin like JSON.
+/// A name says what its value is with its first characters.
+pub(super) const LONGEST_CONTEXT: usize = 64;
+
+/// The strings of a document as pieces of their own, and the numbers that tools are given or give; the whole as one
+/// plain text where it is no JSON.
 pub(super) fn pieces(text: &str, from: usize, to: usize) -> Vec<Piece> {
     let document = text.get(from..to).unwrap_or_default();
     // A number alone is a document, too, and not a text with a number in it.
     if serde_json::from_str::<serde_json::Number>(document.trim()).is_ok() {
         return Vec::new();
     }
-    if !document.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[', '"']) {
-        return vec![Piece { units: plain_units(document, from), context: String::new() }];
+    if !syntax::is_json(document) {
+        return vec![Piece { units: plain_units(document, from), ..Piece::default() }];
     }
+    let bytes = text.as_bytes().get(..to).unwrap_or_default();
     let mut pieces = Vec::new();
     let mut name = String::new();
+    // Of the value that comes next, and of each bracket that is open, whether a tool's data are in it.
+    let (mut comes, mut open) = (false, Vec::new());
     let mut at = from;
-    while let Some((string_from, string_to)) = next_string(text, at, to) {
-        let mut units = Vec::with_capacity(string_to - string_from);
-        decode(text, string_from, string_to, &mut units);
-        // Behind the closing quote, if there is one.
-        at = string_to + 1;
-        let after = text.get(at.min(to)..to).unwrap_or_default();
-        if after.trim_start().starts_with(':') {
-            name = units.iter().take(64).map(|unit| unit.c).collect();
-            pieces.push(Piece { units, context: String::new() });
-        } else {
-            pieces.push(Piece { units, context: name.clone() });
+    while let Some(byte) = bytes.get(at) {
+        let begin = at;
+        at += 1;
+        let is_inside = comes || open.last() == Some(&true);
+        match byte {
+            b'"' => {
+                let end = end_of_string(bytes, at);
+                let mut units = Vec::with_capacity(end - at);
+                decode(text, at, end, &mut units);
+                // Behind the closing quote, if there is one.
+                at = end + 1;
+                let after = text.get(at.min(to)..to).unwrap_or_default();
+                let is_name = after.trim_start().starts_with(':');
+                if is_name {
+                    name = units.iter().take(LONGEST_CONTEXT).map(|unit| unit.c).collect();
+                }
+                comes = is_name && OF_TOOLS.contains(&name.as_str());
+                let context = if is_name { String::new() } else { name.clone() };
+                pieces.push(Piece { units, context, is_number: false });
+            }
+            b'{' | b'[' => {
+                open.push(is_inside);
+                comes = false;
+            }
+            b'}' | b']' => {
+                open.pop();
+            }
+            b'-' | b'0'..=b'9' => {
+                at += length_of_number(bytes.get(at..).unwrap_or_default());
+                if is_inside && at - begin >= SHORTEST_NUMBER {
+                    let units = plain_units(text.get(begin..at).unwrap_or_default(), begin);
+                    pieces.push(Piece { units, context: name.clone(), is_number: true });
+                }
+                comes = false;
+            }
+            _ => {}
         }
     }
     pieces
 }
 
+fn length_of_number(bytes: &[u8]) -> usize {
+    let goes_on = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+    bytes.iter().take_while(goes_on).count()
+}
+
 /// A text without escapes.
 pub(super) fn plain_units(text: &str, from: usize) -> Vec<Unit> {
     text.char_indices().map(|(at, c)| Unit { c, from: from + at, to: from + at + c.len_utf8() }).collect()
-}
-
-/// The content of the next string, without its quotes; one that is cut ends where the text does.
-fn next_string(text: &str, from: usize, to: usize) -> Option<(usize, usize)> {
-    let bytes = text.as_bytes().get(..to)?;
-    let begin = from + bytes.get(from..)?.iter().position(|byte| *byte == b'"')? + 1;
-    Some((begin, end_of_string(bytes, begin)))
 }
 
 /// Where the string that begins here ends: at its quote, or with the text.

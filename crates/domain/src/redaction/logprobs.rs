@@ -15,6 +15,9 @@ pub(super) fn taken_out(text: Cow<'_, str>, shape: Shape) -> Cow<'_, str> {
         at += found + NAME.len();
         let rest = text.get(at..).unwrap_or_default();
         let Some(value) = rest.trim_start().strip_prefix(':').map(str::trim_start) else { continue };
+        if !value.starts_with(['{', '[']) {
+            continue;
+        }
         let from = text.len() - value.len();
         let line = match shape {
             Shape::Json => value.len(),
@@ -22,10 +25,11 @@ pub(super) fn taken_out(text: Cow<'_, str>, shape: Shape) -> Cow<'_, str> {
         };
         let to = end_of_value(text.as_bytes().get(..from + line).unwrap_or_default(), from);
         // A tool may have a parameter of this name.
-        if value.starts_with(['{', '[']) && text.get(from..to).is_some_and(|list| list.contains("\"token")) {
+        if text.get(from..to).is_some_and(|list| list.contains("\"token")) {
             edits.push(Edit { from, to, by: "null" });
-            at = to;
         }
+        // What is in it was looked through with it.
+        at = to;
     }
     if edits.is_empty() { text } else { Cow::Owned(apply(&text, edits)) }
 }

@@ -2,10 +2,10 @@
 //! security numbers, payment cards and IPv4 addresses.
 //!
 //! What it promises:
-//! - valid JSON stays valid, and what is no personal data stays as it is, byte for byte, but for lists of tokens
+//! - valid JSON stays valid, what only looks like JSON is searched whole, and what is no personal data stays as it is, byte for byte, but for lists of tokens
 //!   (`logprobs`), which go;
-//! - it looks inside strings, through their escapes, at JSON in strings (arguments of tools), and at texts that a stream
-//!   cut anywhere ([`Shape::Events`]);
+//! - it looks inside strings, through their escapes, at JSON in strings (arguments of tools), at numbers that tools are
+//!   given outside of strings, and at texts that a stream cut anywhere ([`Shape::Events`]);
 //! - doing it again changes nothing, and its time grows with the text's length alone: no rule looks further than a few
 //!   hundred characters.
 //!
@@ -17,6 +17,8 @@ mod events;
 mod json;
 mod logprobs;
 mod numbers;
+mod syntax;
+mod versions;
 mod view;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use syntax::Place;
 use view::{Unit, View};
 
 /// How a text is built.
@@ -96,7 +99,7 @@ fn redact_once(text: &str, shape: Shape) -> Option<String> {
         Shape::Events => events::pieces(text),
     };
     for piece in pieces {
-        edit(&piece.units, &piece.context, &mut edits);
+        edit(&piece, &mut edits);
     }
     if edits.is_empty() { None } else { Some(apply(text, edits)) }
 }
@@ -107,7 +110,16 @@ struct Piece {
     units: Vec<Unit>,
     /// What stands before it and says what it is: the name of the JSON member.
     context: String,
+    /// Whether it is a number of the document itself, and no string.
+    is_number: bool,
 }
+
+/// Members that hold what tools are given and what they give, as JSON and not as a string with JSON in it: Anthropic's
+/// `input`, Gemini's `args`, the `content` of a tool's result. Elsewhere numbers count, order or seed and stay.
+const OF_TOOLS: [&str; 4] = ["input", "arguments", "args", "content"];
+
+/// No rule takes a number that has fewer characters without any between its digits.
+const SHORTEST_NUMBER: usize = 9;
 
 /// Bytes of the source that something else takes the place of.
 #[derive(Clone, Copy, Debug)]
@@ -117,18 +129,28 @@ struct Edit {
     by: &'static str,
 }
 
-fn edit(units: &[Unit], context: &str, edits: &mut Vec<Edit>) {
+fn edit(piece: &Piece, edits: &mut Vec<Edit>) {
+    let units = &piece.units;
     if units.is_empty() {
         return;
     }
     let view = View::of(units);
-    for span in find(view.chars(), context) {
-        let Some(bare) = view.is_bare(span.from, span.to) else { continue };
-        // A number that is no string in JSON becomes a number.
-        let token = if bare { "0" } else { span.kind.token() };
+    for span in find(view.chars(), &piece.context) {
         let (first, last) = view.units(span.from, span.to);
+        let (mut is_said, mut in_number) = (false, false);
         for (place, unit) in units.iter().enumerate().take(last + 1).skip(first) {
-            edits.push(Edit { from: unit.from, to: unit.to, by: if place == first { token } else { "" } });
+            let stands = if piece.is_number { Place::Number } else { view.place(place) };
+            let by = match stands {
+                Place::Text if is_said => Some(""),
+                Place::Text => Some(span.kind.token()),
+                // A number that is no string in JSON becomes a number.
+                Place::Number if in_number => Some(""),
+                Place::Number => Some("0"),
+                Place::Mark => None,
+            };
+            is_said |= stands == Place::Text;
+            in_number = stands == Place::Number;
+            edits.extend(by.map(|by| Edit { from: unit.from, to: unit.to, by }));
         }
     }
 }

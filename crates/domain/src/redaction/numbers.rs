@@ -4,6 +4,7 @@
 //! (never within a word or another number), each rule wants the grouping that people write, and where digits alone do
 //! not tell, a word before them must.
 
+use super::versions::is_version;
 use super::{Kind, Span, at, before, joins};
 
 /// How far back a word may stand that says what a number is.
@@ -29,8 +30,6 @@ const PHONE_WORDS: &[&str] = &[
     "ring",
 ];
 const SSN_WORDS: &[&str] = &["ssn", "social security", "social-security", "social_security", "ss#", "ss no"];
-const VERSION_WORDS: &[&str] =
-    &["version", "ver.", "ver ", "release", "build", "firmware", "upgraded to", "updated to", "v. "];
 
 pub(super) fn find(chars: &[char], mails: &[Span], context: &str) -> Vec<Span> {
     let text = Text { chars, context };
@@ -217,19 +216,11 @@ impl Text<'_> {
         let goes_on = joins(next)
             || (next == '.' && joins(self.at(to + 1)))
             || (matches!(next, '-' | '+') && self.at(to + 1).is_alphabetic());
-        (!goes_on && !self.is_version(from)).then_some(Span { from, to, kind: Kind::Ipv4 })
-    }
-
-    /// Whether a dotted number is said to be a version.
-    fn is_version(&self, from: usize) -> bool {
-        let (last, second) =
-            (before(self.chars, from), from.checked_sub(2).map_or('\0', |place| self.at(place)));
-        let compared = matches!(last, '^' | '~')
-            || (matches!(last, '=') && matches!(second, '=' | '>' | '<' | '~' | '!'));
-        // `Chrome/1.2.3.4`, and not `https://1.2.3.4`.
-        let product = last == '/' && second.is_alphanumeric();
-        let numbered = last == '.' || (last == '-' && second.is_alphabetic());
-        compared || product || numbered || self.is_told_by(VERSION_WORDS, from)
+        (!goes_on && !is_version(self.chars, self.context, from)).then_some(Span {
+            from,
+            to,
+            kind: Kind::Ipv4,
+        })
     }
 
     fn card(&self, from: usize) -> Option<Span> {

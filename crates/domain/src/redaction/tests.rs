@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod looks;
+mod shipped;
+mod tools;
+
 /// The corpus, by the kind that a file's cases are of.
 const CORPUS: [(&str, Option<Kind>); 7] = [
     (include_str!("corpus/email.txt"), Some(Kind::Email)),
@@ -127,6 +131,23 @@ fn strings_are_looked_into_through_their_escapes_and_the_rest_stays_byte_for_byt
 }
 
 #[test]
+fn a_version_is_told_by_the_word_before_it_and_by_no_part_of_another() {
+    for (text, clean) in [
+        (r#"{"server":"10.0.0.1"}"#, r#"{"server":"[IPV4]"}"#),
+        (r#"{"version":"10.0.0.1"}"#, r#"{"version":"10.0.0.1"}"#),
+        (r#"{"osVersion":"10.0.0.1"}"#, r#"{"osVersion":"10.0.0.1"}"#),
+        (r#"{"build_host":"10.0.0.1"}"#, r#"{"build_host":"[IPV4]"}"#),
+        (r#"{"version":"on 10.0.0.1"}"#, r#"{"version":"on [IPV4]"}"#),
+        (
+            r#"{"x":"server 10.1.2.3, failover to 203.0.113.7"}"#,
+            r#"{"x":"server [IPV4], failover to [IPV4]"}"#,
+        ),
+    ] {
+        assert_eq!(redacted(text, Shape::Json), clean);
+    }
+}
+
+#[test]
 fn arguments_of_tools_are_json_in_a_string_and_stay_it() {
     let inner = json!({ "card": 4_111_111_111_111_111_u64, "mail": "jane@example.com", "note": "line\n4111 1111 1111 1111", "n": 12, "deep": json!({"tel": "+1 212 555 0187"}).to_string() });
     let body = json!({ "choices": [{ "message": { "tool_calls": [{ "function": { "name": "pay", "arguments": inner.to_string() } }] } }] });
@@ -220,8 +241,29 @@ fn a_card_that_is_cut_over_deltas_of_anthropic_is_found() {
 fn rules_that_could_be_slow_look_no_further_than_they_need() {
     // Quadratic work on so many characters would take hours.
     for unit in [
-        "@", "a@", "1", "1-", "1 ", "4111 ", "a.", "\\", "\\\\u00", "{\"a\":", "[", "\"", "+1", "(2", "0.",
-        "@a.", "%40",
+        "@",
+        "a@",
+        "1",
+        "1-",
+        "1 ",
+        "4111 ",
+        "a.",
+        "\\",
+        "\\\\u00",
+        "{\"a\":",
+        "[",
+        "\"",
+        "+1",
+        "(2",
+        "0.",
+        "@a.",
+        "%40",
+        "\"logprobs\":[",
+        "\"logprobs\":1,",
+        "{\"input\":",
+        "[1,",
+        "4111111111111111,",
+        "\"a\",",
     ] {
         let text = unit.repeat((1 << 17) / unit.len());
         assert!(!redact(text.as_bytes(), Shape::Json).is_empty());

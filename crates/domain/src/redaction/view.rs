@@ -1,5 +1,7 @@
 //! A text as the rules read it: escapes seen through, full-width and typographic characters as their plain kin.
 
+use super::syntax::{self, Place};
+
 /// One character of a text, and the bytes of the source that it stands for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unit {
@@ -16,8 +18,8 @@ pub(super) struct View {
     chars: Vec<char>,
     /// The first and the last unit of each character.
     made_of: Vec<(usize, usize)>,
-    /// Whether it stands outside of every string, in a text that is JSON itself.
-    bare: Vec<bool>,
+    /// Where each unit stands, in a text that is JSON itself.
+    places: Vec<Place>,
 }
 
 impl View {
@@ -25,7 +27,7 @@ impl View {
         let mut view = Self {
             chars: Vec::with_capacity(units.len()),
             made_of: Vec::with_capacity(units.len()),
-            bare: Vec::new(),
+            places: syntax::places(units.iter().map(|unit| unit.c)).unwrap_or_default(),
         };
         let char_at = |place: usize| units.get(place).map_or('\0', |unit| unit.c);
         let mut place = 0;
@@ -55,45 +57,16 @@ impl View {
             view.made_of.push((place, end - 1));
             place = end;
         }
-        view.find_strings();
         view
-    }
-
-    /// In a text that is JSON, says of each character whether it is inside of a string.
-    fn find_strings(&mut self) {
-        let first = self.chars.iter().find(|c| !c.is_whitespace());
-        if !matches!(first, Some('{' | '[')) {
-            return;
-        }
-        let mut outside = true;
-        for (c, (from, to)) in self.chars.iter().zip(&self.made_of) {
-            // A quote with backslashes belongs to a string's text.
-            if *c == '"' && from == to {
-                outside = !outside;
-                self.bare.push(false);
-            } else {
-                self.bare.push(outside);
-            }
-        }
     }
 
     pub(super) fn chars(&self) -> &[char] {
         &self.chars
     }
 
-    /// Whether these characters stand outside of every string; `None` where some do and some do not.
-    pub(super) fn is_bare(&self, from: usize, to: usize) -> Option<bool> {
-        if self.bare.is_empty() {
-            return Some(false);
-        }
-        let here = self.bare.get(from..to)?;
-        let first = *here.first()?;
-        if here.iter().any(|bare| *bare != first) {
-            return None;
-        }
-        // Outside of strings there are only numbers.
-        let digits = || self.chars.get(from..to).is_some_and(|all| all.iter().all(char::is_ascii_digit));
-        (!first || digits()).then_some(first)
+    /// Where a unit stands.
+    pub(super) fn place(&self, unit: usize) -> Place {
+        self.places.get(unit).copied().unwrap_or(Place::Text)
     }
 
     /// The first and the last unit of these characters.
