@@ -171,7 +171,7 @@ fn a_few_bytes_now_and_then_are_not_enough() {
     state.took_all();
     assert_eq!(state.overdue(&config), None);
 
-    let patient = EdgeConfig { write_timeout: Duration::from_secs(60), ..config.clone() };
+    let patient = EdgeConfig { write_timeout: Duration::from_mins(1), ..config.clone() };
     trickle(LEAST_TAKEN / 4);
     state.took(LEAST_TAKEN);
     assert_eq!((state.overdue(&config), state.overdue(&patient)), (None, None));
