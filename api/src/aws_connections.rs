@@ -135,12 +135,15 @@ impl AwsConnectionsApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         let operation = "create_aws_connection";
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, operation, key, &body.0, new.created_at).await? {
-            Claimed::First(claim) => claim,
-            Claimed::Again(answer) => {
-                return Ok(AwsConnectionCreated::Created(Json(idempotent::again(&answer)?)));
-            }
-        };
+        let claim =
+            match idempotent::claim((&mut conn, &self.0.keyring), operation, key, &body.0, new.created_at)
+                .await?
+            {
+                Claimed::First(claim) => claim,
+                Claimed::Again(answer) => {
+                    return Ok(AwsConnectionCreated::Created(Json(idempotent::again(&answer)?)));
+                }
+            };
         let live = conn.list_aws_connections(None, 1_000).await?;
         if live.iter().filter(|one| one.state != AwsConnectionState::Revoked).count() >= MOST {
             let detail = format!("an organisation connects {MOST} AWS accounts at most");

@@ -168,7 +168,9 @@ impl BudgetsApi {
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, "create_budget", key, &body.0, now).await? {
+        let claim = match idempotent::claim((&mut conn, &self.0.keyring), "create_budget", key, &body.0, now)
+            .await?
+        {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(BudgetCreated::Created(Json(idempotent::again(&json)?))),
         };

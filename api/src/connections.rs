@@ -191,9 +191,14 @@ impl ConnectionsApi {
         let now = self.0.clock.now();
         sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
-        let claimed =
-            idempotent::claim(&mut conn, "create_connection", idempotency_key.0.as_ref(), &body.0, now)
-                .await?;
+        let claimed = idempotent::claim(
+            (&mut conn, &self.0.keyring),
+            "create_connection",
+            idempotency_key.0.as_ref(),
+            &body.0,
+            now,
+        )
+        .await?;
         let claim = match claimed {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(ConnectionCreated::Created(Json(idempotent::again(&json)?))),

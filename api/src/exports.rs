@@ -313,7 +313,9 @@ impl ExportsApi {
         let filter = filter(&body.0, now)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, "create_export", key, &body.0, now).await? {
+        let claim = match idempotent::claim((&mut conn, &self.0.keyring), "create_export", key, &body.0, now)
+            .await?
+        {
             Claimed::First(claim) => claim,
             Claimed::Again(json) => return Ok(ExportAccepted::of(idempotent::again(&json)?)),
         };

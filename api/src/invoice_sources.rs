@@ -243,12 +243,15 @@ impl InvoiceSourcesApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         let operation = "create_invoice_source";
         let idempotency_key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, operation, idempotency_key, &body.0, now).await? {
-            Claimed::First(claim) => claim,
-            Claimed::Again(answer) => {
-                return Ok(InvoiceSourceCreated::Created(Json(idempotent::again(&answer)?)));
-            }
-        };
+        let claim =
+            match idempotent::claim((&mut conn, &self.0.keyring), operation, idempotency_key, &body.0, now)
+                .await?
+            {
+                Claimed::First(claim) => claim,
+                Claimed::Again(answer) => {
+                    return Ok(InvoiceSourceCreated::Created(Json(idempotent::again(&answer)?)));
+                }
+            };
         let live = conn.list_invoice_sources(None, 1_000).await?;
         if live.iter().filter(|one| one.state != InvoiceSourceState::Revoked).count() >= MOST {
             let detail = format!("an organisation has {MOST} sources of vendors' reports at most");

@@ -293,8 +293,14 @@ impl KeysApi {
         let name = crate::named(&body.0.name)?;
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
-        let claim = match idempotent::claim(&mut conn, "create_key", idempotency_key.0.as_ref(), &body.0, now)
-            .await?
+        let claim = match idempotent::claim(
+            (&mut conn, &self.0.keyring),
+            "create_key",
+            idempotency_key.0.as_ref(),
+            &body.0,
+            now,
+        )
+        .await?
         {
             Claimed::First(claim) => claim,
             Claimed::Again(_) => {
@@ -399,15 +405,22 @@ impl KeysApi {
         let key = conn.lock_key(id).await?;
         caller.principal().require_scopes(key.scopes)?;
         let operation = format!("roll_key {id}");
-        let claim =
-            match idempotent::claim(&mut conn, &operation, idempotency_key.0.as_ref(), &body.0, now).await? {
-                Claimed::First(claim) => claim,
-                Claimed::Again(_) => {
-                    let detail =
-                        "the key was rolled by an earlier call; its new secret was shown then and only then";
-                    return Err(ApiError::new(ProblemCode::Conflict, detail));
-                }
-            };
+        let claim = match idempotent::claim(
+            (&mut conn, &self.0.keyring),
+            &operation,
+            idempotency_key.0.as_ref(),
+            &body.0,
+            now,
+        )
+        .await?
+        {
+            Claimed::First(claim) => claim,
+            Claimed::Again(_) => {
+                let detail =
+                    "the key was rolled by an earlier call; its new secret was shown then and only then";
+                return Err(ApiError::new(ProblemCode::Conflict, detail));
+            }
+        };
         if key.revoked_at.is_some() {
             return Err(ApiError::new(ProblemCode::Conflict, "the key has been revoked; make another"));
         }

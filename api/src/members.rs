@@ -308,10 +308,15 @@ impl MembersApi {
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, "create_invitation", key, &body.0, now).await? {
-            Claimed::First(claim) => claim,
-            Claimed::Again(json) => return Ok(InvitationCreated::Created(Json(idempotent::again(&json)?))),
-        };
+        let claim =
+            match idempotent::claim((&mut conn, &self.0.keyring), "create_invitation", key, &body.0, now)
+                .await?
+            {
+                Claimed::First(claim) => claim,
+                Claimed::Again(json) => {
+                    return Ok(InvitationCreated::Created(Json(idempotent::again(&json)?)));
+                }
+            };
         limits::take(&self.0, request, Try::Invitation { tenant: &tenant.to_string() }).await?;
         conn.lock_members().await?;
         if conn.list_members().await?.iter().any(|member| member.email.eq_ignore_ascii_case(&email)) {

@@ -176,10 +176,15 @@ impl RecipientsApi {
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, "create_recipient", key, &body.0, now).await? {
-            Claimed::First(claim) => claim,
-            Claimed::Again(json) => return Ok(RecipientCreated::Created(Json(idempotent::again(&json)?))),
-        };
+        let claim =
+            match idempotent::claim((&mut conn, &self.0.keyring), "create_recipient", key, &body.0, now)
+                .await?
+            {
+                Claimed::First(claim) => claim,
+                Claimed::Again(json) => {
+                    return Ok(RecipientCreated::Created(Json(idempotent::again(&json)?)));
+                }
+            };
         conn.lock_count("recipients").await?;
         if conn.list_recipients().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} recipients; remove one first");

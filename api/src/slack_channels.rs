@@ -157,10 +157,15 @@ impl SlackChannelsApi {
         sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, "create_slack_channel", key, &body.0, now).await? {
-            Claimed::First(claim) => claim,
-            Claimed::Again(json) => return Ok(SlackChannelCreated::Created(Json(idempotent::again(&json)?))),
-        };
+        let claim =
+            match idempotent::claim((&mut conn, &self.0.keyring), "create_slack_channel", key, &body.0, now)
+                .await?
+            {
+                Claimed::First(claim) => claim,
+                Claimed::Again(json) => {
+                    return Ok(SlackChannelCreated::Created(Json(idempotent::again(&json)?)));
+                }
+            };
         conn.lock_count("slack_channels").await?;
         if conn.list_slack_channels().await?.len() >= MOST {
             let detail = format!("an account has at most {MOST} Slack channels; remove one first");

@@ -146,10 +146,13 @@ impl SupportGrantsApi {
         let now = self.0.clock.now();
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, "create_support_grant", key, &body.0, now).await? {
-            Claimed::First(claim) => claim,
-            Claimed::Again(json) => return Ok(SupportGranted::Granted(Json(idempotent::again(&json)?))),
-        };
+        let claim =
+            match idempotent::claim((&mut conn, &self.0.keyring), "create_support_grant", key, &body.0, now)
+                .await?
+            {
+                Claimed::First(claim) => claim,
+                Claimed::Again(json) => return Ok(SupportGranted::Granted(Json(idempotent::again(&json)?))),
+            };
         let new = NewSupportGrant {
             id: SupportGrantId::new(now, self.0.entropy.for_id()),
             reason: reason.to_owned(),

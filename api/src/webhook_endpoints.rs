@@ -218,7 +218,15 @@ impl WebhookEndpointsApi {
         sealing::ready(&self.0, tenant).await?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let key = idempotency_key.0.as_ref();
-        let claim = match idempotent::claim(&mut conn, "create_webhook_endpoint", key, &body.0, now).await? {
+        let claim = match idempotent::claim(
+            (&mut conn, &self.0.keyring),
+            "create_webhook_endpoint",
+            key,
+            &body.0,
+            now,
+        )
+        .await?
+        {
             Claimed::First(claim) => claim,
             Claimed::Again(_) => {
                 let detail =

@@ -34,11 +34,17 @@ impl Secrets {
         let found = self.0.iter().filter(|(_, secret)| {
             let raw = secret.as_bytes();
             // Base64 of a text in the middle of another depends on where it begins; alone it is this.
-            let spellings = [hex::encode(raw), STANDARD.encode(raw), URL_SAFE_NO_PAD.encode(raw)];
+            let spellings =
+                [hex::encode(raw), STANDARD.encode(raw), URL_SAFE_NO_PAD.encode(raw), listed(raw)];
             holds(raw) || spellings.iter().any(|text| holds(text.as_bytes()))
         });
         found.map(|(what, _)| *what).collect()
     }
+}
+
+/// Bytes as Rust prints them (`[104, 101]`), without the brackets: they may stand in the middle of others.
+fn listed(bytes: &[u8]) -> String {
+    bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {

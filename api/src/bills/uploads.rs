@@ -332,12 +332,15 @@ async fn take(
 ) -> Result<Taken, Refused> {
     let mut conn = parts.store.tenant(tenant).await?;
     let call = format!("{} {}", hex::encode(new.sha256), new.name);
-    let claim = match idempotent::claim(&mut conn, "create_bill", key, &call, new.created_at).await? {
-        Claimed::First(claim) => claim,
-        Claimed::Again(answer) => {
-            return Ok(Taken { view: idempotent::again(&answer)?, wants_file: false });
-        }
-    };
+    let claim =
+        match idempotent::claim((&mut conn, &parts.keyring), "create_bill", key, &call, new.created_at)
+            .await?
+        {
+            Claimed::First(claim) => claim,
+            Claimed::Again(answer) => {
+                return Ok(Taken { view: idempotent::again(&answer)?, wants_file: false });
+            }
+        };
     let upload = conn.create_bill_upload(new).await?;
     let wants_file = !upload.state.is_ended();
     if wants_file {

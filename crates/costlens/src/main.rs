@@ -14,6 +14,7 @@ mod clock;
 mod import;
 mod jobs;
 mod keys;
+mod log;
 mod outward;
 mod preview;
 mod prices;

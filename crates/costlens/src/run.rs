@@ -29,6 +29,7 @@ use crate::api_adapters::{BillAdapter, Health};
 use crate::boot::{Failure, Ledger};
 use crate::clock::SystemClock;
 use crate::keys::{self, KeyPlan};
+use crate::log::log_to_stderr;
 use crate::seal_counts;
 use crate::settings::{Environment, ServerArgs, default_data_dir, object_dir};
 use crate::welcome::Welcome;
@@ -288,17 +289,6 @@ fn start_spool(
     let sink = Arc::new(StoreSink::new(ledger.store.clone(), Some(bodies)));
     let shipper = spool.start_shipper(recovered, sink, ShipperConfig::default());
     Ok((spool, shipper))
-}
-
-pub(crate) fn log_to_stderr(filter: &str) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        subscriber.init();
-    } else {
-        subscriber.json().init();
-    }
-    Ok(())
 }
 
 /// Ready when somebody asks the process to stop.

@@ -16,7 +16,8 @@ use crate::api_adapters::BillAdapter;
 use crate::boot::{Failure, Ledger};
 use crate::cli::WorkArgs;
 use crate::clock::SystemClock;
-use crate::run::{log_to_stderr, stop_signal};
+use crate::log::log_to_stderr;
+use crate::run::stop_signal;
 use crate::seal_counts;
 use crate::settings::{default_data_dir, object_dir};
 

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use costlens_domain::problem::{Problem, ProblemCode};
@@ -14,6 +15,7 @@ use poem::Response;
 
 use crate::body::BodyRefused;
 use crate::connection::OpenRequest;
+use crate::taking::{LEAST_TAKEN, Taking};
 
 /// The answer that tells a problem.
 #[must_use]
@@ -62,12 +64,37 @@ pub(crate) fn problem_of(error: &poem::Error) -> Problem {
 /// An answer's body, holding its request open until the last byte was taken.
 pub(crate) struct AnswerBody {
     inner: BoxBody<Bytes, io::Error>,
-    _open: OpenRequest,
+    /// What is left of a frame that is larger than a piece.
+    rest: Bytes,
+    open: OpenRequest,
+    taking: Option<Arc<Taking>>,
 }
 
 impl AnswerBody {
-    pub(crate) const fn new(inner: BoxBody<Bytes, io::Error>, open: OpenRequest) -> Self {
-        Self { inner, _open: open }
+    pub(crate) fn new(inner: BoxBody<Bytes, io::Error>, open: OpenRequest) -> Self {
+        let taking = open.connection().watch_taking();
+        Self { inner, rest: Bytes::new(), open, taking }
+    }
+
+    /// The next piece of what is left.
+    fn piece(&mut self) -> Frame<Bytes> {
+        let length = self.rest.len().min(LEAST_TAKEN);
+        Frame::data(self.rest.split_to(length))
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.rest.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                ended => return Poll::Ready(ended),
+            };
+            match frame.into_data() {
+                Ok(data) if data.len() > LEAST_TAKEN => self.rest = data,
+                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Err(other) => return Poll::Ready(Some(Ok(other))),
+            }
+        }
+        Poll::Ready(Some(Ok(self.piece())))
     }
 }
 
@@ -79,14 +106,22 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let this = &mut *self;
+        if let Some(taking) = &this.taking {
+            taking.taken();
+        }
+        let poll = this.poll_piece(cx);
+        if let (Some(taking), Poll::Ready(Some(Ok(_)))) = (&this.taking, &poll) {
+            taking.handed_out(this.open.connection().now());
+        }
+        poll
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.size_hint() + SizeHint::with_exact(self.rest.len() as u64)
     }
 }

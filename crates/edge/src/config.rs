@@ -32,7 +32,7 @@ pub struct EdgeConfig {
     /// How long a connection may rest between requests. Longer than a load balancer's own (60 s is common), or it
     /// would send a request just as we close.
     pub idle_timeout: Duration,
-    /// How long a client may refuse to take bytes of an answer.
+    /// How long a client may take next to nothing of an answer: less than 16 KiB of what waits for it.
     pub write_timeout: Duration,
     /// The largest head, start line included. (At most 100 fields in any case.)
     pub max_header_bytes: u32,

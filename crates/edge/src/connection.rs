@@ -4,10 +4,11 @@
 //! connection from one whose head trickles in. These few counters tell, and one coarse timer per connection looks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::config::EdgeConfig;
+use crate::taking::{Answers, LEAST_TAKEN, Taking};
 
 /// Why the watchdog ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,10 @@ pub(crate) struct ConnectionState {
     phase_since: AtomicU64,
     /// Milliseconds after `opened` when the socket stopped taking bytes; 0 when it takes them.
     blocked_since: AtomicU64,
+    /// Bytes that it took since then.
+    taken: AtomicUsize,
+    /// The answers over HTTP/2, where a socket that takes bytes says nothing of a single answer.
+    answers: Answers,
     /// Whether a body was given up before its end, so that closing at once would reset the client.
     unread: AtomicBool,
 }
@@ -49,11 +54,14 @@ impl ConnectionState {
             head_begun: AtomicBool::new(false),
             phase_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
+            taken: AtomicUsize::new(0),
+            answers: Answers::default(),
             unread: AtomicBool::new(false),
         }
     }
 
-    fn now(&self) -> u64 {
+    /// Milliseconds since the connection was opened.
+    pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -75,14 +83,34 @@ impl ConnectionState {
         }
     }
 
-    /// The socket does or does not take bytes.
-    pub(crate) fn blocked(&self, blocked: bool) {
-        let was = self.blocked_since.load(Relaxed);
-        if blocked && was == 0 {
+    /// The socket takes nothing now.
+    pub(crate) fn blocked(&self) {
+        if self.blocked_since.load(Relaxed) == 0 {
+            self.taken.store(0, Relaxed);
             self.blocked_since.store(self.now().max(1), Relaxed);
-        } else if !blocked && was != 0 {
+        }
+    }
+
+    /// The socket took bytes. A few of them are no reason to wait as long again: whoever takes one at a time would
+    /// hold an answer for ever.
+    pub(crate) fn took(&self, bytes: usize) {
+        if self.blocked_since.load(Relaxed) != 0
+            && self.taken.fetch_add(bytes, Relaxed).saturating_add(bytes) >= LEAST_TAKEN
+        {
             self.blocked_since.store(0, Relaxed);
         }
+    }
+
+    /// The socket took all that there was.
+    pub(crate) fn took_all(&self) {
+        if self.blocked_since.load(Relaxed) != 0 {
+            self.blocked_since.store(0, Relaxed);
+        }
+    }
+
+    /// Watches an answer that goes out over HTTP/2.
+    pub(crate) fn watch_taking(&self) -> Option<Arc<Taking>> {
+        self.answers.add()
     }
 
     /// Whether no request is being answered.
@@ -100,7 +128,7 @@ impl ConnectionState {
         self.unread.load(Relaxed)
     }
 
-    /// Whether the connection has to end, and why.
+    /// Whether the connection has to end, and why. Ends streams that have to, where others go on.
     pub(crate) fn overdue(&self, config: &EdgeConfig) -> Option<Overdue> {
         let now = self.now();
         let longer = |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) >= limit.as_millis();
@@ -109,7 +137,7 @@ impl ConnectionState {
             return Some(Overdue::Write);
         }
         if !self.is_resting() {
-            return None;
+            return self.all_untaken(now, config.write_timeout).then_some(Overdue::Write);
         }
         if !self.any_request.load(Relaxed) {
             return longer(0, config.header_timeout).then_some(Overdue::Headers);
@@ -121,11 +149,26 @@ impl ConnectionState {
         }
         longer(since, config.idle_timeout).then_some(Overdue::Idle)
     }
+
+    /// Ends the streams whose answers the client does not take. True if there are no others.
+    fn all_untaken(&self, now: u64, limit: Duration) -> bool {
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let Some(since) = now.checked_sub(limit) else { return false };
+        let untaken = self.answers.end_untaken(since);
+        let open = usize::try_from(self.open_requests.load(Relaxed)).unwrap_or(usize::MAX);
+        untaken > 0 && untaken >= open
+    }
 }
 
 /// Counts a request as open until its answer was handed over or given up.
 #[derive(Debug)]
 pub(crate) struct OpenRequest(Arc<ConnectionState>);
+
+impl OpenRequest {
+    pub(crate) fn connection(&self) -> &ConnectionState {
+        &self.0
+    }
+}
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {

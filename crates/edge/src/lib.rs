@@ -19,6 +19,7 @@ mod limits;
 mod serve;
 mod service;
 mod socket;
+mod taking;
 
 pub use answer::problem_response;
 pub use arrival::Arrival;

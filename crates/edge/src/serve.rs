@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use poem::{Endpoint, IntoEndpoint};
 use tokio::io::AsyncWriteExt;
@@ -24,6 +24,7 @@ use crate::connection::{ConnectionState, Overdue};
 use crate::limits::{Limits, Place};
 use crate::service::{Ends, Shared, answer};
 use crate::socket::Socket;
+use crate::taking::Streams;
 
 /// How many refused connections are told so at a time; more are closed without a word.
 const MOST_REFUSALS: usize = 64;
@@ -116,8 +117,8 @@ async fn drain(mut connections: JoinSet<()>, within: Duration) -> Drained {
     Drained { finished: open - cut, cut }
 }
 
-fn builder(config: &EdgeConfig) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(config: &EdgeConfig) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams);
     // The watchdog does what hyper's header timer would, and knows rest from trickle.
     // Heads between our limit and this buffer get a proper answer; larger ones hyper refuses itself.
     let buffer = (config.max_header_bytes as usize).saturating_mul(4).max(64 * 1024);
@@ -135,7 +136,7 @@ fn builder(config: &EdgeConfig) -> auto::Builder<TokioExecutor> {
 
 struct Connection<E> {
     shared: Arc<Shared<E>>,
-    builder: Arc<auto::Builder<TokioExecutor>>,
+    builder: Arc<auto::Builder<Streams>>,
     config: Arc<EdgeConfig>,
     stopped: watch::Receiver<bool>,
     place: Place,

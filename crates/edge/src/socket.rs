@@ -81,8 +81,12 @@ impl Socket {
         Some(self.poll_replacement(cx, bytes.len()))
     }
 
-    fn note<T>(&self, poll: Poll<T>) -> Poll<T> {
-        self.state.blocked(poll.is_pending());
+    fn note(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &poll {
+            Poll::Pending => self.state.blocked(),
+            Poll::Ready(Ok(taken)) => self.state.took(*taken),
+            Poll::Ready(Err(_)) => {}
+        }
         poll
     }
 }
@@ -175,6 +179,8 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Hyper and h2 flush when nothing is left to be written.
+        self.state.took_all();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

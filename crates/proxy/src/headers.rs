@@ -34,6 +34,32 @@ const OURS: &[&str] = &[
     "accept-encoding",
 ];
 
+/// What an answer may tell a browser of the origin that it comes from. Here that is ours: a provider's word on it
+/// would stand in for the edge's own, which only adds what is missing.
+const ORIGINS: &[&str] = &[
+    "alt-svc",
+    "clear-site-data",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "nel",
+    "permissions-policy",
+    "permissions-policy-report-only",
+    "referrer-policy",
+    "report-to",
+    "reporting-endpoints",
+    "set-cookie",
+    "set-cookie2",
+    "strict-transport-security",
+    "x-content-type-options",
+    "x-frame-options",
+];
+
+/// Whether a field of an answer speaks for our origin.
+fn speaks_for_the_origin(name: &str) -> bool {
+    // Which pages may read a provider's answers, and beside which they may stand, is not the provider's to say here.
+    ORIGINS.contains(&name) || name.starts_with("access-control-") || name.starts_with("cross-origin-")
+}
+
 fn travels_up(name: &HeaderName) -> bool {
     let text = name.as_str();
     !HOP.contains(name)
@@ -67,9 +93,8 @@ pub(crate) fn for_client(from_provider: HeaderMap) -> HeaderMap {
         last = name.or(last);
         let Some(name) = &last else { continue };
         let stays = HOP.contains(name)
-            || matches!(name.as_str(), "keep-alive" | "set-cookie" | "alt-svc" | "strict-transport-security")
-            // Which pages may read a provider's answers is not the provider's to say here.
-            || name.as_str().starts_with("access-control-")
+            || name.as_str() == "keep-alive"
+            || speaks_for_the_origin(name.as_str())
             || named_hop.iter().any(|hop| hop == name.as_str());
         if !stays {
             out.append(name.clone(), value);
@@ -130,5 +155,34 @@ mod tests {
             ("openai-version", "2020-10-01"),
         ]));
         assert_eq!(down.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["openai-version"]);
+    }
+
+    #[test]
+    fn a_provider_says_nothing_of_our_origin() {
+        let down = for_client(headers(&[
+            ("content-security-policy", "default-src *"),
+            ("content-security-policy-report-only", "default-src *; report-uri https://elsewhere"),
+            ("x-frame-options", "ALLOWALL"),
+            ("cross-origin-opener-policy", "unsafe-none"),
+            ("cross-origin-opener-policy-report-only", "unsafe-none"),
+            ("cross-origin-embedder-policy", "unsafe-none"),
+            ("cross-origin-resource-policy", "cross-origin"),
+            ("referrer-policy", "unsafe-url"),
+            ("permissions-policy", "camera=*"),
+            ("x-content-type-options", "sniff"),
+            ("clear-site-data", "\"*\""),
+            ("nel", r#"{"report_to":"elsewhere"}"#),
+            ("report-to", r#"{"group":"elsewhere"}"#),
+            ("reporting-endpoints", r#"elsewhere="https://elsewhere""#),
+            ("set-cookie", "a=b"),
+            ("set-cookie2", "a=b"),
+            ("strict-transport-security", "max-age=0"),
+            ("alt-svc", "clear"),
+            ("x-ratelimit-remaining-requests", "1"),
+        ]));
+        assert_eq!(
+            down.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["x-ratelimit-remaining-requests"]
+        );
     }
 }

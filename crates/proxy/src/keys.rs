@@ -4,10 +4,10 @@
 //! database cannot be reached, until it is `key_stale` old; a key that memory does not hold is then refused:
 //! authentication fails closed. A change of a tenant's keys or connections empties the memory of that tenant at once;
 //! where changes may have gone unheard all of it is doubted, and each key is asked about again as soon as the database
-//! answers.
+//! answers. What is older than `key_stale` leaves memory within a minute: it holds secrets in the clear.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use costlens_vault::{Keyring, SealError, SealedFor, SubjectKeys, TenantKeys, Tok
 use zeroize::Zeroizing;
 
 use crate::config::ProxyConfig;
+use crate::kept::{Kept, KeptCallers, drop_stale};
 use crate::route::{Target, charging, known_provider};
 
 /// A caller that is let in: its key, and where it can go.
@@ -117,34 +118,11 @@ enum NotKept {
     Seal(#[from] SealError),
 }
 
-struct Kept {
-    caller: Arc<Caller>,
-    /// When the database was last asked again, in milliseconds after the caller was loaded.
-    asked: AtomicU64,
-}
-
-impl Kept {
-    fn new(caller: Arc<Caller>) -> Self {
-        Self { caller, asked: AtomicU64::new(0) }
-    }
-
-    /// True for one caller a second.
-    fn may_ask(&self) -> bool {
-        let now = u64::try_from(self.caller.loaded.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let last = self.asked.load(Ordering::Relaxed);
-        now.saturating_sub(last) >= ASK_EVERY_MS
-            && self.asked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-}
-
 /// The longest wait for news of a key that memory still vouches for.
 const ASK_WITHIN: Duration = Duration::from_millis(100);
 
 /// The longest wait for news of a key that may have changed while nobody listened.
 const DOUBT_ENDS_WITHIN: Duration = Duration::from_secs(1);
-
-/// How often news of a key is asked for while the database may be away.
-const ASK_EVERY_MS: u64 = 1_000;
 
 /// For so long it is known that a tenant's keys were forgotten: longer than anybody waits for the database's answer.
 const FORGOTTEN_FOR: Duration = Duration::from_mins(10);
@@ -155,6 +133,9 @@ const QUIET: Duration = Duration::from_millis(400);
 
 /// The pause before listening for changes again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often memory is rid of what is too old to be used.
+const TIDY_EVERY: Duration = Duration::from_mins(1);
 
 /// More keys than this are never kept; past it the memory starts anew.
 const KEPT_KEYS: usize = 100_000;
@@ -167,7 +148,7 @@ pub struct KeyRing {
     stale: Duration,
     overrides: HashMap<String, costlens_egress::EndpointUrl>,
     policy: costlens_egress::Policy,
-    kept: RwLock<HashMap<TokenHash, Arc<Kept>>>,
+    kept: KeptCallers,
     /// When the tenants' keys were forgotten, of those that may still be asked about.
     forgotten: Mutex<HashMap<TenantId, Instant>>,
     /// Whether changes are heard of as they happen.
@@ -316,9 +297,22 @@ impl KeyRing {
         *self.doubted_before.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Forgets on every change that the database tells of, for as long as this is polled. Whenever the listener
-    /// was away, something may have changed unheard: then everything is doubted.
+    /// Forgets on every change that the database tells of, and what is too old to be used, for as long as this is
+    /// polled. Whenever the listener was away, something may have changed unheard: then everything is doubted.
     pub async fn follow_changes(&self) {
+        tokio::join!(self.hear_changes(), self.tidy());
+    }
+
+    async fn tidy(&self) {
+        loop {
+            tokio::time::sleep(TIDY_EVERY).await;
+            while drop_stale(&self.kept, self.stale, Instant::now()) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    async fn hear_changes(&self) {
         loop {
             if let Ok(mut changes) = self.store.key_changes().await {
                 self.doubt();

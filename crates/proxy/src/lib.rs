@@ -12,6 +12,7 @@ mod demo;
 mod exchange;
 mod headers;
 pub mod http;
+mod kept;
 pub mod keys;
 pub mod peek;
 mod prices;

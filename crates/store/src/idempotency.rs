@@ -14,7 +14,7 @@ pub struct IdempotencyKey {
     pub operation: String,
     /// The client's `Idempotency-Key`.
     pub key: String,
-    /// SHA-256 of the body.
+    /// A hash of the body, which may hold secrets: keyed, so that it tells nobody whether a guess at them is right.
     pub body_hash: [u8; 32],
 }
 
@@ -45,6 +45,16 @@ impl TenantConn {
         key: &IdempotencyKey,
         at: DateTime<Utc>,
     ) -> Result<Idempotent, StoreError> {
+        self.begin_idempotent_as(key, at, |kept| kept == key.body_hash).await
+    }
+
+    /// The same where a kept hash can be the body's without being equal: it was made with an older key.
+    pub async fn begin_idempotent_as(
+        &mut self,
+        key: &IdempotencyKey,
+        at: DateTime<Utc>,
+        is_of_this_body: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Idempotent, StoreError> {
         let row = idempotency_key::table.find((self.tenant_id().uuid(), &key.operation, &key.key));
         let claimed = diesel::insert_into(idempotency_key::table)
             .values((
@@ -63,7 +73,7 @@ impl TenantConn {
         let columns = (idempotency_key::body_hash, idempotency_key::status, idempotency_key::answer);
         let (body_hash, status, answer): (Vec<u8>, Option<i32>, Option<String>) =
             row.select(columns).first(self.conn()?).await?;
-        if body_hash != key.body_hash {
+        if !is_of_this_body(&body_hash) {
             return Ok(Idempotent::Mismatch);
         }
         // Absent only where the same transaction claims the key twice, or a caller committed without an answer.

@@ -6,3 +6,4 @@ mod bodies;
 mod connections;
 mod http2;
 mod rig;
+mod taking;

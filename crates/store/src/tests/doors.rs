@@ -294,6 +294,9 @@ async fn an_idempotency_key_gives_the_same_answer_to_the_same_body() {
     let other_body = IdempotencyKey { body_hash: [2; 32], ..key.clone() };
     let mut conn = db.store().tenant(acme.tenant).await.unwrap();
     assert_eq!(conn.begin_idempotent(&other_body, at(0)).await.unwrap(), Idempotent::Mismatch);
+    // Under the key of before, the hash of the same body was another.
+    let found = conn.begin_idempotent_as(&other_body, at(0), |kept| kept == [1; 32]).await.unwrap();
+    assert!(matches!(found, Idempotent::Replay(_)), "{found:?}");
     drop(conn);
     let mut system = db.store().system().await.unwrap();
     assert_eq!(system.purge("idempotency_key", at(0), 10).await.unwrap(), Some(0));
