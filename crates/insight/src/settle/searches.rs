@@ -11,6 +11,7 @@ use super::billed::{Apart, Billed, BilledRow};
 use super::code::Code;
 use super::meter::{Meter, Place};
 use super::names::Name;
+use super::presence::Presence;
 use super::prices::Prices;
 use super::sku::{Kind, Sku, Variant};
 
@@ -19,14 +20,17 @@ type Asked = (Place, Name, Variant);
 
 /// The bill, with searches under the models whose calls asked for them on the day. What is left over has no model;
 /// where no call asked for any, or nobody tells how many were paid for, the charge stands apart. The total is the same.
+///
+/// Calls that are absent ask for nothing: a search is no proof that the bill has the rest of what they used.
 pub(super) fn by_model(
     billed: &Billed,
     meter: &Meter,
+    presence: &Presence,
     prices: &impl Prices,
     rounding_per_line: Atto,
 ) -> Billed {
-    let is_nameless = |row: &&BilledRow| row.sku.kind == Kind::WebSearch && !row.model.is_known();
-    let (nameless, rows): (Vec<&BilledRow>, Vec<&BilledRow>) = billed.rows.iter().partition(is_nameless);
+    let (nameless, rows): (Vec<&BilledRow>, Vec<&BilledRow>) =
+        billed.rows.iter().partition(|row| row.is_nameless_search());
     let mut named =
         Billed { rows: rows.into_iter().copied().collect(), apart: billed.apart.clone(), dust: billed.dust };
     if nameless.is_empty() {
@@ -35,7 +39,7 @@ pub(super) fn by_model(
     let mut asked: BTreeMap<chrono::NaiveDate, BTreeMap<Asked, u64>> = BTreeMap::new();
     for (_, bundle) in meter.bundles() {
         let searches = bundle.usage.of(Kind::WebSearch);
-        if searches > 0 && bundle.key.model.is_known() {
+        if searches > 0 && bundle.key.model.is_known() && !presence.is_absent(bundle) {
             let who = (bundle.key.place, bundle.key.model, bundle.key.variant);
             let sum = asked.entry(bundle.key.day).or_default().entry(who).or_default();
             *sum = sum.saturating_add(searches);
