@@ -46,15 +46,17 @@ pub(super) fn by_model(
         }
     }
     for row in nameless {
-        let mut open: Vec<(&Asked, &mut u64)> = asked
+        let mut askers: Vec<(&Asked, &mut u64)> = asked
             .get_mut(&row.day)
             .into_iter()
             .flatten()
-            .filter(|((place, ..), left)| **left > 0 && place.agrees_with(row.place))
+            // Whoever asked, even if others of the day's charges paid for all of it: what is left over then is nobody's,
+            // on one line or on many.
+            .filter(|((place, ..), _)| place.agrees_with(row.place))
             .collect();
-        let quantity = row.quantity.or_else(|| counted(row, &open, prices, rounding_per_line));
-        match quantity.filter(|_| !open.is_empty()) {
-            Some(quantity) => split(row, quantity, &mut open, &mut named.rows),
+        let quantity = row.quantity.or_else(|| counted(row, &askers, prices, rounding_per_line));
+        match quantity.filter(|_| !askers.is_empty()) {
+            Some(quantity) => split(row, quantity, &mut askers, &mut named.rows),
             None => named.apart.push(Apart {
                 day: row.day,
                 place: row.place,
@@ -70,7 +72,7 @@ pub(super) fn by_model(
 /// How many were paid for, where the charge is a whole number of times the one price that they have.
 fn counted(
     row: &BilledRow,
-    open: &[(&Asked, &mut u64)],
+    askers: &[(&Asked, &mut u64)],
     prices: &impl Prices,
     rounding_per_line: Atto,
 ) -> Option<u64> {
@@ -78,7 +80,7 @@ fn counted(
         let sku = Sku { kind: Kind::WebSearch, variant: *variant };
         prices.per_unit(*model, sku, row.place.region, row.day)
     };
-    let mut each = open.iter().map(|(who, _)| price(who));
+    let mut each = askers.iter().map(|(who, _)| price(who));
     let one = each.next().flatten().filter(|price| price.0 > 0)?;
     if row.listed.0 < 0 || each.any(|other| other != Some(one)) {
         return None;
@@ -90,8 +92,8 @@ fn counted(
 }
 
 /// One row for each who asked, and one for what nobody did.
-fn split(row: &BilledRow, quantity: u64, open: &mut [(&Asked, &mut u64)], rows: &mut Vec<BilledRow>) {
-    let asked = open.iter().fold(0_u64, |sum, (_, left)| sum.saturating_add(**left));
+fn split(row: &BilledRow, quantity: u64, askers: &mut [(&Asked, &mut u64)], rows: &mut Vec<BilledRow>) {
+    let asked = askers.iter().fold(0_u64, |sum, (_, left)| sum.saturating_add(**left));
     let granted = quantity.min(asked);
     let mut counts = Splitter::new(Atto(i128::from(granted)), asked);
     let mut amounts = Splitter::new(row.amount, quantity);
@@ -105,7 +107,7 @@ fn split(row: &BilledRow, quantity: u64, open: &mut [(&Asked, &mut u64)], rows: 
         listed: listed.next(count),
         ..*row
     };
-    for ((_, model, variant), left) in open {
+    for ((_, model, variant), left) in askers {
         let count = u64::try_from(counts.next(**left).0).unwrap_or_default().min(**left);
         if count > 0 {
             **left -= count;

@@ -185,3 +185,18 @@ fn calls_that_are_too_new_for_the_bill_ask_all_the_same() {
     assert_eq!(settlement.totals.outside.of(Code::Unproxied), Atto::ZERO);
     assert_eq!(settlement.totals.unknown, Atto::ZERO);
 }
+
+/// What is left over has one name, on how many lines ever the bill has it.
+#[test]
+fn searches_beyond_those_asked_for_went_around_the_proxy_on_whichever_charge() {
+    let world = World::new();
+    let charge = |count: Option<u64>, amount: i128| {
+        world.row(Name::NONE, Kind::WebSearch, count, Atto(amount * SEARCH))
+    };
+    let rows = [charge(Some(8), 8), charge(Some(2), 2), charge(None, 3)];
+    let settlement = world.with_all(rows, day());
+    let totals = &settlement.totals;
+    assert_eq!((totals.settled, totals.unknown), (totals.estimated, Atto::ZERO));
+    assert_eq!(totals.outside.of(Code::Unproxied), Atto(5 * SEARCH));
+    assert_eq!(totals.outside.total(), Atto(5 * SEARCH));
+}
