@@ -40,6 +40,7 @@ mod prices;
 mod privacy;
 pub mod private;
 mod recipients;
+mod repriced_months;
 mod repricing;
 mod requests;
 mod retention;
