@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use costlens_domain::alerts::BudgetScope;
-use costlens_store::{SpendFilter, StoreError, TenantConn};
+use costlens_store::{SpendFilter, StoreError, TenantConn, whole_hour_from};
 
 /// Everything of a span.
 pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> SpendFilter {
     within(&BudgetScope::default(), from, to)
 }
 
-/// What a budget counts, of a span. The ledger knows whole UTC hours: where a zone's midnight lies within one, the hour
-/// belongs to the span that it begins in, so that no hour is counted in two neighbouring spans.
+/// What a budget counts, of a span, which begins with a whole hour as [`TenantConn::budget_spend`] has it.
 pub(crate) fn within(scope: &BudgetScope, from: DateTime<Utc>, to: DateTime<Utc>) -> SpendFilter {
     SpendFilter {
         from: whole_hour_from(from),
@@ -20,15 +19,6 @@ pub(crate) fn within(scope: &BudgetScope, from: DateTime<Utc>, to: DateTime<Utc>
         api_key_id: scope.api_key_id,
         provider: scope.provider.clone(),
         model: scope.model.clone(),
-    }
-}
-
-/// The first whole hour at or after this moment.
-fn whole_hour_from(at: DateTime<Utc>) -> DateTime<Utc> {
-    let hour = TimeDelta::hours(1);
-    match at.duration_trunc(hour) {
-        Ok(whole) if whole < at => whole + hour,
-        _ => at,
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{TenantJob, ask};
 pub struct SettleMonth {
     /// Its first day.
     pub month: NaiveDate,
-    /// The bill whose arrival asks for it, or an id of its own where imported calls do. Whichever bills count when it runs
-    /// are settled by.
+    /// The bill whose arrival asks for it, or an id of its own where calls do that were imported or got another price.
+    /// Whichever bills count when it runs are settled by.
     pub bill: BillId,
     /// The night that asks for it again, for calls that reached the ledger after the bill did.
     #[serde(default)]
@@ -50,15 +50,15 @@ pub async fn ask_to_settle(tx: &mut TenantConn, bill: &Bill) -> Result<(), Store
     Ok(())
 }
 
-/// Asks for months to be settled anew because calls of theirs came late, after those are stored. `made` is the moment and
-/// the randomness of the asking's id: each asking is one of its own.
+/// Asks for months to be settled anew because calls of theirs came late or got another price, after those are stored; of
+/// very many the latest. `made` is the moment and the randomness of the asking's id: each asking is one of its own.
 pub async fn ask_to_settle_again(
     tx: &mut TenantConn,
     months: &BTreeSet<NaiveDate>,
     made: (DateTime<Utc>, [u8; 10]),
 ) -> Result<(), StoreError> {
     let asked = BillId::new(made.0, made.1);
-    for month in months.iter().take(MOST_MONTHS) {
+    for month in months.iter().rev().take(MOST_MONTHS) {
         ask(tx, &SettleMonth { month: *month, bill: asked, night: None }).await?;
     }
     Ok(())

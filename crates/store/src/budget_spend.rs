@@ -4,7 +4,7 @@
 //! Estimates are known by the hour, settled costs by the UTC day: a day that the span cuts stays estimated. Of the bills'
 //! costs the one counts that is paid, private discounts taken off.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, DurationRound as _, NaiveDate, NaiveTime, TimeDelta, Utc};
 use costlens_domain::{ApiKeyId, Usd};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Date, Nullable, Numeric, Text, Uuid as SqlUuid};
@@ -28,12 +28,17 @@ pub struct BudgetSpend {
 }
 
 impl TenantConn {
-    /// What a budget counts of a span; `unproxied` where it counts what is billed and no call used, too.
+    /// What a budget counts of a span, from its first whole hour on; `unproxied` where it counts what is billed and no call
+    /// used, too.
+    ///
+    /// The ledger knows whole UTC hours: where a zone's midnight lies within one, the hour belongs to the span that it
+    /// begins in, so that no hour is counted in two neighbouring spans.
     pub async fn budget_spend(
         &mut self,
         filter: &SpendFilter,
         unproxied: bool,
     ) -> Result<BudgetSpend, StoreError> {
+        let filter = &SpendFilter { from: whole_hour_from(filter.from), ..filter.clone() };
         let totals = self.spend_totals(filter).await?;
         let (first, end) = whole_days(filter.from, filter.to);
         let row: Row = diesel::sql_query(include_str!("sql/budget_spend.sql"))
@@ -68,6 +73,16 @@ struct Row {
     priced_calls: i64,
     #[diesel(sql_type = Numeric)]
     unproxied: Db<Decimal>,
+}
+
+/// The first whole hour at or after this moment.
+#[must_use]
+pub fn whole_hour_from(at: DateTime<Utc>) -> DateTime<Utc> {
+    let hour = TimeDelta::hours(1);
+    match at.duration_trunc(hour) {
+        Ok(whole) if whole < at => whole + hour,
+        _ => at,
+    }
 }
 
 /// The UTC days that lie within a span as a whole: the first, and the one after the last.

@@ -40,6 +40,7 @@ mod prices;
 mod privacy;
 pub mod private;
 mod recipients;
+mod repriced_months;
 mod repricing;
 mod requests;
 mod retention;
@@ -81,7 +82,7 @@ pub use bill_uploads::{
 };
 pub use bills::{Bill, BillFilter, BillInTheWay, BillPoint, ChargePlace, Drift, InTheWay, NewBill};
 pub use bodies::{BodyCount, BodyDay, SealedBody, StoredBody};
-pub use budget_spend::BudgetSpend;
+pub use budget_spend::{BudgetSpend, whole_hour_from};
 pub use chargeback::{Chargeback, ChargebackBy, ChargedCalls, ChargedSlice, IssuerBalance, MonthKey};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState, begin_erasing, commit_erased};
 pub use connections::{Connection, NewConnection};

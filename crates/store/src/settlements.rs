@@ -23,8 +23,8 @@ use uuid::Uuid;
 use crate::bills::measure_name;
 use crate::bills::rows::KeptFact;
 use crate::schema::{
-    bill, bill_daily_fact, bill_delivery, settlement, settlement_cell, settlement_coverage, settlement_day,
-    settlement_price, settlement_residual,
+    bill, bill_daily_fact, bill_delivery, invoice_month, settlement, settlement_cell, settlement_coverage,
+    settlement_day, settlement_price, settlement_residual,
 };
 use crate::{SpendFilter, StoreError, TenantConn};
 
@@ -100,19 +100,35 @@ impl TenantConn {
             if found.bills.last().is_none_or(|last| last.id != id) {
                 let is_delivered = issuer.is_asked();
                 let months = first_month.zip(last_month);
-                found.bills.push(SettlementBill { id, created_at, last_day, months, is_delivered });
+                found.bills.push(SettlementBill {
+                    id,
+                    created_at,
+                    told_at: created_at,
+                    last_day,
+                    months,
+                    is_delivered,
+                });
             }
             found.facts.push(row.into_fact()?);
         }
         let ids: Vec<Uuid> = found.bills.iter().map(|bill| bill.id.uuid()).collect();
         let delivered: Vec<Uuid> = bill_delivery::table
             .filter(bill_delivery::tenant_id.eq(tenant_id))
-            .filter(bill_delivery::bill_id.eq_any(ids))
+            .filter(bill_delivery::bill_id.eq_any(&ids))
             .select(bill_delivery::bill_id)
+            .load(self.conn()?)
+            .await?;
+        let read: Vec<(Option<Uuid>, Option<DateTime<Utc>>)> = invoice_month::table
+            .filter(invoice_month::tenant_id.eq(tenant_id))
+            .filter(invoice_month::bill_id.eq_any(ids))
+            .select((invoice_month::bill_id, invoice_month::read_at))
             .load(self.conn()?)
             .await?;
         for bill in &mut found.bills {
             bill.is_delivered |= delivered.contains(&bill.id.uuid());
+            let readings =
+                read.iter().filter(|(of, _)| *of == Some(bill.id.uuid())).filter_map(|(_, at)| *at);
+            bill.told_at = readings.fold(bill.told_at, Ord::max);
         }
         Ok(found)
     }

@@ -8,6 +8,7 @@ use costlens_domain::pricing::price_later;
 use costlens_domain::request::RequestFact;
 use costlens_domain::{AuditEventId, PriceCorrectionId, Usd};
 use costlens_jobs::prices::RepriceTenant;
+use costlens_jobs::settlement::ask_to_settle_again;
 use costlens_queue::{ErrorClass, JobContext, JobError};
 use costlens_store::{
     NewAuditEvent, Repriced, RepricedCall, Repricing, RepricingCursor, RepricingKind, StoreError, TenantConn,
@@ -143,13 +144,16 @@ fn count(later: impl Iterator<Item = (Option<Usd>, Usd)>) -> Result<Repriced, Jo
     Ok(sum)
 }
 
-/// Ends a walk; the tenant's audit tells one that changed something.
+/// Ends a walk. One that changed something the tenant's audit tells, and the months that it changed are settled again:
+/// until then their settlements start from the prices before, and a budget would count the difference twice.
 async fn finish(tx: &mut TenantConn, parts: &WorkerParts, walk: &Repricing) -> Result<(), JobError> {
     let now = parts.clock.now();
     tx.finish_repricing(walk.id, now).await.map_err(store_failure)?;
     if !walk.writes() || walk.changed == 0 {
         return Ok(());
     }
+    let months = tx.repriced_months(walk.id).await.map_err(store_failure)?;
+    ask_to_settle_again(tx, &months, (now, parts.entropy.for_id())).await.map_err(store_failure)?;
     let calls = walk.kind.calls();
     let event = NewAuditEvent {
         id: AuditEventId::new(now, parts.entropy.for_id()),

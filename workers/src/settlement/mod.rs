@@ -169,17 +169,20 @@ impl Input {
     /// The last day that a bill has to its end: all of a month that is over for good, and otherwise what lies some days
     /// before its own last line and its delivery. An upload may have been exported long before, so that only its lines say
     /// how far it goes.
+    ///
+    /// A reading that changes nothing asks for no settlement, even if it makes the month whole: the next night does, which
+    /// settles the last three months again.
     fn bill_is_whole_through(&self, bill: &SettlementBill) -> NaiveDate {
         let last_of_month = self.end - Days::new(1);
-        let stored = bill.created_at.date_naive();
+        let told = bill.told_at.date_naive();
         let last_line = bill.last_day.unwrap_or(self.month);
-        let is_over = stored >= self.end + CLOSING && (bill.is_delivered || last_line >= last_of_month);
+        let is_over = told >= self.end + CLOSING && (bill.is_delivered || last_line >= last_of_month);
         if is_over {
             last_of_month
         } else if self.issuer.is_asked() {
-            stored - LATE
+            told - LATE
         } else {
-            last_line.min(stored) - LATE
+            last_line.min(told) - LATE
         }
     }
 
@@ -196,12 +199,12 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// October's bills, each stored on a day and with a last line, as they came.
+    /// October's bills, each told of on a day and with a last line, as they came.
     fn whole_through(issuer: Issuer, bills: &[(&str, &str, bool)]) -> NaiveDate {
         let october = date("2026-10-01");
         whole_through_of(
             issuer,
-            bills.iter().map(|(stored, last, is_delivered)| (*stored, *last, *is_delivered, october)),
+            bills.iter().map(|(told, last, is_delivered)| (*told, *last, *is_delivered, october)),
         )
     }
 
@@ -209,9 +212,10 @@ mod tests {
         issuer: Issuer,
         bills: impl Iterator<Item = (&'a str, &'a str, bool, NaiveDate)>,
     ) -> NaiveDate {
-        let bills = bills.map(|(stored, last_line, is_delivered, month)| SettlementBill {
+        let bills = bills.map(|(told, last_line, is_delivered, month)| SettlementBill {
             id: BillId::from(uuid::Uuid::nil()),
-            created_at: date(stored).and_hms_opt(6, 0, 0).unwrap().and_utc(),
+            created_at: DateTime::UNIX_EPOCH,
+            told_at: date(told).and_hms_opt(6, 0, 0).unwrap().and_utc(),
             last_day: Some(date(last_line)),
             months: Some((month, month)),
             is_delivered,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use costlens_domain::charging::{GOOGLE, charged_at};
 use costlens_domain::classify::{Routing, Tier};
-use costlens_domain::imports::vendors::host_of;
+use costlens_domain::imports::vendors::{host_of, is_under};
 use costlens_domain::invoices::InvoiceVendor;
 use costlens_domain::request::Origin;
 use costlens_domain::settlement::Issuer;
@@ -96,11 +96,11 @@ impl Routes {
     }
 }
 
-/// Whether a connection leads to the vendor's own API, whatever the connection calls itself.
+/// Whether a connection leads to the vendor's own API, in whichever region, whatever the connection calls itself.
 fn is_vendors(connection: &Connection, vendor: InvoiceVendor) -> bool {
     let host = vendor.base_url().trim_start_matches("https://");
     match &connection.base_url {
-        Some(url) => host_of(url).is_some_and(|its| its == host),
+        Some(url) => host_of(url).is_some_and(|its| is_under(&its, host)),
         None => connection.provider == vendor.as_str(),
     }
 }
@@ -272,5 +272,33 @@ mod tests {
         ));
         assert!(!is_global("us.anthropic.claude-sonnet-4-6-v1:0"));
         assert!(!is_global("claude-sonnet-4-6"));
+    }
+
+    /// The vendor has one bill of all its regions.
+    #[test]
+    fn a_vendor_charges_for_calls_through_its_regions_hosts_too() {
+        let to = |provider: &str, base_url: Option<&str>| Connection {
+            id: ConnectionId::from(uuid::Uuid::nil()),
+            tenant_id: costlens_domain::TenantId::from(uuid::Uuid::nil()),
+            provider: provider.to_owned(),
+            name: String::new(),
+            base_url: base_url.map(str::to_owned),
+            sealed_secret: None,
+            models: Vec::new(),
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            disabled_at: None,
+        };
+        for (connection, is_openais) in [
+            (to("openai", None), true),
+            (to("openai_compatible", Some("https://api.openai.com/v1")), true),
+            (to("openai_compatible", Some("https://eu.api.openai.com/v1")), true),
+            (to("openai", Some("https://EU.api.openai.com:443")), true),
+            (to("openai", Some("https://myapi.openai.com/v1")), false),
+            (to("openai", Some("https://api.openai.com.evil.example/v1")), false),
+            (to("anthropic", None), false),
+        ] {
+            let routes = Routes::of(Issuer::OpenAi, std::slice::from_ref(&connection));
+            assert_eq!(routes.connections().len(), usize::from(is_openais), "{:?}", connection.base_url);
+        }
     }
 }

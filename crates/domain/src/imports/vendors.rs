@@ -47,7 +47,7 @@ pub fn provider(name: &str, address: Option<&str>) -> String {
         return name.to_owned();
     };
     match host {
-        Some(host) if host != own && !host.ends_with(&format!(".{own}")) => match known.dialect {
+        Some(host) if !is_under(&host, &own) => match known.dialect {
             Dialect::OpenAiChat => "openai_compatible".to_owned(),
             Dialect::AnthropicMessages => "anthropic_compatible".to_owned(),
         },
@@ -69,6 +69,12 @@ pub fn model<'a>(theirs: &str, provider: &str, model: &'a str) -> &'a str {
         }
     }
     name
+}
+
+/// Whether a host is a vendor's own or one under it, as those of regions are: `eu.api.openai.com`.
+#[must_use]
+pub fn is_under(host: &str, own: &str) -> bool {
+    host.strip_suffix(own).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 /// The host of a URL, or of `host:port`, in lower case.

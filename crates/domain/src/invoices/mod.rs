@@ -81,8 +81,9 @@ impl InvoiceVendor {
         }
     }
 
-    /// The service by [`crate::classify::Classification::service`].
-    const fn service(self) -> &'static str {
+    /// The service by [`crate::classify::Classification::service`]: of the vendor's own reports, and of no cloud's bill.
+    #[must_use]
+    pub const fn service(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic_api",
             Self::OpenAi => "openai_api",

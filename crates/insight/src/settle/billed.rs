@@ -9,7 +9,7 @@ use super::atto::Atto;
 use super::code::Code;
 use super::meter::Place;
 use super::names::Name;
-use super::sku::Sku;
+use super::sku::{Kind, Sku};
 
 /// What one day's use of one kind by one principal was charged.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,13 @@ pub struct BilledRow {
     pub amount: Atto,
     /// How many of the bill's lines it adds up, each rounded by itself.
     pub lines: u64,
+}
+
+impl BilledRow {
+    /// Searches without a word of the model that asked for them.
+    pub(super) fn is_nameless_search(&self) -> bool {
+        self.sku.kind == Kind::WebSearch && !self.model.is_known()
+    }
 }
 
 /// A charge that is no use of tokens.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::Terms;
 use super::atto::{Atto, Splitter};
@@ -20,6 +20,7 @@ use super::names::Name;
 use super::outcome::{
     Coverage, DayTotals, MatchConfidence, Residual, SettledBundle, Settlement, Side, State,
 };
+use super::presence::Presence;
 use super::prices::{self, Findings, Prices, RowPrice};
 use super::searches;
 use super::sku::{Kind, PerKind, Sku};
@@ -28,7 +29,8 @@ use super::sku::{Kind, PerKind, Sku};
 #[must_use]
 pub fn settle(meter: &Meter, billed: &Billed, prices: &impl Prices, terms: &Terms) -> Settlement {
     let prices = Remembered { prices, known: std::cell::RefCell::default() };
-    let billed = searches::by_model(billed, meter, &prices, terms.rounding_per_line);
+    let presence = Presence::of(meter, billed, terms.complete_through);
+    let billed = searches::by_model(billed, meter, &presence, &prices, terms.rounding_per_line);
     let mut rows = billed.rows.clone();
     let mut metered: HashMap<(Name, Kind), u64> = HashMap::new();
     for (_, bundle) in meter.bundles() {
@@ -41,7 +43,6 @@ pub fn settle(meter: &Meter, billed: &Billed, prices: &impl Prices, terms: &Term
         metered.get(&(model, kind)).copied().unwrap_or_default()
     });
     let findings = prices::find(&rows, &prices, terms.rounding_per_line);
-    let presence = Presence::of(meter, &rows, terms.complete_through);
     let takes_part = |id| meter.bundle(id).is_some_and(|bundle| !presence.is_absent(bundle));
     let balance = Balance::of(meter, &rows, takes_part, terms.complete_through);
     let mut ledger = Ledger {
@@ -73,36 +74,6 @@ impl<P: Prices> Prices for Remembered<'_, P> {
     fn per_unit(&self, model: Name, sku: Sku, region: Name, day: NaiveDate) -> Option<Atto> {
         let ask = || self.prices.per_unit(model, sku, region, day);
         *self.known.borrow_mut().entry((model, sku, region, day)).or_insert_with(ask)
-    }
-}
-
-/// Which models the bill knows in which accounts.
-struct Presence {
-    billed: HashMap<Name, HashSet<Name>>,
-    /// Models whose calls are all so new that the bill cannot know them.
-    new: HashSet<Name>,
-}
-
-impl Presence {
-    fn of(meter: &Meter, rows: &[BilledRow], complete_through: NaiveDate) -> Self {
-        let mut billed: HashMap<Name, HashSet<Name>> = HashMap::new();
-        for row in rows {
-            billed.entry(row.model).or_default().insert(row.place.account);
-        }
-        let mut new: HashSet<Name> = HashSet::new();
-        let mut old: HashSet<Name> = HashSet::new();
-        for (_, bundle) in meter.bundles() {
-            if bundle.key.day > complete_through { &mut new } else { &mut old }.insert(bundle.key.model);
-        }
-        new.retain(|model| !old.contains(model) && !billed.contains_key(model));
-        Self { billed, new }
-    }
-
-    fn is_absent(&self, bundle: &Bundle) -> bool {
-        match self.billed.get(&bundle.key.model) {
-            Some(accounts) => !accounts.iter().any(|account| account.agrees_with(bundle.key.place.account)),
-            None => !self.new.contains(&bundle.key.model),
-        }
     }
 }
 
@@ -322,6 +293,12 @@ impl<P: Prices> Ledger<'_, P> {
         let mut steps = Vec::new();
         let mut sku = source.metered;
         let mut last = at(sku);
+        // The call was listed where it went, which may be dearer than where the bill has it.
+        let opened = self.prices.per_unit(row.model, sku, source.place.region, row.day);
+        if last != opened {
+            let moved = last.unwrap_or_default() - opened.unwrap_or_default();
+            steps.push((Code::Price, moved.times(quantity)));
+        }
         let mut step = |code: Code, next: Sku| {
             if next != sku {
                 sku = next;

@@ -20,6 +20,7 @@ mod ledger;
 mod meter;
 mod names;
 mod outcome;
+mod presence;
 mod prices;
 mod searches;
 mod sku;

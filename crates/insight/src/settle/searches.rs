@@ -11,6 +11,7 @@ use super::billed::{Apart, Billed, BilledRow};
 use super::code::Code;
 use super::meter::{Meter, Place};
 use super::names::Name;
+use super::presence::Presence;
 use super::prices::Prices;
 use super::sku::{Kind, Sku, Variant};
 
@@ -19,14 +20,17 @@ type Asked = (Place, Name, Variant);
 
 /// The bill, with searches under the models whose calls asked for them on the day. What is left over has no model;
 /// where no call asked for any, or nobody tells how many were paid for, the charge stands apart. The total is the same.
+///
+/// Calls that are absent ask for nothing: a search is no proof that the bill has the rest of what they used.
 pub(super) fn by_model(
     billed: &Billed,
     meter: &Meter,
+    presence: &Presence,
     prices: &impl Prices,
     rounding_per_line: Atto,
 ) -> Billed {
-    let is_nameless = |row: &&BilledRow| row.sku.kind == Kind::WebSearch && !row.model.is_known();
-    let (nameless, rows): (Vec<&BilledRow>, Vec<&BilledRow>) = billed.rows.iter().partition(is_nameless);
+    let (nameless, rows): (Vec<&BilledRow>, Vec<&BilledRow>) =
+        billed.rows.iter().partition(|row| row.is_nameless_search());
     let mut named =
         Billed { rows: rows.into_iter().copied().collect(), apart: billed.apart.clone(), dust: billed.dust };
     if nameless.is_empty() {
@@ -35,22 +39,24 @@ pub(super) fn by_model(
     let mut asked: BTreeMap<chrono::NaiveDate, BTreeMap<Asked, u64>> = BTreeMap::new();
     for (_, bundle) in meter.bundles() {
         let searches = bundle.usage.of(Kind::WebSearch);
-        if searches > 0 && bundle.key.model.is_known() {
+        if searches > 0 && bundle.key.model.is_known() && !presence.is_absent(bundle) {
             let who = (bundle.key.place, bundle.key.model, bundle.key.variant);
             let sum = asked.entry(bundle.key.day).or_default().entry(who).or_default();
             *sum = sum.saturating_add(searches);
         }
     }
     for row in nameless {
-        let mut open: Vec<(&Asked, &mut u64)> = asked
+        let mut askers: Vec<(&Asked, &mut u64)> = asked
             .get_mut(&row.day)
             .into_iter()
             .flatten()
-            .filter(|((place, ..), left)| **left > 0 && place.agrees_with(row.place))
+            // Whoever asked, even if others of the day's charges paid for all of it: what is left over then is nobody's,
+            // on one line or on many.
+            .filter(|((place, ..), _)| place.agrees_with(row.place))
             .collect();
-        let quantity = row.quantity.or_else(|| counted(row, &open, prices, rounding_per_line));
-        match quantity.filter(|_| !open.is_empty()) {
-            Some(quantity) => split(row, quantity, &mut open, &mut named.rows),
+        let quantity = row.quantity.or_else(|| counted(row, &askers, prices, rounding_per_line));
+        match quantity.filter(|_| !askers.is_empty()) {
+            Some(quantity) => split(row, quantity, &mut askers, &mut named.rows),
             None => named.apart.push(Apart {
                 day: row.day,
                 place: row.place,
@@ -66,7 +72,7 @@ pub(super) fn by_model(
 /// How many were paid for, where the charge is a whole number of times the one price that they have.
 fn counted(
     row: &BilledRow,
-    open: &[(&Asked, &mut u64)],
+    askers: &[(&Asked, &mut u64)],
     prices: &impl Prices,
     rounding_per_line: Atto,
 ) -> Option<u64> {
@@ -74,7 +80,7 @@ fn counted(
         let sku = Sku { kind: Kind::WebSearch, variant: *variant };
         prices.per_unit(*model, sku, row.place.region, row.day)
     };
-    let mut each = open.iter().map(|(who, _)| price(who));
+    let mut each = askers.iter().map(|(who, _)| price(who));
     let one = each.next().flatten().filter(|price| price.0 > 0)?;
     if row.listed.0 < 0 || each.any(|other| other != Some(one)) {
         return None;
@@ -86,8 +92,8 @@ fn counted(
 }
 
 /// One row for each who asked, and one for what nobody did.
-fn split(row: &BilledRow, quantity: u64, open: &mut [(&Asked, &mut u64)], rows: &mut Vec<BilledRow>) {
-    let asked = open.iter().fold(0_u64, |sum, (_, left)| sum.saturating_add(**left));
+fn split(row: &BilledRow, quantity: u64, askers: &mut [(&Asked, &mut u64)], rows: &mut Vec<BilledRow>) {
+    let asked = askers.iter().fold(0_u64, |sum, (_, left)| sum.saturating_add(**left));
     let granted = quantity.min(asked);
     let mut counts = Splitter::new(Atto(i128::from(granted)), asked);
     let mut amounts = Splitter::new(row.amount, quantity);
@@ -101,7 +107,7 @@ fn split(row: &BilledRow, quantity: u64, open: &mut [(&Asked, &mut u64)], rows: 
         listed: listed.next(count),
         ..*row
     };
-    for ((_, model, variant), left) in open {
+    for ((_, model, variant), left) in askers {
         let count = u64::try_from(counts.next(**left).0).unwrap_or_default().min(**left);
         if count > 0 {
             **left -= count;

@@ -110,11 +110,14 @@ proptest! {
         let mut meter = Meter::default();
         let ids: Vec<_> = calls.iter().map(|call| meter.add(call)).collect();
         let billed = Billed { rows, apart, dust: Decimal::ZERO };
-        // Some things have no price, others a free one.
-        let prices = move |_: Name, sku: Sku, _: Name, _: NaiveDate| match (sku.kind, sku.variant.tier) {
+        // Some things have no price, others a free one; one region is dearer, and another has no price of output.
+        let (dear, bare) = (names()[2], names()[3]);
+        let prices = move |_: Name, sku: Sku, region: Name, _: NaiveDate| match (sku.kind, sku.variant.tier) {
             (Kind::AudioInput, _) | (_, Tier::Flex) if sku.variant.long_context => None,
+            (Kind::Output, _) if region == bare => None,
             (Kind::WebSearch, _) => Some(Atto::ZERO),
             (_, Tier::Flex) => Some(Atto(price / 2)),
+            _ if region == dear => Some(Atto(price + price / 10)),
             _ => Some(Atto(price)),
         };
         let terms = Terms {

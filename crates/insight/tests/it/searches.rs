@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use costlens_insight::settle::{
     Atto, Billed, BilledRow, Certainty, Code, Hint, Kind, Meter, MeteredCall, Name, Names, Place, Quantities,
-    Settlement, Sku, Terms, Variant, settle,
+    Settlement, Sku, State, Terms, Variant, settle,
 };
 use rust_decimal::Decimal;
 
@@ -36,6 +36,13 @@ impl World {
     }
 
     fn called(&mut self, model: &str, tokens: u64, searches: u64) {
+        let model = self.metered(model, tokens, searches);
+        let amount = Atto(TOKEN * i128::from(tokens));
+        self.billed.rows.push(self.row(model, Kind::FreshInput, Some(tokens), amount));
+    }
+
+    /// Calls that the bill says nothing of.
+    fn metered(&mut self, model: &str, tokens: u64, searches: u64) -> Name {
         let model = self.names.of(model);
         let mut usage = Quantities::default();
         usage.update(Kind::FreshInput, |count| *count = tokens);
@@ -51,8 +58,7 @@ impl World {
             usage,
             estimate: Some(Atto(TOKEN * i128::from(tokens) + SEARCH * i128::from(searches))),
         });
-        let amount = Atto(TOKEN * i128::from(tokens));
-        self.billed.rows.push(self.row(model, Kind::FreshInput, Some(tokens), amount));
+        model
     }
 
     fn row(&self, model: Name, kind: Kind, quantity: Option<u64>, amount: Atto) -> BilledRow {
@@ -76,9 +82,17 @@ impl World {
         self.with(row)
     }
 
-    fn with(mut self, row: BilledRow) -> Settlement {
-        self.billed.rows.push(row);
-        let terms = Terms { complete_through: day(), rounding_per_line: Terms::ROUNDING_PER_LINE };
+    fn with(self, row: BilledRow) -> Settlement {
+        self.with_all([row], day())
+    }
+
+    fn with_all(
+        mut self,
+        rows: impl IntoIterator<Item = BilledRow>,
+        complete_through: NaiveDate,
+    ) -> Settlement {
+        self.billed.rows.extend(rows);
+        let terms = Terms { complete_through, rounding_per_line: Terms::ROUNDING_PER_LINE };
         let settlement = settle(&self.meter, &self.billed, &price, &terms);
         let totals = &settlement.totals;
         assert_eq!(totals.settled + totals.outside.total(), self.billed.total());
@@ -137,4 +151,52 @@ fn searches_that_no_call_asked_for_stand_apart() {
     world.meter = Meter::default();
     let settlement = world.with_searches(Some(10), Atto(10 * SEARCH));
     assert_eq!(settlement.totals.outside.of(Code::Unmetered), Atto(10 * SEARCH));
+}
+
+/// One search made a model look billed, and all else that its calls had used was then missing from the bill.
+#[test]
+fn calls_of_a_model_that_is_not_on_the_bill_ask_for_nothing() {
+    let mut world = World::new();
+    world.metered("claude-haiku-4-5", 1_000_000, 1);
+    let settlement = world.with_searches(Some(9), Atto(9 * SEARCH));
+    let totals = &settlement.totals;
+    let states: Vec<State> = settlement.bundles.iter().map(|one| one.state).collect();
+    assert_eq!(states, [State::Settled, State::Settled, State::Absent]);
+    assert_eq!((totals.unknown, totals.settled), (Atto::ZERO, totals.estimated));
+    assert_eq!(totals.absent, Atto(1_000_000 * TOKEN + SEARCH));
+    assert_eq!(totals.outside.of(Code::Unproxied), Atto(SEARCH), "nobody's, as far as this bill goes");
+    // Alone, they leave the charge to nobody.
+    let mut world = World::new();
+    world.meter = Meter::default();
+    world.metered("claude-haiku-4-5", 1_000_000, 1);
+    let settlement = world.with_searches(Some(1), Atto(SEARCH));
+    assert_eq!(settlement.totals.outside.of(Code::Unmetered), Atto(SEARCH));
+    assert_eq!(settlement.totals.calls, 0);
+}
+
+#[test]
+fn calls_that_are_too_new_for_the_bill_ask_all_the_same() {
+    let mut world = World::new();
+    world.metered("claude-haiku-4-5", 1_000_000, 1);
+    let row = world.row(Name::NONE, Kind::WebSearch, Some(9), Atto(9 * SEARCH));
+    let settlement = world.with_all([row], day().pred_opt().unwrap());
+    let parts: Vec<Atto> = settlement.bundles.iter().map(|one| one.parts.of(Kind::WebSearch)).collect();
+    assert_eq!(parts, [Atto(5 * SEARCH), Atto(3 * SEARCH), Atto(SEARCH)]);
+    assert_eq!(settlement.totals.outside.of(Code::Unproxied), Atto::ZERO);
+    assert_eq!(settlement.totals.unknown, Atto::ZERO);
+}
+
+/// What is left over has one name, on how many lines ever the bill has it.
+#[test]
+fn searches_beyond_those_asked_for_went_around_the_proxy_on_whichever_charge() {
+    let world = World::new();
+    let charge = |count: Option<u64>, amount: i128| {
+        world.row(Name::NONE, Kind::WebSearch, count, Atto(amount * SEARCH))
+    };
+    let rows = [charge(Some(8), 8), charge(Some(2), 2), charge(None, 3)];
+    let settlement = world.with_all(rows, day());
+    let totals = &settlement.totals;
+    assert_eq!((totals.settled, totals.unknown), (totals.estimated, Atto::ZERO));
+    assert_eq!(totals.outside.of(Code::Unproxied), Atto(5 * SEARCH));
+    assert_eq!(totals.outside.total(), Atto(5 * SEARCH));
 }

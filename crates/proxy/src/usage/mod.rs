@@ -43,40 +43,59 @@ pub fn estimate_tokens(text_bytes: u64) -> Tokens {
     Tokens(text_bytes.div_ceil(BYTES_PER_TOKEN))
 }
 
-/// What a picture, a page or a sound of a request counts for where nobody counted it: what vendors take for a large
-/// picture. By its bytes as text it would count for a hundred times as much.
-const TOKENS_PER_FILE: u64 = 1_600;
+/// What a picture of a request counts for where nobody counted it: what vendors take for a large one. By its bytes as text
+/// it would count for a hundred times as much. Pages and sounds have no such bound and count by their bytes.
+const TOKENS_PER_PICTURE: u64 = 1_600;
 
 /// Base64 beyond so many bytes is a file; shorter, it may be a key or a signature among the text.
 const LONGEST_WORD: usize = 4_096;
 
-/// The estimate for a request: its bytes as text, and the files in it each by itself.
+/// The estimate for a request: its bytes as text, and the pictures in it each by itself.
 #[must_use]
 pub fn estimate_input(body: &[u8]) -> Tokens {
-    let (mut files, mut file_bytes, mut after_quote) = (0_u64, 0_usize, 0);
+    let (mut pictures, mut picture_bytes, mut after_quote) = (0_u64, 0_usize, 0);
     if body.len() > LONGEST_WORD {
         for quote in memchr::memchr_iter(b'"', body) {
             let string = body.get(after_quote..quote).unwrap_or_default();
             after_quote = quote + 1;
-            if string.len() > LONGEST_WORD && is_base64(string) {
-                files += 1;
-                file_bytes += string.len();
+            if string.len() > LONGEST_WORD && is_picture(string) {
+                pictures += 1;
+                picture_bytes += string.len();
             }
         }
     }
-    let text = estimate_tokens((body.len() - file_bytes) as u64);
-    let of_files = files.saturating_mul(TOKENS_PER_FILE).min(estimate_tokens(file_bytes as u64).0);
-    Tokens(text.0.saturating_add(of_files))
+    let text = estimate_tokens((body.len() - picture_bytes) as u64);
+    let of_pictures =
+        pictures.saturating_mul(TOKENS_PER_PICTURE).min(estimate_tokens(picture_bytes as u64).0);
+    Tokens(text.0.saturating_add(of_pictures))
 }
 
-/// Whether a long JSON string is base64 by either alphabet, alone or in a `data:` address, its slashes escaped or not.
-fn is_base64(string: &[u8]) -> bool {
-    let mut data = string;
-    if string.starts_with(b"data:") {
-        let comma = string.iter().take(LONGEST_NAME).position(|byte| *byte == b',');
-        data = comma.and_then(|at| string.get(at + 1..)).unwrap_or(string);
+/// Whether a long JSON string is a picture's base64 by either alphabet, alone or in a `data:` address, its slashes escaped
+/// or not.
+fn is_picture(string: &[u8]) -> bool {
+    let (media_type, data) = match string.strip_prefix(b"data:") {
+        Some(address) => {
+            let comma = address.iter().take(LONGEST_NAME).position(|byte| *byte == b',');
+            comma.and_then(|at| address.split_at_checked(at)).unwrap_or_default()
+        }
+        None => (&b""[..], string),
+    };
+    let data = data.strip_prefix(b",").unwrap_or(data);
+    let says_so = media_type.starts_with(b"image/") || media_type.starts_with(br"image\/");
+    (says_so || begins_like_a_picture(data))
+        && data.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\\".contains(byte))
+}
+
+/// Whether base64 begins as that of PNG, JPEG, GIF or WebP does. WebP shares its first bytes with the sounds of WAV: what
+/// tells them apart are the bytes nine to twelve.
+fn begins_like_a_picture(data: &[u8]) -> bool {
+    let mut head = [0; 16];
+    for (to, byte) in head.iter_mut().zip(data.iter().filter(|byte| **byte != b'\\')) {
+        *to = *byte;
     }
-    data.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\\".contains(byte))
+    let starts: [&[u8]; 4] = [b"iVBORw0KGgo", b"/9j/", b"_9j_", b"R0lGOD"];
+    starts.iter().any(|start| head.starts_with(start))
+        || head.starts_with(b"UklGR") && head.ends_with(b"RUJQ")
 }
 
 /// Reads one answer.

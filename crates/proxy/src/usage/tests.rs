@@ -295,26 +295,59 @@ fn nothing_that_a_provider_says_makes_a_row_that_no_ledger_takes() {
     assert_eq!(meter.reading().usage, None);
 }
 
+/// A request around some content.
+fn around(content: &str) -> String {
+    format!(r#"{{"messages":[{{"role":"user","content":[{content}]}}]}}"#)
+}
+
+fn estimate_of(body: &str) -> u64 {
+    estimate_input(body.as_bytes()).0
+}
+
 #[test]
 fn a_picture_in_a_request_is_estimated_as_one_and_not_as_text() {
     let picture = "iVBORw0KGgo/AAA+".repeat(20_000);
-    let around = |content: &str| format!(r#"{{"messages":[{{"role":"user","content":[{content}]}}]}}"#);
     let text = around(r#"{"type":"text","text":"what is this?"}"#);
-    let of = |body: &str| estimate_input(body.as_bytes()).0;
-    assert_eq!(of(&text), (text.len() as u64).div_ceil(4));
+    assert_eq!(estimate_of(&text), (text.len() as u64).div_ceil(4));
+    let rest = "AAA+/bbb".repeat(20_000);
     for content in [
         format!(r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{picture}"}}}}"#),
+        format!(r#"{{"type":"image_url","image_url":{{"url":"data:image\/heic;base64,{rest}"}}}}"#),
         format!(r#"{{"type":"image","source":{{"type":"base64","data":"{picture}"}}}}"#),
         format!(r#"{{"type":"file","file":{{"file_data":"{}"}}}}"#, picture.replace('/', r"\/")),
+        format!(r#"{{"type":"image","source":{{"type":"base64","data":"/9j/4AAQ{rest}"}}}}"#),
+        format!(r#"{{"type":"image","source":{{"type":"base64","data":"\/9j\/4AAQ{rest}"}}}}"#),
+        format!(r#"{{"type":"image","source":{{"type":"base64","data":"_9j_4AAQ{rest}"}}}}"#),
+        format!(r#"{{"type":"image","source":{{"type":"base64","data":"R0lGODlh{rest}"}}}}"#),
+        format!(r#"{{"type":"image","source":{{"type":"base64","data":"UklGRiQAAABXRUJQ{rest}"}}}}"#),
     ] {
-        let estimate = of(&around(&content));
-        assert!((1_600..1_700).contains(&estimate), "{estimate}");
+        let estimate = estimate_of(&around(&content));
+        assert!((1_600..1_700).contains(&estimate), "{estimate} of {:.80}", content);
     }
     let two = around(&format!(r#"{{"url":"{picture}"}},{{"url":"{picture}"}}"#));
-    assert!((3_200..3_300).contains(&of(&two)));
+    assert!((3_200..3_300).contains(&estimate_of(&two)));
     // Prose stays text, however long, and so does a short token.
     let prose = around(&format!(r#"{{"type":"text","text":"{}"}}"#, "word after word ".repeat(20_000)));
-    assert_eq!(of(&prose), (prose.len() as u64).div_ceil(4));
+    assert_eq!(estimate_of(&prose), (prose.len() as u64).div_ceil(4));
     let key = around(&format!(r#"{{"type":"text","text":"{}"}}"#, &picture[..4_000]));
-    assert_eq!(of(&key), (key.len() as u64).div_ceil(4));
+    assert_eq!(estimate_of(&key), (key.len() as u64).div_ceil(4));
+}
+
+/// Settlement takes at most four times an estimate for a call's: the hundred pages of a document that counted as one
+/// picture were then somebody else's.
+#[test]
+fn a_document_or_a_sound_in_a_request_is_estimated_by_its_bytes() {
+    let rest = "AAA+/bbb".repeat(20_000);
+    for data in [
+        format!("data:application/pdf;base64,JVBERi0xLjcK{rest}"),
+        format!("JVBERi0xLjcK{rest}"),
+        // RIFF, as WebP is, and then WAVE.
+        format!("UklGRiQAAABXQVZF{rest}"),
+        format!("data:audio/wav;base64,UklGRiQAAABXQVZF{rest}"),
+        format!("SUQzBAAAAAAA{rest}"),
+        rest.clone(),
+    ] {
+        let body = around(&format!(r#"{{"type":"file","file":{{"file_data":"{data}"}}}}"#));
+        assert_eq!(estimate_of(&body), (body.len() as u64).div_ceil(4), "{data:.40}");
+    }
 }

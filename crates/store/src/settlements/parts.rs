@@ -275,12 +275,15 @@ pub struct SettlementBill {
     pub id: BillId,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
+    /// When its issuer last said that this is it: when it was stored, or when a vendor's month was read again and nothing
+    /// of it had changed.
+    pub told_at: DateTime<Utc>,
     /// The latest day of any of its lines.
     pub last_day: Option<NaiveDate>,
     /// The first and the last month that it is a bill of, by their first days; `None` where it has no dates. A line of a
     /// neighbouring month makes it none of that.
     pub months: Option<(NaiveDate, NaiveDate)>,
-    /// Whether its issuer handed it over itself, so that it is as new as its storing. An upload may be of any age.
+    /// Whether its issuer handed it over itself, so that it is as new as `told_at`. An upload may be of any age.
     pub is_delivered: bool,
 }
 

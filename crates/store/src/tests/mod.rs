@@ -12,6 +12,7 @@ mod imports;
 mod outbox;
 mod schema_rules;
 mod sessions;
+mod settlements;
 mod spend;
 mod support;
 mod tenant_keys;

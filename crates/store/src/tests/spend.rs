@@ -78,3 +78,20 @@ async fn a_series_has_a_point_for_each_bucket_with_calls() {
     let totals = conn.spend_totals(&none).await.unwrap();
     assert_eq!((totals.requests, totals.cost), (0, None));
 }
+
+/// Midnight in Kolkata is half past an hour: that hour is the day's that ended.
+#[tokio::test]
+async fn a_budget_counts_no_hour_that_began_before_its_period() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let midnight: chrono::DateTime<chrono::Utc> = "2025-11-22T18:30:00Z".parse().unwrap();
+    let minutes = |minutes| midnight + chrono::Duration::minutes(minutes);
+    // Two in the hour that midnight lies in, one after it.
+    ship(db.store(), &[fact(&acme, minutes(-20)), fact(&acme, minutes(10)), fact(&acme, minutes(40))]).await;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let span = |from, to| SpendFilter { from, to, ..everything() };
+    let today = conn.budget_spend(&span(midnight, minutes(600)), false).await.unwrap();
+    assert_eq!((today.requests, today.spent), (1, Some(usd("0.0010000000000001"))));
+    let yesterday = conn.budget_spend(&span(minutes(-1_440), midnight), false).await.unwrap();
+    assert_eq!((yesterday.requests, yesterday.spent), (2, Some(usd("0.0020000000000002"))));
+}

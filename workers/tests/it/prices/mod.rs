@@ -3,6 +3,7 @@
 
 mod corrections;
 mod documents;
+mod settled;
 
 use std::sync::LazyLock;
 

@@ -3,6 +3,7 @@
 use costlens_domain::Currency;
 use costlens_domain::bill::{DailyFact, Measure};
 use costlens_domain::classify::{Category, Classification, Meter, is_usage};
+use costlens_domain::invoices::InvoiceVendor;
 use hashbrown::HashMap;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -166,9 +167,12 @@ fn before_discounts(fact: &DailyFact) -> Decimal {
     }
 }
 
-/// Whether it is searches, which most bills charge without a word of the model that asked for them.
+/// Whether it is searches of the web on a vendor's own report, which has no word of the model that asked for them. What
+/// clouds call searches are those of files and maps, too, and a unit of theirs may be a thousand.
 fn searched(class: &Classification) -> bool {
-    class.category == Category::Retrieval && class.meter == Meter::Searches
+    class.category == Category::Retrieval
+        && class.meter == Meter::Searches
+        && InvoiceVendor::ALL.iter().any(|vendor| vendor.service() == class.service)
 }
 
 /// What a line is, as far as settlement cares.
@@ -218,7 +222,7 @@ impl BilledRow {
 mod tests {
     use std::sync::Arc;
 
-    use costlens_domain::classify::{LineKey, classify};
+    use costlens_domain::classify::{LineKey, Verdict, classify};
 
     use super::*;
 
@@ -331,5 +335,36 @@ mod tests {
         assert_eq!(apart(Code::Unmetered), Atto::ZERO, "usage and its negation are nothing together");
         assert_eq!(apart(Code::Discount), dollars("-50"));
         assert_eq!(billed.total(), dollars("-32"));
+    }
+
+    /// A cloud's searches are of files and maps as well as of the web, and a unit of them may be a thousand.
+    #[test]
+    fn searches_without_a_model_are_counted_on_vendors_own_reports_alone() {
+        let search = |service: &'static str| DailyFact {
+            class: Arc::new(Classification {
+                verdict: Verdict::Ai,
+                service: service.into(),
+                category: Category::Retrieval,
+                meter: Meter::Searches,
+                ..Classification::not_ai()
+            }),
+            tokens: None,
+            ..fact("AmazonBedrock", "", "Usage", "35")
+        };
+        let of = |fact: &DailyFact| {
+            Billed::of_facts([fact], Currency::USD, Measure::Unblended, &mut Names::default())
+        };
+        for vendor in InvoiceVendor::ALL {
+            let billed = of(&search(vendor.service()));
+            assert_eq!((billed.rows.len(), billed.apart.len()), (1, 0), "{vendor:?}");
+        }
+        let bedrock = fact("AmazonBedrock", "USE1-CohereRerank3.5-search-units", "Usage", "35");
+        assert_eq!((bedrock.class.category, bedrock.class.meter), (Category::Retrieval, Meter::Searches));
+        for cloud in [bedrock, search("azure_openai"), search("google_vertex_ai")] {
+            let billed = of(&cloud);
+            assert!(billed.rows.is_empty(), "{}", cloud.class.service);
+            let apart: Vec<_> = billed.apart.iter().map(|one| (one.code, one.amount)).collect();
+            assert_eq!(apart, [(Code::Unmetered, dollars("35"))]);
+        }
     }
 }
