@@ -241,7 +241,7 @@ impl ConnectionsApi {
 
     /// Disable a connection
     ///
-    /// Its rows stay; no call goes through it any more. Doing it again changes nothing.
+    /// Its rows stay, its secret is destroyed, and no call goes through it any more. Doing it again changes nothing.
     #[oai(path = "/connections/:id", method = "delete", operation_id = "disable_connection")]
     async fn disable(
         &self,

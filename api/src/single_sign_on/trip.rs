@@ -13,7 +13,7 @@ use costlens_domain::single_sign_on::domain_of;
 use costlens_domain::{ProblemCode, TenantId, UserId};
 use costlens_identity::oidc::{Client, Oidc};
 use costlens_identity::vouching::Vouched;
-use costlens_store::{NewExchangeCode, SsoProvider, SystemTx, UserLinkPurpose};
+use costlens_store::{NewExchangeCode, SsoName, SsoProvider, SystemTx, UserLinkPurpose};
 use poem::Request;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
@@ -236,11 +236,19 @@ impl SingleSignOnTripApi {
         }
         let known = tx.system()?.lock_sso_identity(of, &vouched.issuer, &vouched.subject).await?;
         let user = match (known, meant) {
-            (Some(known), Meant::SignIn) => known,
-            (Some(known), Meant::Link(user) | Meant::LinkAndSignIn(user)) if known == user => known,
-            (Some(_), _) => return Ok(Err(Back::LinkedElsewhere)),
-            (None, Meant::SignIn) => return self.newcomer(request, tx, provider, (vouched, email)).await,
-            (None, Meant::Link(user) | Meant::LinkAndSignIn(user)) => {
+            (SsoName::Of(known), Meant::SignIn) => known,
+            (SsoName::Of(known), Meant::Link(user) | Meant::LinkAndSignIn(user)) if known == user => known,
+            (SsoName::Of(_), _) => return Ok(Err(Back::LinkedElsewhere)),
+            // Nobody knows any more who it was, and it was removed.
+            (SsoName::Forgotten, Meant::SignIn)
+                if !tx.system()?.is_invited(of, email, self.0.clock.now()).await? =>
+            {
+                return Ok(Err(Back::NotInvited));
+            }
+            (SsoName::New | SsoName::Forgotten, Meant::SignIn) => {
+                return self.newcomer(request, tx, provider, (vouched, email)).await;
+            }
+            (SsoName::New | SsoName::Forgotten, Meant::Link(user) | Meant::LinkAndSignIn(user)) => {
                 let person = tx.system()?.lock_user(user).await?;
                 if trips::is_overtaken(&person, until) {
                     return Ok(Err(Back::Stale));
@@ -252,7 +260,7 @@ impl SingleSignOnTripApi {
         if !self.belongs(request, tx, provider, (user, email)).await? {
             return Ok(Err(Back::NotInvited));
         }
-        if known.is_none() {
+        if !matches!(known, SsoName::Of(_)) {
             self.link(request, tx, provider, (vouched, user)).await?;
         }
         Ok(Ok(user))
@@ -282,7 +290,7 @@ impl SingleSignOnTripApi {
         Ok(true)
     }
 
-    /// Somebody who comes for the first time.
+    /// Somebody who comes for the first time, or was asked back after everybody had forgotten who it was.
     async fn newcomer(
         &self,
         request: &Request,

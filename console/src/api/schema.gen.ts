@@ -565,7 +565,7 @@ export interface paths {
         post?: never;
         /**
          * Disable a connection
-         * @description Its rows stay; no call goes through it any more. Doing it again changes nothing.
+         * @description Its rows stay, its secret is destroyed, and no call goes through it any more. Doing it again changes nothing.
          */
         delete: operations["disable_connection"];
         options?: never;

@@ -1,13 +1,17 @@
-//! Which anchors of the audit were kept: what finds a day's file, and what it is held against.
+//! Which anchors of the audit were kept: what finds a day's file, and what it is held against; and which of the chains
+//! in them went with their accounts.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use costlens_domain::ErasureId;
 use costlens_domain::audit::chain::Hash;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use crate::db::{from_bigint, to_bigint};
-use crate::schema::audit_anchor;
-use crate::{StoreError, SystemConn};
+use crate::schema::{audit_anchor, erasure};
+use crate::{ErasureState, StoreError, SystemConn};
 
 /// A day's anchor, as the database knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +54,28 @@ impl SystemConn {
             .execute(&mut self.conn)
             .await?;
         Ok(added > 0)
+    }
+
+    /// Notes which chain of the audit goes with the account, by the name that anchors give it. Again: nothing.
+    pub async fn note_erased_chain(&mut self, id: ErasureId, tag: Hash) -> Result<(), StoreError> {
+        let begun = erasure::table
+            .find(id.uuid())
+            .filter(erasure::state.eq(ErasureState::Erasing.as_str()))
+            .filter(erasure::chain_tag.is_null());
+        diesel::update(begun).set(erasure::chain_tag.eq(tag.0.as_slice())).execute(&mut self.conn).await?;
+        Ok(())
+    }
+
+    /// Which of these chains went with an account whose erasure is certified.
+    pub async fn erased_chains(&mut self, tags: &[Hash]) -> Result<BTreeSet<Hash>, StoreError> {
+        let tags: Vec<&[u8]> = tags.iter().map(|tag| tag.0.as_slice()).collect();
+        let found: Vec<Option<Vec<u8>>> = erasure::table
+            .filter(erasure::state.eq(ErasureState::Certified.as_str()))
+            .filter(erasure::chain_tag.eq_any(tags))
+            .select(erasure::chain_tag)
+            .load(&mut self.conn)
+            .await?;
+        Ok(found.into_iter().flatten().filter_map(|tag| Hash::of_bytes(&tag)).collect())
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Connection {
     pub name: String,
     /// Where it goes, when not to the provider's own address.
     pub base_url: Option<String>,
-    /// The sealed secret; `None` for an endpoint without one.
+    /// The sealed secret; `None` for an endpoint without one, and for a connection that is disabled.
     pub sealed_secret: Option<Vec<u8>>,
     /// The models that a custom endpoint serves; empty for a known provider.
     pub models: Vec<String>,
@@ -94,13 +94,14 @@ impl TenantConn {
     }
 
     /// Puts another sealed secret in the old one's place, and tells every listening proxy on commit.
+    /// [`StoreError::NotFound`] for a connection that is disabled, too: it has none any more.
     pub async fn replace_connection_secret(
         &mut self,
         id: ConnectionId,
         sealed_secret: &[u8],
     ) -> Result<Connection, StoreError> {
         let row = connection::table.find((self.tenant_id().uuid(), id.uuid()));
-        let changed = diesel::update(row)
+        let changed = diesel::update(row.filter(connection::disabled_at.is_null()))
             .set(connection::sealed_secret.eq(sealed_secret))
             .returning(ConnectionRow::as_returning())
             .get_result(self.conn()?)
@@ -109,7 +110,8 @@ impl TenantConn {
         Ok(changed.into())
     }
 
-    /// Disables a connection and tells every listening proxy on commit. Doing it again changes nothing.
+    /// Disables a connection, with which its secret goes, and tells every listening proxy on commit. Doing it again
+    /// changes nothing.
     pub async fn disable_connection(
         &mut self,
         id: ConnectionId,
@@ -117,7 +119,7 @@ impl TenantConn {
     ) -> Result<Connection, StoreError> {
         let row = connection::table.find((self.tenant_id().uuid(), id.uuid()));
         let newly = diesel::update(row.filter(connection::disabled_at.is_null()))
-            .set(connection::disabled_at.eq(at))
+            .set((connection::disabled_at.eq(at), connection::sealed_secret.eq(None::<Vec<u8>>)))
             .execute(self.conn()?)
             .await?;
         if newly > 0 {

@@ -31,6 +31,7 @@ mod insight;
 mod invoice_sources;
 mod key_labels;
 mod keys;
+mod leavers;
 mod members;
 mod messages;
 mod migrate;
@@ -124,7 +125,7 @@ pub use settlements::{
     SettlementBills, SettlementCalls, SettlementCell, SettlementCellKey, SettlementCoverage, SettlementDay,
     SettlementGroup, SettlementKey, SettlementPrice, SettlementResidual, SettlementSlice,
 };
-pub use single_sign_on::{SsoDomain, SsoProvider};
+pub use single_sign_on::{SsoDomain, SsoName, SsoProvider};
 pub use spend::{SpendBucket, SpendFilter, SpendGroup, SpendPlace, SpendPoint, SpendSlice, SpendTotals};
 pub use subject_keys::SubjectKey;
 pub use support_grants::{NewSupportGrant, SupportGrant};

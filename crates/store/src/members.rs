@@ -264,6 +264,22 @@ impl SystemConn {
         row.map(Invitation::try_from).transpose()
     }
 
+    /// Whether a tenant asked whoever reads this address, and waits for an answer.
+    pub async fn is_invited(
+        &mut self,
+        tenant: TenantId,
+        email: &str,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let open = invitation::table
+            .filter(invitation::tenant_id.eq(tenant.uuid()))
+            .filter(invitation::email.eq(email))
+            .filter(invitation::accepted_at.is_null())
+            .filter(invitation::revoked_at.is_null())
+            .filter(invitation::expires_at.gt(at));
+        Ok(diesel::select(diesel::dsl::exists(open)).get_result(&mut self.conn).await?)
+    }
+
     /// Accepts every open invitation to an address, whose reader somebody vouched for.
     pub async fn accept_invitations_to(
         &mut self,

@@ -252,6 +252,7 @@ diesel::table! {
         totp_last_step -> Nullable<Int8>,
         created_at -> Timestamptz,
         disabled_at -> Nullable<Timestamptz>,
+        memberless_since -> Nullable<Timestamptz>,
     }
 }
 
@@ -860,6 +861,7 @@ diesel::table! {
         tenant_hash -> Nullable<Binary>,
         evidence -> Jsonb,
         certificate -> Nullable<Jsonb>,
+        chain_tag -> Nullable<Binary>,
     }
 }
 
@@ -1075,7 +1077,7 @@ diesel::table! {
         tenant_id -> Uuid,
         issuer -> Text,
         subject -> Text,
-        user_id -> Uuid,
+        user_id -> Nullable<Uuid>,
         created_at -> Timestamptz,
     }
 }

@@ -49,6 +49,17 @@ impl std::fmt::Debug for SsoProvider {
     }
 }
 
+/// Whose a name at a tenant's provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SsoName {
+    /// Nobody came by it yet.
+    New,
+    /// This person's.
+    Of(UserId),
+    /// Somebody's who was removed, so long ago that nobody knows here any more who that was.
+    Forgotten,
+}
+
 /// A domain of e-mail addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SsoDomain {
@@ -288,7 +299,7 @@ impl SystemConn {
         of: TenantId,
         issuer: &str,
         subject: &str,
-    ) -> Result<Option<UserId>, StoreError> {
+    ) -> Result<SsoName, StoreError> {
         // The number is this lock's own: the letters "sso " in ASCII.
         diesel::sql_query("SELECT pg_advisory_xact_lock(1936945952, hashtext($1 || ' ' || $2 || ' ' || $3))")
             .bind::<Text, _>(of.to_string())
@@ -297,11 +308,20 @@ impl SystemConn {
             .execute(&mut self.conn)
             .await?;
         let found = sso_identity::table.find((of.uuid(), issuer, subject)).select(sso_identity::user_id);
-        let id: Option<Uuid> = found.first(&mut self.conn).await.optional()?;
-        Ok(id.map(UserId::from))
+        let known: Option<Option<Uuid>> = found.first(&mut self.conn).await.optional()?;
+        if let Some(user) = known.flatten() {
+            return Ok(SsoName::Of(user.into()));
+        }
+        let forgotten: Counted = diesel::sql_query(format!("SELECT count(*) AS rows {FORGOTTEN}"))
+            .bind::<sql_types::Uuid, _>(of.uuid())
+            .bind::<Text, _>(issuer)
+            .bind::<Text, _>(subject)
+            .get_result(&mut self.conn)
+            .await?;
+        Ok(if forgotten.rows > 0 { SsoName::Forgotten } else { SsoName::New })
     }
 
-    /// From now on, who is called this there is this person in this tenant.
+    /// From now on, who is called this there is this person in this tenant, whoever it was that was forgotten.
     pub async fn link_sso_identity(
         &mut self,
         of: TenantId,
@@ -309,6 +329,12 @@ impl SystemConn {
         user: UserId,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        diesel::sql_query(format!("DELETE {FORGOTTEN}"))
+            .bind::<sql_types::Uuid, _>(of.uuid())
+            .bind::<Text, _>(issuer)
+            .bind::<Text, _>(subject)
+            .execute(&mut self.conn)
+            .await?;
         diesel::insert_into(sso_identity::table)
             .values((
                 sso_identity::tenant_id.eq(of.uuid()),
@@ -358,6 +384,10 @@ impl SystemConn {
         Ok(rows.into_iter().map(|(tenant, row)| (tenant.into(), row.into())).collect())
     }
 }
+
+/// Which row is that of somebody who was called `$3` there and is forgotten.
+const FORGOTTEN: &str = "FROM sso_identity WHERE tenant_id = $1 AND issuer = $2 \
+    AND subject = forgotten_subject($1, $2, $3) AND user_id IS NULL";
 
 #[derive(QueryableByName)]
 struct Counted {

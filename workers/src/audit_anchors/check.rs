@@ -2,6 +2,7 @@
 //! events that there are. What does not fit is told to the operator once a day.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use costlens_domain::AuditEventId;
@@ -18,6 +19,9 @@ use crate::{WorkerParts, store_failure};
 
 /// How many events one run follows. What is left over is followed by the verification that people ask for.
 const MOST_EVENTS: u64 = 500_000;
+
+/// How many chains that are gone are looked for among the erasures together.
+const CHAINS_AT_ONCE: usize = 1_000;
 
 /// The last anchor's file, if it is the one that was kept; else the operator is told, and there is none.
 pub(super) async fn file(parts: &WorkerParts, kept: &KeptAnchor) -> Result<Option<Anchor>, JobError> {
@@ -47,6 +51,7 @@ pub(super) async fn chains(
     let head = system.operator_head().await.map_err(store_failure)?;
     drop(system);
     one(parts, Chain::Operator, head, before, (full, day), &mut left).await?;
+    let mut there = BTreeSet::from([Chain::Operator.tag(digest)]);
     let mut after = None;
     loop {
         let mut system = parts.store.system().await.map_err(store_failure)?;
@@ -58,11 +63,37 @@ pub(super) async fn chains(
             if context.is_cancelled() {
                 return Err(JobError::cancelled());
             }
+            there.insert(Chain::Tenant(tenant).tag(digest));
             one(parts, Chain::Tenant(tenant), head, before, (full, day), &mut left).await?;
         }
     }
+    if let Some(before) = before {
+        gone(parts, before, &there, day).await?;
+    }
     if left == 0 {
         tracing::warn!(events = MOST_EVENTS, "there were more audit events than one check follows");
+    }
+    Ok(())
+}
+
+/// Tells of chains that were anchored and have no head any more, but for those of accounts that were erased. After the
+/// heads were read: with a head that goes meanwhile goes its erasure's certificate.
+async fn gone(
+    parts: &WorkerParts,
+    before: &Anchor,
+    there: &BTreeSet<Hash>,
+    day: NaiveDate,
+) -> Result<(), JobError> {
+    let gone: Vec<_> = before.heads.iter().filter(|head| !there.contains(&head.chain)).collect();
+    for some in gone.chunks(CHAINS_AT_ONCE) {
+        let tags: Vec<Hash> = some.iter().map(|head| head.chain).collect();
+        let mut system = parts.store.system().await.map_err(store_failure)?;
+        let erased = system.erased_chains(&tags).await.map_err(store_failure)?;
+        drop(system);
+        for head in some.iter().filter(|head| !erased.contains(&head.chain)) {
+            tracing::error!(chain.tag = %head.chain, seq = head.seq, "an audit that was anchored is gone whole");
+            tell(parts, day, Some((head.chain, head.seq)), "chain_gone").await?;
+        }
     }
     Ok(())
 }
@@ -91,7 +122,7 @@ async fn one(
         if is != Some(anchored.hash) {
             let why = if is.is_none() { "chain_shorter_than_anchored" } else { "chain_written_anew" };
             tracing::error!(chain = %chain, seq = anchored.seq, why, "an audit is not the one that was anchored");
-            return tell(parts, day, Some((&chain, anchored.seq)), why).await;
+            return tell(parts, day, Some((chain.tag(digest), anchored.seq)), why).await;
         }
         if !full && anchored.seq > begin.seq {
             begin = anchored;
@@ -104,12 +135,12 @@ async fn one(
         if let Some(fault) = fault {
             let seq = follower.place().seq + 1;
             tracing::error!(chain = %chain, seq, why = %fault, "an audit does not prove itself");
-            return tell(parts, day, Some((&chain, seq)), "chain_broken").await;
+            return tell(parts, day, Some((chain.tag(digest), seq)), "chain_broken").await;
         }
     }
     if *left > 0 && follower.place() != head.head {
         tracing::error!(chain = %chain, "an audit's head is not its last event");
-        return tell(parts, day, Some((&chain, head.head.seq)), "head_is_another").await;
+        return tell(parts, day, Some((chain.tag(digest), head.head.seq)), "head_is_another").await;
     }
     Ok(())
 }
@@ -143,11 +174,11 @@ async fn page(parts: &WorkerParts, chain: &Chain, after: u64) -> Result<Vec<Chai
 pub(super) async fn tell(
     parts: &WorkerParts,
     day: NaiveDate,
-    what: Option<(&Chain, u64)>,
+    what: Option<(Hash, u64)>,
     why: &'static str,
 ) -> Result<(), JobError> {
     // Whose chain it is stands in the log alone: an erasure would not find it here.
-    let tag = what.map(|(chain, _)| chain.tag(digest));
+    let tag = what.map(|(tag, _)| tag);
     let id = digest(format!("{day} {why} {}", tag.unwrap_or(Hash::NONE)).as_bytes());
     let mut random = [0; 10];
     random.iter_mut().zip(id.0).for_each(|(to, from)| *to = from);

@@ -10,6 +10,7 @@ mod farewell;
 mod steps;
 
 use chrono::TimeDelta;
+use costlens_domain::audit::chain::Chain;
 use costlens_domain::audit::{Action, Actor};
 use costlens_domain::{AuditEventId, ErasureId};
 use costlens_jobs::closures::{ALARM_DAYS, EraseAccount};
@@ -21,6 +22,7 @@ use serde_json::json;
 
 pub use certificate::{Certificate, is_genuine};
 
+use crate::audit_anchors::digest;
 use crate::{WorkerParts, hold_clock, store_failure, wrong_clock};
 
 /// How many open erasures are looked at together.
@@ -118,6 +120,9 @@ pub(crate) async fn erase_account(
             return Ok(());
         }
     }
+    // The day's anchor before names it; what is gone without an erasure is an alarm.
+    let chain = Chain::Tenant(tenant).tag(digest);
+    system.note_erased_chain(id, chain).await.map_err(store_failure)?;
     drop(system);
     let work = steps::Erasing { parts: &parts, context: &context, id, tenant };
     work.destroy_keys().await?;

@@ -1,6 +1,7 @@
 //! What is past its time is removed every night, in steps small enough that nobody waits for them.
 
 mod bodies;
+mod people;
 
 use std::collections::BTreeMap;
 
@@ -41,13 +42,19 @@ pub(crate) async fn purge_expired(
     let now = parts.clock.now();
     let mut system = parts.store.system().await.map_err(store_failure)?;
     let mut removed: BTreeMap<String, usize> = BTreeMap::new();
+    people::note(&context, &mut system, now).await?;
     for rule in system.retention().await.map_err(store_failure)? {
         let Some(before) = now.checked_sub_days(Days::new(u64::from(rule.keep_days))) else { continue };
         loop {
             if context.is_cancelled() {
                 return Err(JobError::cancelled());
             }
-            let Some(rows) = system.purge(&rule.table, before, STEP).await.map_err(store_failure)? else {
+            let rows = if rule.table == people::TABLE {
+                Some(people::purge(&parts, &mut system, before).await?)
+            } else {
+                system.purge(&rule.table, before, STEP).await.map_err(store_failure)?
+            };
+            let Some(rows) = rows else {
                 let what =
                     format!("nobody purges {}, whose rows are kept for {} days", rule.table, rule.keep_days);
                 return Err(JobError::give_up(ErrorClass::Bug, "no_purge", what));

@@ -402,6 +402,37 @@ async fn what_was_written_anew_with_every_hash_right_is_seen_by_the_next_anchor(
 }
 
 #[tokio::test]
+async fn a_chain_that_is_removed_whole_is_seen_by_the_next_anchor() {
+    let office = Office::open(start()).await;
+    let (acme, other) = (office.db.create_tenant("acme").await, office.db.create_tenant("other").await);
+    for tenant in [acme, other] {
+        write(&office, tenant, &["one", "two"]).await;
+    }
+    anchor(&office).await;
+    let mut owner = owner(&office).await;
+    let remove = |tables: &[&str]| {
+        let delete = |table: &&str| format!("DELETE FROM {table} WHERE tenant_id = '{}';", acme.uuid());
+        let back = "ALTER TABLE audit_event ENABLE TRIGGER USER; ALTER TABLE audit_head ENABLE TRIGGER USER;";
+        format!("{LIFT} {} {back}", tables.iter().map(delete).collect::<String>())
+    };
+    owner.batch_execute(&remove(&["audit_event", "audit_head"])).await.unwrap();
+    office.set_clock(start() + TimeDelta::days(1));
+    anchor(&office).await;
+    assert_eq!(alarms(&office).await, ["chain_gone"]);
+    let mut system = office.parts.store.system().await.unwrap();
+    let events = system.list_operator_events(None, 100).await.unwrap();
+    let told = events.iter().find(|event| event.action == "audit.broken").unwrap();
+    assert_eq!(told.target, Some(Chain::Tenant(acme).tag(digest).to_string()));
+    assert_eq!(told.change["seq"], 2);
+    drop(system);
+    // Told once: the anchor of that day has no such chain.
+    office.set_clock(start() + TimeDelta::days(2));
+    anchor(&office).await;
+    assert_eq!(alarms(&office).await, ["chain_gone"]);
+    office.close().await;
+}
+
+#[tokio::test]
 async fn what_an_erasure_keeps_is_a_chain_that_its_certificate_names() {
     let outside = super::outside::Outside::open().await;
     let office = Office::open_to(&outside, start()).await;

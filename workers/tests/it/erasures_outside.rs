@@ -306,7 +306,7 @@ async fn an_organisation_at_clerk_goes_with_its_account_and_nothing_is_certified
     assert_eq!((steps["rows:outer_object"].as_u64(), steps["rows:inbox_event"].as_u64()), (Some(6), Some(2)));
     // Nor are people left who were of this account alone, whether they were its members at the end or not.
     assert_eq!(names(&office, "name", "user_account").await, "shared");
-    assert_eq!(steps["rows:user_account"].as_u64(), Some(1));
+    assert_eq!(steps["rows:user_account"].as_u64(), Some(2));
     office.wake_all().await;
     office.end().await;
 }

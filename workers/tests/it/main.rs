@@ -21,6 +21,7 @@ mod exports;
 mod insight;
 mod invoices;
 mod key_rotation;
+mod leavers;
 mod notifications;
 mod outside;
 mod prices;

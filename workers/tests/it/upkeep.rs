@@ -52,7 +52,7 @@ async fn what_is_past_its_time_goes_and_nothing_else() {
     }
     let first = office.run("retention.v1").await;
     assert_eq!(first.job.state, State::Done, "{first:?}");
-    let removed = json!({"bill_upload": 0, "event": 0, "export": 0, "idempotency_key": 0, "invitation": 0, "message": 0, "request_body": 0, "session": 2, "sign_in_link": 2, "status_minute": 0});
+    let removed = json!({"bill_upload": 0, "event": 0, "export": 0, "idempotency_key": 0, "invitation": 0, "message": 0, "request_body": 0, "session": 2, "sign_in_link": 2, "status_minute": 0, "user_account": 0});
     assert_eq!(first.job.progress, Some(removed));
     assert_eq!((count(&office, "session").await, count(&office, "sign_in_link").await), (2, 2));
 
@@ -60,7 +60,7 @@ async fn what_is_past_its_time_goes_and_nothing_else() {
     assert_eq!(
         again.job.progress,
         Some(
-            json!({"bill_upload": 0, "event": 0, "export": 0, "idempotency_key": 0, "invitation": 0, "message": 0, "request_body": 0, "session": 0, "sign_in_link": 0, "status_minute": 0})
+            json!({"bill_upload": 0, "event": 0, "export": 0, "idempotency_key": 0, "invitation": 0, "message": 0, "request_body": 0, "session": 0, "sign_in_link": 0, "status_minute": 0, "user_account": 0})
         )
     );
     assert_eq!(count(&office, "session").await, 2);

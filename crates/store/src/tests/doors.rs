@@ -275,6 +275,27 @@ async fn the_name_of_an_enabled_connection_is_taken() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_disabled_has_no_secret_any_more() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let made = conn.create_connection(&connection_named("main")).await.unwrap();
+    let disabled = conn.disable_connection(made.id, at(1)).await.unwrap();
+    assert_eq!((disabled.sealed_secret, disabled.disabled_at), (None, Some(at(1))));
+    // Nor does it get another, by whatever way.
+    let another = conn.replace_connection_secret(made.id, &[9]).await;
+    assert!(matches!(another, Err(StoreError::NotFound)), "{another:?}");
+    conn.commit().await.unwrap();
+    let refused = refusal(&mut owner(&db).await, "UPDATE connection SET sealed_secret = '\\x09'").await;
+    assert!(refused.contains("connection_disabled_secret"), "{refused}");
+    // One without a secret can be disabled, too.
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let without = NewConnection { sealed_secret: None, ..connection_named("open") };
+    let without = conn.create_connection(&without).await.unwrap();
+    assert_eq!(conn.disable_connection(without.id, at(2)).await.unwrap().sealed_secret, None);
+}
+
+#[tokio::test]
 async fn an_idempotency_key_gives_the_same_answer_to_the_same_body() {
     let db = TestDb::new().await;
     let acme = actor(&db, "acme").await;

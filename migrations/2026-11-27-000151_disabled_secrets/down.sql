@@ -1,0 +1,1 @@
+ALTER TABLE connection DROP CONSTRAINT connection_disabled_secret;
