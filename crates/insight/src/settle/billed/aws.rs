@@ -70,10 +70,11 @@ impl Billed {
         let apart = |code| Apart { day: fact.day, place, model, code, amount };
         match (kind_of_line(&fact.line_item_type), sku) {
             (Line::Usage, Some(sku)) => {
-                let tokens = match sku.kind.is_tokens() {
-                    true => fact.tokens,
+                let tokens = if sku.kind.is_tokens() {
+                    fact.tokens
+                } else {
                     // A vendor's cost report need not tell how many.
-                    false => Some(fact.usage_quantity).filter(|count| !count.is_zero() || amount.is_zero()),
+                    Some(fact.usage_quantity).filter(|count| !count.is_zero() || amount.is_zero())
                 };
                 self.rows.push(BilledRow {
                     day: fact.day,
