@@ -778,7 +778,8 @@ export interface paths {
         /**
          * Become a member
          * @description Who is no user yet gives a name and a password and is signed in. Who signs in with the invited address already
-         *     becomes a member and signs in as ever.
+         *     becomes a member where it is signed in as that, and is asked to sign in first where it is not: nobody joins an
+         *     organisation by somebody else's hand.
          */
         post: operations["accept_invitation"];
         delete?: never;
@@ -1087,14 +1088,16 @@ export interface paths {
         post?: never;
         /**
          * Remove a member
-         * @description Its sessions here end at once; what it made stays. The last owner stays. Everybody may remove itself.
+         * @description Its sessions here end at once, and its invitations are taken back; what else it made stays. The last owner stays.
+         *     Everybody may remove itself.
          */
         delete: operations["remove_member"];
         options?: never;
         head?: never;
         /**
          * Give a member another role
-         * @description Only owners make owners and change them. The last owner stays one.
+         * @description Only owners make owners and change them. The last owner stays one. What a member with less to say from now on asked
+         *     others for is taken back.
          */
         patch: operations["update_member"];
         trace?: never;
@@ -2338,7 +2341,9 @@ export interface paths {
         put?: never;
         /**
          * Sign in with the code that came back
-         * @description Works once, within a minute, in the browser that left.
+         * @description Works once, within a minute, in the browser that left. Where a second factor is set up and no organisation's own
+         *     provider vouched, the code alone is answered with `second_factor_required`; the same call with `second_factor`
+         *     signs in.
          */
         post: operations["create_exchanged_session"];
         delete?: never;
@@ -5070,6 +5075,11 @@ export interface components {
             /** @description What stands behind `#x=` in the address. */
             code: string;
             /**
+             * @description The authenticator's code, or a recovery code; asked for by `second_factor_required`, which uses nothing up.
+             * @default null
+             */
+            second_factor?: string;
+            /**
              * Format: tenant-id
              * @description Which organisation to see; by default the first.
              * @default null
@@ -5499,8 +5509,9 @@ export interface components {
              */
             id: string;
             /**
-             * @description The link that its mail holds, to be handed on in another way where no mail is sent. Whoever has it can accept.
-             *     Shown once; absent from a repeated answer.
+             * @description Where no mail is sent, the link that it would hold, to be handed on in another way. Whoever has it can accept.
+             *     Shown once; absent from a repeated answer, and where mail is sent: who reads the mail proves that the address is
+             *     its own, and nobody else may.
              */
             link?: string | null;
             /** @description How far its mail is: `queued`, `sending`, `sent`, `unknown`, `refused` or `expired`. */

@@ -119,9 +119,13 @@ fn many_ticks(many: i32) -> [Group; 3] {
     ]
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test run says how long it takes")]
 fn told(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
+    wish(variable)?.parse().ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test run says how long it takes")]
+fn wish(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
 }
 
 /// A course of events that can be repeated (SplitMix64).
@@ -427,7 +431,7 @@ async fn every_tick_of_every_schedule_has_its_effect_once_though_replicas_disagr
     let seed = told("COSTLENS_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     println!("COSTLENS_TEST_SEED={seed}");
     if let Some(many) = told("COSTLENS_TICKS") {
-        let only = std::env::var("COSTLENS_TICKS_GROUP").ok();
+        let only = wish("COSTLENS_TICKS_GROUP");
         let is_wanted = |group: &Group| only.as_deref().is_none_or(|name| name == group.name);
         let mut groups: Vec<_> = (0..).zip(many_ticks(i32::try_from(many).unwrap())).collect();
         groups.retain(|(_, group)| is_wanted(group));
