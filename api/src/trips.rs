@@ -208,7 +208,7 @@ impl Trip {
 
 const STATE: &str = "costlens/oauth/state/1";
 
-/// The end of the trip in seconds and what it is for; and for whom, or nobody.
+/// The end of the trip in microseconds, as the database tells moments, and what it is for; and for whom, or nobody.
 fn head(until: DateTime<Utc>, meant: Meant) -> ([u8; 9], [u8; 16]) {
     let (kind, user) = match meant {
         Meant::SignIn => (0, [0; 16]),
@@ -216,8 +216,8 @@ fn head(until: DateTime<Utc>, meant: Meant) -> ([u8; 9], [u8; 16]) {
         Meant::LinkAndSignIn(user) => (2, *user.uuid().as_bytes()),
     };
     let mut head = [0; 9];
-    let (seconds, last) = head.split_at_mut(8);
-    seconds.copy_from_slice(&until.timestamp().to_be_bytes());
+    let (micros, last) = head.split_at_mut(8);
+    micros.copy_from_slice(&until.timestamp_micros().to_be_bytes());
     last.fill(kind);
     (head, user)
 }
@@ -240,8 +240,8 @@ pub(crate) fn read_state(
     if !parts.keyring.verify_tag(STATE, &signed(browser, &towards.name(), head, user), tag) {
         return None;
     }
-    let (seconds, kind) = head.split_first_chunk::<8>()?;
-    let until = DateTime::from_timestamp(i64::from_be_bytes(*seconds), 0)?;
+    let (micros, kind) = head.split_first_chunk::<8>()?;
+    let until = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
     let user = UserId::from(Uuid::from_bytes(*user));
     let meant = match kind {
         [0] => Meant::SignIn,

@@ -474,7 +474,7 @@ fn who_has_a_password_is_linked_by_itself_alone_and_stays_one_person() {
         let mut other = Person::registered(open, "elsewhere").await;
         let asked = json!({"email": ann.email, "role": "viewer"});
         other.post("/api/v1/invitations", asked).await.expect(201);
-        let token = open.mailbox.token(&ann.email, "/invitation", 0).await;
+        let token = open.mailbox.token(&ann.email, "/invitation", 1).await;
         ann.post("/api/v1/invitations/accept", json!({"token": token})).await.expect(204);
         assert_eq!(ann.get("/api/v1/user").await["memberships"].as_array().unwrap().len(), 2);
         assert_eq!(elsewhere.get("/api/v1/user").await["memberships"].as_array().unwrap().len(), 1);

@@ -121,7 +121,8 @@ fn what_people_do_to_themselves_and_what_is_decided_about_them_is_written_down()
         let mut phone = ann.elsewhere(open);
         let page = trip(&mut phone, "google", &who, false).await;
         let code = page.strip_prefix("/signed-in#x=").unwrap_or_else(|| panic!("came back to {page}"));
-        let code = json!({"code": code, "tenant_id": firm});
+        let factor = replaced.json()["codes"][0].clone();
+        let code = json!({"code": code, "second_factor": factor, "tenant_id": firm});
         let opened = phone.post("/api/v1/sessions/exchange", code).await;
         let session = opened.json();
         let change =

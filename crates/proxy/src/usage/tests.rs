@@ -322,7 +322,7 @@ fn a_picture_in_a_request_is_estimated_as_one_and_not_as_text() {
         format!(r#"{{"type":"image","source":{{"type":"base64","data":"UklGRiQAAABXRUJQ{rest}"}}}}"#),
     ] {
         let estimate = estimate_of(&around(&content));
-        assert!((1_600..1_700).contains(&estimate), "{estimate} of {:.80}", content);
+        assert!((1_600..1_700).contains(&estimate), "{estimate} of {content:.80}");
     }
     let two = around(&format!(r#"{{"url":"{picture}"}},{{"url":"{picture}"}}"#));
     assert!((3_200..3_300).contains(&estimate_of(&two)));
