@@ -41,7 +41,7 @@ pub(crate) async fn claim(
     let call = Call { tenant: conn.tenant_id(), operation, body: Zeroizing::new(body.to_json_string()) };
     let body_hash = call.hash(keyring);
     let key = IdempotencyKey { operation: operation.to_owned(), key: key.clone(), body_hash };
-    match conn.begin_idempotent_as(&key, at, |kept| call.was_hashed_as(kept, keyring)).await? {
+    match conn.begin_idempotent(&key, at, |kept| call.was_hashed_as(kept, keyring)).await? {
         Idempotent::New => Ok(Claimed::First(Claim(Some(key)))),
         Idempotent::Replay(answer) => Ok(Claimed::Again(answer.body)),
         Idempotent::Mismatch => Err(ApiError::new(

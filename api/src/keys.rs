@@ -7,7 +7,7 @@ use costlens_domain::audit::Action;
 use costlens_domain::events::EventKind;
 use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
-use costlens_domain::{ApiKeyId, ProblemCode};
+use costlens_domain::{ApiKeyId, ProblemCode, UserId};
 use costlens_jobs::events::happened;
 use costlens_store::{ApiKey, KeySettings, NewApiKey, Roll};
 use costlens_vault::SecretToken;
@@ -195,6 +195,10 @@ pub struct KeyView {
     pub previous_until: Option<DateTime<Utc>>,
     /// Zero Data Retention: nothing of its prompts and answers is kept.
     pub zero_retention: bool,
+    /// Who saw the secret: the person who made the key, or rolled it last. A key outlives its maker: of somebody who left,
+    /// roll it. Null where a program of the operator made it.
+    #[oai(nullable)]
+    pub shown_to: Option<Wire<UserId>>,
 }
 
 impl From<ApiKey> for KeyView {
@@ -214,6 +218,7 @@ impl From<ApiKey> for KeyView {
             rolled_at: key.rolled_at,
             previous_until: key.previous_until,
             zero_retention: key.zero_retention,
+            shown_to: key.shown_to.map(Wire),
         }
     }
 }
@@ -321,6 +326,7 @@ impl KeysApi {
             scopes,
             expires_at: end(body.0.expires_at, now)?,
             zero_retention: body.0.zero_retention,
+            shown_to: caller.principal().user,
         };
         let key = KeyView::from(conn.create_key(&new).await?);
         let told = json!({ "key_id": new.id, "name": new.name });
@@ -426,7 +432,8 @@ impl KeysApi {
         }
         let secret = SecretToken::generate(API_KEY_PREFIX, &*self.0.entropy);
         let previous_until = now + TimeDelta::seconds(body.0.overlap_seconds.into());
-        let roll = Roll { hash: &secret.hash().0, hint: secret.hint(), at: now, previous_until };
+        let shown_to = caller.principal().user;
+        let roll = Roll { hash: &secret.hash().0, hint: secret.hint(), at: now, previous_until, shown_to };
         let key = KeyView::from(conn.roll_key(id, &roll).await?);
         let change = json!({ "name": key.name, "overlap_seconds": body.0.overlap_seconds });
         let target = (Action::KeyRolled, Some(id.to_string()));

@@ -240,8 +240,8 @@ impl MembersApi {
 
     /// Remove a member
     ///
-    /// Its sessions here end at once, and its invitations are taken back; what else it made stays. The last owner stays.
-    /// Everybody may remove itself.
+    /// Its sessions here end at once, and its invitations are taken back; what else it made stays. So do keys whose secret
+    /// it saw (`shown_to`), which programs use: roll them. The last owner stays. Everybody may remove itself.
     #[oai(path = "/members/:user_id", method = "delete", operation_id = "remove_member")]
     async fn remove(
         &self,

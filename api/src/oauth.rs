@@ -22,7 +22,7 @@ use crate::cookies::{self, BROWSER_COOKIE, Binding, Outgoing};
 use crate::error::ApiError;
 use crate::limits::{self, Try};
 use crate::opening::{self, Proof};
-use crate::principal::{Permission, SessionAuth, optional_session};
+use crate::principal::{SessionAuth, optional_session};
 use crate::registrations::create_user;
 use crate::sessions::{SignedIn, view};
 use crate::trips::{
@@ -61,7 +61,7 @@ impl OauthApi {
     /// Go to somebody who vouches
     ///
     /// Sends the browser to `google` or `github`. With `link`, whoever is signed in and proved it lately adds them to
-    /// its ways of signing in.
+    /// its ways of signing in; with `anew` they show the person its accounts though it is signed in there.
     #[oai(path = "/oauth/:provider/start", method = "get", operation_id = "start_oauth")]
     async fn start(
         &self,
@@ -71,6 +71,9 @@ impl OauthApi {
         /// Whether to add them to one's own user.
         #[oai(default)]
         link: Query<bool>,
+        /// Whether the person is to be asked there though it is signed in.
+        #[oai(default)]
+        anew: Query<bool>,
     ) -> Result<Onward, ApiError> {
         let voucher = self.offered(&provider.0)?;
         limits::take(&self.0, request, Try::Link).await?;
@@ -78,9 +81,9 @@ impl OauthApi {
             let principal = optional_session(request)
                 .await
                 .ok_or_else(|| ApiError::new(ProblemCode::SessionInvalid, "sign in first, then link"))?;
-            principal.require_fresh(Permission::OwnUser)?;
-            principal.may_change()?;
-            Meant::Link(principal.own_credentials()?.0)
+            Meant::Link(principal.own_credentials_anew()?.0)
+        } else if anew.0 {
+            Meant::SignInAnew
         } else {
             Meant::SignIn
         };
@@ -138,7 +141,7 @@ impl OauthApi {
                     Err(back) => return self.back(back),
                 }
             }
-            Meant::SignIn => match self.user(request, &mut tx, &vouched).await? {
+            Meant::SignIn | Meant::SignInAnew => match self.user(request, &mut tx, &vouched).await? {
                 Ok(user) => user,
                 Err(back) => {
                     // A mail may be on its way.
@@ -147,7 +150,9 @@ impl OauthApi {
                 }
             },
         };
-        let new = NewExchangeCode { user, method: voucher.as_str(), provider: None };
+        // Who asks nobody anew, and does not tell when it last did, is believed: nothing better can be had of them.
+        let proven_at = Some(vouched.authenticated_at.unwrap_or(now));
+        let new = NewExchangeCode { user, method: voucher.as_str(), provider: None, proven_at };
         let page = hand_over(&self.0, &mut tx, &browser, &new).await?;
         tx.commit().await?;
         self.onward(&page)
@@ -176,12 +181,15 @@ impl OauthApi {
             None => {
                 let code = body.0.second_factor.as_deref();
                 let two_factors = second_factor::required(&self.0, request, &user, code).await?;
-                (body.0.tenant_id.map(|id| id.0), Proof::by(&used.method, two_factors))
+                let proof = Proof::by(&used.method, two_factors);
+                // A second factor was shown just now.
+                let proof = if two_factors { proof } else { proof.made_at(used.proven_at, now) };
+                (body.0.tenant_id.map(|id| id.0), proof)
             }
             // A tenant's provider vouches in that tenant, and while it is the tenant's.
             Some(id) => {
                 let provider = tx.system()?.sso_provider_by_id(id).await?.ok_or_else(refused)?;
-                (Some(provider.tenant_id), Proof::by_provider(id, now))
+                (Some(provider.tenant_id), Proof::by_provider(id, now).made_at(used.proven_at, now))
             }
         };
         let memberships = tx.system()?.memberships(user.id).await?;
@@ -203,9 +211,7 @@ impl OauthApi {
         /// Who vouches, by its address.
         issuer: Query<String>,
     ) -> Result<IdentityUnlinked, ApiError> {
-        auth.0.require_fresh(Permission::OwnUser)?;
-        auth.0.may_change()?;
-        let (user, _) = auth.0.own_credentials()?;
+        let (user, _) = auth.0.own_credentials_anew()?;
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = tx.system()?.lock_user(user).await?;
         let others = tx.system()?.user_identities(user.id).await?;

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::audit::By;
 use crate::cookies::{Binding, Outgoing};
 use crate::error::ApiError;
-use crate::principal::PROVE_ANEW;
+use crate::principal::{FRESH, PROVE_ANEW};
 use crate::{ApiParts, known_browser};
 
 /// No session outlives an hour.
@@ -52,6 +52,13 @@ impl Proof {
     pub(crate) fn by_provider(id: SsoProviderId, now: DateTime<Utc>) -> Self {
         let outer = Some((id.to_string(), now + SESSION_LIFE));
         Self { outer, ..Self::by(BY_PROVIDER, false) }
+    }
+
+    /// The same, made at a moment that whoever vouched tells. What is older than a fresh proof, or of no known age, is none;
+    /// the sign-in's own hour begins with it in any case.
+    pub(crate) fn made_at(self, at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
+        let stale = now - FRESH;
+        Self { proven_at: Some(at.map_or(stale, |at| at.clamp(stale, now))), ..self }
     }
 
     /// Whether it is of a kind that a tenant may ask for instead of passwords and the like.

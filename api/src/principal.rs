@@ -184,6 +184,14 @@ impl Principal {
         self.own_user()
     }
 
+    /// The same for a change of it, which wants a fresh proof of who asks. Whoever may not at all hears that first.
+    pub fn own_credentials_anew(&self) -> Result<(UserId, SessionId), ApiError> {
+        let own = self.own_credentials()?;
+        self.require_fresh(Permission::OwnUser)?;
+        self.may_change()?;
+        Ok(own)
+    }
+
     /// As whom it stands in the audit.
     #[must_use]
     pub const fn actor(&self) -> Actor {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::error::ApiError;
 use crate::limits::{self, Try};
-use crate::principal::{Permission, Principal, SessionAuth};
+use crate::principal::{Principal, SessionAuth};
 use crate::users::{tell_of_sign_in, told_of_user};
 use crate::{ApiParts, Tag, sessions};
 
@@ -151,9 +151,7 @@ impl SecondFactorApi {
 impl SecondFactorApi {
     async fn own(&self, principal: &Principal) -> Result<User, ApiError> {
         self.0.local_people()?;
-        principal.require_fresh(Permission::OwnUser)?;
-        principal.may_change()?;
-        let (user, _) = principal.own_credentials()?;
+        let (user, _) = principal.own_credentials_anew()?;
         Ok(self.0.store.system().await?.user(user).await?)
     }
 

@@ -76,6 +76,8 @@ pub(crate) fn tenant_callback(tenant: TenantId) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
     SignIn,
+    /// The same of a person who is to prove it though it is signed in there.
+    SignInAnew,
     /// They are to vouch for this person from now on, who is signed in.
     Link(UserId),
     /// The same for a person who proved by its password who it is, and is signed in when it comes back.
@@ -172,6 +174,7 @@ pub(crate) struct Trip {
     state: String,
     nonce: String,
     verifier: String,
+    anew: bool,
 }
 
 impl Trip {
@@ -183,6 +186,7 @@ impl Trip {
         meant: Meant,
     ) -> Result<Self, ApiError> {
         let name = towards.name();
+        let anew = meant == Meant::SignInAnew;
         let of = |purpose: &str| {
             URL_SAFE_NO_PAD.encode(parts.keyring.tag(purpose, &[browser.as_bytes(), name.as_bytes()]))
         };
@@ -193,6 +197,7 @@ impl Trip {
             state: URL_SAFE_NO_PAD.encode([head.as_slice(), &user, &tag].concat()),
             nonce: of("costlens/oauth/nonce/1"),
             verifier: of("costlens/oauth/verifier/1"),
+            anew,
         })
     }
 
@@ -202,6 +207,7 @@ impl Trip {
             state: &self.state,
             nonce: &self.nonce,
             verifier: &self.verifier,
+            anew: self.anew,
         }
     }
 }
@@ -214,6 +220,7 @@ fn head(until: DateTime<Utc>, meant: Meant) -> ([u8; 9], [u8; 16]) {
         Meant::SignIn => (0, [0; 16]),
         Meant::Link(user) => (1, *user.uuid().as_bytes()),
         Meant::LinkAndSignIn(user) => (2, *user.uuid().as_bytes()),
+        Meant::SignInAnew => (3, [0; 16]),
     };
     let mut head = [0; 9];
     let (micros, last) = head.split_at_mut(8);
@@ -247,6 +254,7 @@ pub(crate) fn read_state(
         [0] => Meant::SignIn,
         [1] => Meant::Link(user),
         [2] => Meant::LinkAndSignIn(user),
+        [3] => Meant::SignInAnew,
         _ => return None,
     };
     (now < until).then_some((until, meant))

@@ -173,9 +173,7 @@ impl UsersApi {
         body: Json<ChangePassword>,
     ) -> Result<PasswordChanged, ApiError> {
         self.0.local_people()?;
-        auth.0.require_fresh(Permission::OwnUser)?;
-        auth.0.may_change()?;
-        let (user, session) = auth.0.own_credentials()?;
+        let (user, session) = auth.0.own_credentials_anew()?;
         limits::take(&self.0, request, Try::Proof { user: &user.to_string() }).await?;
         let user = self.0.store.system().await?.user(user).await?;
         if let Some(hash) = user.password_hash.clone().map(PasswordHash) {

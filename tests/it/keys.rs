@@ -104,6 +104,27 @@ fn a_key_may_do_no_more_than_whoever_learns_its_secret() {
 }
 
 #[test]
+fn a_key_outlives_who_saw_its_secret_and_says_so() {
+    run(async {
+        let mut owner = Person::registered(open(), "known").await;
+        let mut member = Person::invited(open(), &mut owner, "member").await;
+        let id = member.get("/api/v1/session").await["user"]["id"].clone();
+        let made = member.post("/api/v1/keys", json!({"name": "member's"})).await.expect(201).json();
+        assert_eq!(made["key"]["shown_to"], id);
+        let gone = format!("/api/v1/members/{}", id.as_str().unwrap());
+        owner.call("DELETE", &gone, None).await.expect(204);
+        let key = program(&owner.base, &made);
+        assert_eq!(key.chat("demo/echo", "x").await.status, 200, "programs go on");
+        let path = format!("/api/v1/keys/{}", key.key_id);
+        assert_eq!(owner.get(&path).await["shown_to"], id);
+        assert!(!owner.get("/api/v1/members").await.to_string().contains(id.as_str().unwrap()));
+        let rolled = owner.post(&format!("{path}/roll"), json!({"overlap_seconds": 0})).await.expect(200);
+        assert_eq!(rolled.json()["key"]["shown_to"], owner.get("/api/v1/session").await["user"]["id"]);
+        refused_within_a_second(&key, 401, "key_expired").await;
+    });
+}
+
+#[test]
 fn a_key_is_refused_from_its_end_on_though_it_was_warm() {
     run(async {
         let owner = shared().owner("Ends").await;

@@ -46,9 +46,26 @@ pub enum Fault {
     Down,
 }
 
+/// What they tell of the moment at which somebody proved there who it is (`auth_time`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tells {
+    /// Only where the person was to be asked anew, and then it was asked now.
+    #[default]
+    WhereAsked,
+    /// It was an hour ago, unless the person was to be asked anew: then it was asked now.
+    LongAgo,
+    /// It was an hour ago, and nobody is asked anew, whoever wants it.
+    NeverAsks,
+    /// It was just now, whatever was wanted.
+    Now,
+    /// Something that is no moment.
+    NoMoment,
+}
+
 #[derive(Default)]
 struct State {
     people: HashMap<String, Known>,
+    tells: HashMap<String, Tells>,
     /// Codes that were given: to whom, with which challenge, redirect and nonce.
     codes: HashMap<String, (String, HashMap<String, String>)>,
     access: HashMap<String, String>,
@@ -114,6 +131,11 @@ impl Vouchers {
     /// From now on they know somebody under this short name.
     pub fn know(&self, short: &str, known: Known) {
         self.state.lock().unwrap().people.insert(short.to_owned(), known);
+    }
+
+    /// What they tell from now on of when this one proved who it is.
+    pub fn tell(&self, short: &str, tells: Tells) {
+        self.state.lock().unwrap().tells.insert(short.to_owned(), tells);
     }
 
     /// From now on they sign with another key, and publish that one alone.
@@ -225,6 +247,9 @@ fn answer(
             }
             assert_eq!(search["client_id"], CLIENT);
             assert_eq!(search["code_challenge_method"], "S256");
+            // As Google and GitHub do with a word that they do not know.
+            let known = ["", "login", "select_account"];
+            assert!(known.contains(&search.get("prompt").map_or("", String::as_str)));
             state.given += 1;
             let code = format!("code-{}", state.given);
             let sender = if state.fault == Fault::OtherSender { "&iss=https://evil.example" } else { "" };
@@ -242,6 +267,7 @@ fn answer(
                 state: "",
                 nonce: "",
                 verifier: form.get("code_verifier").map(String::as_str).unwrap_or_default(),
+                anew: false,
             };
             if form["client_secret"] != SECRET
                 || form["redirect_uri"] != asked["redirect_uri"]
@@ -269,6 +295,16 @@ fn answer(
                 "sub": known.subject, "email": known.email.0, "email_verified": known.email.1, "name": who,
                 "iat": now - 300, "exp": if state.fault == Fault::Expired { now - 60 } else { now + 300 },
             });
+            let anew = asked.get("max_age").is_some_and(|age| age == "0");
+            let auth_time = match (state.tells.get(&who).copied().unwrap_or_default(), anew) {
+                (Tells::WhereAsked, false) => None,
+                (Tells::WhereAsked | Tells::LongAgo, true) | (Tells::Now, _) => Some(json!(now)),
+                (Tells::LongAgo, false) | (Tells::NeverAsks, _) => Some(json!(now - 3_600)),
+                (Tells::NoMoment, _) => Some(json!("yesterday")),
+            };
+            if let Some(auth_time) = auth_time {
+                claims["auth_time"] = auth_time;
+            }
             if state.fault == Fault::Unsaid {
                 claims.as_object_mut().unwrap().remove("email_verified");
             }

@@ -26,7 +26,7 @@ use crate::cookies::{self, BROWSER_COOKIE};
 use crate::error::ApiError;
 use crate::limits::{self, Try};
 use crate::opening::BY_PROVIDER;
-use crate::principal::{Permission, optional_session};
+use crate::principal::optional_session;
 use crate::registrations::create_user;
 use crate::sessions::{by_password, note_refusal};
 use crate::trips::{
@@ -51,6 +51,9 @@ pub struct StartSingleSignOn {
     /// Whether the provider is to vouch for whoever is signed in from now on.
     #[oai(default)]
     pub link: bool,
+    /// Whether it is to ask the person though it is signed in there: a proof for dangerous changes.
+    #[oai(default)]
+    pub anew: bool,
 }
 
 /// A trip to somebody who vouches.
@@ -68,7 +71,9 @@ impl SingleSignOnTripApi {
     ///
     /// By an address in a domain that an organisation has proven; every address of a domain gets the same answer,
     /// whoever has it, and 404 means that no organisation comes this way. With `link`, whoever is signed in and proved it
-    /// lately is vouched for by its organisation's provider from now on; with a password, whoever it is right for.
+    /// lately is vouched for by its organisation's provider from now on; with a password, whoever it is right for. Dangerous
+    /// changes want a proof of the last quarter of an hour: the moment that the provider tells (`auth_time`), or a trip
+    /// with `anew`.
     #[oai(path = "/single-sign-on/trips", method = "post", operation_id = "start_single_sign_on")]
     async fn start(
         &self,
@@ -142,6 +147,14 @@ impl SingleSignOnTripApi {
                 redeemed.map_err(|error| told(&error))
             }
         };
+        let said = vouched.as_ref().ok().and_then(|vouched| vouched.authenticated_at);
+        let proven_at = match meant {
+            // By its password, on the way there.
+            Meant::LinkAndSignIn(_) => Some(now),
+            // It was asked for, and many do not tell.
+            Meant::SignInAnew => said.or(Some(now)),
+            Meant::SignIn | Meant::Link(_) => said,
+        };
         let mut tx = self.0.store.system().await?.begin().await?;
         let user = match vouched {
             Ok(vouched) => self.person(request, &mut tx, &provider, (until, meant, &vouched)).await?,
@@ -160,7 +173,7 @@ impl SingleSignOnTripApi {
             tx.commit().await?;
             return trips::onward(&self.0, "/profile");
         }
-        let new = NewExchangeCode { user, method: BY_PROVIDER, provider: Some(provider.id) };
+        let new = NewExchangeCode { user, method: BY_PROVIDER, provider: Some(provider.id), proven_at };
         let page = hand_over(&self.0, &mut tx, &browser, &new).await?;
         tx.commit().await?;
         trips::onward(&self.0, &page)
@@ -173,10 +186,8 @@ impl SingleSignOnTripApi {
         let principal = optional_session(request)
             .await
             .ok_or_else(|| ApiError::new(ProblemCode::SessionInvalid, "sign in first, then link"))?;
-        let tenant = principal.require_fresh(Permission::OwnUser)?;
-        principal.may_change()?;
-        let (user, _) = principal.own_credentials()?;
-        let provider = self.0.store.system().await?.sso_provider_of(tenant).await?;
+        let (user, _) = principal.own_credentials_anew()?;
+        let provider = self.0.store.system().await?.sso_provider_of(principal.tenant_id).await?;
         Ok((provider, Meant::Link(user)))
     }
 
@@ -191,6 +202,7 @@ impl SingleSignOnTripApi {
             ApiError::field("email", "is not an e-mail address such as someone@example.com")
         })?;
         let meant = match &body.password {
+            None if body.anew => Meant::SignInAnew,
             None => Meant::SignIn,
             Some(password) => {
                 let proof = (password.as_str(), body.code.as_deref());
@@ -236,16 +248,16 @@ impl SingleSignOnTripApi {
         }
         let known = tx.system()?.lock_sso_identity(of, &vouched.issuer, &vouched.subject).await?;
         let user = match (known, meant) {
-            (SsoName::Of(known), Meant::SignIn) => known,
+            (SsoName::Of(known), Meant::SignIn | Meant::SignInAnew) => known,
             (SsoName::Of(known), Meant::Link(user) | Meant::LinkAndSignIn(user)) if known == user => known,
             (SsoName::Of(_), _) => return Ok(Err(Back::LinkedElsewhere)),
             // Nobody knows any more who it was, and it was removed.
-            (SsoName::Forgotten, Meant::SignIn)
+            (SsoName::Forgotten, Meant::SignIn | Meant::SignInAnew)
                 if !tx.system()?.is_invited(of, email, self.0.clock.now()).await? =>
             {
                 return Ok(Err(Back::NotInvited));
             }
-            (SsoName::New | SsoName::Forgotten, Meant::SignIn) => {
+            (SsoName::New | SsoName::Forgotten, Meant::SignIn | Meant::SignInAnew) => {
                 return self.newcomer(request, tx, provider, (vouched, email)).await;
             }
             (SsoName::New | SsoName::Forgotten, Meant::Link(user) | Meant::LinkAndSignIn(user)) => {

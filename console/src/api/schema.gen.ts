@@ -1088,8 +1088,8 @@ export interface paths {
         post?: never;
         /**
          * Remove a member
-         * @description Its sessions here end at once, and its invitations are taken back; what else it made stays. The last owner stays.
-         *     Everybody may remove itself.
+         * @description Its sessions here end at once, and its invitations are taken back; what else it made stays. So do keys whose secret
+         *     it saw (`shown_to`), which programs use: roll them. The last owner stays. Everybody may remove itself.
          */
         delete: operations["remove_member"];
         options?: never;
@@ -1251,7 +1251,7 @@ export interface paths {
         /**
          * Go to somebody who vouches
          * @description Sends the browser to `google` or `github`. With `link`, whoever is signed in and proved it lately adds them to
-         *     its ways of signing in.
+         *     its ways of signing in; with `anew` they show the person its accounts though it is signed in there.
          */
         get: operations["start_oauth"];
         put?: never;
@@ -2616,7 +2616,9 @@ export interface paths {
          * Go to one's organisation's own identity provider
          * @description By an address in a domain that an organisation has proven; every address of a domain gets the same answer,
          *     whoever has it, and 404 means that no organisation comes this way. With `link`, whoever is signed in and proved it
-         *     lately is vouched for by its organisation's provider from now on; with a password, whoever it is right for.
+         *     lately is vouched for by its organisation's provider from now on; with a password, whoever it is right for. Dangerous
+         *     changes want a proof of the last quarter of an hour: the moment that the provider tells (`auth_time`), or a trip
+         *     with `anew`.
          */
         post: operations["start_single_sign_on"];
         delete?: never;
@@ -5700,6 +5702,13 @@ export interface components {
             rolled_at?: string | null;
             /** @description What it may be used for. */
             scopes: components["schemas"]["KeyScope"][];
+            /**
+             * Format: user-id
+             * @description Who saw the secret: the person who made the key, or rolled it last. A key outlives its maker: of somebody who left,
+             *     roll it. Null where a program of the operator made it.
+             * @example usr_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            shown_to?: string | null;
             /** @description What happens where a stream tells its usage only on request. */
             stream_usage: components["schemas"]["StreamUsagePolicy"];
             /** @description Zero Data Retention: nothing of its prompts and answers is kept. */
@@ -8271,6 +8280,11 @@ export interface components {
          * @description Somebody who wants to come by its organisation's own identity provider.
          */
         StartSingleSignOn: {
+            /**
+             * @description Whether it is to ask the person though it is signed in there: a proof for dangerous changes.
+             * @default false
+             */
+            anew?: boolean;
             /**
              * @description The authenticator's code, or a recovery code, with the password of those who set a second factor up.
              * @default null
@@ -18597,6 +18611,8 @@ export interface operations {
             query?: {
                 /** @description Whether to add them to one's own user. */
                 link?: boolean;
+                /** @description Whether the person is to be asked there though it is signed in. */
+                anew?: boolean;
             };
             header?: never;
             path: {

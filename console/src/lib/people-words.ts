@@ -25,11 +25,13 @@ export function isAtLeast(role: Role, least: Role): boolean {
   return rank(role) >= rank(least);
 }
 
+/** Those who vouch for anybody. */
+export const VOUCHERS: Record<string, string> = { google: "Google", github: "GitHub" };
+
 const METHODS: Record<string, string> = {
+  ...VOUCHERS,
   link: "a link of the operator",
   password: "password",
-  google: "Google",
-  github: "GitHub",
   clerk: "Clerk",
   oidc: "single sign-on",
   registration: "registering",

@@ -12,7 +12,7 @@ use costlens_egress::{Egress, EgressConfig, HostPort, Policy};
 use costlens_identity::Clerk;
 use costlens_identity::fetch::Fetch;
 use costlens_identity::github::Github;
-use costlens_identity::oidc::{Addresses, Client, Oidc};
+use costlens_identity::oidc::{Client, Oidc, Reach};
 use costlens_identity::vouching::Vouchers;
 use costlens_notify::webhooks::svix::{Svix, SvixConfig};
 use costlens_notify::{Mailer, MailerConfig};
@@ -135,7 +135,7 @@ impl VouchingArgs {
         let fetch = Fetch::by(egress.clone());
         let google = client("GOOGLE", self.google_client_id.as_ref(), self.google_client_secret.as_ref())?
             .map(|client| {
-                let issuer = (self.google_issuer.trim_end_matches('/'), Addresses::Checked);
+                let issuer = (self.google_issuer.trim_end_matches('/'), Reach::Anybody);
                 Oidc::new(issuer, client, fetch.clone(), Arc::clone(clock))
             });
         let github = client("GITHUB", self.github_client_id.as_ref(), self.github_client_secret.as_ref())?;

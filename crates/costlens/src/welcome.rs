@@ -105,6 +105,7 @@ async fn quick_start_key(store: &Store, tenant: TenantId, clock: &dyn Clock) -> 
         scopes: KeyScopes::USUAL,
         expires_at: None,
         zero_retention: false,
+        shown_to: None,
     })
     .await?;
     let change = json!({ "name": QUICK_START });

@@ -70,6 +70,10 @@ impl Github {
             .append_pair("state", challenge.state)
             .append_pair("code_challenge", &challenge.pkce_challenge())
             .append_pair("code_challenge_method", "S256");
+        if challenge.anew {
+            // It can show the person its accounts, and asks for nothing more.
+            url.query_pairs_mut().append_pair("prompt", "select_account");
+        }
         url.into()
     }
 
@@ -101,6 +105,7 @@ impl Github {
             subject: user.id.to_string(),
             email: primary.and_then(|email| normal_email(&email.address)),
             name: Some(user.name.filter(|name| !name.trim().is_empty()).unwrap_or(user.login)),
+            authenticated_at: None,
         })
     }
 

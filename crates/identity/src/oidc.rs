@@ -55,20 +55,20 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// Which addresses of those that a provider tells are believed.
+/// For whom a provider vouches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Addresses {
-    /// Those of which it says that it checked them: it vouches for anybody.
-    Checked,
-    /// All but those of which it says that it did not: it vouches for its own people, in domains that are proven to be
-    /// theirs, and many such providers do not say.
-    NotDenied,
+pub enum Reach {
+    /// Anybody, as Google does: an address counts only where it says that it checked it.
+    Anybody,
+    /// Its own people, in domains that are proven to be theirs: an address counts unless it says that it did not check it,
+    /// as many such providers do not say.
+    OwnPeople,
 }
 
 /// A provider.
 pub struct Oidc {
     issuer: String,
-    addresses: Addresses,
+    reach: Reach,
     client: Client,
     fetch: Fetch,
     clock: Arc<dyn Clock>,
@@ -106,12 +106,12 @@ impl Oidc {
     /// A provider by its issuer, to the last character. Nothing is asked before somebody wants to sign in.
     #[must_use]
     pub fn new(
-        (issuer, addresses): (impl Into<String>, Addresses),
+        (issuer, reach): (impl Into<String>, Reach),
         client: Client,
         fetch: Fetch,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { issuer: issuer.into(), addresses, client, fetch, clock, known: Mutex::default() }
+        Self { issuer: issuer.into(), reach, client, fetch, clock, known: Mutex::default() }
     }
 
     /// By what name it vouches.
@@ -138,6 +138,16 @@ impl Oidc {
             .append_pair("nonce", challenge.nonce)
             .append_pair("code_challenge", &challenge.pkce_challenge())
             .append_pair("code_challenge_method", "S256");
+        if challenge.anew {
+            // OpenID Connect Core 1.0, section 3.1.2.1. What is asked for here can be taken out on its way through the
+            // browser; `auth_time` tells whether it was done.
+            let asked: &[_] = match self.reach {
+                // Google refuses `login` and overlooks `max_age`: the person is shown its accounts, and no more.
+                Reach::Anybody => &[("prompt", "select_account")],
+                Reach::OwnPeople => &[("prompt", "login"), ("max_age", "0")],
+            };
+            url.query_pairs_mut().extend_pairs(asked);
+        }
         Ok(url.into())
     }
 
@@ -179,15 +189,22 @@ impl Oidc {
         let subject = claims.text("sub").filter(|sub| !sub.is_empty() && sub.len() <= 255);
         let subject = subject.ok_or(TokenError::Claim("sub"))?.to_owned();
         // Some say it as a text.
-        let believed = match (claims.0.get("email_verified"), self.addresses) {
+        let believed = match (claims.0.get("email_verified"), self.reach) {
             (Some(Value::Bool(checked)), _) => *checked,
             (Some(Value::String(checked)), _) => checked == "true",
-            (None, Addresses::NotDenied) => true,
+            (None, Reach::OwnPeople) => true,
             _ => false,
         };
         let email = claims.text("email").filter(|_| believed).and_then(normal_email);
         let name = claims.text("name").map(str::to_owned);
-        Ok(Vouched { issuer: self.issuer.clone(), subject, email, name })
+        let authenticated_at = match claims.0.get("auth_time") {
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                let at = claims.seconds("auth_time").and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+                Some(at.ok_or(TokenError::Claim("auth_time"))?)
+            }
+        };
+        Ok(Vouched { issuer: self.issuer.clone(), subject, email, name, authenticated_at })
     }
 
     async fn known(&self) -> Result<Arc<Description>, VouchError> {

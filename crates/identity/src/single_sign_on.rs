@@ -13,7 +13,7 @@ use costlens_domain::single_sign_on::{Look, RECORD_LABEL, RECORD_PREFIX, normal_
 use costlens_egress::Egress;
 
 use crate::fetch::Fetch;
-use crate::oidc::{Addresses, Client, Oidc};
+use crate::oidc::{Client, Oidc, Reach};
 
 /// How many providers are remembered, with what they say of themselves and their keys.
 const MOST: usize = 1_000;
@@ -170,7 +170,7 @@ impl Providers {
     #[must_use]
     pub fn unasked(&self, issuer: &str, client: Client) -> Oidc {
         let fetch = Fetch::by(self.egress.clone());
-        Oidc::new((issuer, Addresses::NotDenied), client, fetch, Arc::clone(&self.clock))
+        Oidc::new((issuer, Reach::OwnPeople), client, fetch, Arc::clone(&self.clock))
     }
 
     /// Remembers a provider.

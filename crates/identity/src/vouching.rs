@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 
 use crate::github::Github;
 use crate::oidc::{Oidc, VouchError};
@@ -43,6 +44,8 @@ pub struct Challenge<'a> {
     pub nonce: &'a str,
     /// What only we can show for the code (RFC 7636): 43 to 128 characters.
     pub verifier: &'a str,
+    /// Whether the person is to prove who it is though it is signed in there.
+    pub anew: bool,
 }
 
 impl Challenge<'_> {
@@ -65,6 +68,8 @@ pub struct Vouched {
     pub email: Option<String>,
     /// What it calls itself there.
     pub name: Option<String>,
+    /// When it proved there who it is, where they tell: a sign-in there may be days old, and nobody was asked now.
+    pub authenticated_at: Option<DateTime<Utc>>,
 }
 
 /// Everybody who vouches here.
@@ -121,6 +126,7 @@ mod tests {
             state: "",
             nonce: "",
             verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+            anew: false,
         };
         assert_eq!(challenge.pkce_challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }

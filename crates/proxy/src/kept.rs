@@ -98,6 +98,7 @@ mod tests {
             expires_at: None,
             rolled_at: None,
             previous_until: None,
+            shown_to: None,
         };
         Arc::new(Caller { key, valid_until: None, targets: Vec::new(), bodies: BodyRule::Ignore, loaded })
     }

@@ -39,17 +39,9 @@ pub enum Idempotent {
 }
 
 impl TenantConn {
-    /// Claims a key. A second caller with the same key waits until the first has committed or rolled back.
+    /// Claims a key. A second caller with the same key waits until the first has committed or rolled back. Whether a kept
+    /// hash is this body's is the caller's to say: one that was made with an older key is not equal.
     pub async fn begin_idempotent(
-        &mut self,
-        key: &IdempotencyKey,
-        at: DateTime<Utc>,
-    ) -> Result<Idempotent, StoreError> {
-        self.begin_idempotent_as(key, at, |kept| kept == key.body_hash).await
-    }
-
-    /// The same where a kept hash can be the body's without being equal: it was made with an older key.
-    pub async fn begin_idempotent_as(
         &mut self,
         key: &IdempotencyKey,
         at: DateTime<Utc>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use costlens_domain::keys::{KeyScope, KeyScopes};
 use costlens_domain::request::{Durability, HangupPolicy, StreamUsagePolicy};
-use costlens_domain::{ApiKeyId, TenantId};
+use costlens_domain::{ApiKeyId, TenantId, UserId};
 use diesel::prelude::*;
 use diesel::sql_types::{self, Array, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -48,6 +48,8 @@ pub struct ApiKey {
     pub rolled_at: Option<DateTime<Utc>>,
     /// Until when the secret before that one works.
     pub previous_until: Option<DateTime<Utc>>,
+    /// Who saw the secret: the person who made the key, or rolled it last. Nobody of those who sign in, where there is none.
+    pub shown_to: Option<UserId>,
 }
 
 /// A key that was found by one of its secrets.
@@ -94,6 +96,8 @@ pub struct NewApiKey {
     pub scopes: KeyScopes,
     /// From when on it is refused; never where there is none.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Who sees the secret.
+    pub shown_to: Option<UserId>,
 }
 
 /// What a key is to be from now on.
@@ -129,6 +133,8 @@ pub struct Roll<'a> {
     pub at: DateTime<Utc>,
     /// Until when the secret of now works.
     pub previous_until: DateTime<Utc>,
+    /// Who sees the new secret.
+    pub shown_to: Option<UserId>,
 }
 
 impl TenantConn {
@@ -147,6 +153,7 @@ impl TenantConn {
             zero_retention: key.zero_retention,
             scopes: key.scopes.names(),
             expires_at: key.expires_at,
+            shown_to: key.shown_to.map(UserId::uuid),
         };
         let insert = diesel::insert_into(api_key::table).values(&row).returning(ApiKeyRow::as_returning());
         insert.get_result(self.conn()?).await?.try_into()
@@ -213,6 +220,7 @@ impl TenantConn {
             api_key::hash.eq(roll.hash.as_slice()),
             api_key::hint.eq(roll.hint),
             api_key::rolled_at.eq(roll.at),
+            api_key::shown_to.eq(roll.shown_to.map(UserId::uuid)),
         );
         let rolled = diesel::update(key).set(changed).returning(ApiKeyRow::as_returning());
         let row = rolled.get_result(self.conn()?).await?;
@@ -307,6 +315,7 @@ struct ApiKeyRow {
     expires_at: Option<DateTime<Utc>>,
     rolled_at: Option<DateTime<Utc>>,
     previous_until: Option<DateTime<Utc>>,
+    shown_to: Option<Uuid>,
 }
 
 #[derive(Insertable)]
@@ -324,6 +333,7 @@ struct NewApiKeyRow<'a> {
     zero_retention: bool,
     scopes: Vec<&'a str>,
     expires_at: Option<DateTime<Utc>>,
+    shown_to: Option<Uuid>,
 }
 
 impl TryFrom<ApiKeyRow> for ApiKey {
@@ -350,6 +360,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             expires_at: row.expires_at,
             rolled_at: row.rolled_at,
             previous_until: row.previous_until,
+            shown_to: row.shown_to.map(UserId::from),
         })
     }
 }

@@ -29,6 +29,7 @@ diesel::table! {
         previous_hash -> Nullable<Binary>,
         previous_until -> Nullable<Timestamptz>,
         rolled_at -> Nullable<Timestamptz>,
+        shown_to -> Nullable<Uuid>,
     }
 }
 
@@ -297,6 +298,7 @@ diesel::table! {
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
         sso_provider_id -> Nullable<Uuid>,
+        proven_at -> Nullable<Timestamptz>,
     }
 }
 

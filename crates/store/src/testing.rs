@@ -274,6 +274,7 @@ impl TestDb {
             zero_retention: false,
             scopes: KeyScopes::ALL,
             expires_at: None,
+            shown_to: None,
         };
         let mut conn = self.store.tenant(tenant).await.expect("the tenant's door");
         let made = conn.create_key(&key).await.expect("a key");

@@ -123,6 +123,8 @@ pub struct NewExchangeCode<'a> {
     pub method: &'a str,
     /// By which tenant's own provider, if by one.
     pub provider: Option<SsoProviderId>,
+    /// When the person proved who it is, where that is known.
+    pub proven_at: Option<DateTime<Utc>>,
 }
 
 /// What a browser traded for a session.
@@ -134,6 +136,8 @@ pub struct Exchanged {
     pub method: String,
     /// By which tenant's own provider, if by one.
     pub provider: Option<SsoProviderId>,
+    /// When the person proved who it is, where that is known.
+    pub proven_at: Option<DateTime<Utc>>,
 }
 
 impl SystemConn {
@@ -227,6 +231,7 @@ impl SystemConn {
                 exchange_code::user_id.eq(new.user.uuid()),
                 exchange_code::method.eq(new.method),
                 exchange_code::sso_provider_id.eq(new.provider.map(SsoProviderId::uuid)),
+                exchange_code::proven_at.eq(new.proven_at),
                 exchange_code::created_at.eq(at),
                 exchange_code::expires_at.eq(expires_at),
             ))
@@ -247,16 +252,22 @@ impl SystemConn {
             .filter(exchange_code::browser_hash.eq(browser.as_slice()))
             .filter(exchange_code::used_at.is_null())
             .filter(exchange_code::expires_at.gt(at));
-        let used: Option<(Uuid, String, Option<Uuid>)> = diesel::update(unused)
+        let used: Option<(Uuid, String, Option<Uuid>, Option<DateTime<Utc>>)> = diesel::update(unused)
             .set(exchange_code::used_at.eq(at))
-            .returning((exchange_code::user_id, exchange_code::method, exchange_code::sso_provider_id))
+            .returning((
+                exchange_code::user_id,
+                exchange_code::method,
+                exchange_code::sso_provider_id,
+                exchange_code::proven_at,
+            ))
             .get_result(&mut self.conn)
             .await
             .optional()?;
-        Ok(used.map(|(user, method, provider)| Exchanged {
+        Ok(used.map(|(user, method, provider, proven_at)| Exchanged {
             user: user.into(),
             method,
             provider: provider.map(SsoProviderId::from),
+            proven_at,
         }))
     }
 

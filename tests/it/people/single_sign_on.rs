@@ -11,6 +11,8 @@ use super::limits::strangers_try;
 use super::{Open, PASSWORD, Person, open};
 use crate::canary::tells_of;
 
+mod proofs;
+
 static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 /// An organisation with a provider of its own and a domain that it has proven.

@@ -2,7 +2,7 @@
 
 use costlens_tests::http::{self, Answer};
 use costlens_tests::run;
-use costlens_tests::vouchers::{Fault, Known};
+use costlens_tests::vouchers::{Fault, Known, Tells};
 use serde_json::json;
 
 use super::sign_in::authenticator;
@@ -128,6 +128,45 @@ fn a_second_factor_is_asked_for_whoever_vouched() {
         let body = json!({"code": code, "second_factor": recovery});
         let session = elsewhere.post("/api/v1/sessions/exchange", body).await.expect(201).json();
         assert_eq!((&session["method"], &session["two_factors"]), (&json!("google"), &json!(true)));
+    });
+}
+
+#[test]
+fn a_sign_in_there_of_long_ago_is_no_fresh_proof_and_a_second_factor_here_is_one() {
+    run(async {
+        let _others = ALONE.read().await;
+        let open = open();
+        let mut ann = Person::registered(open, "ann").await;
+        let who = known(open, &ann, true);
+        assert_eq!(trip(&mut ann, "google", &who, true).await, "/profile");
+        open.vouchers.tell(&who, Tells::NeverAsks);
+        let mut phone = ann.elsewhere(open);
+        let page = trip(&mut phone, "google", &who, false).await;
+        exchange(&mut phone, &page).await.expect(201);
+        let rename = Some(json!({"name": "ann's own"}));
+        let refused = phone.call("PATCH", "/api/v1/tenant", rename.clone()).await;
+        refused.expect_problem(403, "step_up_required");
+        // Of whoever says nothing of it nothing better can be had than that the person is shown who it is there.
+        let there = phone.call("GET", "/api/v1/oauth/google/start?anew=true", None).await.expect(303);
+        assert!(there.header("location").ends_with("&prompt=select_account"), "{}", there.header("location"));
+        open.vouchers.tell(&who, Tells::WhereAsked);
+        let back = consent(&there, &who).await;
+        let page = come_back(&mut phone, &back).await;
+        exchange(&mut phone, &page).await.expect(201);
+        phone.call("PATCH", "/api/v1/tenant", rename.clone()).await.expect(200);
+        let there = phone.call("GET", "/api/v1/oauth/github/start?anew=true", None).await.expect(303);
+        assert!(there.header("location").ends_with("&prompt=select_account"), "{}", there.header("location"));
+        open.vouchers.tell(&who, Tells::NeverAsks);
+        let setup = ann.call("POST", "/api/v1/user/second-factor", None).await.expect(200).json();
+        let code = authenticator(setup["secret"].as_str().unwrap(), 0);
+        let confirmed = ann.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
+        let recovery = confirmed.expect(200).json()["codes"][0].clone();
+        let mut tablet = ann.elsewhere(open);
+        let page = trip(&mut tablet, "google", &who, false).await;
+        let code = page.strip_prefix("/signed-in#x=").unwrap();
+        let both = json!({"code": code, "second_factor": recovery});
+        tablet.post("/api/v1/sessions/exchange", both).await.expect(201);
+        tablet.call("PATCH", "/api/v1/tenant", rename).await.expect(200);
     });
 }
 

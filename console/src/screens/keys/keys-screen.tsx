@@ -5,7 +5,7 @@ import { Ban, KeyRound, Plus, RefreshCw, Tag } from "lucide-react";
 import { useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
-import { keyLabelsQuery, keysQuery } from "@/api/queries";
+import { keyLabelsQuery, keysQuery, membersQuery } from "@/api/queries";
 import type { Key, KeyLabel } from "@/api/types";
 import { labelsInWords } from "@/lib/labels";
 import { ago, fullDay, until } from "@/lib/time";
@@ -20,6 +20,7 @@ import { cx } from "@/ui/cx";
 import { Confirm } from "@/ui/dialog";
 import { Empty, Problem, SkeletonRows } from "@/ui/states";
 import { Table, Td, Th } from "@/ui/table";
+import { hasLeft } from "./shown-to";
 import { hintOf } from "./hint";
 import { CreateKeyDialog } from "./create-dialog";
 import { LabelsDialog } from "./labels-dialog";
@@ -81,6 +82,7 @@ interface KeyTableProps {
 function KeyTable({ items, labels, onRevoke, onRoll, onLabel }: KeyTableProps) {
   const { zone } = usePreferences();
   const now = useNow(10_000);
+  const members = useQuery(membersQuery()).data?.items;
   return (
     <Table>
       <thead>
@@ -118,7 +120,7 @@ function KeyTable({ items, labels, onRevoke, onRoll, onLabel }: KeyTableProps) {
               ) : (
                 <>
                   {key.last_used_at ? ago(key.last_used_at, now, zone) : <span className="text-muted">never</span>}
-                  <KeyNotes item={key} now={now} zone={zone} />
+                  <KeyNotes item={key} now={now} zone={zone} left={hasLeft(key, members)} />
                 </>
               )}
             </Td>
@@ -158,12 +160,13 @@ function KeyTable({ items, labels, onRevoke, onRoll, onLabel }: KeyTableProps) {
   );
 }
 
-/** What is about to end of a key that works. */
-function KeyNotes({ item, now, zone }: { item: Key; now: number; zone: string }) {
+/** What is about to end of a key that works, and who still knows it. */
+function KeyNotes({ item, now, zone, left }: { item: Key; now: number; zone: string; left: boolean }) {
   const overlaps = item.previous_until && Date.parse(item.previous_until) > now;
   return (
     <>
       {item.expires_at ? <span className="block text-xs text-muted">expires {until(item.expires_at, now, zone)}</span> : null}
+      {left ? <span className="block text-xs text-caution">known to somebody who left</span> : null}
       {overlaps ? <span className="block text-xs text-muted">earlier secret ends {until(item.previous_until ?? "", now, zone)}</span> : null}
     </>
   );

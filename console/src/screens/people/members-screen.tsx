@@ -5,9 +5,10 @@ import { type FormEvent, useState } from "react";
 import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
 import { asApiError, fieldProblem } from "@/api/problem";
-import { invitationsQuery, membersQuery, sessionQuery, tenantQuery } from "@/api/queries";
+import { invitationsQuery, keysQuery, membersQuery, sessionQuery, tenantQuery } from "@/api/queries";
 import type { Invitation, Member, Role } from "@/api/types";
 import { isAtLeast, roleLabel, rolesUpTo } from "@/lib/people-words";
+import { useNow } from "@/shell/hooks";
 import { PageHead } from "@/shell/page";
 import { Badge } from "@/ui/badge";
 import { Button } from "@/ui/button";
@@ -20,6 +21,7 @@ import { Moment } from "@/ui/moment";
 import { Note } from "@/ui/note";
 import { Problem, SkeletonRows } from "@/ui/states";
 import { Tick } from "@/ui/tick";
+import { knownKeysInWords, knownTo } from "@/screens/keys/shown-to";
 import { SingleSignOnCard } from "./single-sign-on";
 
 const renew = () => {
@@ -56,6 +58,8 @@ export function MembersScreen() {
 
 function MemberCard({ own, role }: { own: string | null; role: Role }) {
   const members = useQuery(membersQuery());
+  const keys = useQuery(keysQuery()).data?.items ?? [];
+  const now = useNow(60_000);
   const [removing, setRemoving] = useState<Member | null>(null);
   const remove = api.useMutation("delete", "/api/v1/members/{user_id}", {
     onSuccess: () => {
@@ -89,7 +93,7 @@ function MemberCard({ own, role }: { own: string | null; role: Role }) {
         error={remove.error}
         onConfirm={() => (removing ? remove.mutate({ params: { path: { user_id: removing.user_id } } }) : undefined)}
       >
-        Every session here ends at once. What the member made, keys and budgets, stays.
+        Every session here ends at once. What the member made, keys and budgets, stays. {removing ? knownKeysInWords(knownTo(keys, removing.user_id, now)) : null}
       </Confirm>
     </Card>
   );

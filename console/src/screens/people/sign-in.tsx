@@ -6,7 +6,7 @@ import { api } from "@/api/client";
 import { asApiError } from "@/api/problem";
 import { signInOptionsQuery } from "@/api/queries";
 import { clerkSignIn } from "@/lib/clerk-token";
-import { comebackInWords } from "@/lib/people-words";
+import { comebackInWords, VOUCHERS } from "@/lib/people-words";
 import { LinkFrame } from "@/screens/links/frame";
 import { Button, buttonLook } from "@/ui/button";
 import { TextField } from "@/ui/field";
@@ -14,8 +14,6 @@ import { LINK } from "@/ui/link";
 import { Note } from "@/ui/note";
 import { Problem } from "@/ui/states";
 import { useEntered } from "./entered";
-
-const PROVIDERS: Record<string, string> = { google: "Google", github: "GitHub" };
 
 export function SignInScreen() {
   const { next, problem } = useSearch({ from: "/sign-in" });
@@ -116,7 +114,7 @@ export function SignInScreen() {
         <div className="mt-4 flex flex-col gap-2 border-t pt-4">
           {options.data.providers.map((provider) => (
             <a key={provider} href={`/api/v1/oauth/${provider}/start`} className={buttonLook("plain")}>
-              Continue with {PROVIDERS[provider] ?? provider}
+              Continue with {VOUCHERS[provider] ?? provider}
             </a>
           ))}
         </div>

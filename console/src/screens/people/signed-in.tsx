@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { api } from "@/api/client";
 import { asApiError } from "@/api/problem";
+import { placeBefore } from "@/lib/place-before";
 import { LinkFrame } from "@/screens/links/frame";
 import { Button, buttonLook } from "@/ui/button";
 import { TextField } from "@/ui/field";
@@ -16,7 +17,7 @@ export function SignedInScreen() {
   const entered = useEntered();
   const asked = useRef(false);
   const [secondFactor, setSecondFactor] = useState("");
-  const exchange = api.useMutation("post", "/api/v1/sessions/exchange", { onSuccess: (session) => entered(session) });
+  const exchange = api.useMutation("post", "/api/v1/sessions/exchange", { onSuccess: (session) => entered(session, placeBefore(sessionStorage, Date.now())) });
   const { mutate } = exchange;
   useEffect(() => {
     if (carried === null || asked.current) return;

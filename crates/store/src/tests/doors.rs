@@ -301,11 +301,15 @@ async fn an_idempotency_key_gives_the_same_answer_to_the_same_body() {
     let acme = actor(&db, "acme").await;
     let key = IdempotencyKey { operation: "create_key".to_owned(), key: "k".to_owned(), body_hash: [1; 32] };
     let answer = StoredAnswer { status: 201, body: "{\"id\":1}".to_owned() };
+    let of = |body: [u8; 32]| move |kept: &[u8]| kept == body;
     let mut first = db.store().tenant(acme.tenant).await.unwrap();
-    assert_eq!(first.begin_idempotent(&key, at(0)).await.unwrap(), Idempotent::New);
+    assert_eq!(first.begin_idempotent(&key, at(0), of([1; 32])).await.unwrap(), Idempotent::New);
     let second = tokio::spawn({
         let (store, key) = (db.store().clone(), key.clone());
-        async move { store.tenant(acme.tenant).await.unwrap().begin_idempotent(&key, at(0)).await.unwrap() }
+        async move {
+            let mut conn = store.tenant(acme.tenant).await.unwrap();
+            conn.begin_idempotent(&key, at(0), of([1; 32])).await.unwrap()
+        }
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!second.is_finished(), "the second caller waits for the first");
@@ -314,9 +318,9 @@ async fn an_idempotency_key_gives_the_same_answer_to_the_same_body() {
     assert_eq!(second.await.unwrap(), Idempotent::Replay(answer));
     let other_body = IdempotencyKey { body_hash: [2; 32], ..key.clone() };
     let mut conn = db.store().tenant(acme.tenant).await.unwrap();
-    assert_eq!(conn.begin_idempotent(&other_body, at(0)).await.unwrap(), Idempotent::Mismatch);
+    assert_eq!(conn.begin_idempotent(&other_body, at(0), of([2; 32])).await.unwrap(), Idempotent::Mismatch);
     // Under the key of before, the hash of the same body was another.
-    let found = conn.begin_idempotent_as(&other_body, at(0), |kept| kept == [1; 32]).await.unwrap();
+    let found = conn.begin_idempotent(&other_body, at(0), of([1; 32])).await.unwrap();
     assert!(matches!(found, Idempotent::Replay(_)), "{found:?}");
     drop(conn);
     let mut system = db.store().system().await.unwrap();

@@ -247,7 +247,10 @@ impl Account {
             key: format!("{CANARY} idempotency"),
             body_hash: [7; 32],
         };
-        assert_eq!(tx.begin_idempotent(&claim, now).await.unwrap(), Idempotent::New);
+        assert_eq!(
+            tx.begin_idempotent(&claim, now, |kept| kept == claim.body_hash).await.unwrap(),
+            Idempotent::New
+        );
         let answer = StoredAnswer { status: 201, body: format!("{{\"name\":\"{CANARY}\"}}") };
         tx.finish_idempotent(&claim, &answer).await.unwrap();
         tx.audit(&NewAuditEvent {

@@ -52,7 +52,7 @@ impl Account {
         let mut hash = [8; 32];
         hash[..10].copy_from_slice(&unlike_bytes());
         let end = now + TimeDelta::minutes(1);
-        let code = NewExchangeCode { user, method: "google", provider: None };
+        let code = NewExchangeCode { user, method: "google", provider: None, proven_at: None };
         system.create_exchange_code((&hash, &[9; 32]), &code, now, end).await.unwrap();
         let named = ("https://idp.example", email.as_str());
         system.link_sso_identity(self.tenant, named, user, now).await.unwrap();

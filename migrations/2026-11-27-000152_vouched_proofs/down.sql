@@ -1,0 +1,1 @@
+ALTER TABLE exchange_code DROP COLUMN proven_at;
