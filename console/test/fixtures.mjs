@@ -1,4 +1,5 @@
 // A small, believable ledger for pictures and browser checks: the same every time but for the day it ends on.
+import { id as made } from "./shapes.mjs";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -34,6 +35,8 @@ export const KEYS = [
   zero_retention: at === 2,
   rolled_at: at === 0 ? new Date(Date.now() - 5 * HOUR).toISOString() : null,
   previous_until: at === 0 ? new Date(Date.now() + 19 * HOUR).toISOString() : null,
+  // One was made by somebody who left, one by the operator's program.
+  shown_to: [made("usr", 2), made("usr", 99), made("usr", 2), null][at],
 }));
 
 export const PROVIDERS = [

@@ -12,7 +12,7 @@ export function sessionOf(world) {
     tenant_name: "Acme Corp",
     user: world.byLink ? null : ME,
     role: world.role ?? "owner",
-    method: world.byLink ? "link" : "password",
+    method: world.byLink ? "link" : (world.method ?? "password"),
     operator: true,
     read_only: false,
     two_factors: true,
@@ -94,8 +94,8 @@ export function peopleAnswer(world, path, { method }) {
   if (path === "/user")
     return {
       ...ME,
-      has_password: true,
-      second_factor: !world.empty,
+      has_password: !world.method,
+      second_factor: !world.empty && !world.method,
       recovery_codes_left: world.empty ? 0 : 3,
       identities: world.empty ? [] : [{ issuer: "https://accounts.google.com", linked_at: at(-90 * DAY) }, { issuer: "https://login.acme.example/realms/people", linked_at: at(-6 * DAY) }],
       memberships: [["Acme Corp", "owner"], ["Acme Labs", "analyst"]].map(([tenant_name, role], number) => ({ tenant_id: id("ten", number + 1), tenant_name, role })),

@@ -11,6 +11,12 @@ const [directory = "pictures", ...only] = process.argv.slice(2);
 await mkdir(directory, { recursive: true });
 
 const chart = async (page) => page.waitForSelector("[role=img] svg path", { state: "attached", timeout: 8000 });
+const removeGrace = async (page) => page.getByRole("button", { name: "Remove Grace Hopper" }).click();
+async function confirmedRemoval(page, asked) {
+  await removeGrace(page);
+  await page.getByRole("button", { name: "Remove", exact: true }).last().click();
+  await page.getByText(asked, { exact: true }).waitFor();
+}
 const SCREENS = [
   { name: "overview", path: "/", ready: chart },
   { name: "overview-proxy", path: "/?source=proxy&by=model&range=7d", ready: chart },
@@ -135,6 +141,10 @@ const SCREENS = [
   { name: "members", path: "/members" },
   { name: "members-empty", path: "/members", world: { empty: true, byLink: true } },
   { name: "members-viewer", path: "/members", world: { role: "viewer" } },
+  { name: "member-remove", path: "/members", act: removeGrace },
+  { name: "step-up", path: "/members", world: { stale: true }, act: async (page) => confirmedRemoval(page, "Go on") },
+  { name: "step-up-provider", path: "/members", world: { stale: true, method: "oidc" }, act: async (page) => confirmedRemoval(page, "Continue with single sign-on") },
+  { name: "step-up-google", path: "/members", world: { stale: true, method: "google" }, act: async (page) => confirmedRemoval(page, "Continue with Google") },
   { name: "invite", path: "/members", act: async (page) => page.getByRole("button", { name: "Invite somebody" }).click() },
   { name: "single-sign-on-form", path: "/members", act: async (page) => page.getByRole("button", { name: "Change", exact: true }).first().click() },
   { name: "profile", path: "/profile" },

@@ -92,6 +92,7 @@ async function answer(world, request, url, raw) {
     if (method === "DELETE") world.signedIn = false;
     return method === "DELETE" ? { status: 204 } : ok(session);
   }
+  if (world.stale && method !== "GET" && path.startsWith("/members/")) return problem("step_up_required", 403, "A fresh proof of who you are is required", "Prove it, then try again.");
   const found = TOPICS.map((topic) => topic(world, path, asked)).find((one) => one !== undefined);
   if (found !== undefined) return ok(found);
   const notice = method === "GET" || path.endsWith("/preview") ? noticesAnswer(world, path) : undefined;

@@ -140,6 +140,9 @@ pub struct Exchanged {
     pub proven_at: Option<DateTime<Utc>>,
 }
 
+/// The person, the method, the provider, and when it was proven.
+type UsedRow = (Uuid, String, Option<Uuid>, Option<DateTime<Utc>>);
+
 impl SystemConn {
     /// Writes a link down, to be mailed.
     pub async fn create_user_link(&mut self, link: &UserLink) -> Result<(), StoreError> {
@@ -252,7 +255,7 @@ impl SystemConn {
             .filter(exchange_code::browser_hash.eq(browser.as_slice()))
             .filter(exchange_code::used_at.is_null())
             .filter(exchange_code::expires_at.gt(at));
-        let used: Option<(Uuid, String, Option<Uuid>, Option<DateTime<Utc>>)> = diesel::update(unused)
+        let used: Option<UsedRow> = diesel::update(unused)
             .set(exchange_code::used_at.eq(at))
             .returning((
                 exchange_code::user_id,
