@@ -137,7 +137,10 @@ impl Principal {
         if self.fresh {
             return Ok(tenant);
         }
-        let detail = if self.user.is_some() {
+        let detail = if self.by_provider {
+            "let your organisation's identity provider ask you once more (POST /api/v1/single-sign-on/trips with `anew`), \
+             then try again"
+        } else if self.user.is_some() {
             PROVE_ANEW
         } else {
             "your sign-in is too old for this; use a new link of `costlens sign-in`"
