@@ -110,7 +110,7 @@ pub struct CreateBudget {
     /// Only calls served by this model count.
     #[oai(default, skip_serializing_if_is_none, validator(min_length = 1, max_length = 256))]
     pub model: Option<String>,
-    /// What is billed and no call through the proxy used counts, too; for a budget of all calls alone.
+    /// What is billed and no call through the proxy used counts, too; for a budget of all calls alone, of a week or a month.
     #[oai(default)]
     pub include_unproxied: bool,
 }
@@ -289,6 +289,10 @@ fn check(body: &CreateBudget) -> Result<(), ApiError> {
     let is_narrowed = body.api_key_id.is_some() || body.provider.is_some() || body.model.is_some();
     if body.include_unproxied && is_narrowed {
         return Err(ApiError::field("include_unproxied", "is for a budget of all calls alone"));
+    }
+    // Bills tell of UTC days: a day of another zone has none of them as a whole.
+    if body.include_unproxied && body.period == PeriodView::Day {
+        return Err(ApiError::field("include_unproxied", "is for a budget of a week or a month"));
     }
     if body.provider.as_ref().is_some_and(|name| provider(name).is_none()) {
         return Err(ApiError::field("provider", "is no provider's stable name"));

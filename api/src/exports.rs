@@ -16,6 +16,7 @@ use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
 use serde_json::json;
 
+use crate::dates;
 use crate::error::ApiError;
 use crate::idempotent::{self, Claimed};
 use crate::page::{Page, default_limit};
@@ -435,8 +436,9 @@ impl ExportsApi {
 
 /// The rows that are asked for. What is to come is in no export, so the period ends now at the latest.
 fn filter(body: &CreateExport, now: DateTime<Utc>) -> Result<RequestFilter, ApiError> {
-    let to = body.to.map_or(now, |to| to.min(now));
-    if body.from.is_some_and(|from| from >= to) {
+    let (from, to) = (dates::moment("from", body.from)?, dates::moment("to", body.to)?);
+    let to = to.map_or(now, |to| to.min(now));
+    if from.is_some_and(|from| from >= to) {
         return Err(ApiError::field("from", "must be before the period's end and in the past"));
     }
     if body.what == ExportWhatView::HourlySpend && body.connection_id.is_some() {
@@ -463,7 +465,7 @@ fn filter(body: &CreateExport, now: DateTime<Utc>) -> Result<RequestFilter, ApiE
         model: body.model.clone(),
         outcome: body.outcome.map(Into::into),
         origin: None,
-        from: body.from,
+        from,
         to: Some(to),
     })
 }

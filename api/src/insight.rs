@@ -22,7 +22,7 @@ use crate::{ApiParts, Tag};
 
 /// How many recommendations are listed at most: there is one of a kind and subject.
 const MOST: u32 = 500;
-/// How far back a forecast looks, and how many facts it reads.
+/// How far back a forecast looks, and how many facts it reads: of more, those of the newest days.
 const PAST: Days = Days::new(91);
 const MOST_FACTS: usize = 100_000;
 
@@ -215,7 +215,7 @@ impl From<Stretch> for StretchView {
 pub struct ForecastView {
     /// What the amounts count.
     pub currency: Wire<Currency>,
-    /// By so many days of history.
+    /// By so many days of history: of 91 at most, of fewer where bills have more facts than one answer reads.
     pub history_days: u32,
     /// The days ahead, each alone.
     pub days: Vec<ForecastDay>,
@@ -246,6 +246,8 @@ impl ForecastView {
 pub struct Forecasts {
     /// One for each currency with enough history; none where nothing can be said.
     pub items: Vec<ForecastView>,
+    /// Paying accounts that are no part of them: their bills end more than a week before the newest.
+    pub left_out: Vec<String>,
 }
 
 pub(crate) struct InsightApi(pub(crate) Arc<ApiParts>);
@@ -326,6 +328,7 @@ impl InsightApi {
         let today = self.0.clock.now().date_naive();
         let mut conn = self.0.store.tenant(tenant).await?;
         let mut costs: Vec<(Currency, Costs)> = Vec::new();
+        let mut left_out = Vec::new();
         match source.0 {
             ForecastSource::Calls => {
                 let begin = |day: NaiveDate| day.and_time(chrono::NaiveTime::MIN).and_utc();
@@ -343,10 +346,17 @@ impl InsightApi {
                 costs.extend(Costs::of_days(days, today).map(|costs| (Currency::USD, costs)));
             }
             ForecastSource::Bills => {
-                let mut facts = conn.bill_facts(None, today - PAST, MOST_FACTS).await?;
+                let mut from = today - PAST;
+                while conn.count_bill_facts(from).await? > MOST_FACTS {
+                    let Some(later) = basis::newer_half(from, today) else { break };
+                    from = later;
+                }
+                let mut facts = conn.bill_facts(None, from, MOST_FACTS).await?;
                 basis::by_one_cost(&mut facts);
-                if let Some(until) = forecast::bills_are_whole_until(&facts, today) {
-                    costs.extend(forecast::costs_of_bills(&facts, until));
+                if let Some(known) = forecast::bills_are_whole_until(&facts, today) {
+                    facts.retain(|fact| !known.left_out.contains(&*fact.billing_account));
+                    costs.extend(forecast::costs_of_bills(&facts, known.until));
+                    left_out.extend(known.left_out);
                 }
             }
         }
@@ -356,6 +366,6 @@ impl InsightApi {
                 forecast::forecast(&costs).map(|forecast| ForecastView::of(currency, forecast))
             })
             .collect();
-        Ok(Json(Forecasts { items }))
+        Ok(Json(Forecasts { items, left_out }))
     }
 }

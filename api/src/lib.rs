@@ -17,6 +17,7 @@ pub mod closure;
 pub mod connections;
 pub mod console;
 mod cookies;
+mod dates;
 pub mod error;
 pub mod exports;
 mod idempotent;

@@ -14,6 +14,7 @@ use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::bodies::BodyStateView;
+use crate::dates;
 use crate::error::ApiError;
 use crate::imports::ImportClaimView;
 use crate::page::{DEFAULT_LIMIT, Page};
@@ -313,7 +314,7 @@ impl RequestsApi {
         cursor: Query<Option<Wire<RequestId>>>,
     ) -> Result<Json<Page<RequestView>>, ApiError> {
         let tenant = caller.require(Permission::RequestsRead)?;
-        let filter = filter((api_key_id.0, origin.0), provider.0, model.0, outcome.0, (from.0, to.0));
+        let filter = filter((api_key_id.0, origin.0), provider.0, model.0, outcome.0, (from.0, to.0))?;
         let cursor = cursor.0.map(|id| id.0);
         let page = self.0.store.tenant(tenant).await?.list_requests(&filter, cursor, limit.0).await?;
         Ok(Json(Page {
@@ -351,7 +352,7 @@ impl RequestsApi {
         to: Query<Option<DateTime<Utc>>>,
     ) -> Result<Exported, ApiError> {
         let tenant = caller.require(Permission::RequestsRead)?;
-        let filter = filter((api_key_id.0, origin.0), provider.0, model.0, outcome.0, (from.0, to.0));
+        let filter = filter((api_key_id.0, origin.0), provider.0, model.0, outcome.0, (from.0, to.0))?;
         let store = self.0.store.clone();
         let format = format.0;
         // Pages, each in a short transaction of its own: no snapshot is held while a slow client reads.
@@ -425,17 +426,17 @@ fn filter(
     model: Option<String>,
     outcome: Option<OutcomeView>,
     (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-) -> RequestFilter {
-    RequestFilter {
+) -> Result<RequestFilter, ApiError> {
+    Ok(RequestFilter {
         api_key_id: api_key_id.map(|id| id.0),
         connection_id: None,
         provider,
         model,
         outcome: outcome.map(Into::into),
         origin: origin.map(Into::into),
-        from,
-        to,
-    }
+        from: dates::moment("from", from)?,
+        to: dates::moment("to", to)?,
+    })
 }
 
 fn default_limit() -> u32 {

@@ -175,6 +175,8 @@ impl SlackChannelsApi {
         let sealed = self.seal(&mut conn, (tenant, id), &url, now).await?;
         let wishes = (body.0.digest, body.0.alerts);
         let made = conn.create_slack_channel(id, name, &sealed, wishes, now).await?;
+        // Without a calendar no digest is ever due.
+        conn.settings_or_initial(now).await?;
         let change = json!({ "name": made.name, "digest": made.digest, "alerts": made.alerts });
         let target = (Action::SlackChannelCreated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;
@@ -204,6 +206,7 @@ impl SlackChannelsApi {
         };
         let wishes = (body.0.digest.unwrap_or(old.digest), body.0.alerts.unwrap_or(old.alerts));
         let new = conn.update_slack_channel(id, wishes, sealed.as_deref()).await?;
+        conn.settings_or_initial(now).await?;
         let change = json!({ "digest": new.digest, "alerts": new.alerts, "another_url": sealed.is_some() });
         let target = (Action::SlackChannelUpdated, Some(id.to_string()));
         caller.principal().by().did(&self.0, &mut conn, target, change).await?;

@@ -9,6 +9,7 @@ use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 
+use crate::dates;
 use crate::error::ApiError;
 use crate::principal::{Caller, Permission};
 use crate::requests::UsageView;
@@ -95,7 +96,7 @@ impl From<SpendTotals> for SpendSums {
 pub struct SpendPointView {
     /// When it begins.
     pub start: DateTime<Utc>,
-    /// The group; null in a series without groups.
+    /// The group; null in a series without groups, and of all groups beyond the 50 dearest together.
     #[oai(nullable)]
     pub group: Option<String>,
     /// Its sums.
@@ -113,7 +114,7 @@ pub struct SpendSeries {
     pub interval: Interval,
     /// What the amounts count.
     pub currency: Wire<Currency>,
-    /// The points, oldest first.
+    /// The points, oldest first; of one time the dearest first.
     pub points: Vec<SpendPointView>,
     /// One sum over all of it.
     pub total: SpendSums,
@@ -148,7 +149,9 @@ pub(crate) struct SpendApi(pub(crate) Arc<ApiParts>);
 impl SpendApi {
     /// Spend over time
     ///
-    /// What the proxied calls cost by their own usage and the price list: an estimate of the bill, exact per call.
+    /// What the proxied calls cost by their own usage and the price list: an estimate of the bill, exact per call. Of groups
+    /// the 50 are told apart that are dearest over all of it. Hours of groups are told for 31 days at most, anything else
+    /// for 400.
     #[expect(clippy::too_many_arguments, reason = "each is one query parameter of the contract")]
     #[oai(path = "/spend/series", method = "get", operation_id = "get_spend_series")]
     async fn series(
@@ -181,8 +184,14 @@ impl SpendApi {
             GroupBy::Provider => Some(SpendGroup::Provider),
             GroupBy::Key => Some(SpendGroup::Key),
         };
+        if bucket == SpendBucket::Hour && group.is_some() && filter.to - filter.from > LONGEST_OF_GROUPS {
+            return Err(ApiError::field("from", "must lie at most 31 days before `to` for hours of groups"));
+        }
         let mut conn = self.0.store.tenant(tenant).await?;
-        let points = conn.spend_series(&filter, bucket, group).await?;
+        let points = match group {
+            Some(group) => conn.spend_series_of_dearest(&filter, bucket, group, MOST_GROUPS).await?,
+            None => conn.spend_series(&filter, bucket, None).await?,
+        };
         let total = conn.spend_totals(&filter).await?;
         let view = |point: costlens_store::SpendPoint| SpendPointView {
             start: point.at,
@@ -238,6 +247,9 @@ impl SpendApi {
 
 /// The longest range of one answer: a year of hours is 8,784 points a group.
 const LONGEST: TimeDelta = TimeDelta::days(400);
+/// The longest range of hours that are told apart by groups, and how many groups are: some 38,000 points.
+const LONGEST_OF_GROUPS: TimeDelta = TimeDelta::days(31);
+const MOST_GROUPS: u32 = 50;
 
 impl SpendApi {
     fn filter(
@@ -252,6 +264,7 @@ impl SpendApi {
             Interval::Hour => TimeDelta::hours(1),
             Interval::Day => TimeDelta::days(1),
         };
+        let (from, to) = (dates::moment("from", from)?, dates::moment("to", to)?);
         let to = ceil(to.unwrap_or_else(|| self.0.clock.now()), TimeDelta::hours(1));
         let from = floor(from.unwrap_or(to - TimeDelta::days(30)), step);
         if from >= to {

@@ -63,7 +63,8 @@ pub async fn statement(
     unproxied.sort_by_key(|one: &Unproxied| std::cmp::Reverse(one.amount));
     unproxied.truncate(MOST_TOLD.try_into().unwrap_or(usize::MAX));
     let midnight = |day: chrono::NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
-    let surprises = conn.anomalies_between(midnight(key.month), midnight(key.end()), MOST_TOLD).await?;
+    let span = (midnight(key.month), midnight(key.end()));
+    let (surprises, all_surprises) = conn.largest_anomalies(span, None, MOST_TOLD).await?;
     let keys: HashMap<String, String> = conn
         .list_keys(None, MOST_KEYS)
         .await?
@@ -92,6 +93,7 @@ pub async fn statement(
         bills,
         unproxied,
         surprises: surprises.iter().map(|one| surprising(one, &keys)).collect(),
+        all_surprises,
         other_currencies: by_team.other_currencies,
     })
 }

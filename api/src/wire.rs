@@ -18,6 +18,8 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
+use crate::dates;
+
 /// A value with one exact spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wire<T>(pub T);
@@ -32,6 +34,11 @@ pub trait Spelled: Display + FromStr + Send + Sync {
     const PATTERN: &'static str;
     /// An example.
     const EXAMPLE: &'static str;
+
+    /// The value of a text; `None` where it is no spelling of any.
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
 }
 
 macro_rules! spelled {
@@ -55,7 +62,6 @@ spelled! {
     AwsConnectionId = "AwsConnectionId", "aws-connection-id", "^awc_[0-9a-f]{32}$", "awc_019ab3c4d5e67f8091a2b3c4d5e6f708";
     InvoiceSourceId = "InvoiceSourceId", "invoice-source-id", "^ivs_[0-9a-f]{32}$", "ivs_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BillDeliveryId = "BillDeliveryId", "bill-delivery-id", "^dlv_[0-9a-f]{32}$", "dlv_019ab3c4d5e67f8091a2b3c4d5e6f708";
-    costlens_domain::aws::Month = "Month", "month", "^[0-9]{4}-[0-9]{2}$", "2026-10";
     ExportId = "ExportId", "export-id", "^exp_[0-9a-f]{32}$", "exp_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SessionId = "SessionId", "session-id", "^ses_[0-9a-f]{32}$", "ses_019ab3c4d5e67f8091a2b3c4d5e6f708";
     RecipientId = "RecipientId", "recipient-id", "^rcp_[0-9a-f]{32}$", "rcp_019ab3c4d5e67f8091a2b3c4d5e6f708";
@@ -82,7 +88,30 @@ spelled! {
     Currency = "Currency", "currency", "^[A-Z]{3}$", "USD";
     Exact = "Decimal", "decimal", "^-?[0-9]+(\\.[0-9]+)?$", "12.5";
     crate::settlements::SettlementCursor = "SettlementCursor", "settlement-cursor", "^[0-9]{4}-[0-9]{2}-[0-9]{2}-[a-z]+$", "2026-10-01-aws";
-    chrono::NaiveDate = "Date", "date", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-11-01";
+}
+
+/// In exactly this form, of a year that is known here.
+impl Spelled for chrono::NaiveDate {
+    const NAME: &'static str = "Date";
+    const FORMAT: &'static str = "date";
+    const PATTERN: &'static str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
+    const EXAMPLE: &'static str = "2026-11-01";
+
+    fn read(text: &str) -> Option<Self> {
+        dates::day(text)
+    }
+}
+
+/// Of a year that is known here.
+impl Spelled for costlens_domain::aws::Month {
+    const NAME: &'static str = "Month";
+    const FORMAT: &'static str = "month";
+    const PATTERN: &'static str = "^[0-9]{4}-[0-9]{2}$";
+    const EXAMPLE: &'static str = "2026-10";
+
+    fn read(text: &str) -> Option<Self> {
+        dates::day(&format!("{text}-01")).map(Self::of)
+    }
 }
 
 /// An exact number that is no amount of dollars: an amount of another currency, a share, a quantity.
@@ -139,7 +168,7 @@ impl<T: Spelled> ParseFromJSON for Wire<T> {
 
 impl<T: Spelled> ParseFromParameter for Wire<T> {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        text.parse().map(Self).map_err(|_| ParseError::custom(format!("not a valid {}", T::NAME)))
+        T::read(text).map(Self).ok_or_else(|| ParseError::custom(format!("not a valid {}", T::NAME)))
     }
 }
 

@@ -46,7 +46,7 @@ const ANOMALIES = [
 }));
 
 const RECOMMENDATIONS = [
-  ["idle_endpoint", "ml.g5.2xlarge in us-east-1 of 111122223333", "2174.40", "2174.40", "medium", "Delete these endpoints: they run day and night and nobody calls them.", { hours: "1440", instances: "2", cost: "2174.40" }, null],
+  ["idle_endpoint", "ml.g5.2xlarge in us-east-1 of 111122223333", "2174.40", "2174.40", "medium", "Delete these endpoints: they run every day and nobody calls them.", { hours: "1440", instances: "2", cost: "2174.40" }, null],
   ["global_routing", "claude-sonnet-4-5", "812.44", "8936.8442", "high", "Use the global profile, where data may be processed anywhere.", { tokens: "560755333", cost: "8936.8442", cost_global: "8124.404" }, null],
   ["cache_writes_unread", "claude-haiku-4-5 by arn:aws:sts::111122223333:assumed-role/support-triage-production-eu-central-1/i-0a1b2c3d4e5f60718", "301.2", "418.0331", "high", "Stop writing this cache: what is read from it saves less than writing it costs.", { written_tokens: "32774511", read_tokens: "1204118", cost: "418.0331" }, null],
   ["use_batch", "gpt-4o by nightly-evals", "96.1204", "192.2408", "low", "Send these calls as a batch: they run at fixed hours and cost half of it there.", { calls: "18204", hours_a_day: "2", cost: "192.2408" }, "nobody waits for these answers, and the vendor's batch costs half"],
@@ -102,6 +102,6 @@ export function insightAnswer(world, path, { query, method }) {
   if (path === "/anomalies") return page(list(ANOMALIES));
   if (path === "/recommendations") return { items: list(RECOMMENDATIONS) };
   if (path === "/insight-events") return page(list(EVENTS));
-  if (path === "/forecast" && method === "GET") return { items: list([forecast(query.get("source") ?? "calls")]) };
+  if (path === "/forecast" && method === "GET") return { items: list([forecast(query.get("source") ?? "calls")]), left_out: [] };
   return undefined;
 }

@@ -73,6 +73,35 @@ fn a_stream_without_a_wish_for_usage_gets_the_documented_edit_and_nothing_else()
     });
 }
 
+/// Mistral answers 422 to a call that asks for usage, and tells it unasked: the chunk is the client's.
+#[test]
+fn a_vendor_that_tells_its_usage_unasked_is_not_asked_and_its_chunk_passes() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Unasked").await;
+        let line = app.llm.line(|heard| {
+            let asks = heard.call.get("stream_options").is_some();
+            let mut call = heard.call.clone();
+            call["stream_options"] = json!({"include_usage": true});
+            if asks { Reply::refusal(422, "{}") } else { Reply::to(&call, &heard.path, TOKENS) }
+        });
+        let connection = json!({"provider": "mistral", "name": "mistral", "secret": line.secret(), "base_url": app.llm.base_url()});
+        owner.connect(connection).await;
+        let program = owner.create_key("ci").await;
+        let (said, id) = (odd("mistral-small-2603", r#""stream":true,"#), call_id());
+
+        let answer = program.post(CHAT, &id, said.clone()).await.expect(200);
+
+        let heard = line.only();
+        assert_eq!(String::from_utf8_lossy(&heard.body), said);
+        let mut asked = heard.call.clone();
+        asked["stream_options"] = json!({"include_usage": true});
+        assert_eq!(answer.text(), String::from_utf8_lossy(&Reply::to(&asked, CHAT, TOKENS).body()));
+        let row = program.row(&id).await;
+        assert_eq!((&row["cost_basis"], &row["usage"]["output"]), (&json!("exact"), &json!(3)), "{row}");
+    });
+}
+
 #[test]
 fn a_routing_prefix_is_the_other_edit() {
     run(async {

@@ -34,7 +34,8 @@ fn check(row: &Value, outcome: &str, basis: &str, error_code: &Value) {
 #[test]
 fn a_vendors_refusal_is_a_failed_row_that_costs_nothing() {
     run(async {
-        for status in [400, 401, 429, 500, 529] {
+        // A redirect is no answer either, and is not followed.
+        for status in [307, 400, 401, 429, 500, 529] {
             let (_, program, line) =
                 set_up(move |_| Reply::refusal(status, r#"{"error":{"message":"no"}}"#)).await;
             let id = call_id();

@@ -217,6 +217,29 @@ fn bad_rows_are_named_good_ones_taken_and_a_file_that_is_no_log_changes_nothing(
 }
 
 #[test]
+fn a_call_of_a_closed_month_has_that_month_settled_again_and_one_of_these_days_waits_for_the_night() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Programs that were late").await;
+        let program = importer(&owner).await;
+        let tenant = owner.tenant_id.trim_start_matches("ten_").to_owned();
+        let asked = || {
+            app.query(&format!(
+                "SELECT count(*) FROM queue.job WHERE queue = 'settle_month.v1' AND tenant = '{tenant}'"
+            ))
+        };
+        post(app, &program, &[JSON], body(&[span(1, "chatcmpl-now", 10)])).await.expect(200);
+        assert_eq!(asked().trim(), "0");
+        let mut late = span(2, "chatcmpl-late", 10);
+        let then = (now() - TimeDelta::days(150)).timestamp_nanos_opt().unwrap().to_string();
+        (late["startTimeUnixNano"], late["endTimeUnixNano"]) = (json!(then), json!(then));
+        let told = post(app, &program, &[JSON], body(&[late])).await;
+        assert_eq!((told.status, told.json()), (200, json!({})), "it is taken");
+        assert_eq!(asked().trim(), "1");
+    });
+}
+
+#[test]
 fn spans_of_both_encodings_count_and_what_cannot_is_a_partial_success() {
     run(async {
         let app = shared();

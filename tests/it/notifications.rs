@@ -78,6 +78,7 @@ fn bad_input_is_told_by_field_and_changes_nothing() {
             ("POST", "budgets", budget(json!({"provider": "nobody"})), 400),
             ("POST", "budgets", budget(json!({"api_key_id": "key_019ab3c4d5e67f8091a2b3c4d5e6f708"})), 400),
             ("POST", "budgets", budget(json!({"name": " "})), 400),
+            ("POST", "budgets", budget(json!({"include_unproxied": true})), 400),
             ("POST", "account/closure", json!({"confirm": "edges"}), 400),
             ("POST", "account/closure", json!({}), 400),
         ];
@@ -234,6 +235,29 @@ fn every_kind_of_message_can_be_looked_at() {
         }
         let none = owner.call("GET", "/api/v1/message-kinds/no_such/preview", None).await;
         none.expect_problem(404, "not_found");
+    });
+}
+
+#[test]
+fn an_account_that_tells_a_slack_channel_alone_has_a_digest_that_is_due() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Slack alone").await;
+        let tenant = owner.tenant_id.trim_start_matches("ten_").to_owned();
+        let due = || {
+            app.query(&format!("SELECT count(*) FROM tenant_settings WHERE tenant_id = '{tenant}'"))
+                .trim()
+                .to_owned()
+        };
+        assert_eq!(due(), "0", "nobody is told anything");
+        let body = json!({"name": "team", "url": slack_url(app)});
+        let made = owner.call("POST", "/api/v1/slack-channels", Some(&body)).await.expect(201).json();
+        assert_eq!(due(), "1");
+        // So has one whose channel is older than that rule, once somebody changes it.
+        app.sql(&format!("DELETE FROM tenant_settings WHERE tenant_id = '{tenant}'"));
+        let one = format!("/api/v1/slack-channels/{}", made["id"].as_str().unwrap());
+        owner.call("PATCH", &one, Some(&json!({"alerts": false}))).await.expect(200);
+        assert_eq!(due(), "1");
     });
 }
 

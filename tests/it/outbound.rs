@@ -47,6 +47,41 @@ const HEADERS: &[&str] = &[
 ];
 
 #[test]
+fn a_call_tells_the_next_one_that_it_came_this_way_and_a_circle_ends() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("A circle").await;
+        let line = app.llm.line_of(Tokens::plain(1, 1));
+        owner.connect_both(&line).await;
+        let program = owner.create_key("ci").await;
+        let bearer = format!("Bearer {}", program.secret);
+        for (path, model) in [(CHAT, "gpt-4o-mini"), (MESSAGES, "claude-sonnet-4-5")] {
+            let call =
+                json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+            let mut via = "1.1 a-balancer".to_owned();
+            let send = async |via: &str| {
+                let headers =
+                    [("authorization", bearer.as_str()), ("content-type", "application/json"), ("via", via)];
+                http::send("POST", &format!("{}{path}", app.base_url()), &headers, call.to_string()).await
+            };
+            for passed in 1..=2 {
+                send(&via).await.expect(200);
+                let heard = line.last();
+                let told: Vec<_> =
+                    heard.headers.get_all("via").iter().map(|hop| hop.to_str().unwrap()).collect();
+                assert_eq!(told, vec!["1.1 costlens"; passed]);
+                via = told.join(", ");
+            }
+            let calls = line.log().len();
+            let answer = send(&via).await;
+            answer.expect_problem(508, "loop_detected");
+            assert_eq!(answer.header("x-should-retry"), "false");
+            assert_eq!(line.log().len(), calls, "it went nowhere");
+        }
+    });
+}
+
+#[test]
 fn no_body_header_or_query_chooses_where_a_call_goes() {
     run(async {
         let app = shared();

@@ -12,12 +12,13 @@ use costlens_domain::{ApiKeyId, Problem, ProblemCode, TenantId};
 use costlens_edge::Arrival;
 use costlens_imports::otlp::{self, Encoding, Traces};
 use costlens_imports::{Unpack, gunzip};
+use costlens_jobs::settlement::{ask_to_settle_again, before_the_nights};
 use poem::endpoint::make;
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse as _, Request, Response};
 use tokio::sync::Semaphore;
 
-use super::{Ledger, broken, unread};
+use super::{Ledger, broken, months_of, unread};
 use crate::ApiParts;
 use crate::bills::uploads::Arriving;
 use crate::error::{ApiError, problem_response, told_of_request};
@@ -131,7 +132,15 @@ async fn receive(
     drop(place);
     let ledger =
         Ledger { store: &parts.store, clock: &*parts.clock, entropy: &*parts.entropy, prices: &parts.prices };
+    // Spans of the last months come all day long, and each night settles those.
+    let closed = before_the_nights(months_of(&calls), now);
     let imported = ledger.take((Origin::Otlp, tenant, key), calls).await?;
+    // Also for what is known: whoever stored it may have died before it asked.
+    if !closed.is_empty() && (imported.taken > 0 || imported.known > 0) {
+        let mut conn = parts.store.tenant(tenant).await?;
+        ask_to_settle_again(&mut conn, &closed, (now, parts.entropy.for_id())).await?;
+        conn.commit().await?;
+    }
     touch(parts, tenant, key).await;
     tracing::debug!(
         spans.taken = imported.taken,

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::actions::{OperatorDone, OperatorReason};
 use super::record::{Deed, operator, recorded};
+use crate::dates;
 use crate::error::ApiError;
 use crate::page::{Page, default_limit};
 use crate::principal::{Caller, Permission};
@@ -155,6 +156,8 @@ impl OperatorPricesApi {
     ) -> Result<PriceCorrectionCreated, ApiError> {
         let by = operator(&caller)?;
         let NewPriceCorrection { provider, model, from, to, reason } = body.0;
+        dates::moment("from", Some(from))?;
+        dates::moment("to", Some(to))?;
         let now = self.0.clock.now();
         let prices = self.0.prices.now();
         let entry = prices.catalogue.find(&provider, &model);

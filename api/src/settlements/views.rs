@@ -86,7 +86,7 @@ impl std::str::FromStr for SettlementCursor {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parts = text
             .rsplit_once('-')
-            .and_then(|(month, issuer)| Some(Self(month.parse().ok()?, Issuer::from_name(issuer)?)));
+            .and_then(|(month, issuer)| Some(Self(crate::dates::day(month)?, Issuer::from_name(issuer)?)));
         parts.ok_or("no month and issuer")
     }
 }

@@ -2732,7 +2732,9 @@ export interface paths {
         };
         /**
          * Spend over time
-         * @description What the proxied calls cost by their own usage and the price list: an estimate of the bill, exact per call.
+         * @description What the proxied calls cost by their own usage and the price list: an estimate of the bill, exact per call. Of groups
+         *     the 50 are told apart that are dearest over all of it. Hours of groups are told for 31 days at most, anything else
+         *     for 400.
          */
         get: operations["get_spend_series"];
         put?: never;
@@ -4652,7 +4654,7 @@ export interface components {
              */
             api_key_id?: string;
             /**
-             * @description What is billed and no call through the proxy used counts, too; for a budget of all calls alone.
+             * @description What is billed and no call through the proxy used counts, too; for a budget of all calls alone, of a week or a month.
              * @default false
              */
             include_unproxied?: boolean;
@@ -5234,7 +5236,7 @@ export interface components {
             days: components["schemas"]["ForecastDay"][];
             /**
              * Format: uint32
-             * @description By so many days of history.
+             * @description By so many days of history: of 91 at most, of fewer where bills have more facts than one answer reads.
              */
             history_days: number;
             /** @description The calendar month (UTC) that the first of them lies in. */
@@ -5324,6 +5326,8 @@ export interface components {
         Forecasts: {
             /** @description One for each currency with enough history; none where nothing can be said. */
             items: components["schemas"]["Forecast"][];
+            /** @description Paying accounts that are no part of them: their bills end more than a week before the newest. */
+            left_out: string[];
         };
         /**
          * @description What a series is told apart by.
@@ -8187,7 +8191,7 @@ export interface components {
          * @description One point of a series.
          */
         SpendPoint: {
-            /** @description The group; null in a series without groups. */
+            /** @description The group; null in a series without groups, and of all groups beyond the 50 dearest together. */
             group?: string | null;
             /**
              * Format: date-time
@@ -8215,7 +8219,7 @@ export interface components {
             from: string;
             /** @description How long each point lasts. */
             interval: components["schemas"]["Interval"];
-            /** @description The points, oldest first. */
+            /** @description The points, oldest first; of one time the dearest first. */
             points: components["schemas"]["SpendPoint"][];
             /**
              * Format: date-time

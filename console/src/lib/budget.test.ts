@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { meterOf, scopeInWords } from "./budget";
+import { canCountUnproxied, meterOf, scopeInWords } from "./budget";
 
 describe("a budget's meter", () => {
   it("ends at the amount while nothing lies beyond it", () => {
@@ -34,4 +34,11 @@ it("a budget's scope is told narrow or whole", () => {
   expect(scopeInWords({ api_key_id: null, provider: null, model: null, includes_unproxied: false }, name)).toBe("every call");
   expect(scopeInWords({ api_key_id: null, provider: null, model: null, includes_unproxied: true }, name)).toBe("every call, and what is billed around the proxy");
   expect(scopeInWords({ api_key_id: "key_1", provider: "openai", model: "gpt-5", includes_unproxied: false }, name)).toBe("key ci, provider openai, model gpt-5");
+});
+
+it("what is billed around the proxy counts for weeks and months of every call alone", () => {
+  expect(canCountUnproxied("month", false).can).toBe(true);
+  expect(canCountUnproxied("week", false).can).toBe(true);
+  expect(canCountUnproxied("day", false).can).toBe(false);
+  expect(canCountUnproxied("month", true).can).toBe(false);
 });

@@ -22,6 +22,13 @@ export function meterOf(budget: Pick<Budget, "percent" | "thresholds">): Meter {
   return { filled: Math.min(100, Math.max(0, (spent / end) * 100)), marks, tone };
 }
 
+/** Whether a budget may count what is billed around the proxy, and what is said of it: bills tell of UTC days, and of all calls. */
+export function canCountUnproxied(period: Budget["period"], isNarrowed: boolean): { can: boolean; note: string } {
+  if (isNarrowed) return { can: false, note: "For a budget of every call alone." };
+  if (period === "day") return { can: false, note: "For a budget of a week or a month: bills tell of UTC days." };
+  return { can: true, note: "Once a month is settled." };
+}
+
 /** What a budget counts, in words. */
 export function scopeInWords(budget: Pick<Budget, "api_key_id" | "provider" | "model" | "includes_unproxied">, keyName: (id: string) => string): string {
   const parts = [

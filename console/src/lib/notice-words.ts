@@ -77,7 +77,7 @@ const EVENT_KINDS: Record<string, string> = {
   "bill.published": "A bill was read",
   "bill.failed": "A bill could not be read",
   "budget.reached": "A budget reached one of its thresholds",
-  "anomaly.found": "An hour cost surprisingly much",
+  "anomaly.found": "An hour or a day cost surprisingly much, or costs keep to another level",
   "key.created": "A key was created",
   "key.revoked": "A key was revoked",
   "export.done": "An export can be downloaded",

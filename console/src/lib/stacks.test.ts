@@ -26,6 +26,15 @@ describe("stacks", () => {
     expect(stacksOf(points, DAYS, 2).map((stack) => stack.group)).toEqual(["g0", "g1", "g2"]);
   });
 
+  it("keep the rest that came as one last, however much it is", () => {
+    const points = [point(DAYS[0]!, OTHER, "9"), ...["3", "2", "1"].map((cost, at) => point(DAYS[0]!, `g${at}`, cost))];
+    expect(stacksOf(points, DAYS, 2).map((stack) => [stack.group, stack.total])).toEqual([
+      ["g0", "3"],
+      ["g1", "2"],
+      [OTHER, "10"],
+    ]);
+  });
+
   it("leave out what is not in the span", () => {
     expect(stacksOf([point("2025-12-31T00:00:00Z", "a", "1")], DAYS)).toEqual([]);
   });

@@ -42,9 +42,12 @@ export function stacksOf(points: readonly SpendPoint[], buckets: readonly string
     stack.amounts[at] = plus(stack.amounts[at] ?? "0", point.amount);
     stack.total = plus(stack.total, point.amount);
   }
+  // What came as the rest is the last, however much it is.
+  const others = byGroup.get(OTHER);
+  byGroup.delete(OTHER);
   const ranked = [...byGroup.values()].toSorted((a, b) => toFloat(b.total) - toFloat(a.total));
-  const named = ranked.slice(0, ranked.length > shown + 1 ? shown : ranked.length);
-  const rest = ranked.slice(named.length);
+  const named = ranked.slice(0, ranked.length > shown + 1 || others ? shown : ranked.length);
+  const rest = [...ranked.slice(named.length), ...(others ? [others] : [])];
   if (rest.length > 0) {
     const other: Stack = { group: OTHER, values: [], amounts: buckets.map(() => "0"), total: "0" };
     for (const stack of rest) {

@@ -26,6 +26,11 @@ use tokio::sync::Mutex as AsyncMutex;
 const RENEWED_BEFORE: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// The shortest session that there is, for seeing whether a role can be assumed.
 const PROBE_SECONDS: i32 = 900;
+/// A moment as S3 tells it: its lists to the millisecond, its headers to the second.
+fn second(at: Option<&aws_sdk_s3::primitives::DateTime>) -> DateTime<Utc> {
+    at.and_then(|at| DateTime::from_timestamp(at.secs(), 0)).unwrap_or_default()
+}
+
 /// How much of a file is asked for at once.
 const PIECE: u64 = 16 * 1024 * 1024;
 /// How often a piece that broke off is asked for again.
@@ -299,6 +304,7 @@ impl Reports {
                 key: key.to_owned(),
                 etag: head.e_tag.unwrap_or_default(),
                 bytes: head.content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+                modified: second(head.last_modified.as_ref()),
             })),
             Err(ReportError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -320,7 +326,11 @@ impl Reports {
             }
         }
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        Ok((Part { key: key.to_owned(), etag: answer.e_tag.unwrap_or_default(), bytes: size }, bytes))
+        let modified = second(answer.last_modified.as_ref());
+        Ok((
+            Part { key: key.to_owned(), etag: answer.e_tag.unwrap_or_default(), bytes: size, modified },
+            bytes,
+        ))
     }
 
     /// The files below a folder, in the order of their keys.
@@ -361,6 +371,7 @@ impl Reports {
                 key: object.key?,
                 etag: object.e_tag?,
                 bytes: u64::try_from(object.size.unwrap_or_default()).ok()?,
+                modified: second(object.last_modified.as_ref()),
             })
         };
         let parts = page.contents.unwrap_or_default().into_iter().filter_map(part).collect();

@@ -29,8 +29,13 @@ use crate::BillError;
 use crate::lines::{SCALE, Wanted, What, google_fields};
 use crate::source::{Encoding, SourceFile, csv_reader};
 
-/// Lines per batch: a line of 120 columns has about 2 KB.
+/// Lines per batch at most: a line of 120 columns has about 2 KB.
 const BATCH: usize = 4096;
+/// And cells: room is made for all of a batch's before any is read.
+const CELLS: usize = 256 * 1024;
+/// How many bytes of a file may pass between two batches; all of them are held. That is 16 KB for each line of a full batch,
+/// and more for those with many columns.
+const MOST_HELD: u64 = 64 * 1024 * 1024;
 
 /// One CSV file, or one of lines of JSON.
 #[derive(Clone, Debug)]
@@ -201,17 +206,19 @@ impl CsvLines {
         let reader = csv_reader(&file.path, file.gzip, Arc::clone(&bytes_read))
             .map_err(|source| BillError::Open { path: file.path.clone(), source })?;
         let passed = Arc::new(AtomicU64::new(1));
-        let reader = CountingLines { inner: reader, passed: Arc::clone(&passed) };
+        let held = Arc::new(AtomicU64::new(0));
+        let reader = CountingLines { inner: reader, passed: Arc::clone(&passed), held: Arc::clone(&held) };
         let indices: Vec<usize> = self.wanted.iter().map(|column| column.found.index).collect();
         let rows = ReaderBuilder::new(Arc::clone(&self.header))
             .with_header(true)
-            .with_batch_size(BATCH)
+            .with_batch_size(batch_of(self.header.fields().len()))
             .with_projection(distinct(&indices))
             .build_buffered(reader)
             .map_err(|error| corrupt(1, error.to_string()))?;
         let places = distinct(&indices);
         let mut lines: u64 = 0;
         for rows in rows {
+            held.store(0, Ordering::Relaxed);
             let rows =
                 rows.map_err(|error| corrupt(passed.load(Ordering::Relaxed), plain(&error.to_string())))?;
             let batch = self.convert(&rows, &places).map_err(|bad| BillError::Corrupt {
@@ -256,10 +263,17 @@ impl CsvLines {
     }
 }
 
-/// Counts the lines that were read, so that an error can say where it was.
+/// How many lines of so many columns are read at once.
+fn batch_of(columns: usize) -> usize {
+    (CELLS / columns.max(1)).clamp(1, BATCH)
+}
+
+/// Counts the lines that were read, so that an error can say where it was; and the bytes since the last batch, so that a cell
+/// without an end does not fill the memory.
 struct CountingLines {
     inner: Box<dyn BufRead + Send>,
     passed: Arc<AtomicU64>,
+    held: Arc<AtomicU64>,
 }
 
 impl Read for CountingLines {
@@ -270,6 +284,12 @@ impl Read for CountingLines {
 
 impl BufRead for CountingLines {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.held.load(Ordering::Relaxed) > MOST_HELD {
+            let why = format!(
+                "its cells are too long: lines that are read at once have more than {MOST_HELD} bytes"
+            );
+            return Err(std::io::Error::other(why));
+        }
         self.inner.fill_buf()
     }
 
@@ -277,6 +297,7 @@ impl BufRead for CountingLines {
         // What is consumed stands in the buffer already, so looking at it again reads nothing.
         let lines = self.inner.fill_buf().ok().and_then(|buffer| buffer.get(..amount)).map_or(0, count_lines);
         self.passed.fetch_add(lines, Ordering::Relaxed);
+        self.held.fetch_add(u64::try_from(amount).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.inner.consume(amount);
     }
 }

@@ -219,9 +219,23 @@ struct Total {
 /// Azure's pricing models of what was bought ahead.
 const COVERED: [&str; 2] = ["Reservation", "SavingsPlan"];
 
-/// A month with fewer than one in so many of a bill's lines is not what the bill is of. A year has twelve, of which a
-/// quiet one may have a third of its share.
-const FAIR_PART: u64 = 36;
+/// A month with fewer than one in so many of the lines that it would have, were all months alike, is not what the bill is
+/// of: however long the bill is, a quiet month of it may have a third of its share.
+const FAIR_PART: u64 = 3;
+
+/// The most that sums of lines may take of memory, in bytes. Sums of real bills take some tens of millions; only who makes
+/// up another text for each line comes here.
+const MOST_HELD: usize = 256 * 1024 * 1024;
+
+/// How many bytes something may take.
+#[derive(Clone, Copy, Debug)]
+struct Bound(usize);
+
+impl Default for Bound {
+    fn default() -> Self {
+        Self(MOST_HELD)
+    }
+}
 
 /// Sums of lines.
 #[derive(Debug, Default)]
@@ -238,9 +252,27 @@ pub(crate) struct Rollup {
     facts: Facts,
     /// Whether anything that a commitment of Azure's covers had a cost.
     has_covered_cost: bool,
+    bound: Bound,
 }
 
 impl Rollup {
+    /// Refuses what takes more memory than a bill may.
+    fn must_fit(&self) -> Result<(), BillError> {
+        let firsts = self.firsts.len().saturating_mul(size_of::<(FirstKey, u32, First)>());
+        let held = [
+            firsts,
+            self.texts.held_bytes(),
+            self.products.held_bytes(),
+            self.facts.held_bytes(),
+            self.total_by_key.len().saturating_mul(size_of::<([Code; 2], usize, Total)>()),
+            self.lines_by_day.len().saturating_mul(size_of::<(i32, u64)>()),
+        ];
+        if held.into_iter().fold(0, usize::saturating_add) > self.bound.0 {
+            return Err(BillError::Memory { memory_bytes: self.bound.0 });
+        }
+        Ok(())
+    }
+
     /// Adds every line to its control total; answers those that may be AI, by [`screen`], in their order.
     pub(crate) fn look(
         &mut self,
@@ -280,6 +312,7 @@ impl Rollup {
                 picks.push(Pick { row: at, first, cost, day });
             }
         }
+        self.must_fit()?;
         Ok(picks)
     }
 
@@ -344,6 +377,7 @@ impl Rollup {
             let key = FactKey { product, user: row(&user, at), day: pick.day };
             self.facts.add(key, measures.sums(look.rule, look.counts_usage)?)?;
         }
+        self.must_fit()?;
         Ok(())
     }
 
@@ -417,7 +451,8 @@ impl Rollup {
             product: usize::try_from(key.product).ok().and_then(|at| products.get(at)).copied().unwrap_or(0),
             user: key.user.map(own),
             day: key.day,
-        })
+        })?;
+        self.must_fit()
     }
 
     /// The format, once the lines have said whose they are and what their costs mean. FOCUS of several clouds is nobody's own.
@@ -458,15 +493,16 @@ impl Rollup {
         Ok(Some((date(*first)?, date(*last)?)))
     }
 
-    /// The first and the last of the months with at least one in [`FAIR_PART`] of the lines, by their first days.
+    /// The first and the last of the months with a fair part of the lines (see [`FAIR_PART`]), by their first days.
     pub(crate) fn months(&self) -> Result<Option<(NaiveDate, NaiveDate)>, BillError> {
         let mut lines_by_month: BTreeMap<NaiveDate, u64> = BTreeMap::new();
         for (day, lines) in &self.lines_by_day {
             let day = date(*day)?;
             *lines_by_month.entry(day.with_day(1).unwrap_or(day)).or_default() += lines;
         }
-        let all: u64 = lines_by_month.values().sum();
-        let mut fair = lines_by_month.iter().filter(|(_, lines)| **lines * FAIR_PART >= all);
+        let (all, months) = (lines_by_month.values().sum::<u64>(), lines_by_month.len() as u64);
+        let is_fair = |lines: u64| lines.saturating_mul(FAIR_PART).saturating_mul(months) >= all;
+        let mut fair = lines_by_month.iter().filter(|(_, lines)| is_fair(**lines));
         let Some((first, _)) = fair.next() else { return Ok(None) };
         let last = fair.next_back().map_or(first, |(last, _)| last);
         Ok(Some((*first, *last)))
@@ -548,4 +584,87 @@ impl Rollup {
 /// The code of a cell; `XXX`, ISO 4217's "no currency", where the cell is empty or unreadable.
 pub(crate) fn currency(text: &str) -> Currency {
     text.parse().or_else(|_| "XXX".parse()).unwrap_or(Currency::USD)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::StringArray;
+
+    use super::*;
+    use crate::columns::{Columns, Kind};
+    use crate::lines::Arrival;
+
+    /// Adds a line for each of these, with another usage type each.
+    fn look_at(rollup: &mut Rollup, usage_types: &[String]) -> Result<Vec<Pick>, Failed> {
+        let columns = Columns::new([("lineItem/UsageType".to_owned(), Kind::Text)]);
+        let layout = Layout::new(ReportFormat::LegacyCur, &columns, Arrival::Wanted, FIRST);
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(usage_types));
+        rollup.look(&mut BatchReader::new(layout), &[texts], usage_types.len())
+    }
+
+    #[test]
+    fn a_bill_of_nothing_but_new_texts_is_refused_before_it_fills_the_memory() {
+        let bound = Bound(100_000);
+        let mut rollup = Rollup { bound, ..Rollup::default() };
+        let alike = vec!["USE1-NovaPro-input-tokens".to_owned(); 10_000];
+        look_at(&mut rollup, &alike).unwrap();
+        assert_eq!(rollup.lines(), 10_000, "what repeats itself is held once");
+        let long = ["x".repeat(100_000)];
+        let refused = look_at(&mut Rollup { bound, ..Rollup::default() }, &long).unwrap_err();
+        assert!(matches!(refused, Failed::Other(BillError::Memory { memory_bytes: 100_000 })), "{refused:?}");
+        let other: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
+        assert!(look_at(&mut rollup, &other).is_err(), "many short ones take as much");
+
+        // Each of two threads has room, and both together have not.
+        let of = |name: &str| {
+            let mut part = Rollup { bound, ..Rollup::default() };
+            let texts: Vec<String> = (0..250).map(|n| format!("{name}{n}")).collect();
+            look_at(&mut part, &texts).unwrap();
+            part
+        };
+        let mut whole = of("a");
+        whole.absorb(&of("a")).unwrap();
+        let absorbed: Result<(), _> =
+            ["b", "c", "d", "e"].iter().try_for_each(|name| whole.absorb(&of(name)));
+        assert!(matches!(absorbed, Err(BillError::Memory { .. })), "{absorbed:?}");
+    }
+
+    /// The months of a bill with so many lines in each month, from January 2024 on.
+    fn months_of(lines: &[u64]) -> Option<(String, String)> {
+        let epoch = NaiveDate::default();
+        let mut rollup = Rollup::default();
+        for (n, lines) in (0..).zip(lines) {
+            let (year, month) = (2024 + n / 12, 1 + u32::try_from(n % 12).unwrap());
+            let day = NaiveDate::from_ymd_opt(year, month, 9).unwrap();
+            let day = i32::try_from((day - epoch).num_days()).unwrap();
+            if *lines > 0 {
+                rollup.lines_by_day.insert(day, *lines);
+            }
+        }
+        let name = |month: NaiveDate| month.format("%Y-%m").to_string();
+        rollup.months().unwrap().map(|(first, last)| (name(first), name(last)))
+    }
+
+    #[test]
+    fn a_bill_is_of_its_months_however_many_they_are_and_not_of_a_strayed_line() {
+        let from_to = |from: &str, to: &str| Some((from.to_owned(), to.to_owned()));
+        assert_eq!(months_of(&[100; 37]), from_to("2024-01", "2027-01"), "three years and a month");
+        let mut thin = [100; 24];
+        thin[0] = 50;
+        assert_eq!(
+            months_of(&thin),
+            from_to("2024-01", "2025-12"),
+            "it began in the middle of its first month"
+        );
+        assert_eq!(
+            months_of(&[20, 1]),
+            from_to("2024-01", "2024-01"),
+            "a short month and one line of the next"
+        );
+        assert_eq!(months_of(&[1, 5_000, 1]), from_to("2024-02", "2024-02"));
+        assert_eq!(months_of(&[40, 60]), from_to("2024-01", "2024-02"));
+        assert_eq!(months_of(&[]), None);
+    }
 }

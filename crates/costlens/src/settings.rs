@@ -130,6 +130,9 @@ pub(crate) struct ServerArgs {
     /// The most bytes of a proxied request.
     #[arg(long, env = "COSTLENS_MAX_REQUEST_BYTES", default_value_t = 32 << 20)]
     pub(crate) max_request_bytes: u64,
+    /// The most bytes that proxied requests and plain answers may hold in memory together.
+    #[arg(long, env = "COSTLENS_CALL_MEMORY_BYTES", default_value_t = 1 << 30)]
+    pub(crate) call_memory_bytes: u64,
     /// The most bytes of a bill, uploaded or delivered by AWS.
     #[arg(long, env = "COSTLENS_MAX_BILL_BYTES", default_value_t = 4 << 30)]
     pub(crate) max_bill_bytes: u64,
@@ -166,6 +169,12 @@ impl ServerArgs {
         }
         if let Err(error) = self.provider_base_urls() {
             wrong.push(error);
+        }
+        // A request whose model's prefix is taken out is there twice for a moment.
+        if self.call_memory_bytes / 2 < self.max_request_bytes {
+            wrong.push(
+                "COSTLENS_CALL_MEMORY_BYTES: must be twice COSTLENS_MAX_REQUEST_BYTES at least".to_owned(),
+            );
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadSettings(wrong)) }
     }
@@ -208,6 +217,7 @@ impl ServerArgs {
         ProxyConfig {
             first_byte_timeout: Duration::from_millis(self.first_byte_timeout_ms),
             provider_base_urls: self.provider_base_urls().unwrap_or_default(),
+            call_memory_bytes: usize::try_from(self.call_memory_bytes).unwrap_or(usize::MAX),
             ..ProxyConfig::default()
         }
     }

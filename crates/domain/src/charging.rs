@@ -4,7 +4,10 @@
 //! that cloud's bill. The proxy records calls under the name that this says, and settlement holds them against the bills of
 //! the issuer that this says.
 
+use chrono::NaiveDate;
+
 use crate::imports::vendors::{BEDROCK, aws_region, host_of};
+use crate::providers;
 use crate::settlement::Issuer;
 
 /// Azure's stable name. The catalogue has no prices of it, so that its calls are unpriced until its bill comes.
@@ -49,6 +52,35 @@ pub fn charged_at(address: &str) -> Option<Charged> {
         _ => (Some(GOOGLE), name.strip_suffix("-aiplatform")?),
     };
     Some(Charged { issuer: Issuer::Google, provider, region: region.to_owned() })
+}
+
+/// Where calls to an address are served, if their prices there are not the catalogue's: a government's region of AWS', or a
+/// region's own host below a vendor's, as `eu.api.openai.com`. `provider` is who charges for them.
+#[must_use]
+pub fn place_apart(provider: &str, address: &str) -> Option<String> {
+    if provider == BEDROCK {
+        return aws_region(address).filter(|region| region.starts_with("us-gov-"));
+    }
+    let own = host_of(providers::provider(provider)?.base_url?)?;
+    let place = host_of(address)?.strip_suffix(&own)?.strip_suffix('.')?.to_owned();
+    (!place.is_empty()).then_some(place)
+}
+
+/// The first day of release of OpenAI's models that cost a tenth more where data stays in a region. Source: OpenAI, "Data
+/// residency", read 2026-11.
+const OPENAI_REGIONS_DEARER_SINCE: Option<NaiveDate> = NaiveDate::from_ymd_opt(2026, 3, 5);
+
+/// The tier that a call to such a place is recorded with: its own, with the place behind it. That is a tier without known
+/// rates, so that the call is unpriced until its bill settles it. OpenAI's older models cost the same everywhere; which ones
+/// those are the date in the served name says.
+#[must_use]
+pub fn tier_at(place: &str, provider: &str, tier: Option<&str>, served: Option<&str>) -> Option<String> {
+    let dated = |name: &str| name.get(name.len().checked_sub("2026-03-05".len())?..)?.parse().ok();
+    let released: Option<NaiveDate> = served.and_then(dated);
+    if provider == "openai" && released.is_some() && released < OPENAI_REGIONS_DEARER_SINCE {
+        return tier.map(str::to_owned);
+    }
+    Some(format!("{}/{place}", tier.unwrap_or("standard")))
 }
 
 /// Whether a host of AWS' in this region is Bedrock's, by its public name or by that of an endpoint in a private network.
@@ -122,6 +154,41 @@ mod tests {
         for (address, issuer, provider, region) in cases {
             let expected = Charged { issuer, provider, region: region.to_owned() };
             assert_eq!(charged_at(address), Some(expected), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_place_with_prices_of_its_own_stands_behind_the_tier() {
+        for (provider, address, place) in [
+            ("openai", "https://eu.api.openai.com/v1", Some("eu")),
+            ("openai", "https://US.api.openai.com:443/v1", Some("us")),
+            ("openai", "https://api.openai.com/v1", None),
+            ("openai", "https://myapi.openai.com/v1", None),
+            ("openai", "https://gateway.example.com/v1", None),
+            ("openai", "https://eu.api.openai.com.evil.example/v1", None),
+            ("xai", "https://us.api.x.ai/v1", Some("us")),
+            (
+                "bedrock",
+                "https://bedrock-runtime.us-gov-west-1.amazonaws.com/openai/v1",
+                Some("us-gov-west-1"),
+            ),
+            ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", None),
+            ("azure", "https://acme.openai.azure.com/openai/v1", None),
+            ("openai_compatible", "https://eu.api.openai.com/v1", None),
+        ] {
+            assert_eq!(place_apart(provider, address).as_deref(), place, "{provider} at {address}");
+        }
+        for (provider, tier, served, recorded) in [
+            ("openai", Some("default"), Some("gpt-5.4-2026-03-05"), Some("default/eu")),
+            ("openai", Some("default"), Some("gpt-4o-2024-08-06"), Some("default")),
+            ("openai", None, Some("gpt-4o-2024-08-06"), None),
+            ("openai", None, Some("gpt-6-sol"), Some("standard/eu")),
+            ("openai", Some("flex"), None, Some("flex/eu")),
+            ("xai", None, Some("grok-2025-01-01"), Some("standard/eu")),
+        ] {
+            assert_eq!(tier_at("eu", provider, tier, served).as_deref(), recorded, "{provider} {served:?}");
+            let has_rates = crate::pricing::ServiceTier::served(recorded).is_some();
+            assert_eq!(has_rates, !recorded.is_some_and(|tier| tier.contains('/')));
         }
     }
 

@@ -28,7 +28,8 @@ event_kinds! {
     BudgetReached = "budget.reached";
     /// A monthly budget is expected to be crossed before its month ends.
     BudgetForecast = "budget.forecast";
-    /// An hour cost more than its past explains.
+    /// An hour or a day cost more than its past explains, or costs have kept to another level for three days, be it a lower
+    /// one.
     AnomalyFound = "anomaly.found";
     /// An API key was made.
     KeyCreated = "key.created";

@@ -112,6 +112,8 @@ problem_codes! {
     VoucherUnavailable = "voucher_unavailable", 503, "Whoever vouches for people cannot be asked now";
     /// The server is shutting down or at its limit.
     Unavailable = "unavailable", 503, "The service cannot take this request now";
+    /// The call has come through this program before: a connection leads back to it.
+    LoopDetected = "loop_detected", 508, "The call goes in a circle";
     /// The provider did not answer in time.
     UpstreamTimeout = "upstream_timeout", 504, "The provider did not answer in time";
 }

@@ -4,7 +4,7 @@
 //! An OpenAI-compatible vendor is one more row here.
 
 use crate::charging::AZURE;
-use crate::imports::vendors::BEDROCK;
+use crate::imports::vendors::{BEDROCK, is_under};
 use crate::request::text_enum;
 
 text_enum! {
@@ -63,9 +63,22 @@ pub struct Provider {
     pub credential: Credential,
     /// Beginnings of its own models' names, by which a model without a price still finds its vendor.
     pub families: &'static [&'static str],
+    /// Whether its streams tell their usage unasked. Some such vendors refuse a call that asks, and of all of them the
+    /// chunk that tells is the client's own.
+    pub tells_usage: bool,
 }
 
+/// Hosts whose streams tell their usage unasked, by whichever name they are connected. Mistral refuses the question (422,
+/// `extra_forbidden`); OpenRouter tells always ("Usage accounting", read 2026-11).
+const TELL_USAGE: [&str; 2] = ["api.mistral.ai", "openrouter.ai"];
+
 impl Provider {
+    /// Whether a stream from this host tells its usage unasked.
+    #[must_use]
+    pub fn tells_usage_at(&self, host: &str) -> bool {
+        self.tells_usage || TELL_USAGE.iter().any(|own| is_under(host, own))
+    }
+
     /// Whether a tenant can connect to it by its name (the built-in one needs no connection; a cloud's calls go through a
     /// compatible endpoint at its address, see [`crate::charging`]).
     #[must_use]
@@ -84,7 +97,7 @@ const fn openai_like(
     families: &'static [&'static str],
 ) -> Provider {
     let (dialect, credential) = (Dialect::OpenAiChat, Credential::Bearer);
-    Provider { name, display_name, dialect, base_url, credential, families }
+    Provider { name, display_name, dialect, base_url, credential, families, tells_usage: false }
 }
 
 const fn anthropic_like(
@@ -94,12 +107,12 @@ const fn anthropic_like(
     families: &'static [&'static str],
 ) -> Provider {
     let (dialect, credential) = (Dialect::AnthropicMessages, Credential::XApiKey);
-    Provider { name, display_name, dialect, base_url, credential, families }
+    Provider { name, display_name, dialect, base_url, credential, families, tells_usage: true }
 }
 
 const fn unconnectable(name: &'static str, display_name: &'static str) -> Provider {
     let (dialect, credential) = (Dialect::OpenAiChat, Credential::None);
-    Provider { name, display_name, dialect, base_url: None, credential, families: &[] }
+    Provider { name, display_name, dialect, base_url: None, credential, families: &[], tells_usage: false }
 }
 
 /// Every vendor. Base URLs are the vendors' documented ones, checked 2026-11.
@@ -117,12 +130,23 @@ pub const PROVIDERS: &[Provider] = &[
         Some("https://generativelanguage.googleapis.com/v1beta/openai"),
         &["gemini-", "gemma-"],
     ),
-    openai_like(
-        "mistral",
-        "Mistral",
-        Some("https://api.mistral.ai/v1"),
-        &["mistral-", "ministral-", "magistral-", "codestral-", "pixtral-"],
-    ),
+    Provider {
+        tells_usage: true,
+        ..openai_like(
+            "mistral",
+            "Mistral",
+            Some("https://api.mistral.ai/v1"),
+            &[
+                "mistral-",
+                "ministral-",
+                "magistral-",
+                "codestral-",
+                "pixtral-",
+                "open-mistral-",
+                "open-mixtral-",
+            ],
+        )
+    },
     openai_like("deepseek", "DeepSeek", Some("https://api.deepseek.com/v1"), &["deepseek-"]),
     openai_like("xai", "xAI", Some("https://api.x.ai/v1"), &["grok-"]),
     openai_like("groq", "Groq", Some("https://api.groq.com/openai/v1"), &[]),
@@ -159,6 +183,23 @@ mod tests {
             for other in families.iter().skip(index + 1) {
                 assert!(!one.starts_with(**other) && !other.starts_with(**one), "{one} and {other}");
             }
+        }
+    }
+
+    /// Mistral answers 422 to a call that asks, and OpenRouter's chunk is its clients' own.
+    #[test]
+    fn a_vendor_that_tells_its_usage_unasked_is_known_by_its_name_or_its_host() {
+        for (name, host, tells) in [
+            ("mistral", "api.mistral.ai", true),
+            ("mistral", "gateway.example.com", true),
+            ("openai_compatible", "api.mistral.ai", true),
+            ("openai_compatible", "openrouter.ai", true),
+            ("openai_compatible", "notopenrouter.ai", false),
+            ("openai_compatible", "openrouter.ai.example.com", false),
+            ("openai", "api.openai.com", false),
+            ("groq", "api.groq.com", false),
+        ] {
+            assert_eq!(provider(name).unwrap().tells_usage_at(host), tells, "{name} at {host}");
         }
     }
 }

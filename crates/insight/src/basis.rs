@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{Days, NaiveDate};
 use costlens_domain::bill::{DailyFact, Text};
 
 /// Lets the facts of each paying account count by one cost: where the net amortised one is unknown for any of them, all of
@@ -18,4 +19,11 @@ pub fn by_one_cost(facts: &mut [DailyFact]) {
     for fact in facts.iter_mut().filter(|fact| unknown.contains(&fact.billing_account)) {
         fact.net_amortised = None;
     }
+}
+
+/// The first day of the newer half of a past that is more than can be held; `None` where a day is all that is left.
+#[must_use]
+pub fn newer_half(from: NaiveDate, today: NaiveDate) -> Option<NaiveDate> {
+    let half = u64::try_from((today - from).num_days() / 2).ok().filter(|days| *days > 0)?;
+    Some(today - Days::new(half))
 }

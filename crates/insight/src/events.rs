@@ -96,6 +96,43 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether it is told once of its subject, whatever the day: a first time, or that somebody goes round the proxy.
+    #[must_use]
+    pub const fn is_once(self) -> bool {
+        self.is_first() || matches!(self, Self::ShadowUse)
+    }
+
+    /// Whether it says that something is there for the first time.
+    const fn is_first(self) -> bool {
+        match self {
+            Self::NewService
+            | Self::NewAccount
+            | Self::NewRegion
+            | Self::NewModel
+            | Self::NewPrincipal
+            | Self::NewProvider
+            | Self::FirstProvisionedThroughput
+            | Self::FirstEndpoint
+            | Self::NewAccelerator => true,
+            Self::PriceChanged
+            | Self::CacheTurnedOn
+            | Self::CacheTurnedOff
+            | Self::ShadowUse
+            | Self::MonthRestated => false,
+        }
+    }
+}
+
+/// For so long a first time is news where not all of the past is looked at.
+const FRESH_DAYS: u64 = 14;
+
+/// Where the facts that were looked at are not all that there are, what is first among them may have been there before, the
+/// likelier the nearer to their beginning it is. Only what is first in the last days is left.
+pub fn forget_old_firsts(events: &mut Vec<Event>, today: NaiveDate) {
+    events.retain(|event| !event.kind.is_first() || event.day + Days::new(FRESH_DAYS) >= today);
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {

@@ -5,7 +5,7 @@
 //! that fades, otherwise at the rate of the days so far. Taxes, credits and fees are not forecast: they come when the
 //! calendar says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike as _, Days, Months, NaiveDate};
 use costlens_domain::bill::DailyFact;
@@ -160,21 +160,39 @@ pub fn forecast(costs: &Costs) -> Option<Forecast> {
 /// An account's use of one kind, by whom.
 type Cell<'a> = (&'a str, &'a str, &'a str, &'a str);
 
-/// A payer whose bills ended so long ago is billed no more.
-const SILENT: Days = Days::new(45);
+/// A payer whose bills end so long before the newest is no part of a forecast: it may be billed no more, or its bills come by
+/// the month, and days that they do not have yet cost not nothing.
+const SILENT: Days = Days::new(7);
 
-/// The first day that the bills of some payer have not to its end: from there on costs are forecast. `None` without any.
-/// Days ahead of `today`, to which a fee may be dated, say nothing of it.
+/// How far bills tell what use cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The first day that the bills of some payer have not to its end: from there on costs are forecast.
+    pub until: NaiveDate,
+    /// The payers whose bills end too long before that of the others.
+    pub left_out: BTreeSet<String>,
+}
+
+/// How far the bills of those payers tell that are billed to about the same day; `None` without any. Days ahead of `today`, to
+/// which a fee may be dated, say nothing of it.
 #[must_use]
-pub fn bills_are_whole_until(facts: &[DailyFact], today: NaiveDate) -> Option<NaiveDate> {
+pub fn bills_are_whole_until(facts: &[DailyFact], today: NaiveDate) -> Option<Known> {
     let mut last_days: BTreeMap<&str, NaiveDate> = BTreeMap::new();
     for fact in facts.iter().filter(|fact| fact.day <= today) {
         let last = last_days.entry(&fact.billing_account).or_insert(fact.day);
         *last = fact.day.max(*last);
     }
     let newest = last_days.values().max().copied()?;
-    let last = last_days.into_values().filter(|last| *last + SILENT >= newest).min()?;
-    Some(last + Days::new(1) - Days::new(UNFINISHED_DAYS))
+    let is_silent = |last: NaiveDate| last + SILENT < newest;
+    let last = last_days.values().copied().filter(|last| !is_silent(*last)).min()?;
+    Some(Known {
+        until: last + Days::new(1) - Days::new(UNFINISHED_DAYS),
+        left_out: last_days
+            .into_iter()
+            .filter(|(_, last)| is_silent(*last))
+            .map(|(payer, _)| payer.to_owned())
+            .collect(),
+    })
 }
 
 /// The use of bills by day, net amortised (amortised where that is unknown), currency by currency; the days from `until` on are not whole and left out.

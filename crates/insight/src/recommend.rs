@@ -42,7 +42,7 @@ pub enum Kind {
     IdleEndpoint,
     /// Stop notebooks and studios at night and on weekends.
     AlwaysOnNotebook,
-    /// Commit to accelerated instances that run day and night.
+    /// Commit to accelerated instances of which so many hours are used every day.
     CommitToGpu,
     /// Move from an old generation of accelerated instances.
     OldGpuGeneration,
@@ -105,9 +105,9 @@ impl Kind {
             Self::ProvisionedThroughputUnused => {
                 "Give this throughput up: the same calls cost less on demand."
             }
-            Self::IdleEndpoint => "Delete these endpoints: they run day and night and nobody calls them.",
+            Self::IdleEndpoint => "Delete these endpoints: they run every day and nobody calls them.",
             Self::AlwaysOnNotebook => "Stop these notebooks at night and on weekends.",
-            Self::CommitToGpu => "Commit to the instances that run day and night.",
+            Self::CommitToGpu => "Commit to what of these instances is used every day.",
             Self::OldGpuGeneration => "Move to a newer generation of accelerators.",
             Self::UnusedCommitment => "Use this commitment or let it go: a part of it covers nothing.",
         }
@@ -234,19 +234,53 @@ pub fn find(facts: &[DailyFact], calls: &[HourlySpend], until: NaiveDate) -> Vec
     found
 }
 
-/// The sums of some facts.
+/// What was found for each paying account, as one list for all of them: each kind and subject once.
+///
+/// Where there are several, the payer stands in the filter, and in the subject of what names neither an account nor a
+/// principal: two payers may use the same model. What is found by calls alone, which have no payer, is told once; so is what
+/// an account did under two payers. The newest days have the say.
+#[must_use]
+pub fn of_all_payers(found: Vec<(String, Vec<Recommendation>)>) -> Vec<Recommendation> {
+    let are_several = found.len() > 1;
+    let mut all: BTreeMap<(Kind, String, Currency), Recommendation> = BTreeMap::new();
+    for (payer, of_payer) in found {
+        for mut one in of_payer {
+            let names = |columns: &[&str]| columns.iter().any(|name| one.evidence.filter.contains_key(*name));
+            let (by_calls, by_whom) = (names(&["api_key_id"]), names(&["usage_account", "principal"]));
+            if are_several && !by_calls && !payer.is_empty() {
+                if !by_whom {
+                    one.subject = format!("{}, billed to {payer}", one.subject);
+                }
+                one.evidence.filter.insert("billing_account".to_owned(), payer.clone());
+            }
+            let key = (one.kind, one.subject.clone(), one.currency);
+            let is_older = all.get(&key).is_some_and(|other| other.evidence.to > one.evidence.to);
+            if !is_older {
+                all.insert(key, one);
+            }
+        }
+    }
+    all.into_values().collect()
+}
+
+/// The sums of some facts whose tokens are known. What others cost is no part of the price of a token.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     cost: Decimal,
-    quantity: Decimal,
     tokens: Decimal,
+    /// There are others, too.
+    is_partly_unknown: bool,
 }
 
 impl Sum {
     fn add(&mut self, fact: &DailyFact) {
-        self.cost += fact.spread_cost();
-        self.quantity += fact.usage_quantity;
-        self.tokens += fact.tokens.unwrap_or_default();
+        match fact.tokens {
+            Some(tokens) => {
+                self.cost += fact.spread_cost();
+                self.tokens += tokens;
+            }
+            None => self.is_partly_unknown = true,
+        }
     }
 
     /// The price of a token; `None` where there are none.
@@ -255,9 +289,10 @@ impl Sum {
     }
 }
 
-/// What is priced alike but for one property: the model, and the rest of what a usage type says.
+/// What is priced alike but for one property: who sells it, the model, and the rest of what a usage type says.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Priced {
+    service: String,
     model: String,
     meter: Meter,
     tier: Tier,
@@ -269,7 +304,8 @@ struct Priced {
 impl Priced {
     fn of(class: &Classification) -> Option<Self> {
         let model = class.model.clone()?;
-        class.meter.counts_tokens().then_some(Self {
+        class.meter.counts_tokens().then(|| Self {
+            service: class.service.to_string(),
             model,
             meter: class.meter,
             tier: class.tier,

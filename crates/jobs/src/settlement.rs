@@ -36,18 +36,42 @@ impl TenantJob for SettleMonth {
     }
 }
 
-/// A bill has its month, and AWS adds days of neighbours to it; no bill has years.
+/// A bill has its month, and AWS adds days of neighbours to it. Of one of many years the latest are looked at even where it
+/// has nothing of AI by now: the bill before it may have had.
 const MOST_MONTHS: usize = 24;
+/// How many months with AI lines are settled by one bill: ten years.
+const MOST_MONTHS_OF_AI: u32 = 120;
+
+/// How many months before the running one are settled again every night. A spool that waited longer is settled by the next
+/// bill.
+pub const NIGHTS_REACH: Months = Months::new(2);
 
 /// Asks for the months of a bill to be settled, in the transaction that stores the bill.
 pub async fn ask_to_settle(tx: &mut TenantConn, bill: &Bill) -> Result<(), StoreError> {
-    let (Some(first), Some(last)) = (bill.first_day, bill.last_day) else { return Ok(()) };
-    let first = first.with_day(1).unwrap_or(first);
-    let months = std::iter::successors(Some(first), |month| month.checked_add_months(Months::new(1)));
-    for month in months.take_while(|month| *month <= last).take(MOST_MONTHS) {
+    let mut months = tx.months_of_bill(bill.id, MOST_MONTHS_OF_AI).await?;
+    if let (Some(first), Some(last)) = (bill.first_day, bill.last_day) {
+        months.extend(latest_months(first, last));
+    }
+    for month in months {
         ask(tx, &SettleMonth { month, bill: bill.id, night: None }).await?;
     }
     Ok(())
+}
+
+/// The months from the one day to the other by their first days, the latest first; of very many the latest.
+fn latest_months(first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+    let [first, last] = [first, last].map(|day| day.with_day(1).unwrap_or(day));
+    let months = std::iter::successors(Some(last), |month| month.checked_sub_months(Months::new(1)));
+    months.take_while(move |month| *month >= first).take(MOST_MONTHS)
+}
+
+/// The months of calls that no night settles again: those before its reach. Each is closed, and a call of it that comes only
+/// now is settled only if somebody asks.
+#[must_use]
+pub fn before_the_nights(months: BTreeSet<NaiveDate>, now: DateTime<Utc>) -> BTreeSet<NaiveDate> {
+    let today = now.date_naive();
+    let since = today.with_day(1).and_then(|first| first.checked_sub_months(NIGHTS_REACH)).unwrap_or(today);
+    months.into_iter().filter(|month| *month < since).collect()
 }
 
 /// Asks for months to be settled anew because calls of theirs came late or got another price, after those are stored; of
@@ -62,4 +86,31 @@ pub async fn ask_to_settle_again(
         ask(tx, &SettleMonth { month: *month, bill: asked, night: None }).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_newest_months_of_a_long_bill_are_settled() {
+        let months: Vec<NaiveDate> = latest_months(day("2023-11-05"), day("2026-10-31")).collect();
+        assert_eq!((months.len(), months.first().copied()), (MOST_MONTHS, Some(day("2026-10-01"))));
+        // A refund of long ago does not hide the running month.
+        assert_eq!(latest_months(day("1999-01-01"), day("2026-11-20")).next(), Some(day("2026-11-01")));
+        let short: Vec<NaiveDate> = latest_months(day("2026-09-30"), day("2026-10-02")).collect();
+        assert_eq!(short, [day("2026-10-01"), day("2026-09-01")]);
+    }
+
+    #[test]
+    fn closed_months_are_those_that_no_night_reaches() {
+        let now = "2026-11-20T09:00:00Z".parse().unwrap_or_default();
+        let months = ["2026-07-01", "2026-08-01", "2026-09-01", "2026-11-01"].map(day);
+        let closed = before_the_nights(months.into_iter().collect(), now);
+        assert_eq!(closed.into_iter().collect::<Vec<_>>(), ["2026-07-01", "2026-08-01"].map(day));
+    }
 }

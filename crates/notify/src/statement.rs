@@ -56,8 +56,10 @@ pub struct Statement {
     pub bills: Vec<IssuedBills>,
     /// Who used what around the proxy, dearest first.
     pub unproxied: Vec<Unproxied>,
-    /// Surprises of the month.
+    /// The largest surprises of the month, the largest difference first.
     pub surprises: Vec<Surprising>,
+    /// How many surprises it had.
+    pub all_surprises: u64,
     /// AI that is billed in other currencies, and in no sum.
     pub other_currencies: Vec<(Issuer, Currency, Decimal)>,
 }
@@ -203,6 +205,8 @@ impl Statement {
         context.insert("bills", &self.bills.iter().map(IssuedBills::part).collect::<Vec<_>>());
         context.insert("unproxied", &self.unproxied.iter().map(Unproxied::line).collect::<Vec<_>>());
         context.insert("surprises", &self.surprises.iter().map(Surprising::line).collect::<Vec<_>>());
+        let told = u64::try_from(self.surprises.len()).unwrap_or(u64::MAX);
+        context.insert("more_surprises", &self.all_surprises.saturating_sub(told));
         let others = self.other_currencies.iter().map(|(issuer, currency, amount)| {
             plain(issuer.title().to_owned(), String::new(), money(*amount, *currency))
         });
@@ -423,6 +427,7 @@ mod tests {
                 actual: amount("9"),
                 currency: Currency::USD,
             }],
+            all_surprises: 8,
             other_currencies: vec![(Issuer::Aws, "EUR".parse().unwrap(), amount("7"))],
         }
     }
@@ -441,6 +446,7 @@ mod tests {
             "1 call without a known price",
             "$1,200.00",
             "7.00 EUR",
+            "And 7 smaller ones",
         ] {
             assert!(html.contains(said), "{said} is not in {html}");
         }

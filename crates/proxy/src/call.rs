@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use costlens_domain::pricing::{Estimate, PriceVersion, price_fact};
+use costlens_domain::charging::tier_at;
+use costlens_domain::pricing::{Catalogue, Estimate, PriceVersion, is_without_its_profile, price_fact};
 use costlens_domain::request::{CostBasis, Durability, Outcome, PriceReceipt, RequestFact};
 use costlens_domain::{Tokens, Usage, Usd};
 
 use crate::bodies::Capture;
 use crate::spool::{Receipt, Spool, SpoolError, Ticket};
-use crate::usage::{Meter, estimate_input, estimate_tokens};
+use crate::usage::{Meter, Reading, estimate_input, estimate_tokens};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +76,7 @@ impl Call {
         let Self { ticket, mut fact, prices, accepted, durability, database_wait } = self;
         let reading = meter.reading();
         fact.duration_ms = millis(accepted.elapsed());
-        fact.model_served.clone_from(&reading.model);
-        fact.service_tier.clone_from(&reading.service_tier);
-        fact.provenance.response_id.clone_from(&reading.response_id);
+        take_names(&mut fact, reading, &prices.catalogue);
         (fact.outcome, fact.error_code) = outcome(ending, reading.failed);
         match ending {
             Ending::Refused | Ending::NeverSent(_) => {
@@ -126,6 +125,20 @@ impl Call {
     }
 }
 
+/// What the answer says of who made it, as far as it tells the price: settlement and sums go by these names, too.
+fn take_names(fact: &mut RequestFact, reading: &Reading, catalogue: &Catalogue) {
+    let tells =
+        |served: &&String| !is_without_its_profile(catalogue, &fact.provider, &fact.model_requested, served);
+    fact.model_served = reading.model.as_ref().filter(tells).cloned();
+    let told = reading.service_tier.as_deref();
+    // The intent's tier has the place behind it where that has prices of its own.
+    fact.service_tier = match fact.service_tier.as_deref().and_then(|tier| tier.split_once('/')) {
+        Some((_, place)) => tier_at(place, &fact.provider, told, reading.model.as_deref()),
+        None => told.map(str::to_owned),
+    };
+    fact.provenance.response_id.clone_from(&reading.response_id);
+}
+
 /// A recorded call whose durability may still have to be waited for.
 #[must_use = "the answer's last byte waits for this"]
 pub(crate) struct Recorded {
@@ -160,4 +173,97 @@ fn outcome(ending: Ending, failed_inside: bool) -> (Outcome, Option<String>) {
 
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use chrono::{DateTime, Utc};
+    use costlens_domain::privacy::BodyState;
+    use costlens_domain::request::Provenance;
+    use costlens_domain::{ApiKeyId, RequestId, TenantId};
+
+    use super::*;
+
+    pub(crate) fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_764_200_000, 0).unwrap()
+    }
+
+    /// A call as it begins.
+    pub(crate) fn fact(provider: &str, model: &str) -> RequestFact {
+        RequestFact {
+            id: RequestId::new(now(), [1; 10]),
+            tenant_id: TenantId::new(now(), [2; 10]),
+            api_key_id: ApiKeyId::new(now(), [3; 10]),
+            connection_id: None,
+            started_at: now(),
+            duration_ms: 0,
+            first_byte_ms: None,
+            provider: provider.to_owned(),
+            endpoint: "/v1/chat/completions".to_owned(),
+            model_requested: model.to_owned(),
+            model_served: None,
+            service_tier: None,
+            streamed: false,
+            status: None,
+            outcome: Outcome::Interrupted,
+            error_code: None,
+            usage: Usage { fresh_input: Tokens(1_000_000), ..Usage::default() },
+            cost_basis: CostBasis::Unpriced,
+            cost: None,
+            price: PriceReceipt::default(),
+            caller_request_id: None,
+            provider_request_id: None,
+            provenance: Provenance::default(),
+            body: BodyState::None,
+        }
+    }
+
+    fn answered(mut fact: RequestFact, model: &str, tier: Option<&str>) -> RequestFact {
+        let catalogue = Catalogue::embedded().unwrap();
+        let tier = tier.map(str::to_owned);
+        let reading = Reading { model: Some(model.to_owned()), service_tier: tier, ..Reading::default() };
+        take_names(&mut fact, &reading, &catalogue);
+        price_fact(&mut fact, &catalogue, None);
+        fact
+    }
+
+    #[test]
+    fn a_profile_that_answers_by_the_bare_name_is_recorded_and_priced_as_asked() {
+        let bare = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+        let global = answered(fact("bedrock", &format!("global.{bare}")), bare, None);
+        assert_eq!(
+            (&global.model_served, global.cost.map(|cost| cost.to_string())),
+            (&None, Some("3".into()))
+        );
+        let regional = answered(fact("bedrock", &format!("us.{bare}")), bare, None);
+        assert_eq!(regional.model_served.as_deref(), Some(bare));
+        assert_eq!(regional.cost.map(|cost| cost.to_string()), Some("3.3".into()));
+        let dated = answered(fact("openai", "gpt-4o"), "gpt-4o-2024-08-06", None);
+        assert_eq!(dated.model_served.as_deref(), Some("gpt-4o-2024-08-06"));
+    }
+
+    #[test]
+    fn where_a_place_has_prices_of_its_own_a_call_has_none_before_its_bill() {
+        let to = |place: &str, provider: &str, model: &str| RequestFact {
+            service_tier: tier_at(place, provider, None, None),
+            ..fact(provider, model)
+        };
+        for (call, served, tier, recorded, cost) in [
+            (to("eu", "openai", "gpt-5.4"), "gpt-5.4-2026-03-05", Some("default"), Some("default/eu"), None),
+            (
+                to("eu", "openai", "gpt-4o"),
+                "gpt-4o-2024-08-06",
+                Some("default"),
+                Some("default"),
+                Some("2.5"),
+            ),
+            (to("us", "xai", "grok-4"), "grok-4-0709", None, Some("standard/us"), None),
+            (fact("openai", "gpt-4o"), "gpt-4o-2024-08-06", None, None, Some("2.5")),
+        ] {
+            let call = answered(call, served, tier);
+            assert_eq!(call.service_tier.as_deref(), recorded, "{served}");
+            assert_eq!(call.cost.map(|cost| cost.to_string()).as_deref(), cost, "{served}");
+            assert_eq!(call.cost_basis == CostBasis::Unpriced, cost.is_none(), "{served}");
+        }
+    }
 }

@@ -19,6 +19,10 @@ pub struct ProxyConfig {
     /// The largest plain answer, which is read whole before it is passed on; a larger one is broken off and its row
     /// estimated.
     pub metered_answer_bytes: usize,
+    /// What requests and plain answers of all calls may hold in memory together; a call beyond it gets 503.
+    pub call_memory_bytes: usize,
+    /// How long a plain answer waits for memory that other calls give back; the provider has worked for it already.
+    pub call_memory_wait: Duration,
     /// How long a key is served from memory before it is looked up again.
     pub key_fresh: Duration,
     /// How long a key is still served from memory while the database cannot be reached.
@@ -37,6 +41,8 @@ impl Default for ProxyConfig {
             drain_time: Duration::from_mins(2),
             drain_concurrency: 256,
             metered_answer_bytes: 64 << 20,
+            call_memory_bytes: 1 << 30,
+            call_memory_wait: Duration::from_secs(10),
             key_fresh: Duration::from_secs(5),
             key_stale: Duration::from_mins(2),
             database_wait: Duration::from_secs(10),

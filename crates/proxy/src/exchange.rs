@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::bodies::Capture;
 use crate::call::{Call, Ending};
+use crate::memory::{Held, Memory, join};
 use crate::usage::sse::EventSplitter;
 use crate::usage::{EventKind, Meter};
 
@@ -72,6 +73,9 @@ pub(crate) struct Limits {
     pub(crate) drain: Duration,
     pub(crate) drains: Arc<Semaphore>,
     pub(crate) metered_bytes: usize,
+    pub(crate) memory: Memory,
+    /// How long a plain answer waits for memory: the provider has worked for it already.
+    pub(crate) room_within: Duration,
 }
 
 /// Why there is no answer to relay.
@@ -86,6 +90,15 @@ pub(crate) enum NoAnswer {
 #[error("the provider's answer broke off")]
 pub(crate) struct BrokenAnswer;
 
+/// Why there is no whole answer.
+#[derive(Debug)]
+pub(crate) enum NotWhole {
+    /// It broke in the middle.
+    Broken,
+    /// There was no memory for it.
+    NoRoom,
+}
+
 /// One call and the provider's answer to it.
 pub(crate) struct Exchange {
     call: Option<Call>,
@@ -97,6 +110,8 @@ pub(crate) struct Exchange {
     /// The frames of a plain answer.
     plain: Vec<Bytes>,
     plain_bytes: usize,
+    /// The memory for them.
+    held: Held,
     /// Take the usage chunk out again: we asked for it, not the client.
     strip_usage: bool,
     /// Ready to go to the client.
@@ -127,6 +142,7 @@ impl Exchange {
             streams: false,
             plain: Vec::new(),
             plain_bytes: 0,
+            held: Held::default(),
             strip_usage: false,
             ready: VecDeque::new(),
             status: 0,
@@ -178,23 +194,26 @@ impl Exchange {
     }
 
     /// The whole of a plain answer, recorded before it is given out.
-    pub(crate) async fn whole(&mut self) -> Result<Bytes, BrokenAnswer> {
+    pub(crate) async fn whole(&mut self) -> Result<Bytes, NotWhole> {
         while let Some(frame) = self.read().await {
             let Ok(frame) = frame else {
                 self.record(Ending::Broken("upstream_broken")).await;
-                return Err(BrokenAnswer);
+                return Err(NotWhole::Broken);
             };
-            self.plain_bytes = self.plain_bytes.saturating_add(frame.len());
+            let bytes = frame.len();
+            self.plain_bytes = self.plain_bytes.saturating_add(bytes);
             self.plain.push(frame);
             if self.plain_bytes > self.limits.metered_bytes {
                 self.record(Ending::Broken("answer_too_large")).await;
-                return Err(BrokenAnswer);
+                return Err(NotWhole::Broken);
+            }
+            if !self.limits.memory.take_within(bytes, &mut self.held, self.limits.room_within).await {
+                let ending = if self.abandoned { Ending::ClientGone } else { Ending::Broken("memory_spent") };
+                self.record(ending).await;
+                return Err(NotWhole::NoRoom);
             }
         }
-        let body = match <[Bytes; 1]>::try_from(std::mem::take(&mut self.plain)) {
-            Ok([only]) => only,
-            Err(frames) => frames.concat().into(),
-        };
+        let body = std::mem::take(&mut self.held).until_dropped(join(std::mem::take(&mut self.plain)));
         self.meter.read_body(&body);
         self.record(self.ending()).await;
         Ok(body)
@@ -279,11 +298,7 @@ impl Exchange {
 
     /// How an answer that came to its end ended.
     fn ending(&self) -> Ending {
-        match (self.status >= 400, self.abandoned) {
-            (true, _) => Ending::Refused,
-            (false, true) => Ending::Drained,
-            (false, false) => Ending::Complete,
-        }
+        ending_of(self.status, self.abandoned)
     }
 
     /// Records once; later calls change nothing.
@@ -333,6 +348,7 @@ impl Drop for Exchange {
             streams: self.streams,
             plain: std::mem::take(&mut self.plain),
             plain_bytes: self.plain_bytes,
+            held: std::mem::take(&mut self.held),
             strip_usage: false,
             ready: VecDeque::new(),
             status: self.status,
@@ -349,6 +365,16 @@ impl Drop for Exchange {
     }
 }
 
+/// How an answer of this status ended that came to its end. Redirects are not followed: whoever answers with one has not
+/// worked for the call.
+fn ending_of(status: u16, abandoned: bool) -> Ending {
+    match (status, abandoned) {
+        (200..300, true) => Ending::Drained,
+        (200..300, false) => Ending::Complete,
+        _ => Ending::Refused,
+    }
+}
+
 fn is_event_stream(headers: &http::HeaderMap) -> bool {
     let kind = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
@@ -358,4 +384,83 @@ fn is_event_stream(headers: &http::HeaderMap) -> bool {
 fn request_id_of(headers: &http::HeaderMap) -> Option<String> {
     let value = headers.get("x-request-id").or_else(|| headers.get("request-id"))?;
     value.to_str().ok().filter(|id| id.len() <= 200).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use costlens_domain::ports::Clock;
+    use costlens_domain::pricing::PricesInForce;
+    use costlens_domain::providers::Dialect;
+    use costlens_domain::request::Durability;
+
+    use super::*;
+    use crate::call::tests::{fact, now};
+    use crate::memory::BESIDE;
+    use crate::spool::{Spool, SpoolConfig};
+
+    #[derive(Debug)]
+    struct Now;
+
+    impl Clock for Now {
+        fn now(&self) -> chrono::DateTime<chrono::Utc> {
+            now()
+        }
+    }
+
+    /// An exchange whose plain answer comes in these frames.
+    fn answered_with(spool: &Spool, frames: &[&'static str], memory: &Memory) -> Exchange {
+        let prices = PricesInForce::embedded().unwrap().now();
+        let brief = Duration::from_millis(1);
+        let fact = fact("openai", "gpt-4o");
+        let call = Call::begin(spool, fact, b"{}", prices, Durability::Spool, brief).unwrap();
+        let frames = frames.iter().map(|frame| Bytes::from_static(frame.as_bytes())).collect();
+        let (parts, ()) = http::Response::new(()).into_parts();
+        let limits = Limits {
+            first_byte: Duration::from_mins(1),
+            idle: Duration::from_mins(1),
+            drain: Duration::from_mins(1),
+            drains: Arc::new(Semaphore::new(1)),
+            metered_bytes: 1_000,
+            memory: memory.clone(),
+            room_within: brief,
+        };
+        let sending = Box::pin(async move { Ok(Head { parts, source: Source::Demo(frames) }) });
+        Exchange::new(call, sending, Meter::new(Dialect::OpenAiChat), HangupPolicy::Abort, limits, None)
+    }
+
+    #[tokio::test]
+    async fn a_plain_answer_holds_memory_until_its_client_has_it_and_is_none_without() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, _recovered) = Spool::open(SpoolConfig::new(dir.path()), Arc::new(Now)).unwrap();
+        // For a plain answer in two frames, with one byte left.
+        let memory = Memory::new(2 * BESIDE + 8);
+        let mut first = answered_with(&spool, &["{\"a\"", ":1}"], &memory);
+        first.head().await.unwrap();
+        let whole = first.whole().await.unwrap();
+        drop(first);
+        assert_eq!(whole, "{\"a\":1}");
+
+        let mut second = answered_with(&spool, &["{", "}"], &memory);
+        second.head().await.unwrap();
+        assert!(matches!(second.whole().await, Err(NotWhole::NoRoom)));
+        assert!(second.call.is_none(), "it was recorded all the same");
+        drop((second, whole));
+
+        let mut third = answered_with(&spool, &["{", "}"], &memory);
+        third.head().await.unwrap();
+        assert_eq!(third.whole().await.unwrap(), "{}");
+    }
+
+    #[test]
+    fn only_a_success_is_an_answer_that_was_worked_for() {
+        for status in [301, 302, 304, 307, 308, 400, 429, 500, 529] {
+            for abandoned in [false, true] {
+                assert_eq!(ending_of(status, abandoned), Ending::Refused, "{status}");
+            }
+        }
+        for status in [200, 201, 299] {
+            assert_eq!(ending_of(status, false), Ending::Complete, "{status}");
+            assert_eq!(ending_of(status, true), Ending::Drained, "{status}");
+        }
+    }
 }

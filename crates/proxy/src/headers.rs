@@ -34,6 +34,19 @@ const OURS: &[&str] = &[
     "accept-encoding",
 ];
 
+/// How this program names itself to the next one (RFC 9110, section 7.6.3).
+const VIA: HeaderValue = HeaderValue::from_static("1.1 costlens");
+
+/// A call that has passed so many of these programs is refused: one behind another makes sense, a circle does not.
+pub(crate) const MOST_PASSES: usize = 2;
+
+/// How many of these programs a call has passed on its way here.
+pub(crate) fn passes(from_client: &HeaderMap) -> usize {
+    let values = from_client.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
+    let by = values.flat_map(|value| value.split(',')).filter_map(|hop| hop.split_whitespace().nth(1));
+    by.filter(|name| name.eq_ignore_ascii_case("costlens")).count()
+}
+
 /// What an answer may tell a browser of the origin that it comes from. Here that is ours: a provider's word on it
 /// would stand in for the edge's own, which only adds what is missing.
 const ORIGINS: &[&str] = &[
@@ -54,6 +67,9 @@ const ORIGINS: &[&str] = &[
     "x-frame-options",
 ];
 
+/// Where a client is to go next. It would take the key that it has for us along, which is nobody's else.
+const ELSEWHERE: &[&str] = &["location", "refresh"];
+
 /// Whether a field of an answer speaks for our origin.
 fn speaks_for_the_origin(name: &str) -> bool {
     // Which pages may read a provider's answers, and beside which they may stand, is not the provider's to say here.
@@ -70,16 +86,20 @@ fn travels_up(name: &HeaderName) -> bool {
         && !text.starts_with("sec-")
 }
 
-/// The headers of a call as the provider gets them, without the credential.
+/// The headers of a call as the provider gets them, without the credential. Of the way it came they tell these programs
+/// alone, so that a circle is noticed.
 pub(crate) fn for_provider(from_client: &HeaderMap) -> HeaderMap {
     let named_hop = connection_options(from_client);
-    let mut out = HeaderMap::with_capacity(from_client.len() + 2);
+    let mut out = HeaderMap::with_capacity(from_client.len() + 3);
     for (name, value) in from_client {
         if travels_up(name) && !named_hop.iter().any(|hop| hop == name.as_str()) {
             out.append(name.clone(), value.clone());
         }
     }
     out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for _ in 0..=passes(from_client) {
+        out.append(header::VIA, VIA);
+    }
     out
 }
 
@@ -95,6 +115,7 @@ pub(crate) fn for_client(from_provider: HeaderMap) -> HeaderMap {
         let stays = HOP.contains(name)
             || name.as_str() == "keep-alive"
             || speaks_for_the_origin(name.as_str())
+            || ELSEWHERE.contains(&name.as_str())
             || named_hop.iter().any(|hop| hop == name.as_str());
         if !stays {
             out.append(name.clone(), value);
@@ -134,8 +155,31 @@ mod tests {
         ]));
         let mut names: Vec<_> = up.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["accept-encoding", "anthropic-version", "x-stainless-lang"]);
+        assert_eq!(names, ["accept-encoding", "anthropic-version", "via", "x-stainless-lang"]);
         assert_eq!(up["accept-encoding"], "identity");
+    }
+
+    #[test]
+    fn a_call_that_goes_in_a_circle_has_passed_once_more_each_time() {
+        let mut call = headers(&[("via", "1.1 cdn.example (CloudFront)"), ("x-a", "1")]);
+        call.append("via", HeaderValue::from_static("2 Edge, 1.1 not-costlens"));
+        for passed in 0..=MOST_PASSES {
+            assert_eq!(passes(&call), passed);
+            call = for_provider(&call);
+        }
+        assert!(call.get_all("via").iter().all(|hop| hop == VIA), "others' names stay here: {call:?}");
+        // As somebody in between may write it.
+        assert_eq!(passes(&headers(&[("via", "1.1 costlens, 1.0 fred, HTTP/1.1 Costlens")])), 2);
+    }
+
+    #[test]
+    fn an_answer_sends_nobody_elsewhere_with_its_key() {
+        let answer = headers(&[
+            ("location", "https://elsewhere.example/"),
+            ("refresh", "0; url=https://elsewhere.example/"),
+            ("retry-after", "3"),
+        ]);
+        assert_eq!(for_client(answer), headers(&[("retry-after", "3")]));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Body, Endpoint, Request, Response, Route};
 
 use crate::exchange::Exchange;
-use crate::proxy::{Answer, AnswerBody, Proxy};
+use crate::memory::Unread;
+use crate::proxy::{Answer, AnswerBody, Proxy, refuse_for_room};
 use crate::refusal::Refusal;
 
 /// The paths that the proxy serves: the vendors' own, so that an SDK needs only another base URL.
@@ -51,12 +52,13 @@ impl Endpoint for Carry {
             Ok(caller) => {
                 // What holds is what held as the call came in, however long its body takes.
                 let may_keep = self.proxy.may_keep(&caller);
-                match request.take_body().into_bytes().await {
+                match self.proxy.read(request.take_body().into_bytes_stream()).await {
                     Ok(body) => {
                         let arrived = (arrival, may_keep);
                         self.proxy.carry(self.dialect, &caller, arrived, request.headers(), &body).await
                     }
-                    Err(error) => Err(unread(&error)),
+                    Err(Unread::NoRoom) => Err(refuse_for_room()),
+                    Err(Unread::Broken(error)) => Err(unread(&error)),
                 }
             }
             Err(refusal) => Err(refusal),
@@ -72,7 +74,7 @@ impl Endpoint for Carry {
 }
 
 /// A body that was refused on its way in.
-fn unread(error: &poem::error::ReadBodyError) -> Refusal {
+fn unread(error: &std::io::Error) -> Refusal {
     match costlens_edge::body_refusal(error) {
         Some(refused @ BodyRefused::TooLarge { .. }) => {
             Refusal::new(ProblemCode::BodyTooLarge, refused.to_string())
@@ -116,8 +118,9 @@ fn problem(refusal: &Refusal, dialect: Dialect) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if status == StatusCode::GATEWAY_TIMEOUT {
-        // SDKs would try again by themselves, and the provider may be working on the first call still.
+    if matches!(status, StatusCode::GATEWAY_TIMEOUT | StatusCode::LOOP_DETECTED) {
+        // SDKs would try again by themselves, and the provider may be working on the first call still; a circle stays
+        // one.
         response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
     }
     response

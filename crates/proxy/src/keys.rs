@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use costlens_domain::charging::place_apart;
 use costlens_domain::keys::KeyScope;
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_domain::privacy::{BodyClass, BodyDecision};
@@ -438,6 +439,7 @@ impl KeyRing {
                 return None;
             }
         };
+        let apart = place_apart(charging, endpoint.as_str());
         let place = SealedFor { tenant, table: "connection", column: "sealed_secret", row: id.uuid() };
         let secret = match connection.sealed_secret.map(|sealed| keys.open(&place, &sealed)).transpose() {
             Ok(secret) => secret,
@@ -449,6 +451,7 @@ impl KeyRing {
                     name,
                     provider,
                     charging,
+                    place: apart,
                     endpoint,
                     secret: None,
                     locked: Some(error),
@@ -470,6 +473,7 @@ impl KeyRing {
             name: connection.name,
             provider,
             charging,
+            place: apart,
             endpoint,
             secret,
             locked: None,

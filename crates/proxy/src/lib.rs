@@ -14,6 +14,7 @@ mod headers;
 pub mod http;
 mod kept;
 pub mod keys;
+mod memory;
 pub mod peek;
 mod prices;
 pub mod proxy;

@@ -7,6 +7,7 @@ use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, Request};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use costlens_domain::charging::tier_at;
 use costlens_domain::pricing::PricesInForce;
 use costlens_domain::privacy::BodyState;
 use costlens_domain::providers::{Credential, DEMO, Dialect};
@@ -16,13 +17,15 @@ use costlens_domain::request::{
 use costlens_domain::{ProblemCode, RequestId, Usage};
 use costlens_edge::Arrival;
 use costlens_egress::{Egress, EgressError};
+use futures_util::Stream;
 use tokio::sync::Semaphore;
 
 use crate::bodies::{Bodies, Capture};
 use crate::call::Call;
-use crate::exchange::{Exchange, Head, Limits, NoAnswer, Source};
+use crate::exchange::{Exchange, Head, Limits, NoAnswer, NotWhole, Source};
 use crate::headers;
 use crate::keys::{BodyRule, Caller, KeyRefusal};
+use crate::memory::{Memory, Unread};
 use crate::peek::{Peek, PeekError};
 use crate::refusal::Refusal;
 use crate::route::{self, Route, Target};
@@ -75,6 +78,8 @@ impl Proxy {
             drain: parts.config.drain_time,
             drains: Arc::new(Semaphore::new(parts.config.drain_concurrency)),
             metered_bytes: parts.config.metered_answer_bytes,
+            memory: Memory::new(parts.config.call_memory_bytes),
+            room_within: parts.config.call_memory_wait,
         };
         Self { parts: Arc::new(parts), limits }
     }
@@ -118,6 +123,14 @@ impl Proxy {
         self.parts.keys.may_keep(caller)
     }
 
+    /// Reads a request, as far as there is memory for it.
+    pub(crate) async fn read(
+        &self,
+        body: impl Stream<Item = std::io::Result<Bytes>> + Send,
+    ) -> Result<Bytes, Unread> {
+        self.limits.memory.read(body).await
+    }
+
     /// Carries one call: it arrived when and as said, and whether its prompt may be kept was asked then.
     pub(crate) async fn carry(
         &self,
@@ -131,6 +144,11 @@ impl Proxy {
         let peek = Peek::new(body).map_err(|error| refuse_body(&error))?;
         // Taken once: routed, reserved and settled by the same prices, whatever is published meanwhile.
         let prices = parts.prices.now();
+        if headers::passes(headers) >= headers::MOST_PASSES {
+            let detail =
+                "the call has come through here before: the connection it takes leads back to this server";
+            return Err(Refusal::new(ProblemCode::LoopDetected, detail));
+        }
         let route = route::find(&caller.targets, &prices.catalogue, dialect, &peek.model)
             .map_err(|near| refuse_model(&peek.model, caller, dialect, &near))?;
         if let route::Route::Connection { target, .. } = &route
@@ -147,6 +165,10 @@ impl Proxy {
             Route::Demo { model } => (DEMO, None, model),
             Route::Connection { target, model } => (target.charging, Some(target.id), model),
         };
+        let place = match route {
+            Route::Demo { .. } => None,
+            Route::Connection { target, .. } => target.place.as_deref(),
+        };
         let (body_state, capture) = self.decide_on_body(caller, may_keep, body);
         let fact = RequestFact {
             id,
@@ -160,7 +182,7 @@ impl Proxy {
             endpoint: dialect.endpoint().to_owned(),
             model_requested: model.to_owned(),
             model_served: None,
-            service_tier: None,
+            service_tier: place.and_then(|place| tier_at(place, provider, None, None)),
             streamed: peek.stream,
             status: None,
             outcome: Outcome::Interrupted,
@@ -174,9 +196,18 @@ impl Proxy {
             provenance: Provenance::default(),
             body: body_state,
         };
-        let ask_for_usage =
-            dialect == Dialect::OpenAiChat && caller.key.stream_usage == StreamUsagePolicy::Inject;
-        let (upstream_body, asked) = peek.for_upstream(body, model, ask_for_usage);
+        let tells_unasked = || match route {
+            Route::Demo { .. } => false,
+            Route::Connection { target, .. } => target.provider.tells_usage_at(&target.endpoint.host()),
+        };
+        let ask_for_usage = dialect == Dialect::OpenAiChat
+            && caller.key.stream_usage == StreamUsagePolicy::Inject
+            && peek.stream
+            && !tells_unasked();
+        let (mut upstream_body, asked) = peek.for_upstream(body, model, ask_for_usage);
+        if upstream_body.as_ptr() != body.as_ptr() {
+            upstream_body = self.limits.memory.count(upstream_body).ok_or_else(refuse_for_room)?;
+        }
         let sending = match route {
             Route::Demo { model } => {
                 demo_answer(dialect, (&upstream_body, peek.stream), model, id, started_at.timestamp())
@@ -206,9 +237,12 @@ impl Proxy {
             }
             AnswerBody::Stream(Box::new(exchange))
         } else {
-            let whole = exchange.whole().await.map_err(|_| {
-                let detail = format!("the answer of {provider} broke off before its end");
-                Refusal::new(ProblemCode::UpstreamUnreachable, detail)
+            let whole = exchange.whole().await.map_err(|why| match why {
+                NotWhole::Broken => {
+                    let detail = format!("the answer of {provider} broke off before its end");
+                    Refusal::new(ProblemCode::UpstreamUnreachable, detail)
+                }
+                NotWhole::NoRoom => refuse_for_room(),
             })?;
             AnswerBody::Whole(whole)
         };
@@ -308,6 +342,12 @@ fn caller_request_id(headers: &HeaderMap) -> Option<String> {
     let names = ["x-client-request-id", "x-request-id", "x-correlation-id"];
     let value = names.iter().find_map(|name| headers.get(*name))?;
     value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= 200).map(str::to_owned)
+}
+
+/// Of a call for which the memory of all calls has no room.
+pub(crate) fn refuse_for_room() -> Refusal {
+    let detail = "the calls under way hold all the memory that calls may have";
+    Refusal::new(ProblemCode::Unavailable, detail).retry_after(2)
 }
 
 fn refuse_body(error: &PeekError) -> Refusal {

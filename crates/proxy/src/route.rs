@@ -17,6 +17,10 @@ pub struct Target {
     pub provider: &'static Provider,
     /// The provider that charges for its calls, under whose name they are recorded and priced.
     pub charging: &'static str,
+    /// Where its calls are served, if their prices there are not the catalogue's (see [`place_apart`]).
+    ///
+    /// [`place_apart`]: costlens_domain::charging::place_apart
+    pub place: Option<String>,
     /// Where the calls go, checked; no trailing slash.
     pub endpoint: costlens_egress::EndpointUrl,
     /// The vendor's credential; `None` for an endpoint without one.
@@ -57,10 +61,10 @@ pub enum Route<'a> {
 
 /// Finds the route, or says which names are near.
 ///
-/// In this order: a name that a custom endpoint lists; a connected vendor's own exact name; `connection/model` or
-/// `provider/model` where the model has a price; a dated or otherwise longer form of a vendor's name; the prefixes
-/// without a price; a name of a connected vendor's families, priced or not. Among several connections the oldest
-/// wins.
+/// In this order: a name that a custom endpoint lists; a connected vendor's own exact name; `connection/model`;
+/// `provider/model` where the model has a price; a dated or otherwise longer form of a vendor's name; `provider/model`
+/// without a price; a name of a connected vendor's families, priced or not, or of a model tuned from one of them
+/// (`ft:…`). Among several connections the oldest wins.
 pub fn find<'a>(
     targets: &'a [Target],
     catalogue: &Catalogue,
@@ -89,11 +93,15 @@ pub fn find<'a>(
     }
     // A prefix names a connection, or else a vendor. Some vendors' own names hold a slash, too: those were found
     // above, by their full spelling.
-    let prefixed = model.split_once('/').filter(|(_, rest)| !rest.is_empty()).and_then(|(prefix, rest)| {
-        let named = speaking().find(|target| target.name == prefix);
-        let target = named.or_else(|| speaking().find(|target| target.provider.name == prefix))?;
-        Some((target, rest))
-    });
+    let split = model.split_once('/').filter(|(_, rest)| !rest.is_empty());
+    // Whoever names a connection means that one, whatever another one's names look like: nobody else reads the prompt.
+    if let Some((prefix, model)) = split
+        && let Some(target) = speaking().find(|target| target.name == prefix)
+    {
+        return Ok(Route::Connection { target, model });
+    }
+    let prefixed = split
+        .and_then(|(prefix, rest)| Some((speaking().find(|target| target.provider.name == prefix)?, rest)));
     if let Some((target, model)) = prefixed
         && knows(target, model)
     {
@@ -105,8 +113,9 @@ pub fn find<'a>(
     if let Some((target, model)) = prefixed {
         return Ok(Route::Connection { target, model });
     }
-    let of_family =
-        |target: &&Target| target.provider.families.iter().any(|family| model.starts_with(family));
+    // A tuned model is its base model's vendor's.
+    let base = model.strip_prefix("ft:").unwrap_or(model);
+    let of_family = |target: &&Target| target.provider.families.iter().any(|family| base.starts_with(family));
     if let Some(target) = speaking().find(of_family) {
         return Ok(to(target));
     }
@@ -158,6 +167,7 @@ mod tests {
             name: name.to_owned(),
             provider: known_provider(provider).unwrap(),
             charging: charging(known_provider(provider).unwrap(), None),
+            place: None,
             endpoint: EndpointUrl::parse("https://llm.example.com/v1", &Policy::default()).unwrap(),
             secret: None,
             locked: None,
@@ -198,6 +208,31 @@ mod tests {
         }
         let claude = routed(&targets, Dialect::AnthropicMessages, "claude-sonnet-4-5");
         assert_eq!(claude, Ok(("claude".to_owned(), "claude-sonnet-4-5".to_owned())));
+    }
+
+    #[test]
+    fn a_call_that_names_its_connection_goes_to_no_other_vendor() {
+        let targets = [target(1, "main", "openai", &[]), target(2, "fireworks", "openai_compatible", &[])];
+        for model in ["accounts/fireworks/models/gpt-oss-120b", "accounts/acme/models/gpt-4o", "gpt-4o"] {
+            let asked = format!("fireworks/{model}");
+            let expected = Ok(("fireworks".to_owned(), model.to_owned()));
+            assert_eq!(routed(&targets, Dialect::OpenAiChat, &asked), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_tuned_model_without_a_price_finds_its_base_models_vendor() {
+        let targets = [target(1, "small", "mistral", &[]), target(2, "main", "openai", &[])];
+        for (model, name) in [
+            ("ft:gpt-4.1-mini-2025-04-14:acme::abc", "main"),
+            ("ft:o4-mini-2025-04-16:acme::abc", "main"),
+            ("ft:open-mistral-7b:daf5e488:20260101:0ea0a6b9", "small"),
+            ("ft:ministral-3b-latest:daf5e488:20260101:0ea0a6b9", "small"),
+        ] {
+            let expected = Ok((name.to_owned(), model.to_owned()));
+            assert_eq!(routed(&targets, Dialect::OpenAiChat, model), expected, "{model}");
+        }
+        assert!(routed(&targets, Dialect::OpenAiChat, "ft:acme-1:x").is_err());
     }
 
     #[test]

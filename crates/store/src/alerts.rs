@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::db::{Db, named};
+use crate::db::{Db, from_bigint, named};
 use crate::schema::{anomaly, budget, budget_alert, spend_hourly, tenant, unjudged_hour, watch};
 use crate::{StoreError, SystemConn, TenantConn};
 
@@ -337,6 +337,38 @@ impl TenantConn {
             .load(self.conn()?)
             .await?;
         rows.into_iter().map(Anomaly::try_from).collect()
+    }
+
+    /// The surprises of a span (of one cadence, if it is named), by the largest difference, at most so many; and how many there
+    /// are.
+    pub async fn largest_anomalies(
+        &mut self,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        cadence: Option<Cadence>,
+        limit: u32,
+    ) -> Result<(Vec<Anomaly>, u64), StoreError> {
+        let tenant_id = self.tenant_id().uuid();
+        let of_span = || {
+            let mut query = anomaly::table
+                .filter(anomaly::tenant_id.eq(tenant_id))
+                .filter(anomaly::hour.ge(from))
+                .filter(anomaly::hour.lt(to))
+                .into_boxed();
+            if let Some(cadence) = cadence {
+                query = query.filter(anomaly::cadence.eq(cadence.as_str()));
+            }
+            query
+        };
+        let count: i64 = of_span().count().get_result(self.conn()?).await?;
+        let difference = diesel::dsl::sql::<diesel::sql_types::Numeric>("abs(actual - expected)");
+        let rows: Vec<AnomalyRow> = of_span()
+            .order((difference.desc(), anomaly::hour, anomaly::series))
+            .limit(i64::from(limit))
+            .select(AnomalyRow::as_select())
+            .load(self.conn()?)
+            .await?;
+        let largest = rows.into_iter().map(Anomaly::try_from).collect::<Result<_, _>>()?;
+        Ok((largest, from_bigint(count)))
     }
 
     /// The surprises of a span, oldest first.

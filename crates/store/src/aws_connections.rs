@@ -381,6 +381,8 @@ impl TenantConn {
                     (
                         aws_connection::external_id.eq(id.as_str()),
                         aws_connection::verified_at.eq(None::<DateTime<Utc>>),
+                        // Its report may have been made anew, in another way.
+                        aws_connection::layout.eq(None::<String>),
                     )
                 }),
             ))

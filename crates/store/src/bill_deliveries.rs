@@ -14,7 +14,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::aws_connections::LONGEST_DETAIL;
-use crate::bills::scope::BillScope;
+use crate::bills::scope::{BillScope, usage_accounts};
 use crate::db::{from_bigint, mend, mend_json, named, to_bigint};
 use crate::schema::{bill, bill_delivery, bill_month};
 use crate::{AwsProblem, Bill, NewBill, StoreError, TenantConn, UploadProgress};
@@ -150,7 +150,9 @@ pub enum DeliveryStored {
     Duplicate,
     /// Its people want nothing read any more; nothing was kept.
     AtRest,
-    /// Another account that is connected delivers the same paying account's month; nothing was kept.
+    /// The month waits for another job by now, or none; nothing was kept.
+    Overtaken,
+    /// Another account that is connected delivers the month of the same accounts; nothing was kept.
     Taken {
         /// That account.
         by: String,
@@ -408,6 +410,16 @@ impl TenantConn {
         if self.lock_aws_connection(new.connection).await?.state.is_at_rest() {
             return Ok(DeliveryStored::AtRest);
         }
+        // A reader that lost its job may come late, with a delivery that is older than the one that counts.
+        let open: Option<String> = open_month!(self, new.connection, new.month, asks)
+            .select(bill_month::state)
+            .for_update()
+            .first(self.conn()?)
+            .await
+            .optional()?;
+        if open.is_none() {
+            return Ok(DeliveryStored::Overtaken);
+        }
         let seen = SeenManifest { etag: new.manifest_etag.clone(), rules_version: report.rules_version };
         let (at, key) = (bill.created_at, (new.connection, new.month, asks));
         if self.has_bill_delivery(new.connection, new.month, &new.delivery, report.rules_version).await? {
@@ -416,7 +428,7 @@ impl TenantConn {
         }
         // A month without AI names no paying account: it is a version of this connection's own months alone.
         let scope = BillScope::of_delivery(report, new.month, &new.connection.to_string());
-        if let Some(by) = self.taken_by(&scope.text(), new.connection).await? {
+        if let Some(by) = self.taken_by(&scope.text(), &usage_accounts(report), new.connection).await? {
             return Ok(DeliveryStored::Taken { by });
         }
         let previous = self.newest_delivery(new.connection, new.month).await?;

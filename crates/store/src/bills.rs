@@ -1,10 +1,12 @@
 //! Bills: what a report said about AI, kept with the totals that prove it and summed in SQL.
 //!
-//! Deliveries of one issuer, set of paying accounts and month are versions of each other. The newest is the
-//! current one, from the same transaction on; the older ones are kept and marked.
+//! Deliveries of one issuer, set of paying accounts and month are versions of each other, where they have lines of the same
+//! accounts. The newest is the current one, from the same transaction on; the older ones are kept and marked.
 
 pub(crate) mod rows;
 pub(crate) mod scope;
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::bill::{
@@ -21,11 +23,17 @@ pub use scope::{BillInTheWay, InTheWay};
 
 use rows::{BillRow, DriftRow, FactRow, KeptFact, PointRow, SliceRow, TotalRow, json, mended};
 
-use scope::BillScope;
+use scope::{BillScope, usage_accounts};
 
 use crate::db::{mend, to_bigint};
 use crate::schema::{bill, bill_control_total, bill_daily_fact};
 use crate::{StoreError, TenantConn};
+
+#[derive(QueryableByName)]
+struct MonthRow {
+    #[diesel(sql_type = Date)]
+    month: NaiveDate,
+}
 
 /// What names a new bill.
 #[derive(Clone, Debug)]
@@ -137,12 +145,17 @@ impl TenantConn {
         scope: &BillScope,
     ) -> Result<Bill, StoreError> {
         let tenant_id = self.tenant_id().uuid();
-        let text = scope.text();
-        let replaced = bill::table
+        let mut text = scope.text();
+        let used = usage_accounts(report);
+        self.supersede_versions(&text, &used, scope.is_delivered(), new.created_at).await?;
+        let beside = bill::table
             .filter(bill::tenant_id.eq(tenant_id))
             .filter(bill::scope.eq(&text))
             .filter(bill::superseded_at.is_null());
-        diesel::update(replaced).set(bill::superseded_at.eq(new.created_at)).execute(self.conn()?).await?;
+        if diesel::select(diesel::dsl::exists(beside)).get_result(self.conn()?).await? {
+            // Of the same payer's other accounts: both count.
+            text = format!("{text} {}", new.id);
+        }
         diesel::insert_into(bill::table)
             .values((
                 bill::tenant_id.eq(tenant_id),
@@ -220,6 +233,19 @@ impl TenantConn {
     pub async fn bill(&mut self, id: BillId) -> Result<Bill, StoreError> {
         let row = bill::table.find((self.tenant_id().uuid(), id.uuid()));
         row.select(BillRow::as_select()).first(self.conn()?).await?.try_into()
+    }
+
+    /// The months of a bill's AI lines, by their first days; of very many the latest.
+    pub async fn months_of_bill(&mut self, id: BillId, most: u32) -> Result<BTreeSet<NaiveDate>, StoreError> {
+        let sql = "SELECT DISTINCT date_trunc('month', day)::date AS month FROM bill_daily_fact \
+            WHERE tenant_id = $1 AND bill_id = $2 ORDER BY month DESC LIMIT $3";
+        let rows: Vec<MonthRow> = diesel::sql_query(sql)
+            .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
+            .bind::<sql_types::Uuid, _>(id.uuid())
+            .bind::<BigInt, _>(i64::from(most))
+            .load(self.conn()?)
+            .await?;
+        Ok(rows.into_iter().map(|row| row.month).collect())
     }
 
     /// A bill's control totals, by currency and line-item type.

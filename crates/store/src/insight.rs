@@ -107,6 +107,20 @@ impl TenantConn {
         Ok(facts)
     }
 
+    /// How many facts the bills that count have from a day on.
+    pub async fn count_bill_facts(&mut self, from: NaiveDate) -> Result<usize, StoreError> {
+        let tenant_id = self.tenant_id().uuid();
+        let bills: Vec<Uuid> = self.current_bills().await?.into_iter().map(BillId::uuid).collect();
+        let count: i64 = bill_daily_fact::table
+            .filter(bill_daily_fact::tenant_id.eq(tenant_id))
+            .filter(bill_daily_fact::bill_id.eq_any(bills))
+            .filter(bill_daily_fact::day.ge(from))
+            .count()
+            .get_result(self.conn()?)
+            .await?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     /// The delivery that this one replaced, if there is one.
     pub async fn replaced_bill(&mut self, by: &Bill) -> Result<Option<BillId>, StoreError> {
         let found: Option<Uuid> = bill::table
@@ -121,7 +135,8 @@ impl TenantConn {
         Ok(found.map(BillId::from))
     }
 
-    /// Writes an event down. False where it was found before.
+    /// Writes an event down. False where it was found before: the same of the same day and, where its detail names one, of the
+    /// same bill (`bill_id`).
     pub async fn create_insight_event(&mut self, new: &InsightEvent) -> Result<bool, StoreError> {
         let written = diesel::insert_into(insight_event::table)
             .values((
@@ -139,6 +154,17 @@ impl TenantConn {
             .execute(self.conn()?)
             .await?;
         Ok(written > 0)
+    }
+
+    /// Kind and subject of each event of these kinds that was ever written down.
+    pub async fn told_insight_events(&mut self, kinds: &[&str]) -> Result<Vec<(String, String)>, StoreError> {
+        Ok(insight_event::table
+            .filter(insight_event::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(insight_event::kind.eq_any(kinds))
+            .select((insight_event::kind, insight_event::subject))
+            .distinct()
+            .load(self.conn()?)
+            .await?)
     }
 
     /// Events, newest find first; `after` is the last id of the page before.

@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use costlens_domain::export::HourlySpend;
 use costlens_domain::request::{CostBasis, Outcome};
 use costlens_domain::{ApiKeyId, Usage, Usd};
-use diesel::QueryableByName;
-use diesel::sql_types::{self, BigInt, Nullable, Numeric, Text, Timestamptz};
+use diesel::prelude::*;
+use diesel::sql_types::{self, Array, BigInt, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::db::{Db, from_bigint, named, tokens};
+use crate::schema::spend_hourly;
 use crate::{RequestFilter, StoreError, TenantConn};
 
 /// How long each point of a series lasts.
@@ -75,7 +76,7 @@ pub struct SpendTotals {
 pub struct SpendPoint {
     /// When the bucket begins.
     pub at: DateTime<Utc>,
-    /// The group; `None` in a series without groups.
+    /// The group; `None` in a series without groups, and of all groups that are not told apart.
     pub group: Option<String>,
     /// Its sums.
     pub totals: SpendTotals,
@@ -98,8 +99,22 @@ impl TenantConn {
         bucket: SpendBucket,
         group: Option<SpendGroup>,
     ) -> Result<Vec<SpendPoint>, StoreError> {
-        let rows = self.spend_rows(filter, Some(bucket), group, None).await?;
+        let rows = self.spend_rows(filter, Some(bucket), group, None, None).await?;
         rows.into_iter().map(|row| row.into_point(group)).collect()
+    }
+
+    /// The same with so many groups, those that are dearest over all of it, and the others as one without a name.
+    pub async fn spend_series_of_dearest(
+        &mut self,
+        filter: &SpendFilter,
+        bucket: SpendBucket,
+        group: SpendGroup,
+        most: u32,
+    ) -> Result<Vec<SpendPoint>, StoreError> {
+        let dearest = self.spend_rows(filter, None, Some(group), Some(most), None).await?;
+        let named: Vec<String> = dearest.into_iter().filter_map(|row| row.slice).collect();
+        let rows = self.spend_rows(filter, Some(bucket), Some(group), None, Some(&named)).await?;
+        rows.into_iter().map(|row| row.into_point(Some(group))).collect()
     }
 
     /// Sums per group, dearest first, at most `limit`.
@@ -109,7 +124,7 @@ impl TenantConn {
         group: SpendGroup,
         limit: u32,
     ) -> Result<Vec<SpendSlice>, StoreError> {
-        let rows = self.spend_rows(filter, None, Some(group), Some(limit)).await?;
+        let rows = self.spend_rows(filter, None, Some(group), Some(limit), None).await?;
         rows.into_iter()
             .map(|row| {
                 let name = shown_group(row.slice.clone().unwrap_or_default(), group)?;
@@ -120,7 +135,7 @@ impl TenantConn {
 
     /// One sum over everything that the filter lets through.
     pub async fn spend_totals(&mut self, filter: &SpendFilter) -> Result<SpendTotals, StoreError> {
-        let rows = self.spend_rows(filter, None, None, None).await?;
+        let rows = self.spend_rows(filter, None, None, None, None).await?;
         Ok(rows.into_iter().next().map(SpendRow::into_totals).unwrap_or_default())
     }
 }
@@ -150,6 +165,25 @@ impl From<&HourlySpend> for SpendPlace {
 }
 
 impl TenantConn {
+    /// How many rows the hourly rollup has from this hour on.
+    pub async fn count_hourly_spend(&mut self, from: DateTime<Utc>) -> Result<usize, StoreError> {
+        let count: i64 = spend_hourly::table
+            .filter(spend_hourly::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(spend_hourly::hour.ge(from))
+            .count()
+            .get_result(self.conn()?)
+            .await?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// Whether there are calls of earlier hours than this.
+    pub async fn has_calls_before(&mut self, hour: DateTime<Utc>) -> Result<bool, StoreError> {
+        let earlier = spend_hourly::table
+            .filter(spend_hourly::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(spend_hourly::hour.lt(hour));
+        Ok(diesel::select(diesel::dsl::exists(earlier)).get_result(self.conn()?).await?)
+    }
+
     /// The next rows of the hourly rollup, oldest first, at most so many. `after` is where the last one of those before
     /// stands. Of the filter's connection the rollup knows nothing.
     pub async fn hourly_spend_after(
@@ -252,6 +286,7 @@ impl TenantConn {
         bucket: Option<SpendBucket>,
         group: Option<SpendGroup>,
         limit: Option<u32>,
+        named: Option<&[String]>,
     ) -> Result<Vec<SpendRow>, StoreError> {
         let tenant = self.tenant_id().uuid();
         let rows = diesel::sql_query(include_str!("sql/spend.sql"))
@@ -264,6 +299,7 @@ impl TenantConn {
             .bind::<Nullable<Text>, _>(bucket.map(SpendBucket::name))
             .bind::<Nullable<Text>, _>(group.map(SpendGroup::name))
             .bind::<Nullable<BigInt>, _>(limit.map(i64::from))
+            .bind::<Nullable<Array<Text>>, _>(named)
             .load(self.conn()?)
             .await?;
         Ok(rows)
@@ -345,9 +381,9 @@ struct SpendRow {
 impl SpendRow {
     fn into_point(self, group: Option<SpendGroup>) -> Result<SpendPoint, StoreError> {
         let at = self.at.ok_or_else(|| StoreError::bug("a point of a series has no time"))?;
-        let group = match group {
-            Some(group) => Some(shown_group(self.slice.clone().unwrap_or_default(), group)?),
-            None => None,
+        let group = match (group, self.slice.clone()) {
+            (Some(group), Some(slice)) => Some(shown_group(slice, group)?),
+            _ => None,
         };
         Ok(SpendPoint { at, group, totals: self.into_totals() })
     }

@@ -122,7 +122,6 @@ async fn note(
         .into_iter()
         .map(|slice| Contributor { name: slice.group, cost: slice.totals.cost })
         .collect();
-    let contributors_json = serde_json::to_value(&contributors).map_err(bug)?;
     let explanation = calls::explain_hour(surprise, &rows_of(tx, surprise).await?);
     let (expected, actual) = (surprise.verdict.expected, surprise.verdict.actual);
     let anomaly = Anomaly {
@@ -133,7 +132,7 @@ async fn note(
         hour,
         detector: calls::HOURLY.to_owned(),
         surprise: Surprise { expected, actual, currency: Currency::USD },
-        contributors: contributors_json.clone(),
+        contributors: serde_json::to_value(&contributors).map_err(bug)?,
         explanation: serde_json::to_value(&explanation).map_err(bug)?,
         changes: changes_before(tx, (hour, end)).await?,
         found_at: now,
@@ -173,15 +172,64 @@ async fn note(
         expires_at: now + USEFUL,
     };
     tell(tx, &telling, &*parts.entropy).await?;
-    let payload = json!({
-        "anomaly_id": anomaly.id,
-        "series": series,
-        "hour": hour,
-        "expected": Usd::from(expected),
-        "actual": Usd::from(actual),
-        "contributors": contributors_json,
-        "parts": explanation.parts,
-    });
-    happened(tx, EventKind::AnomalyFound, payload, now, &*parts.entropy).await?;
+    happened(tx, EventKind::AnomalyFound, told_of(&anomaly), now, &*parts.entropy).await?;
     Ok(())
+}
+
+/// What programs are told of a surprise: the same members, be it of an hour or of a day, of calls or of a bill.
+pub(crate) fn told_of(anomaly: &Anomaly) -> Value {
+    let is_hour = anomaly.cadence == Cadence::Hour;
+    let text = |amount: rust_decimal::Decimal| amount.normalize().to_string();
+    json!({
+        "anomaly_id": anomaly.id,
+        "series": anomaly.series,
+        "cadence": anomaly.cadence.as_str(),
+        "kind": anomaly.kind,
+        "hour": is_hour.then_some(anomaly.hour),
+        "day": (!is_hour).then(|| anomaly.hour.date_naive()),
+        "currency": anomaly.surprise.currency,
+        "expected": text(anomaly.surprise.expected),
+        "actual": text(anomaly.surprise.actual),
+        "contributors": anomaly.contributors,
+        "parts": anomaly.explanation.get("parts"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_told_the_same_members_of_hours_and_days() {
+        let hour: DateTime<Utc> = "2026-11-23T14:00:00Z".parse().unwrap();
+        let anomaly = |cadence, hour| Anomaly {
+            id: AnomalyId::new(hour, [7; 10]),
+            series: "total".to_owned(),
+            cadence,
+            kind: "spike".to_owned(),
+            hour,
+            detector: String::new(),
+            surprise: Surprise {
+                expected: "1.50".parse().unwrap(),
+                actual: "60".parse().unwrap(),
+                currency: Currency::USD,
+            },
+            contributors: json!([{ "name": "o3", "cost": "60" }]),
+            explanation: json!({ "parts": [1], "contributors": [2] }),
+            changes: json!([]),
+            found_at: hour,
+            decision: None,
+            on_bills: None,
+        };
+        let of_hour = told_of(&anomaly(Cadence::Hour, hour));
+        let of_day = told_of(&anomaly(Cadence::Day, hour - TimeDelta::hours(14)));
+        let members = |told: &Value| told.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(members(&of_hour), members(&of_day));
+        assert_eq!((&of_hour["hour"], &of_hour["day"]), (&json!("2026-11-23T14:00:00Z"), &Value::Null));
+        assert_eq!((&of_day["hour"], &of_day["day"]), (&Value::Null, &json!("2026-11-23")));
+        for told in [of_hour, of_day] {
+            assert_eq!((&told["expected"], &told["currency"]), (&json!("1.5"), &json!("USD")));
+            assert_eq!((&told["parts"], &told["contributors"][0]["name"]), (&json!([1]), &json!("o3")));
+        }
+    }
 }

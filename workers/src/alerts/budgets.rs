@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use costlens_domain::alerts::BudgetScope;
+use costlens_domain::bill::Measure;
 use costlens_domain::calendar::Period;
 use costlens_domain::events::EventKind;
 use costlens_domain::{TenantId, Usd};
@@ -19,20 +20,26 @@ use crate::{WorkerParts, spend};
 
 /// An alert that is older than this says what everybody knows.
 const USEFUL: TimeDelta = TimeDelta::hours(12);
-/// For so long after a period's end its budgets are still held against it.
+/// For so long after a period's end its budgets are still held against it: calls of its last minutes may reach the ledger late.
 const LATE: TimeDelta = TimeDelta::hours(6);
+/// The same where months are settled: the bills of a period's last days come days after them.
+const LATE_BILLS: TimeDelta = TimeDelta::days(10);
 
 pub(super) async fn check(parts: &WorkerParts, tenant: TenantId) -> Result<(), StoreError> {
     let now = parts.clock.now();
     let mut tx = parts.store.tenant(tenant).await?;
     let settings = tx.settings().await?.unwrap_or_else(|| TenantSettings::initial(now));
     let keys = spend::key_names(&mut tx).await?;
+    let is_settled = !tx.list_settlements(Measure::NetUnblended, None, 1).await?.is_empty();
+    let late = if is_settled { LATE_BILLS } else { LATE };
     for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()) {
         let start = settings.zone.start_of(budget.rule.period, now);
-        if now - start < LATE && budget.created_at < start {
-            // What was spent in its last minutes, or reached the ledger since.
-            let before = settings.zone.start_of(budget.rule.period, start - TimeDelta::seconds(1));
-            hold(&mut tx, parts, (&budget, before, start), (&settings, &keys)).await?;
+        let mut end = start;
+        while now - end < late && budget.created_at < end {
+            // What was spent in its last minutes, or reached the ledger or a bill since.
+            let before = settings.zone.start_of(budget.rule.period, end - TimeDelta::seconds(1));
+            hold(&mut tx, parts, (&budget, before, end), (&settings, &keys)).await?;
+            end = before;
         }
         hold(&mut tx, parts, (&budget, start, now), (&settings, &keys)).await?;
         foresee(&mut tx, parts, (&budget, start), (&settings, &keys)).await?;

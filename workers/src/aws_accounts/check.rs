@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::TenantId;
-use costlens_domain::aws::{Part, Refusal, Region};
+use costlens_domain::aws::{Month, Part, Refusal, Region};
 use costlens_domain::classify::RULES_VERSION;
 use costlens_jobs::aws::{CheckAwsConnection, ReadBillMonth, ask_to_check_later, ask_to_read};
 use costlens_queue::ops::{self, State};
@@ -52,9 +52,9 @@ pub(super) async fn check_aws_connection(
     let seen = look(&*bucket, &before, &unfinished, parts.clock.now()).await;
     drop(bucket);
     let mut conn = parts.store.tenant(tenant).await.map_err(store_failure)?;
-    let mut checked = match seen {
+    let (mut checked, of_month) = match seen {
         Ok(seen) => of_found(&mut conn, &context, &parts, (&before, &job, &unfinished), seen).await?,
-        Err(refused) => of_refusal(&before, refused, parts.clock.now()),
+        Err(refused) => (of_refusal(&before, refused, parts.clock.now()), None),
     };
     let now = parts.clock.now();
     if checked.state == AwsConnectionState::Pending {
@@ -67,11 +67,10 @@ pub(super) async fn check_aws_connection(
         // Its people changed it meanwhile: nothing of this counts.
         return Ok(());
     }
-    let is_news = before.state != AwsConnectionState::Failing
-        || before.problem.as_ref().map(|was| &was.code) != checked.problem.as_ref().map(|is| &is.code);
+    let was = before.problem.as_ref().filter(|_| before.state == AwsConnectionState::Failing);
     if let Some(problem) = &checked.problem
         && checked.state == AwsConnectionState::Failing
-        && is_news
+        && !was.is_some_and(|was| is_same(was, problem, of_month))
     {
         notices::of_failing(&mut conn, &parts, &before, problem).await?;
     }
@@ -97,7 +96,10 @@ async fn begin(
         Err(StoreError::NotFound) => return Ok(None),
         Err(error) => return Err(store_failure(error)),
     };
-    let unfinished = conn.unfinished_months(before.id, RULES_VERSION).await.map_err(store_failure)?;
+    let mut unfinished = conn.unfinished_months(before.id, RULES_VERSION).await.map_err(store_failure)?;
+    // What nobody could read for a year nobody will: it is not fetched for ever.
+    let oldest = Month::of(parts.clock.now().date_naive()).back(discovery::YEAR - 1);
+    unfinished.retain(|one| !one.is_failed || one.month >= oldest);
     conn.commit().await.map_err(store_failure)?;
     Ok((!before.state.is_at_rest()).then_some((before, unfinished)))
 }
@@ -109,8 +111,16 @@ async fn look(
     unfinished: &[UnfinishedMonth],
     now: DateTime<Utc>,
 ) -> Result<Seen, BucketRefused> {
-    let is_proven = before.state == AwsConnectionState::Active
-        && before.verified_at.is_some_and(|at| at + PROVEN_FOR > now);
+    // One that lets us in and whose months cannot be read is as proven as one that works.
+    let lets_in = match before.state {
+        AwsConnectionState::Active => true,
+        AwsConnectionState::Failing => before
+            .problem
+            .as_ref()
+            .is_some_and(|of| Refusal::from_name(&of.code).is_some_and(|refusal| !refusal.is_of_access())),
+        _ => false,
+    };
+    let is_proven = lets_in && before.verified_at.is_some_and(|at| at + PROVEN_FOR > now);
     if !is_proven {
         bucket.verify().await?;
     }
@@ -123,16 +133,19 @@ async fn look(
     Ok(Seen { verified: !is_proven, region, found })
 }
 
-/// We are let in: what is new is asked to be read, and what could not be read is the connection's problem.
+/// We are let in: what is new is asked to be read, and what could not be read of the last months is the connection's
+/// problem; and the month that this is of.
 async fn of_found(
     conn: &mut TenantConn,
     context: &JobContext,
     parts: &WorkerParts,
     (before, job, unfinished): (&AwsConnection, &CheckAwsConnection, &[UnfinishedMonth]),
     seen: Seen,
-) -> Result<AwsChecked, JobError> {
+) -> Result<(AwsChecked, Option<Month>), JobError> {
     let now = parts.clock.now();
+    let since = Month::of(now.date_naive()).back(discovery::RECENT - 1);
     let mut problem = None;
+    let mut of_month = None;
     let mut is_failing = false;
     if seen.found.manifests.is_empty() {
         let is_late = before.delivered_at.is_some() || before.created_at + FIRST_DELIVERY <= now;
@@ -155,32 +168,45 @@ async fn of_found(
         let manifest = seen.found.manifests.iter().find(|(of, _)| *of == month.month);
         months.push(settled(conn, context, month, manifest.map(|(_, manifest)| manifest), now).await?);
     }
-    let mut is_under_way = false;
+    let mut is_coming = false;
     for (month, manifest) in &seen.found.manifests {
         let known = months.iter().find(|(known, _)| known.month == *month);
         let (known, carrier) =
             known.map_or((None, Carrier::None), |(known, carrier)| (Some(known), *carrier));
-        if let Some(known) = known.filter(|known| known.state != BillMonthState::Current) {
+        let is_unread = |known: &&BillMonth| known.state != BillMonthState::Current;
+        // An older month's stands with the month: no other's alarm is to wait for it.
+        if let Some(of) = known.filter(is_unread).and_then(|known| known.problem.as_ref())
+            && *month >= since
+        {
             // Newest first: the newest month's problem is the one that is told, until the month was read.
-            problem = problem.or_else(|| known.problem.clone());
-            is_failing |= known.problem.is_some();
+            if problem.is_none() {
+                (problem, of_month) = (Some(of_the_month(*month, of)), Some(*month));
+            }
+            is_failing = true;
         }
         let is_displaced = unfinished.iter().any(|one| one.month == *month && one.is_displaced);
         let wants = carrier == Carrier::Lost || is_displaced || wants_reading(known, manifest, job, now);
-        is_under_way |= wants || carrier == Carrier::Alive;
+        // What is there and not read yet is newer than what was; what is read once more is not.
+        let is_other =
+            known.and_then(|known| known.seen.as_ref()).is_none_or(|seen| seen.etag != manifest.etag);
+        is_coming |= (wants || carrier == Carrier::Alive) && is_other;
         if wants && carrier != Carrier::Alive {
             let ask = known.map_or(0, |known| known.asks).saturating_add(1);
             let asked = ReadBillMonth { connection: before.id, month: *month, ask };
             ask_to_read(conn, asked, &manifest.key, now).await.map_err(store_failure)?;
         }
     }
-    // What is there and not read yet is newer than what was.
-    if problem.is_none() && !is_under_way {
-        problem = stale(before, months.iter().map(|(month, _)| month), now);
-        is_failing |= problem.is_some();
+    // Whether AWS still writes a month that cannot be read is not known here, so the newest is asked no further.
+    let newest = seen.found.manifests.first().map(|(month, _)| *month);
+    let hides_nothing = of_month.is_some() && of_month != newest;
+    if !is_coming
+        && (problem.is_none() || hides_nothing)
+        && let Some(stale) = stale(before, months.iter().map(|(month, _)| month), now)
+    {
+        (problem, of_month, is_failing) = (Some(stale), None, true);
     }
     let state = if is_failing { AwsConnectionState::Failing } else { AwsConnectionState::Active };
-    Ok(AwsChecked {
+    let checked = AwsChecked {
         external_id: before.place.external_id.clone(),
         state,
         problem,
@@ -190,7 +216,23 @@ async fn of_found(
         layout: seen.found.layout,
         verified: seen.verified,
         swept: seen.found.swept,
-    })
+    };
+    Ok((checked, of_month))
+}
+
+/// A month's problem as the connection's: its words begin with the month.
+fn of_the_month(month: Month, problem: &AwsProblem) -> AwsProblem {
+    let title = month.title();
+    if problem.detail.starts_with(&title) {
+        return problem.clone();
+    }
+    AwsProblem { code: problem.code.clone(), detail: format!("{title}: {}", problem.detail) }
+}
+
+/// Whether people were told of a problem: of the same kind and, if it is a month's, of the same month. What else its words say
+/// may differ from look to look.
+fn is_same(was: &AwsProblem, is: &AwsProblem, of_month: Option<Month>) -> bool {
+    was.code == is.code && of_month.is_none_or(|month| was.detail.starts_with(&month.title()))
 }
 
 /// What is wrong where AWS has stopped delivering. A delivery that was read and held nothing new is one, too: its month
@@ -323,5 +365,23 @@ fn of_refusal(before: &AwsConnection, refused: BucketRefused, now: DateTime<Utc>
         layout: None,
         verified: false,
         swept: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_months_problem_is_news_and_other_words_of_the_same_are_not() {
+        let [october, november] = ["2026-10", "2026-11"].map(|month| month.parse().unwrap());
+        let of = |month, words: &str| of_the_month(month, &told(Refusal::FileUnreadable, words));
+        let was = of(october, "October 2026: line 3 is no line");
+        assert_eq!(was.detail, "October 2026: line 3 is no line", "the month is named once");
+        assert!(is_same(&was, &of(october, "b-00002.csv is corrupt"), Some(october)));
+        assert!(!is_same(&was, &of(november, "b-00002.csv is corrupt"), Some(november)));
+        assert!(!is_same(&was, &of_the_month(october, &told(Refusal::PartsMissing, "x")), Some(october)));
+        let denied = told(Refusal::AccessDenied, "request 1");
+        assert!(is_same(&denied, &told(Refusal::AccessDenied, "request 2"), None));
     }
 }

@@ -8,11 +8,13 @@ use costlens_store::AwsConnection;
 use super::port::{BucketRefused, ReportBucket};
 
 /// The months that AWS still changes: the running one and two before it.
-const RECENT: u32 = 3;
+pub(super) const RECENT: u32 = 3;
 /// How many months are looked at once a month: refunds and credits change older ones.
-const YEAR: u32 = 12;
+pub(super) const YEAR: u32 = 12;
 /// How often that is.
 const SWEEP: chrono::TimeDelta = chrono::TimeDelta::days(30);
+/// AWS writes at least once a day: what is older than this does not show that the report is still made in this way.
+const FRESH: chrono::TimeDelta = chrono::TimeDelta::hours(36);
 
 /// What lies in the bucket.
 #[derive(Debug, Default)]
@@ -39,20 +41,30 @@ pub(super) async fn look(
     let recent = (0..if sweeps { YEAR } else { RECENT }).map(|n| this.back(n));
     let months: BTreeSet<Month> = recent.chain(unfinished).collect();
     let months: Vec<Month> = months.into_iter().rev().collect();
-    let layouts = connection.layout.map_or_else(|| Layout::ALL.to_vec(), |layout| vec![layout]);
+    // The known one first. Where nothing new is written in it, the report may have been made anew in the other.
+    let mut layouts = Layout::ALL;
+    layouts.sort_by_key(|layout| Some(*layout) != connection.layout);
     let mut found = Found { swept: sweeps, ..Found::default() };
-    for layout in &layouts {
+    let mut newest = None;
+    for layout in layouts {
+        let mut manifests = Vec::new();
         for month in &months {
-            if let Some(manifest) = manifest(bucket, connection, *layout, *month).await? {
-                found.manifests.push((*month, manifest));
+            if let Some(manifest) = manifest(bucket, connection, layout, *month).await? {
+                manifests.push((*month, manifest));
             }
         }
-        if !found.manifests.is_empty() {
-            found.layout = Some(*layout);
-            return Ok(found);
+        let written = manifests.iter().map(|(_, manifest)| manifest.modified).max();
+        if written > newest {
+            (found.layout, found.manifests, newest) = (Some(layout), manifests, written);
+        }
+        if newest.is_some_and(|at| at + FRESH > now) {
+            break;
         }
     }
-    for layout in &layouts {
+    if !found.manifests.is_empty() {
+        return Ok(found);
+    }
+    for layout in layouts {
         for month in months.iter().take(2) {
             let files = bucket.list(&layout.data(&connection.place, *month)).await?;
             found.has_loose_files |= files.iter().any(|file| file.bytes > 0);
@@ -63,8 +75,8 @@ pub(super) async fn look(
     Ok(found)
 }
 
-/// A month's newest manifest. Where an export keeps every delivery, each has a folder of its own, by the time of its
-/// making.
+/// A month's newest manifest. Where an export keeps every delivery, each has a folder of its own; where it was told to only
+/// later, or no longer, one lies beside those folders, and may be the oldest or the newest.
 async fn manifest(
     bucket: &dyn ReportBucket,
     connection: &AwsConnection,
@@ -72,12 +84,11 @@ async fn manifest(
     month: Month,
 ) -> Result<Option<Part>, BucketRefused> {
     let place = &connection.place;
-    if let Some(found) = bucket.head(&layout.manifest(place, month)).await? {
-        return Ok(Some(found));
-    }
     if layout == Layout::Legacy {
-        return Ok(None);
+        return bucket.head(&layout.manifest(place, month)).await;
     }
     let all = bucket.list(&layout.manifests(place, month)).await?;
-    Ok(all.into_iter().filter(|file| file.key.ends_with("Manifest.json")).max())
+    let manifests = all.into_iter().filter(|file| file.key.ends_with("Manifest.json"));
+    // Those of one second by their keys, which name the time.
+    Ok(manifests.max_by(|one, other| (one.modified, &one.key).cmp(&(other.modified, &other.key))))
 }

@@ -260,22 +260,25 @@ async fn conclude(
             };
             let earlier = conn.list_bill_deliveries(job.connection, job.month, None, 1).await;
             let earlier = earlier.map_err(store_failure)?.pop().map(|delivery| delivery.bill_id);
-            let before = facts_before(&mut conn, earlier).await.map_err(store_failure)?;
+            let before =
+                facts_before(&mut conn, earlier, report.rules_version).await.map_err(store_failure)?;
             let stored =
                 conn.publish_bill_delivery(&new, job.ask, &bill, &report).await.map_err(store_failure)?;
             match stored {
-                DeliveryStored::AtRest => return Ok(()),
+                DeliveryStored::AtRest | DeliveryStored::Overtaken => return Ok(()),
                 DeliveryStored::Duplicate => None,
                 DeliveryStored::Taken { by } => {
                     let code = Refusal::DeliveredTwice.as_str().to_owned();
-                    let detail =
-                        format!("{} of the same paying account is delivered by AWS account {by}", job.month);
+                    let detail = format!(
+                        "{} of the same accounts is delivered by AWS account {by}",
+                        job.month.title()
+                    );
                     Some((AwsProblem { code, detail }, Some(new.manifest_etag)))
                 }
                 DeliveryStored::Stored(bill, delivery) => {
                     let told = stored::Origin::Delivery { connection: job.connection, delivery: &delivery };
                     stored::bill_stored(&mut conn, parts, told, &bill).await?;
-                    note_restatement(&mut conn, parts, &before, &report.facts)
+                    note_restatement(&mut conn, parts, bill.id, (&before, &report.facts))
                         .await
                         .map_err(store_failure)?;
                     tracing::info!(

@@ -8,7 +8,8 @@ use costlens_domain::bill::shares;
 use costlens_domain::providers::provider;
 use costlens_notify::words::{AnomalyLine, BillPart, BillTotal, BudgetLine, DaySpend, Ranked, WeeklyDigest};
 use costlens_store::{
-    SpendBucket, SpendFilter, SpendGroup, SpendSlice, SpendTotals, StoreError, TenantConn, TenantSettings,
+    Anomaly, Cadence, SpendBucket, SpendFilter, SpendGroup, SpendSlice, SpendTotals, StoreError, TenantConn,
+    TenantSettings,
 };
 
 use crate::{WorkerParts, spend};
@@ -16,7 +17,7 @@ use crate::{WorkerParts, spend};
 /// How many rows of a ranking are kept; the letter shows fewer.
 const TOP: u32 = 10;
 /// How many anomalies and budgets are kept.
-const LINES: usize = 20;
+const LINES: u32 = 20;
 
 /// The digest of the week before this Monday.
 pub(super) async fn of_week_before(
@@ -42,6 +43,8 @@ pub(super) async fn of_week_before(
         rankings.push(now.into_iter().map(|slice| ranked(&slice, &then, &keys)).collect());
     }
     let mut rankings = rankings.into_iter();
+    let (budgets, all_budgets) = budgets(tx, settings, zone.midnight(monday)).await?;
+    let (anomalies, all_anomalies) = anomalies(tx, &week, &keys).await?;
     let tenant = tx.tenant().await?;
     let link = |path: &str| parts.links.to(path).map_err(|bad| StoreError::Bug(Box::new(bad)));
     Ok(WeeklyDigest {
@@ -58,8 +61,10 @@ pub(super) async fn of_week_before(
         keys: rankings.next().unwrap_or_default(),
         providers: rankings.next().unwrap_or_default(),
         bill: latest_bill(tx).await?,
-        budgets: budgets(tx, settings, zone.midnight(monday)).await?,
-        anomalies: anomalies(tx, &week, &keys).await?,
+        budgets,
+        all_budgets,
+        anomalies,
+        all_anomalies,
         console: link("/")?,
         preferences: link("/notifications")?,
     })
@@ -121,12 +126,12 @@ async fn latest_bill(tx: &mut TenantConn) -> Result<Option<BillPart>, StoreError
     Ok(Some(BillPart { name: bill.name, from, to, totals }))
 }
 
-/// The budgets as they stood when the week ended: in the period that its last moment lies in.
+/// The fullest budgets as they stood when the week ended: in the period that its last moment lies in; and how many there are.
 async fn budgets(
     tx: &mut TenantConn,
     settings: &TenantSettings,
     end: DateTime<Utc>,
-) -> Result<Vec<BudgetLine>, StoreError> {
+) -> Result<(Vec<BudgetLine>, u64), StoreError> {
     let last = end - TimeDelta::seconds(1);
     let mut lines = Vec::new();
     for budget in tx.list_budgets().await?.into_iter().filter(|budget| budget.ended_at.is_none()) {
@@ -145,23 +150,24 @@ async fn budgets(
         let share = line.spent.and_then(|spent| spent.decimal().checked_div(line.limit.decimal()));
         std::cmp::Reverse(share)
     });
-    lines.truncate(LINES);
-    Ok(lines)
+    let all = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+    lines.truncate(usize::try_from(LINES).unwrap_or(usize::MAX));
+    Ok((lines, all))
 }
 
+/// The largest surprises of the week's calls, and how many there were.
 async fn anomalies(
     tx: &mut TenantConn,
     week: &SpendFilter,
     keys: &HashMap<String, String>,
-) -> Result<Vec<AnomalyLine>, StoreError> {
-    let found = tx.anomalies_between(week.from, week.to, 100).await?;
-    let line = |anomaly: &costlens_store::Anomaly| AnomalyLine {
+) -> Result<(Vec<AnomalyLine>, u64), StoreError> {
+    // The digest's own sums are dollars of calls; what bills say stands in the console.
+    let (found, all) = tx.largest_anomalies((week.from, week.to), Some(Cadence::Hour), LINES).await?;
+    let line = |anomaly: &Anomaly| AnomalyLine {
         what: spend::series_name(&anomaly.series, keys),
         at: anomaly.hour,
         expected: anomaly.surprise.expected.into(),
         actual: anomaly.surprise.actual.into(),
     };
-    // The digest's own sums are dollars of calls; what bills say stands in the console.
-    let of_calls = found.iter().rev().filter(|anomaly| anomaly.cadence == costlens_store::Cadence::Hour);
-    Ok(of_calls.take(LINES).map(line).collect())
+    Ok((found.iter().map(line).collect(), all))
 }

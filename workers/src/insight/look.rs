@@ -1,7 +1,7 @@
 //! One look at one tenant's facts.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use costlens_domain::alerts::Surprise;
@@ -21,12 +21,12 @@ use costlens_store::{
 };
 use serde_json::json;
 
-use crate::alerts::anomalies::changes_before;
+use crate::alerts::anomalies::{changes_before, told_of};
 use crate::{WorkerParts, bug, store_failure};
 
 /// How far back facts are looked at.
 const PAST: Days = Days::new(120);
-/// How many facts and rows a look holds at most; what is beyond is not looked at, which is logged.
+/// How many facts and rows a look holds at most. Where there are more, the past begins later, until the newest fit.
 const MOST_FACTS: usize = 200_000;
 const MOST_ROWS: usize = 200_000;
 const ROWS_PER_PAGE: u32 = 10_000;
@@ -39,8 +39,12 @@ struct Facts {
     /// How far each paying account's facts were read by the newest rules.
     rules: BTreeMap<Text, Rules>,
     calls: Vec<HourlySpend>,
-    /// The earlier and the later delivery of a month that was delivered again.
-    deliveries: Option<(Vec<DailyFact>, Vec<DailyFact>)>,
+    /// Bills tell of days before those that are looked at.
+    bills_are_older: bool,
+    /// So do calls.
+    calls_are_older: bool,
+    /// The earlier and the later delivery of a month that was delivered again, and the later one's bill.
+    deliveries: Option<(Vec<DailyFact>, Vec<DailyFact>, BillId)>,
     today: NaiveDate,
 }
 
@@ -96,15 +100,16 @@ pub(super) async fn look_at_facts(
 /// `None` where the bill is gone, and with it the occasion.
 async fn read(job: &LookAtFacts, parts: &WorkerParts) -> Result<Option<Facts>, StoreError> {
     let today = parts.clock.now().date_naive();
-    let from = today - PAST;
     let mut tx = parts.store.tenant(job.tenant).await?;
-    let (mut facts, rules) = billed(&mut tx, from).await?;
+    let (bills_from, calls_from) = (bills_begin(&mut tx, today).await?, calls_begin(&mut tx, today).await?);
+    let (mut facts, rules, bills_are_older) = billed(&mut tx, bills_from).await?;
     basis::by_one_cost(&mut facts);
-    let calls = rows(&mut tx, midnight(from)).await?;
-    if facts.len() >= MOST_FACTS || calls.len() >= MOST_ROWS {
+    let calls = rows(&mut tx, midnight(calls_from)).await?;
+    let calls_are_older = tx.has_calls_before(midnight(calls_from)).await?;
+    if bills_from.max(calls_from) > today - PAST {
         tracing::warn!(
-            tenant.id = %job.tenant, facts = facts.len(), rows = calls.len(),
-            "a tenant has more facts than one look holds"
+            tenant.id = %job.tenant, facts = facts.len(), rows = calls.len(), %bills_from, %calls_from,
+            "a tenant has more facts than one look holds, and the newest are looked at"
         );
     }
     let deliveries = match job.occasion {
@@ -124,24 +129,47 @@ async fn read(job: &LookAtFacts, parts: &WorkerParts) -> Result<Option<Facts>, S
                 // Other rules sort the same dollars otherwise, and that restates nothing.
                 Some(earlier) if by_same_rules => {
                     let earlier = tx.bill_facts(Some(earlier), NaiveDate::default(), MOST_FACTS).await?;
-                    Some((earlier, tx.bill_facts(Some(id), NaiveDate::default(), MOST_FACTS).await?))
+                    Some((earlier, tx.bill_facts(Some(id), NaiveDate::default(), MOST_FACTS).await?, id))
                 }
                 _ => None,
             }
         }
     };
-    Ok(Some(Facts { billed: facts, rules, calls, deliveries, today }))
+    Ok(Some(Facts { billed: facts, rules, calls, bills_are_older, calls_are_older, deliveries, today }))
 }
 
-/// The facts of the bills that count, and by which rules each paying account's were read.
+/// The first day of the past whose facts fit.
+async fn bills_begin(tx: &mut TenantConn, today: NaiveDate) -> Result<NaiveDate, StoreError> {
+    let mut from = today - PAST;
+    while tx.count_bill_facts(from).await? > MOST_FACTS {
+        let Some(later) = basis::newer_half(from, today) else { break };
+        from = later;
+    }
+    Ok(from)
+}
+
+/// The first day of the past whose calls fit.
+async fn calls_begin(tx: &mut TenantConn, today: NaiveDate) -> Result<NaiveDate, StoreError> {
+    let mut from = today - PAST;
+    while tx.count_hourly_spend(midnight(from)).await? > MOST_ROWS {
+        let Some(later) = basis::newer_half(from, today) else { break };
+        from = later;
+    }
+    Ok(from)
+}
+
+/// The facts of the bills that count, by which rules each paying account's were read, and whether a bill has earlier ones.
 async fn billed(
     tx: &mut TenantConn,
     from: NaiveDate,
-) -> Result<(Vec<DailyFact>, BTreeMap<Text, Rules>), StoreError> {
+) -> Result<(Vec<DailyFact>, BTreeMap<Text, Rules>, bool), StoreError> {
     let mut facts = Vec::new();
     let mut rules = BTreeMap::new();
+    let mut are_older = false;
     for id in tx.current_bills().await? {
-        let version = tx.bill(id).await?.rules_version;
+        let bill = tx.bill(id).await?;
+        let version = bill.rules_version;
+        are_older |= bill.first_day.is_some_and(|first| first < from);
         let of_bill = tx.bill_facts(Some(id), from, MOST_FACTS.saturating_sub(facts.len())).await?;
         for fact in &of_bill {
             Rules::note(&mut rules, version, fact);
@@ -151,7 +179,7 @@ async fn billed(
             break;
         }
     }
-    Ok((facts, rules))
+    Ok((facts, rules, are_older))
 }
 
 async fn rows(tx: &mut TenantConn, from: DateTime<Utc>) -> Result<Vec<HourlySpend>, StoreError> {
@@ -171,6 +199,9 @@ async fn rows(tx: &mut TenantConn, from: DateTime<Utc>) -> Result<Vec<HourlySpen
 
 fn find(of: &Facts) -> Found {
     let mut events = events::of_calls(&of.calls, of.today);
+    if of.calls_are_older {
+        events::forget_old_firsts(&mut events, of.today);
+    }
     let mut recommendations = Vec::new();
     let mut of_bills = Vec::new();
     let payers = by_payer(&of.billed, of.today);
@@ -178,18 +209,27 @@ fn find(of: &Facts) -> Found {
         let Some(last) = facts.iter().map(|fact| fact.day).max() else { continue };
         let until = last + Days::new(1) - Days::new(anomalies::bill::UNFINISHED_DAYS);
         let named_since = of.rules.get(*payer).and_then(Rules::named_since);
-        events.extend(events::find(facts, &of.calls, until, named_since));
-        recommendations.extend(recommend::find(facts, &of.calls, until));
+        let mut of_payer = events::find(facts, &of.calls, until, named_since);
+        if of.bills_are_older {
+            events::forget_old_firsts(&mut of_payer, of.today);
+        }
+        events.extend(of_payer);
+        recommendations.push(((*payer).to_owned(), recommend::find(facts, &of.calls, until)));
         of_bills.extend(anomalies::bill::find(&by_one_set(facts, named_since), &DayRule::default(), None));
     }
     if payers.len() > 1 {
         // One payer's total is nobody's: accounts, services and models have it.
         of_bills.retain(|one| !matches!(one.scope, Scope::Total));
     }
-    if let Some((earlier, later)) = &of.deliveries {
-        events.extend(events::restated(earlier, later));
+    if let Some((earlier, later, bill)) = &of.deliveries {
+        events.extend(restated(earlier, later, *bill));
     }
-    Found { of_bills, of_calls: anomalies::calls::levels(&of.calls, of.today), events, recommendations }
+    Found {
+        of_bills,
+        of_calls: anomalies::calls::levels(&of.calls, of.today),
+        events,
+        recommendations: recommend::of_all_payers(recommendations),
+    }
 }
 
 /// The facts that one set of rules read: what newer ones took for AI, or for something else, is no surprise of its day.
@@ -242,10 +282,22 @@ async fn write(job: &LookAtFacts, parts: &WorkerParts, found: &Found) -> Result<
     tx.commit().await
 }
 
-/// Writes events down, each once by its key.
+/// Writes events down, each once by its key. Of what is there for the first time the day is no part of what it is: the past
+/// that is looked at begins later every night, and what was told is told no more.
 async fn note_events(tx: &mut TenantConn, parts: &WorkerParts, events: &[Event]) -> Result<(), StoreError> {
     let now = parts.clock.now();
+    let mut told: BTreeSet<(String, String)> = if events.iter().any(|event| event.kind.is_once()) {
+        let kinds: Vec<&str> =
+            events::Kind::ALL.into_iter().filter(|kind| kind.is_once()).map(events::Kind::as_str).collect();
+        tx.told_insight_events(&kinds).await?.into_iter().collect()
+    } else {
+        BTreeSet::new()
+    };
     for event in events {
+        let is_told = !told.insert((event.kind.as_str().to_owned(), event.subject.clone()));
+        if event.kind.is_once() && is_told {
+            continue;
+        }
         tx.create_insight_event(&InsightEvent {
             id: InsightEventId::new(now, parts.entropy.for_id()),
             kind: event.kind.as_str().to_owned(),
@@ -261,15 +313,30 @@ async fn note_events(tx: &mut TenantConn, parts: &WorkerParts, events: &[Event])
     Ok(())
 }
 
+/// By how much a month changed with this bill, which is a part of what happened: the next one may change it again.
+fn restated(before: &[DailyFact], after: &[DailyFact], bill: BillId) -> Vec<Event> {
+    let mut events = events::restated(before, after);
+    for event in &mut events {
+        event.detail.insert("bill_id".to_owned(), bill.to_string());
+    }
+    events
+}
+
 /// The facts of the bill that a delivery is about to take the place of. They go with its storing, so whoever stores one
-/// reads them before, and says afterwards what the delivery changed.
+/// reads them before, and says afterwards what the delivery changed. None where other rules than the delivery's read them:
+/// those sort the same dollars otherwise, and that restates nothing.
 pub(crate) async fn facts_before(
     tx: &mut TenantConn,
     earlier: Option<BillId>,
+    rules_version: u32,
 ) -> Result<Vec<DailyFact>, StoreError> {
-    match earlier {
-        Some(earlier) => tx.bill_facts(Some(earlier), NaiveDate::default(), MOST_FACTS).await,
-        None => Ok(Vec::new()),
+    let Some(earlier) = earlier else { return Ok(Vec::new()) };
+    match tx.bill(earlier).await {
+        Ok(bill) if bill.rules_version == rules_version => {
+            tx.bill_facts(Some(earlier), NaiveDate::default(), MOST_FACTS).await
+        }
+        Ok(_) | Err(StoreError::NotFound) => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 
@@ -277,10 +344,10 @@ pub(crate) async fn facts_before(
 pub(crate) async fn note_restatement(
     tx: &mut TenantConn,
     parts: &WorkerParts,
-    before: &[DailyFact],
-    after: &[DailyFact],
+    bill: BillId,
+    (before, after): (&[DailyFact], &[DailyFact]),
 ) -> Result<(), StoreError> {
-    note_events(tx, parts, &events::restated(before, after)).await
+    note_events(tx, parts, &restated(before, after, bill)).await
 }
 
 async fn note(
@@ -291,7 +358,6 @@ async fn note(
 ) -> Result<(), StoreError> {
     let now = parts.clock.now();
     let hour = midnight(of.day);
-    let series = series(&of.scope, of_bills);
     let explanation = serde_json::to_value(&of.explanation).map_err(bug)?;
     let models =
         of.explanation.contributors.iter().filter(|one| one.by == anomalies::By::Model && one.name.is_some());
@@ -303,7 +369,7 @@ async fn note(
     let (expected, actual) = (of.verdict.expected, of.verdict.actual);
     let anomaly = Anomaly {
         id: AnomalyId::new(now, parts.entropy.for_id()),
-        series: series.clone(),
+        series: series(&of.scope, of_bills),
         cadence: Cadence::Day,
         kind: kind.to_owned(),
         hour,
@@ -317,17 +383,7 @@ async fn note(
         on_bills: None,
     };
     if tx.create_anomaly(&anomaly).await? && of.day + NEWS >= now.date_naive() {
-        let payload = json!({
-            "anomaly_id": anomaly.id,
-            "series": series,
-            "day": of.day,
-            "kind": kind,
-            "currency": of.currency,
-            "expected": expected,
-            "actual": actual,
-            "parts": of.explanation.parts,
-        });
-        happened(tx, EventKind::AnomalyFound, payload, now, &*parts.entropy).await?;
+        happened(tx, EventKind::AnomalyFound, told_of(&anomaly), now, &*parts.entropy).await?;
     }
     Ok(())
 }

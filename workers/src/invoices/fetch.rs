@@ -260,14 +260,14 @@ impl Reading<'_> {
         let mut conn = parts.store.tenant(self.tenant).await?;
         let months = conn.invoice_months(source.id, MONTHS).await?;
         let earlier = months.iter().find(|known| known.month == month).and_then(|known| known.bill_id);
-        let before = facts_before(&mut conn, earlier).await?;
+        let before = facts_before(&mut conn, earlier, report.rules_version).await?;
         match conn.publish_invoice_month(&new, &bill, report).await? {
             InvoiceStored::AtRest => return Err(Cut::AtRest),
             InvoiceStored::Unchanged => {}
             InvoiceStored::Stored(bill, replaces) => {
                 let origin = Origin::Invoice { source: source.id, vendor: source.vendor, month, replaces };
                 stored::bill_stored(&mut conn, parts, origin, &bill).await?;
-                note_restatement(&mut conn, parts, &before, &report.facts).await?;
+                note_restatement(&mut conn, parts, bill.id, (&before, &report.facts)).await?;
                 tracing::info!(source = %source.id, %month, bill = %bill.id, lines = bill.lines, "a vendor's month was stored");
             }
         }

@@ -1,17 +1,14 @@
 //! Months that may still change are settled again every night: calls may reach the ledger after their bill did, out of
 //! a spool that waited for the database or from somewhere else.
 
-use chrono::{Datelike as _, Months};
+use chrono::Datelike as _;
 use costlens_domain::TenantId;
-use costlens_jobs::settlement::SettleMonth;
+use costlens_jobs::settlement::{NIGHTS_REACH, SettleMonth};
 use costlens_queue::{Job, JobContext, JobError};
 use costlens_store::StoreError;
 use serde::{Deserialize, Serialize};
 
 use crate::{WorkerParts, store_failure};
-
-/// How many months before this one are settled again. A spool that waited longer is settled by the next bill.
-const MONTHS_BACK: Months = Months::new(2);
 
 /// Asks for the last months of everybody who has bills to be settled again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,7 +38,7 @@ pub(crate) async fn find_settlements(
 
 async fn ask(parts: &WorkerParts, tenant: TenantId) -> Result<(), StoreError> {
     let night = parts.clock.now().date_naive();
-    let since = night.with_day(1).and_then(|first| first.checked_sub_months(MONTHS_BACK)).unwrap_or(night);
+    let since = night.with_day(1).and_then(|first| first.checked_sub_months(NIGHTS_REACH)).unwrap_or(night);
     let mut tx = parts.store.tenant(tenant).await?;
     for (month, bill) in tx.settled_months(since).await? {
         costlens_jobs::ask(&mut tx, &SettleMonth { month, bill, night: Some(night) }).await?;

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use costlens_aws::testing::aws::{ASSUMER, AwsCall, FakeAws, assumer};
 use costlens_aws::{Assumer, ReportError, Reports};
 use costlens_domain::aws::{ExternalId, Layout, Month, Part, Region, ReportPlace, RoleArn, permissions};
-use costlens_domain::bill::{BillReport, ReportFormat};
+use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
 use costlens_domain::{AwsConnectionId, TenantId};
 use costlens_jobs::aws::ask_to_check;
 use costlens_queue::ops::{JobRow, State};
@@ -23,6 +23,7 @@ use costlens_workers::bill_ingestion::{BillRefused, HearProgress, ReadBill};
 use serde_json::json;
 
 use super::Office;
+use super::settlement::line;
 
 /// AWS behind the workers' port, as the binary puts it there.
 #[derive(Debug)]
@@ -84,6 +85,8 @@ impl ReportBucket for Bucket {
 struct FolderReader {
     is_stuck: AtomicBool,
     is_full: AtomicBool,
+    /// Each file is a dollar of its day.
+    costs: AtomicBool,
 }
 
 #[async_trait]
@@ -100,6 +103,8 @@ impl ReadBill for FolderReader {
             .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
             .collect();
         let day = files[0].parse().map_err(|_| BillRefused::Unreadable("no day".to_owned()))?;
+        let dollar = || DailyFact { day, ..line("", "USE1-NovaPro-input-tokens", "Usage", 1_000, "1") };
+        let costs = self.costs.load(Ordering::SeqCst);
         Ok(BillReport {
             format: ReportFormat::Cur2,
             files: Vec::new(),
@@ -109,7 +114,7 @@ impl ReadBill for FolderReader {
             months: None,
             rules_version: costlens_domain::classify::RULES_VERSION,
             totals: Vec::new(),
-            facts: Vec::new(),
+            facts: files.iter().filter(|_| costs).map(|_| dollar()).collect(),
             resources: Vec::new(),
             unknown_line_types: Vec::new(),
             skipped: Vec::new(),
@@ -181,6 +186,15 @@ impl Customer {
         }
         let manifest = json!({"executionId": files.to_string(), "dataFiles": keys});
         state.put("acme-billing", &Layout::Export.manifest(&self.place, month), manifest.to_string());
+    }
+
+    /// The same, with files that nobody can read.
+    fn spoil(&self, month: Month, files: usize) {
+        self.deliver(month, files);
+        let folder = Layout::Export.data(&self.place, month);
+        for n in 0..files {
+            self.aws.state().put("acme-billing", &format!("{folder}{files}-{n}"), "spoilt");
+        }
     }
 
     async fn look(&self) -> AwsConnection {
@@ -318,6 +332,107 @@ async fn twelve_months_are_read_at_first_and_old_ones_looked_at_once_a_month() {
     assert_eq!(later.state, AwsConnectionState::Active);
     let lines = customer.lines().await;
     assert!(lines.contains(&(this.back(8), 2)), "{lines:?}");
+}
+
+#[tokio::test]
+async fn each_delivery_that_restates_a_month_is_told_of_and_newer_rules_restate_nothing() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    customer.reader.costs.store(true, Ordering::SeqCst);
+    let this: Month = "2026-11".parse().unwrap();
+    let restated = async || {
+        let mut conn = customer.office.parts.store.tenant(customer.tenant).await.unwrap();
+        let events = conn.list_insight_events(None, 50).await.unwrap();
+        let of_month = events.iter().rev().filter(|event| event.kind == "month_restated");
+        of_month.map(|event| event.amount.normalize().to_string()).collect::<Vec<_>>()
+    };
+    let deliver = async |files: usize| {
+        customer.deliver(this, files);
+        customer.next_look().await;
+        assert_eq!(customer.lines().await, [(this, u64::try_from(files).unwrap())]);
+    };
+    deliver(1).await;
+    assert!(restated().await.is_empty());
+    deliver(3).await;
+    assert_eq!(restated().await, ["2"]);
+    // What other rules had read sorts the same dollars otherwise.
+    customer.office.sql("UPDATE bill SET rules_version = rules_version - 1").await;
+    deliver(4).await;
+    assert_eq!(restated().await, ["2"]);
+    deliver(9).await;
+    assert_eq!(restated().await, ["2", "5"]);
+}
+
+#[tokio::test]
+async fn an_old_month_that_cannot_be_read_hides_nothing_and_is_no_failure_of_the_connection() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 1);
+    customer.deliver(this.back(1), 1);
+    customer.spoil(this.back(8), 1);
+    customer.next_look().await;
+    let active = customer.next_look().await;
+    assert_eq!((active.state, active.problem), (AwsConnectionState::Active, None));
+    let mut conn = customer.office.parts.store.tenant(customer.tenant).await.unwrap();
+    let old = conn.bill_month(customer.connection, this.back(8)).await.unwrap();
+    assert_eq!((old.state, old.problem.unwrap().code.as_str()), (BillMonthState::Failed, "file_unreadable"));
+    drop(conn);
+
+    let told = customer.told().await;
+    customer.spoil(this.back(1), 2);
+    customer.next_look().await;
+    let failing = customer.next_look().await;
+    let problem = failing.problem.unwrap();
+    assert_eq!((failing.state, problem.code.as_str()), (AwsConnectionState::Failing, "file_unreadable"));
+    assert!(problem.detail.starts_with("October 2026: "), "{problem:?}");
+    assert_eq!(customer.told().await, told + 1);
+    // It lets us in as before, and is not probed for its ExternalId at every look.
+    drop(customer.aws.calls());
+    customer.next_look().await;
+    let calls = customer.aws.calls();
+    assert_eq!(calls.iter().filter(|call| call.action == "sts:AssumeRole").count(), 1, "{calls:?}");
+
+    // Then AWS stops, which October's files do not hide.
+    let stale = customer.check_at(noon() + TimeDelta::hours(38)).await;
+    assert_eq!(stale.problem.unwrap().code, "delivery_stale");
+    assert_eq!(customer.told().await, told + 2);
+}
+
+#[tokio::test]
+async fn a_report_that_is_made_in_another_way_by_now_is_found() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 1);
+    customer.next_look().await;
+    assert_eq!(customer.lines().await, [(this, 1)]);
+    let put = |layout: Layout, below: &str, files: usize| {
+        let folder = format!("{}{below}", layout.data(&customer.place, this));
+        let keys: Vec<String> = (0..files).map(|n| format!("{folder}{files}-{n}")).collect();
+        let mut state = customer.aws.state();
+        for key in &keys {
+            state.put("acme-billing", key, this.first_day().to_string());
+        }
+        let manifest = json!({"executionId": files.to_string(), "dataFiles": keys});
+        let key = format!("{}{below}costlens-Manifest.json", layout.manifests(&customer.place, this));
+        state.put("acme-billing", &key, manifest.to_string());
+    };
+    // Each delivery has a folder of its own from now on; the last that was overwritten stays where it was.
+    customer.office.set_clock(noon() + TimeDelta::hours(2));
+    put(Layout::Export, "20261120T140000Z-e2/", 2);
+    customer.check_at(noon() + TimeDelta::hours(3)).await;
+    assert_eq!(customer.lines().await, [(this, 2)]);
+    // And overwritten again.
+    customer.office.set_clock(noon() + TimeDelta::hours(4));
+    customer.deliver(this, 3);
+    customer.check_at(noon() + TimeDelta::hours(5)).await;
+    assert_eq!(customer.lines().await, [(this, 3)]);
+    // Then the legacy report takes the export's place.
+    customer.office.set_clock(noon() + TimeDelta::hours(44));
+    put(Layout::Legacy, "", 4);
+    let moved = customer.check_at(noon() + TimeDelta::hours(45)).await;
+    assert_eq!((moved.layout, customer.lines().await), (Some(Layout::Legacy), vec![(this, 4)]));
 }
 
 #[tokio::test]

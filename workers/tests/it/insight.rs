@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, Utc};
 use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
 use costlens_domain::classify::RULES_VERSION;
+use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::{BillId, TenantId, Usd};
 use costlens_insight::stories::{Delivery, Tenant};
 use costlens_jobs::insight::{LookAtFacts, Occasion};
@@ -216,6 +217,113 @@ async fn a_step_that_newer_rules_made_is_no_surprise() {
         .map(|one| (one.series.as_str(), one.kind.as_str(), one.hour.date_naive().to_string()))
         .collect();
     assert_eq!(told, [("bill:model:nova-pro", "spike", "2026-10-24".to_owned())], "{anomalies:#?}");
+    drop(tx);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn each_bill_that_restates_a_month_says_so() {
+    let now: DateTime<Utc> = "2026-10-28T06:00:00Z".parse().unwrap();
+    let office = Office::open(now).await;
+    let tenant = office.db.create_tenant("Acme").await;
+    let mut told = Vec::new();
+    for (n, cost) in (0..).zip(["100", "90", "80"]) {
+        let september = used(9, 1..=30, "USE1-NovaPro-input-tokens", cost);
+        put_bills(&office, tenant, now + TimeDelta::minutes(n), [(september, RULES_VERSION)]).await;
+        // Whoever looks twice tells it once.
+        for _ in 0..2 {
+            let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+            let bill = tx.current_bills().await.unwrap()[0];
+            costlens_jobs::ask(&mut tx, &LookAtFacts { tenant, occasion: Occasion::Bill(bill) })
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            office.quiet().await;
+        }
+        let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+        let events = tx.list_insight_events(None, 200).await.unwrap();
+        let restated = events.iter().filter(|event| event.kind == "month_restated");
+        told.push(restated.map(|event| event.amount.normalize().to_string()).collect::<Vec<_>>());
+    }
+    assert_eq!(told, [vec![], vec!["-300"], vec!["-300", "-300"]]);
+    office.end().await;
+}
+
+/// What Bedrock was called for through the proxy, a million tokens on each of these days.
+async fn put_daily_calls(office: &Office, tenant: TenantId, first: NaiveDate, days: i64, model: &str) {
+    office
+        .sql(&format!(
+            "INSERT INTO spend_hourly (tenant_id, hour, api_key_id, provider, model, outcome, cost_basis, requests, \
+             fresh_input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, audio_input, audio_output, \
+             web_searches, cost) \
+             SELECT '{}', '{first} 09:00Z'::timestamptz + n * interval '1 day', '{}', '{BEDROCK}', '{model}', \
+             'completed', 'exact', 10, 1000000, 0, 0, 0, 0, 0, 0, 0, 0, 0.8 FROM generate_series(0, {days} - 1) AS n",
+            tenant.uuid(),
+            uuid::Uuid::nil(),
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn who_goes_round_the_proxy_is_told_of_once_and_not_anew_every_night() {
+    let first: NaiveDate = "2026-05-01".parse().unwrap();
+    let last: NaiveDate = "2026-10-26".parse().unwrap();
+    let now = last.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(30);
+    let office = Office::open(now).await;
+    let tenant = office.db.create_tenant("Acme").await;
+    put_daily_calls(&office, tenant, first, (last - first).num_days() + 1, "us.amazon.nova-pro-v1:0").await;
+    let mut months: Vec<(Vec<DailyFact>, u32)> = Vec::new();
+    for month in 5..=10 {
+        let days = first.iter_days().take_while(|day| *day <= last).filter(|day| day.month() == month);
+        let by = |principal: &str, day: NaiveDate, tokens: u64, cost: &str| DailyFact {
+            day,
+            ..line(principal, "USE1-NovaPro-input-tokens", "Usage", tokens, cost)
+        };
+        let facts =
+            days.flat_map(|day| [by("gateway", day, 1_000_000, "0.8"), by("jane", day, 2_000_000, "1.6")]);
+        months.push((facts.collect(), RULES_VERSION));
+    }
+    let months: [_; 6] = months.try_into().unwrap();
+    put_bills(&office, tenant, now, months).await;
+    for night in 0..3 {
+        office.set_clock(now + TimeDelta::days(night));
+        office.run("insight-nights.v1").await;
+        office.quiet().await;
+    }
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    let events = tx.list_insight_events(None, 200).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.subject.as_str())).collect();
+    assert_eq!(told, [("shadow_use", "jane")], "{events:#?}");
+    drop(tx);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn of_more_calls_than_a_look_holds_the_newest_are_looked_at() {
+    let today: NaiveDate = "2026-10-28".parse().unwrap();
+    let office = Office::open(today.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(6)).await;
+    let tenant = office.db.create_tenant("Acme").await;
+    // From 110 to 70 days ago somebody tried hundreds of models, hour by hour.
+    office
+        .sql(&format!(
+            "INSERT INTO spend_hourly (tenant_id, hour, api_key_id, provider, model, outcome, cost_basis, requests, \
+             fresh_input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, audio_input, audio_output, \
+             web_searches, cost) \
+             SELECT '{}', '{} 00:00Z'::timestamptz + n / 210 * interval '1 hour', '{}', 'openai', 'm' || n % 210, \
+             'completed', 'exact', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0.01 FROM generate_series(0, 40 * 24 * 210) AS n",
+            tenant.uuid(),
+            today - chrono::Days::new(110),
+            uuid::Uuid::nil(),
+        ))
+        .await;
+    put_daily_calls(&office, tenant, today - chrono::Days::new(59), 59, "us.amazon.nova-pro-v1:0").await;
+    put_daily_calls(&office, tenant, today - chrono::Days::new(4), 4, "us.amazon.nova-lite-v1:0").await;
+    office.run("insight-nights.v1").await;
+    office.quiet().await;
+    let mut tx = office.parts.store.tenant(tenant).await.unwrap();
+    let events = tx.list_insight_events(None, 200).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.subject.as_str())).collect();
+    assert_eq!(told, [("new_model", "us.amazon.nova-lite-v1:0")]);
     drop(tx);
     office.end().await;
 }

@@ -7,6 +7,7 @@ import { api } from "@/api/client";
 import { asApiError, fieldProblem } from "@/api/problem";
 import { budgetsQuery, CLOUDS, keysQuery, modelsQuery, providersQuery } from "@/api/queries";
 import type { NewBudget } from "@/api/types";
+import { canCountUnproxied } from "@/lib/budget";
 import { parseDecimal } from "@/lib/decimal";
 import { readThresholds } from "@/lib/thresholds";
 import { Button } from "@/ui/button";
@@ -57,6 +58,7 @@ function CreateForm({ onDone }: { onDone: () => void }) {
   const amountProblem = amount !== "" && (!value || value.units <= 0n) ? "A sum in US dollars of more than zero, such as 2500 or 99.50." : undefined;
   const isReady = name.trim() !== "" && value !== null && value.units > 0n && read.percents !== undefined;
   const narrowed = [key, provider, model].filter((part) => part !== EVERY).length;
+  const unproxiedCounts = canCountUnproxied(period, narrowed > 0);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!read.percents) return;
@@ -69,7 +71,7 @@ function CreateForm({ onDone }: { onDone: () => void }) {
         ...(key === EVERY ? {} : { api_key_id: key }),
         ...(provider === EVERY ? {} : { provider }),
         ...(model === EVERY ? {} : { model }),
-        include_unproxied: unproxied && narrowed === 0,
+        include_unproxied: unproxied && unproxiedCounts.can,
       },
     });
   };
@@ -127,9 +129,9 @@ function CreateForm({ onDone }: { onDone: () => void }) {
           <ScopeFields scope={{ key, provider, model }} setKey={setKey} setProvider={setProvider} setModel={setModel} />
           <Tick
             label="What is billed around the proxy, too"
-            note={narrowed === 0 ? "Once a month is settled." : "For a budget of every call alone."}
-            checked={unproxied && narrowed === 0}
-            disabled={narrowed > 0}
+            note={unproxiedCounts.note}
+            checked={unproxied && unproxiedCounts.can}
+            disabled={!unproxiedCounts.can}
             onChange={(event) => setUnproxied(event.target.checked)}
           />
         </div>

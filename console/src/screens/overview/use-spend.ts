@@ -4,7 +4,7 @@ import { api } from "@/api/client";
 import type { BillPoint, Series } from "@/api/types";
 import { sum, toShortText } from "@/lib/decimal";
 import type { Span } from "@/lib/range";
-import type { SpendPoint } from "@/lib/stacks";
+import { OTHER, type SpendPoint } from "@/lib/stacks";
 import type { Group, Source } from "./search";
 
 const FRESH_MS = 10_000;
@@ -24,8 +24,10 @@ function spendOf(currency: string, points: SpendPoint[]): Spend {
 
 /** The priced part of the calls; what has no price is told in words, never drawn as nothing. */
 export function proxySpend(series: Series): Spend {
+  // In a series of groups, what has none is all the groups that are not told apart.
+  const nameless = series.points.some(({ group }) => typeof group === "string") ? OTHER : "";
   const points = series.points.flatMap(({ start, group, sums }) =>
-    sums.cost === null || sums.cost === undefined ? [] : [{ start, group: group ?? "", amount: sums.cost }],
+    sums.cost === null || sums.cost === undefined ? [] : [{ start, group: group ?? nameless, amount: sums.cost }],
   );
   return spendOf(series.currency, points);
 }

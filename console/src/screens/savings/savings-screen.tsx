@@ -39,15 +39,23 @@ function Forecasts() {
     ...(calls.data?.items ?? []).map((forecast) => ({ what: "calls", forecast })),
     ...(bills.data?.items ?? []).map((forecast) => ({ what: "bills", forecast })),
   ];
+  const leftOut = bills.data?.left_out ?? [];
   if (all.length === 0) return null;
   return (
-    <ul className="mb-4 grid gap-3 md:grid-cols-2">
-      {all.map(({ what, forecast }) => (
-        <li key={`${what} ${forecast.currency}`} className="rounded-card border bg-surface p-4 shadow-pop">
-          <ForecastCard what={what} forecast={forecast} />
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className="mb-4 grid gap-3 md:grid-cols-2">
+        {all.map(({ what, forecast }) => (
+          <li key={`${what} ${forecast.currency}`} className="rounded-card border bg-surface p-4 shadow-pop">
+            <ForecastCard what={what} forecast={forecast} />
+          </li>
+        ))}
+      </ul>
+      {leftOut.length > 0 ? (
+        <p className="mb-4 text-sm text-muted [overflow-wrap:anywhere]">
+          No part of the forecast by bills: {leftOut.join(", ")}. These accounts’ bills end more than a week before the newest.
+        </p>
+      ) : null}
+    </>
   );
 }
 
@@ -65,7 +73,8 @@ function ForecastCard({ what, forecast }: { what: string; forecast: Forecast }) 
         {Number(month.committed) === 0 ? null : <>, {amount(month.committed)} to come is committed</>}
       </p>
       <p className="mt-2 text-sm text-muted">
-        The next thirty days: {amount(thirty.estimate.middle)} ({amount(thirty.estimate.low)} to {amount(thirty.estimate.high)})
+        Thirty days, {daysInWords(thirty.from, dayBefore(thirty.to))}: {amount(thirty.estimate.middle)} ({amount(thirty.estimate.low)} to{" "}
+        {amount(thirty.estimate.high)})
       </p>
       <p className="mt-1 text-xs text-muted">By {forecast.history_days} days of history</p>
     </>

@@ -80,6 +80,7 @@ struct Session {
 struct Object {
     bytes: Arc<Vec<u8>>,
     etag: String,
+    modified: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone)]
@@ -147,7 +148,7 @@ impl AwsState {
     pub fn put(&mut self, bucket: &str, key: &str, bytes: impl Into<Vec<u8>>) {
         self.counter += 1;
         let etag = format!("\"{:032x}\"", self.counter);
-        let object = Object { bytes: Arc::new(bytes.into()), etag };
+        let object = Object { bytes: Arc::new(bytes.into()), etag, modified: self.now() };
         self.buckets.get_mut(bucket).expect("a bucket").objects.insert(key.to_owned(), object);
     }
 

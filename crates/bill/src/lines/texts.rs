@@ -25,14 +25,19 @@ const UNSEEN: Code = Code::MAX;
 pub(crate) struct Texts {
     by_text: HashMap<Text, Code>,
     all: Vec<Text>,
+    /// What the texts themselves have.
+    bytes: usize,
 }
 
 impl Default for Texts {
     fn default() -> Self {
         let empty = Text::from("");
-        Self { by_text: HashMap::from_iter([(Arc::clone(&empty), 0)]), all: vec![empty] }
+        Self { by_text: HashMap::from_iter([(Arc::clone(&empty), 0)]), all: vec![empty], bytes: 0 }
     }
 }
+
+/// What a text takes beside its bytes: its two counts, its places in the table and in the list.
+const PER_TEXT: usize = 64;
 
 impl Texts {
     pub(crate) fn code(&mut self, text: &str) -> Code {
@@ -53,9 +58,15 @@ impl Texts {
     fn insert(&mut self, text: Text) -> Code {
         // Four thousand million different texts do not fit into memory.
         let code = Code::try_from(self.all.len()).unwrap_or(UNSEEN);
+        self.bytes = self.bytes.saturating_add(text.len());
         self.all.push(Arc::clone(&text));
         self.by_text.insert(text, code);
         code
+    }
+
+    /// About how many bytes of memory they take.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes.saturating_add(self.all.len().saturating_mul(PER_TEXT))
     }
 
     pub(crate) fn text(&self, code: Code) -> Text {

@@ -28,6 +28,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// About how many bytes of memory they take.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.sums.len().saturating_mul(size_of::<(FactKey, u32, Sums)>())
+    }
+
     pub(super) fn add(&mut self, key: FactKey, sums: Sums) -> Result<(), BillError> {
         let at = *self.by_key.entry(key).or_insert_with(|| {
             self.sums.push(Sums::default());

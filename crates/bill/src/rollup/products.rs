@@ -49,7 +49,17 @@ pub(super) struct Products {
     classes: Vec<Arc<Classification>>,
 }
 
+/// What a classification takes: its own size, its texts and its places in the table and in the list.
+const PER_CLASS: usize = 512;
+
 impl Products {
+    /// About how many bytes of memory they take.
+    pub(super) fn held_bytes(&self) -> usize {
+        let looks = self.looks.len().saturating_mul(size_of::<(u32, RestKey, Look)>());
+        let products = self.all.len().saturating_mul(size_of::<(Product, Product, u32)>());
+        looks.saturating_add(products).saturating_add(self.classes.len().saturating_mul(PER_CLASS))
+    }
+
     /// What a line is that says `rest` and, at first look, `first` with this number.
     pub(super) fn look(&mut self, number: u32, first: FirstKey, rest: RestKey, texts: &mut Texts) -> Look {
         if let Some(look) = self.looks.get(&(number, rest)) {

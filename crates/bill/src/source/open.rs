@@ -26,6 +26,9 @@ pub(super) enum Looked {
 
 /// The longest header line that is read before a file is called no bill. The widest real one has 60 KB.
 const MAX_HEADER: u64 = 4 * 1024 * 1024;
+/// The most columns that a bill may have: a line costs memory for each, said or not. A real one has some hundreds, and one
+/// more for each tag.
+const MOST_COLUMNS: usize = 8_000;
 
 /// Opens a file far enough to say what it is.
 pub(super) fn look(path: &Path, name: String) -> Result<Looked, BillError> {
@@ -110,17 +113,23 @@ fn csv(path: &Path, name: String, size_bytes: u64, gzip: bool) -> Result<Looked,
         return Ok(Looked::Bill(Box::new(SourceFile { path, name, size_bytes, encoding, columns, format })));
     }
     let names = header_names(text);
+    if names.len() > MOST_COLUMNS {
+        return Ok(Looked::Other(format!("more than {MOST_COLUMNS} columns")));
+    }
     let encoding = Encoding::Csv { gzip, width: names.len() };
     let columns = Columns::new(names.into_iter().map(|name| (name, Kind::Text)));
     Ok(recognise(path, name, size_bytes, encoding, columns))
 }
 
-/// The names in a CSV header, quoted or not.
+/// The names in a CSV header, quoted or not; of too many, as many as tell that.
 fn header_names(line: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut name = String::new();
     let mut quoted = false;
     for c in line.trim_end_matches(['\r', '\n']).chars() {
+        if names.len() > MOST_COLUMNS {
+            return names;
+        }
         match c {
             '"' => quoted = !quoted,
             ',' if !quoted => names.push(std::mem::take(&mut name)),
@@ -262,5 +271,11 @@ mod tests {
     #[test]
     fn a_quoted_comma_does_not_split_a_name() {
         assert_eq!(header_names("\"a\",\"b,c\",d\r\n"), ["a", "b,c", "d"]);
+    }
+
+    #[test]
+    fn a_header_of_millions_of_commas_is_given_up_early() {
+        assert_eq!(header_names(&",".repeat(MOST_COLUMNS - 1)).len(), MOST_COLUMNS, "still a bill");
+        assert_eq!(header_names(&",".repeat(4_000_000)).len(), MOST_COLUMNS + 1);
     }
 }

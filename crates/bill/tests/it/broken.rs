@@ -93,6 +93,20 @@ async fn a_line_with_too_few_cells_is_refused() {
 }
 
 #[tokio::test]
+async fn what_would_fill_the_memory_is_refused_instead() {
+    // A few kilobytes, packed, that would be given room for a hundred gigabytes.
+    let header = format!("{HEADER}{}\n", ",".repeat(100_000));
+    let error = read_text("bill.csv", &header).await.expect_err("too wide");
+    let BillError::UnknownFormat { seen, .. } = &error else { panic!("{error}") };
+    assert_eq!(seen, "more than 8000 columns");
+    // A cell that never ends.
+    let text = format!("{HEADER}\n1,Usage,2026-10-01T00:00:00Z,AmazonS3,\"{}", "x".repeat(80 << 20));
+    let error = read_text("bill.csv", &text).await.expect_err("too long");
+    let BillError::Corrupt { place, reason, .. } = &error else { panic!("{error}") };
+    assert!(place == "near line 2" && reason.contains("too long"), "{error}");
+}
+
+#[tokio::test]
 async fn a_bill_without_a_cost_says_so() {
     let header = HEADER.replace(",lineItem/UnblendedCost", "");
     let text = format!("{header}\n1,Usage,2026-10-01T00:00:00Z,AmazonS3,x,USD\n");

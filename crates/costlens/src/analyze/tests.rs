@@ -111,7 +111,7 @@ async fn a_page_recommends_what_its_bill_proves() {
     html::write(&report, Measure::Unblended, 10, &mut out).unwrap();
     let page = String::from_utf8(out).unwrap();
     check_page(&page);
-    assert!(page.contains("Commit to the instances that run day and night."), "{page}");
+    assert!(page.contains("Commit to what of these instances is used every day."), "{page}");
     // A quarter of thirty days at 1,320 dollars.
     assert!(page.contains("$9,900.00 in thirty days"), "{page}");
 }

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike, Months, NaiveDate};
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use serde_json::Value;
 
 use super::{ReportPlace, names::BadName};
@@ -149,6 +149,8 @@ pub struct Part {
     pub etag: String,
     /// How many bytes it has.
     pub bytes: u64,
+    /// When it was written, to the second.
+    pub modified: DateTime<Utc>,
 }
 
 /// Why a manifest is none.

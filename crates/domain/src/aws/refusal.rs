@@ -81,9 +81,9 @@ refusals! {
     /// The month is larger than this installation takes.
     TooLarge = "too_large",
         "Ask whoever runs Costlens for you to raise the limit.";
-    /// Another connected account delivers the months of the same paying account.
+    /// Another connected account delivers the months of the same accounts.
     DeliveredTwice = "delivered_twice",
-        "Pause or disconnect one of the two accounts: both deliver the same organisation's months, and a month counts once.";
+        "Pause or disconnect one of the two accounts: both deliver months of the same accounts, and a month counts once.";
     /// Reading failed for reasons of ours.
     Internal = "internal",
         "Nothing to do: it is tried again. The reason stands in the service's log.";

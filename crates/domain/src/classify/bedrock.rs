@@ -172,12 +172,13 @@ fn by_maker(usage: &str) -> Option<Classification> {
 
 /// Grammars A, B and E: the model's canonical name and the words after it.
 fn split_model(usage: &str) -> (Option<String>, Vec<String>) {
-    // `openai.gpt-5.6-luna`: the vendor before the dot is no part of the name.
-    let usage = match usage.split_once('.') {
-        Some((vendor, rest)) if vendor_named(vendor).is_some() => rest,
-        _ => usage,
+    // `openai.gpt-5.6-luna`: the vendor before the dot is no part of the name, save where the rest is no name without it
+    // (`deepseek.v3.2`).
+    let rest = usage.split_once('.').filter(|(vendor, _)| vendor_named(vendor).is_some());
+    let all = match rest.map(|(_, rest)| words(rest)) {
+        Some(rest) if rest.first().is_some_and(|first| vendor_of(first).is_some()) => rest,
+        _ => words(usage),
     };
-    let all = words(usage);
     let marker = (1..all.len())
         .find(|at| all.get(*at..).is_some_and(|rest| MARKERS.iter().any(|marker| starts_with(rest, marker))));
     match marker {

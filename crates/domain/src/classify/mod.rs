@@ -31,7 +31,7 @@ pub use words::without_region;
 
 /// Raised with every change of a rule and of what is read of a line's costs, and stored with the facts that it made:
 /// whatever is delivered is read again by other rules.
-pub const RULES_VERSION: u32 = 5;
+pub const RULES_VERSION: u32 = 6;
 
 /// What a bill line says about itself. An empty text means that the bill left the cell empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

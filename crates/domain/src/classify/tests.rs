@@ -112,6 +112,7 @@ fn a_model_with_hyphens_is_not_cut_short() {
         ("USE1-Llama3-1-405B-output-tokens-batch", "llama-3-1-405b", "meta"),
         ("USE1-openai.gpt-5.6-luna-mantle-input-tokens-standard", "gpt-5-6-luna", "openai"),
         ("USE1-qwen.qwen3-32b-mantle-input-tokens-batch", "qwen-3-32b", "qwen"),
+        ("USE1-deepseek.v3.2-mantle-input-tokens-standard", "deepseek-v3-2", "deepseek"),
         ("USE1-Claude4.6Opus-output-tokens", "claude-opus-4-6", "anthropic"),
         ("GPT-OSS-Safeguard-20B-output-tokens-batch", "gpt-oss-safeguard-20b", "openai"),
     ] {

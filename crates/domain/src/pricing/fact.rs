@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::catalogue::Catalogue;
 use super::in_force::PriceVersion;
+use super::names;
 use super::quote::{Priced, Quote};
 use crate::money::Usd;
 use crate::request::{CostBasis, Outcome, PriceReceipt, RepricedNote, RequestFact};
@@ -38,6 +39,18 @@ impl Estimate {
             Self::Whole => "no usage from the provider: estimated at 4 bytes a token",
         }
     }
+}
+
+/// Whether the served name is the asked one without its profile of Bedrock's: it says the model and not the price. Bedrock
+/// answers a call through `global.…` by the bare name, which has the dearer price of a region.
+#[must_use]
+pub fn is_without_its_profile(catalogue: &Catalogue, provider: &str, asked: &str, served: &str) -> bool {
+    let find = |name| catalogue.find(provider, name);
+    let served_name = names::without_path(served, std::iter::empty());
+    let (Some(asked), Some(served)) = (find(asked), find(served)) else { return false };
+    asked.id != served.id
+        && names::without_scope(served_name) == served_name
+        && names::without_scope(&asked.id) == names::without_scope(&served.id)
 }
 
 /// Prices what the fact says was used, at the model that was served.
@@ -90,11 +103,16 @@ pub fn price_later(fact: &RequestFact, prices: &PriceVersion, at: DateTime<Utc>)
 }
 
 fn priced(fact: &RequestFact, catalogue: &Catalogue) -> Priced {
-    let asked = fact.model_requested.as_str();
-    let served =
-        fact.model_served.as_deref().filter(|served| catalogue.find(&fact.provider, served).is_some());
+    let (provider, asked) = (fact.provider.as_str(), fact.model_requested.as_str());
+    // A vendor may write the asked model in a way that the catalogue does not know, and then that one's price holds.
+    // Where the asked name moves, an unknown one behind it is as likely a new model: it has no price yet.
+    let decides = |served: &&str| {
+        (names::moves(asked) || catalogue.find(provider, served).is_some())
+            && !is_without_its_profile(catalogue, provider, asked, served)
+    };
+    let served = fact.model_served.as_deref().filter(decides);
     catalogue.price(Quote {
-        provider: &fact.provider,
+        provider,
         model: served.unwrap_or(asked),
         tier: fact.service_tier.as_deref(),
         at: fact.started_at,

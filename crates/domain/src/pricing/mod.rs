@@ -23,7 +23,7 @@ mod tests;
 pub use bundle::{BUNDLE_FORMAT, BundleFault, PriceBundle};
 pub use catalogue::{Catalogue, CatalogueError, CatalogueFault};
 pub use changes::{NameMove, PriceChanges, RateChange, ReviewReason};
-pub use fact::{Estimate, LaterPrice, SHORTENED, price_fact, price_later};
+pub use fact::{Estimate, LaterPrice, SHORTENED, is_without_its_profile, price_fact, price_later};
 pub use file::{PriceEntry, PriceFile, RateEntry};
 pub use genai::{
     Curation, CurationRule, GenaiError, ImportOptions, Supplement, SupplementEntry, SupplementRates,

@@ -72,7 +72,7 @@ text_enum! {
         CachedAudio = "cached_audio",
         /// Reasoning, when its rate is not the output's.
         Reasoning = "reasoning",
-        /// Something that is not counted in tokens at all: hours, characters, pages.
+        /// Something that is not counted in tokens at all: hours, characters, pages, a fee for each call.
         OtherUnits = "other_units",
     }
 }

@@ -22,6 +22,22 @@ pub(super) fn without_path<'a>(model: &'a str, provider_names: impl Iterator<Ite
     model
 }
 
+/// Where Bedrock's profiles run, as their names begin, and what stands there in entries that hold for several of them.
+const SCOPES: [&str; 10] = ["global", "regional", "us", "eu", "apac", "jp", "au", "ca", "in", "us-gov"];
+
+/// The name without the part that says where a profile of Bedrock's runs.
+pub(super) fn without_scope(name: &str) -> &str {
+    match name.split_once('.') {
+        Some((scope, rest)) if SCOPES.contains(&scope) => rest,
+        _ => name,
+    }
+}
+
+/// Whether the name means one model today and another tomorrow.
+pub(super) fn moves(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with("-latest")
+}
+
 /// The name with its last date or version taken off; `None` where the end is neither.
 pub(super) fn without_version(name: &str) -> Option<&str> {
     let at = name.rfind(['-', ':', '@'])?;
@@ -128,6 +144,18 @@ mod tests {
         ];
         for (model, name) in cases {
             assert_eq!(without_path(model, ["x-ai"].into_iter()), name, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_profiles_scope_comes_off_and_a_vendors_name_does_not() {
+        for (name, bare) in [
+            ("global.anthropic.claude-opus-5", "anthropic.claude-opus-5"),
+            ("us-gov.amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"),
+            ("amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"),
+            ("gpt-4.1", "gpt-4.1"),
+        ] {
+            assert_eq!(without_scope(name), bare, "{name}");
         }
     }
 }

@@ -294,7 +294,7 @@ const fn may_hold(usage: &Usage, what: ChargedApart) -> bool {
         // Cached audio occurs only in calls that carry audio; a call without any cannot have read some.
         ChargedApart::CachedAudio => !usage.cache_read.is_zero() && !usage.audio_input.is_zero(),
         ChargedApart::Reasoning => !usage.reasoning.is_zero(),
-        // Hours, characters or pages are charged even where not one token was counted.
+        // Hours, characters, pages or a fee are charged even where not one token was counted.
         ChargedApart::OtherUnits => true,
     }
 }

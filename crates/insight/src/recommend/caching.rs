@@ -2,12 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use costlens_domain::classify::Meter;
+use costlens_domain::classify::{Meter, Routing, Tier};
 use rust_decimal::Decimal;
 
 use super::{Confidence, Kind, Recommendation, Sum, Window, who};
 
-/// One principal's use of one model, by what was counted.
+/// What is priced alike: the same model in another tier, by another route or of long prompts has other prices, and a cache of
+/// its own.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Variant {
+    model: String,
+    tier: Tier,
+    routing: Routing,
+    long_context: bool,
+    custom_model: bool,
+}
+
+/// One principal's use of one variant, by what was counted.
 #[derive(Default)]
 struct Use {
     by: &'static str,
@@ -22,6 +33,11 @@ impl Use {
         self.write_5m.tokens + self.write_1h.tokens
     }
 
+    /// Whether how much was written and read is known. What is unknown is not nothing.
+    fn is_known(&self) -> bool {
+        ![&self.read, &self.write_5m, &self.write_1h].iter().any(|sum| sum.is_partly_unknown)
+    }
+
     /// The part of the input that a cache served.
     fn share(&self) -> Decimal {
         let all = self.fresh.tokens + self.read.tokens + self.written();
@@ -29,14 +45,25 @@ impl Use {
     }
 }
 
-fn uses(window: &Window<'_>) -> BTreeMap<(String, String), Use> {
-    let mut uses: BTreeMap<(String, String), Use> = BTreeMap::new();
+/// Who used what.
+type Uses = BTreeMap<(String, Variant), Use>;
+
+fn uses(window: &Window<'_>) -> Uses {
+    let mut uses = Uses::new();
     for fact in window.used() {
-        let Some(model) = &fact.class.model else { continue };
+        let class = &fact.class;
+        let Some(model) = class.model.clone() else { continue };
         let (by, name) = who(fact);
-        let of = uses.entry((name, model.clone())).or_default();
+        let variant = Variant {
+            model,
+            tier: class.tier,
+            routing: class.routing,
+            long_context: class.long_context,
+            custom_model: class.custom_model,
+        };
+        let of = uses.entry((name, variant)).or_default();
         of.by = by;
-        match fact.class.meter {
+        match class.meter {
             Meter::FreshInput => of.fresh.add(fact),
             Meter::CacheRead => of.read.add(fact),
             Meter::CacheWrite5m | Meter::CacheWrite30m => of.write_5m.add(fact),
@@ -47,16 +74,45 @@ fn uses(window: &Window<'_>) -> BTreeMap<(String, String), Use> {
     uses
 }
 
-/// The price of a fresh token of a model, wherever it was paid.
-fn fresh_rate(uses: &BTreeMap<(String, String), Use>, model: &str) -> Option<Decimal> {
+/// The price of a fresh token of a variant, whoever paid it.
+fn fresh_rate(uses: &Uses, variant: &Variant) -> Option<Decimal> {
     let mut sum = Sum::default();
     for ((_, of), used) in uses {
-        if of == model {
+        if of == variant {
             sum.cost += used.fresh.cost;
             sum.tokens += used.fresh.tokens;
         }
     }
     sum.rate()
+}
+
+/// What a recommendation is about. The usual variant needs no words.
+fn subject(name: &str, variant: &Variant) -> String {
+    let mut words = vec![variant.model.clone()];
+    if variant.custom_model {
+        words.push("customised".to_owned());
+    }
+    if variant.tier != Tier::Standard {
+        words.push(variant.tier.to_string());
+    }
+    if variant.routing != Routing::Regional {
+        words.push(variant.routing.to_string());
+    }
+    if variant.long_context {
+        words.push("long prompts".to_owned());
+    }
+    format!("{} by {name}", words.join(", "))
+}
+
+/// The facts that a recommendation rests on.
+fn filter(by: &'static str, name: &str, variant: &Variant) -> [(&'static str, String); 5] {
+    [
+        (by, name.to_owned()),
+        ("model", variant.model.clone()),
+        ("tier", variant.tier.to_string()),
+        ("routing", variant.routing.to_string()),
+        ("long_context", variant.long_context.to_string()),
+    ]
 }
 
 /// Writing a cache costs a quarter more than the same input without one (an hour's: twice as much); what is read saves
@@ -65,8 +121,8 @@ fn fresh_rate(uses: &BTreeMap<(String, String), Use>, model: &str) -> Option<Dec
 pub(super) fn unread_writes(window: &Window<'_>) -> Vec<Recommendation> {
     let uses = uses(window);
     let mut found = Vec::new();
-    for ((name, model), used) in &uses {
-        let Some(fresh) = fresh_rate(&uses, model).filter(|_| !used.written().is_zero()) else { continue };
+    for ((name, variant), used) in uses.iter().filter(|(_, used)| used.is_known()) {
+        let Some(fresh) = fresh_rate(&uses, variant).filter(|_| !used.written().is_zero()) else { continue };
         let writes = used.write_5m.cost + used.write_1h.cost;
         let premium = writes - used.written() * fresh;
         let saved = used.read.tokens * fresh - used.read.cost;
@@ -76,10 +132,9 @@ pub(super) fn unread_writes(window: &Window<'_>) -> Vec<Recommendation> {
             ("write_premium", premium),
             ("read_saving", saved),
         ];
-        let filter = [(used.by, name.clone()), ("model", model.clone())];
-        let evidence = window.evidence(filter, figures, None);
+        let evidence = window.evidence(filter(used.by, name, variant), figures, None);
         let amounts = (premium - saved, writes + used.read.cost);
-        let subject = format!("{model} by {name}");
+        let subject = subject(name, variant);
         found.push(window.recommend(Kind::CacheWritesUnread, subject, amounts, Confidence::High, evidence));
     }
     found
@@ -90,8 +145,8 @@ pub(super) fn unread_writes(window: &Window<'_>) -> Vec<Recommendation> {
 pub(super) fn shorter(window: &Window<'_>) -> Vec<Recommendation> {
     let uses = uses(window);
     let mut found = Vec::new();
-    for ((name, model), used) in &uses {
-        let Some(fresh) = fresh_rate(&uses, model) else { continue };
+    for ((name, variant), used) in uses.iter().filter(|(_, used)| used.is_known()) {
+        let Some(fresh) = fresh_rate(&uses, variant) else { continue };
         let written = used.write_1h.tokens;
         let useful = used.read.tokens * fresh - used.read.cost > used.write_1h.cost - written * fresh;
         // A cache that does not even earn its writes is told of by the rule above.
@@ -100,12 +155,12 @@ pub(super) fn shorter(window: &Window<'_>) -> Vec<Recommendation> {
         }
         let five_minutes = written * fresh * Decimal::new(125, 2);
         let figures = [("written_1h_tokens", written), ("read_tokens", used.read.tokens)];
-        let filter =
-            [(used.by, name.clone()), ("model", model.clone()), ("meter", "cache_write_1h".to_owned())];
+        let [who, model, tier, routing, long_context] = filter(used.by, name, variant);
+        let filter = [who, model, tier, routing, long_context, ("meter", "cache_write_1h".to_owned())];
         let assumption = "what is read again is read within five minutes";
         let evidence = window.evidence(filter, figures, Some(assumption));
         let amounts = (used.write_1h.cost - five_minutes, used.write_1h.cost);
-        let subject = format!("{model} by {name}");
+        let subject = subject(name, variant);
         found.push(window.recommend(Kind::ShorterCache, subject, amounts, Confidence::Low, evidence));
     }
     found
@@ -118,13 +173,13 @@ const CACHED_ELSEWHERE: Decimal = Decimal::from_parts(3, 0, 0, false, 1);
 pub(super) fn unused(window: &Window<'_>) -> Vec<Recommendation> {
     let uses = uses(window);
     let mut found = Vec::new();
-    for ((name, model), used) in &uses {
+    for ((name, variant), used) in uses.iter().filter(|(_, used)| used.is_known()) {
         if !used.read.tokens.is_zero() || !used.written().is_zero() {
             continue;
         }
         let best = uses
             .iter()
-            .filter(|((_, of), _)| of == model)
+            .filter(|((_, of), used)| of == variant && used.is_known())
             .max_by_key(|(_, used)| used.share())
             .filter(|(_, used)| used.share() >= CACHED_ELSEWHERE);
         let Some(((_, _), best)) = best else { continue };
@@ -133,10 +188,9 @@ pub(super) fn unused(window: &Window<'_>) -> Vec<Recommendation> {
         let share = best.share() / Decimal::TWO;
         let saving = used.fresh.tokens * share * (fresh - read);
         let figures = [("fresh_tokens", used.fresh.tokens), ("cached_share_elsewhere", best.share())];
-        let filter = [(used.by, name.clone()), ("model", model.clone())];
         let assumption = "prompts repeat half as often as where the same model is cached most";
-        let evidence = window.evidence(filter, figures, Some(assumption));
-        let subject = format!("{model} by {name}");
+        let evidence = window.evidence(filter(used.by, name, variant), figures, Some(assumption));
+        let subject = subject(name, variant);
         let amounts = (saving, used.fresh.cost);
         found.push(window.recommend(Kind::UseCache, subject, amounts, Confidence::Low, evidence));
     }

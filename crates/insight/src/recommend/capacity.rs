@@ -36,7 +36,8 @@ impl Running {
         self.days.values().map(|(hours, _)| *hours).sum()
     }
 
-    /// The last days of the window on which at least one ran all day, counted back without a gap.
+    /// The last days of the window with as many hours as one that runs all day has, counted back without a gap. Whether it was
+    /// one, or several for some hours each, sums of days do not tell.
     fn whole_days(&self, window: &Window<'_>) -> usize {
         let is_whole = |back: &u64| {
             let day = window.to - chrono::Days::new(*back);
@@ -45,14 +46,27 @@ impl Running {
         (1..=super::WINDOW).take_while(is_whole).count()
     }
 
-    /// How many ran at the least on every day of the window.
+    /// How many that run all day have the hours that there were at the least on every day of the window.
     fn floor(&self, window: &Window<'_>) -> Decimal {
         let length = usize::try_from((window.to - window.from).num_days()).unwrap_or_default();
-        if self.days.len() < length {
-            return Decimal::ZERO;
-        }
-        let least = self.days.values().map(|(hours, _)| *hours).min().unwrap_or_default();
+        if self.days.len() < length { Decimal::ZERO } else { self.floor_of(length) }
+    }
+
+    /// The same of the last so many days.
+    fn floor_of(&self, days: usize) -> Decimal {
+        let least = self.last(days).map(|(hours, _)| *hours).min().unwrap_or_default();
         (least / DAY).floor()
+    }
+
+    /// What the hours of so many that run all day cost, of all that ran in the last so many days.
+    fn cost_of_floor(&self, floor: Decimal, days: usize) -> Decimal {
+        let hours: Decimal = self.last(days).map(|(hours, _)| *hours).sum();
+        let cost: Decimal = self.last(days).map(|(_, cost)| *cost).sum();
+        (cost * floor * DAY * Decimal::from(days)).checked_div(hours).unwrap_or_default()
+    }
+
+    fn last(&self, days: usize) -> impl Iterator<Item = &(Decimal, Decimal)> {
+        self.days.values().rev().take(days)
     }
 }
 
@@ -61,11 +75,16 @@ type Place = (String, String, String);
 fn running(window: &Window<'_>, wanted: impl Fn(&DailyFact) -> bool) -> BTreeMap<Place, Running> {
     let mut all: BTreeMap<Place, Running> = BTreeMap::new();
     for fact in window.used().filter(|fact| wanted(fact)) {
-        let Some(instance) = &fact.class.instance_type else { continue };
-        let place = (fact.usage_account.to_string(), fact.region.to_string(), instance.clone());
-        all.entry(place).or_default().add(fact);
+        if let Some(place) = place_of(fact) {
+            all.entry(place).or_default().add(fact);
+        }
     }
     all
+}
+
+fn place_of(fact: &DailyFact) -> Option<Place> {
+    let instance = fact.class.instance_type.clone()?;
+    Some((fact.usage_account.to_string(), fact.region.to_string(), instance))
 }
 
 fn place_filter((account, region, instance): &Place) -> [(&'static str, String); 3] {
@@ -76,23 +95,14 @@ fn place_name((account, region, instance): &Place) -> String {
     format!("{instance} in {region} of {account}")
 }
 
-/// Endpoints that ran day and night while no byte went in or out of any endpoint of their account and region. Facts of
-/// days name no single endpoint, so one that is called hides those beside it.
+/// Endpoints that had the hours of a whole day every day while no byte went in or out of any endpoint of their account and
+/// region. Facts of days name no single endpoint, so one that is called hides those beside it.
 pub(super) fn idle_endpoints(window: &Window<'_>) -> Vec<Recommendation> {
-    let called: BTreeSet<(&str, &str)> = window
-        .used()
-        .filter(|fact| fact.class.service == "sagemaker" && fact.class.category == Category::DataTransfer)
-        .filter(|fact| fact.usage_quantity > Decimal::ZERO)
-        .map(|fact| (&*fact.usage_account, &*fact.region))
-        .collect();
-    running(window, is_endpoint)
-        .into_iter()
-        .filter(|((account, region, _), _)| !called.contains(&(account.as_str(), region.as_str())))
-        .filter(|(_, running)| running.whole_days(window) >= DAYS)
+    idle(window)
         .map(|(place, running)| {
             let days = running.whole_days(window);
             // What it cost in those days goes on: earlier days, when it did not run, say nothing of the next month.
-            let cost: Decimal = running.days.iter().rev().take(days).map(|(_, (_, cost))| *cost).sum();
+            let cost: Decimal = running.last(days).map(|(_, cost)| *cost).sum();
             let a_window = cost * Decimal::from((window.to - window.from).num_days()) / Decimal::from(days);
             let figures =
                 [("days", Decimal::from(days)), ("hours", running.hours()), ("data_bytes", Decimal::ZERO)];
@@ -103,11 +113,26 @@ pub(super) fn idle_endpoints(window: &Window<'_>) -> Vec<Recommendation> {
         .collect()
 }
 
+/// Where such endpoints are.
+fn idle(window: &Window<'_>) -> impl Iterator<Item = (Place, Running)> {
+    let called: BTreeSet<(&str, &str)> = window
+        .used()
+        .filter(|fact| fact.class.service == "sagemaker" && fact.class.category == Category::DataTransfer)
+        .filter(|fact| fact.usage_quantity > Decimal::ZERO)
+        .map(|fact| (&*fact.usage_account, &*fact.region))
+        .collect();
+    running(window, is_endpoint)
+        .into_iter()
+        .filter(move |((account, region, _), _)| !called.contains(&(account.as_str(), region.as_str())))
+        .filter(|(_, running)| running.whole_days(window) >= DAYS)
+}
+
 /// Hours of a week in which people work.
 const WORKING: Decimal = Decimal::from_parts(50, 0, 0, false, 0);
 const WEEK: Decimal = Decimal::from_parts(168, 0, 0, false, 0);
 
-/// Notebooks and studios that run on the weekend as on any day.
+/// Notebooks and studios with the hours of a whole day on weekends as on any day. Only the part of their hours that never
+/// goes away counts as idle at night: people may start more by day.
 pub(super) fn notebooks(window: &Window<'_>) -> Vec<Recommendation> {
     let is_notebook =
         |fact: &DailyFact| fact.class.category == Category::Development && fact.class.meter == Meter::Hours;
@@ -119,17 +144,15 @@ pub(super) fn notebooks(window: &Window<'_>) -> Vec<Recommendation> {
             running.whole_days(window) >= DAYS && whole.count() >= 2
         })
         .map(|(place, running)| {
-            let cost = running.cost();
-            let idle = cost * (WEEK - WORKING) / WEEK;
-            let figures = [
-                ("hours", running.hours()),
-                ("whole_days", Decimal::from(running.whole_days(window))),
-                ("cost", cost),
-            ];
-            let evidence =
-                window.evidence(place_filter(&place), figures, Some("they are needed fifty hours a week"));
+            let (days, cost) = (running.whole_days(window), running.cost());
+            let always = running.cost_of_floor(running.floor_of(days), days);
+            let idle = always * (WEEK - WORKING) / WEEK;
+            let figures = [("hours", running.hours()), ("whole_days", Decimal::from(days)), ("cost", cost)];
+            let assumption =
+                "these hours are of notebooks that are never stopped, which are needed fifty hours a week";
+            let evidence = window.evidence(place_filter(&place), figures, Some(assumption));
             let subject = place_name(&place);
-            window.recommend(Kind::AlwaysOnNotebook, subject, (idle, cost), Confidence::Medium, evidence)
+            window.recommend(Kind::AlwaysOnNotebook, subject, (idle, cost), Confidence::Low, evidence)
         })
         .collect()
 }
@@ -140,10 +163,16 @@ const OLD: [&str; 5] = ["K80", "M60", "V100", "Inferentia", "Radeon Pro V520"];
 const COMMITTED: Decimal = Decimal::from_parts(25, 0, 0, false, 2);
 const NEWER: Decimal = Decimal::from_parts(2, 0, 0, false, 1);
 
-/// Accelerated instances on demand that never stop, and those of an old generation.
+/// Accelerated instances on demand of which so many hours are used every day, and those of an old generation. Nobody is told to
+/// commit to what is to be left, nor to renew what is idle.
 pub(super) fn gpus(window: &Window<'_>) -> Vec<Recommendation> {
+    let is_old = |fact: &DailyFact| {
+        fact.class.accelerator.as_deref().is_some_and(|name| OLD.contains(&name))
+            && fact.class.meter == Meter::Hours
+    };
     let on_demand = |fact: &DailyFact| {
         fact.class.category == Category::GpuCompute
+            && !is_old(fact)
             && &*fact.line_item_type == "Usage"
             // FOCUS calls what a commitment covers usage like any other.
             && !fact.is_paid_by_commitment()
@@ -154,26 +183,27 @@ pub(super) fn gpus(window: &Window<'_>) -> Vec<Recommendation> {
         let floor = running.floor(window);
         let (hours, cost) = (running.hours(), running.cost());
         if floor >= Decimal::ONE && (window.to - window.from).num_days() >= 14 {
-            let steady = floor * DAY * Decimal::from((window.to - window.from).num_days());
-            let steady_cost = cost * steady.checked_div(hours).unwrap_or_default();
-            let figures = [("instances_day_and_night", floor), ("hours", hours), ("cost", cost)];
-            let assumption = "they are still needed in a year; a commitment of a year takes a quarter off";
+            let steady_cost = running.cost_of_floor(floor, running.days.len());
+            let figures = [("instances", floor), ("hours", hours), ("cost", cost)];
+            let assumption = "as many run by night as by day, and are still needed in a year; a commitment of a year takes \
+                a quarter off";
             let evidence = window.evidence(place_filter(&place), figures, Some(assumption));
             let amounts = (steady_cost * COMMITTED, steady_cost);
             found.push(window.recommend(
                 Kind::CommitToGpu,
                 place_name(&place),
                 amounts,
-                Confidence::Medium,
+                Confidence::Low,
                 evidence,
             ));
         }
     }
-    let is_old = |fact: &DailyFact| {
-        fact.class.accelerator.as_deref().is_some_and(|name| OLD.contains(&name))
-            && fact.class.meter == Meter::Hours
+    let idle: BTreeSet<Place> = idle(window).map(|(place, _)| place).collect();
+    let is_left = |fact: &DailyFact| {
+        let is_idle = is_endpoint(fact) && place_of(fact).is_some_and(|place| idle.contains(&place));
+        is_old(fact) && !is_idle && !fact.is_paid_by_commitment()
     };
-    for (place, running) in self::running(window, is_old) {
+    for (place, running) in self::running(window, is_left) {
         let cost = running.cost();
         let figures = [("hours", running.hours()), ("cost", cost)];
         let assumption = "the next generation does the same for a fifth less";

@@ -12,45 +12,70 @@ use rust_decimal::Decimal;
 
 use super::{Confidence, Kind, Priced, Recommendation, Sum, Window};
 
-/// A tenth, by which the global profile is cheaper where both were seen.
-const TENTH: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
+/// What a region's price is of the global one.
+const REGIONAL: Decimal = Decimal::from_parts(11, 0, 0, false, 1);
+
+/// Models that Bedrock has a cheaper global profile of, by its price list. Those before have none, or one at the same price.
+const GLOBALLY_CHEAPER: [&str; 15] = [
+    "claude-fable-5",
+    "claude-fable-5-1",
+    "claude-haiku-4-5",
+    "claude-haiku-5-5",
+    "claude-opus-4-5",
+    "claude-opus-4-6",
+    "claude-opus-4-7",
+    "claude-opus-4-8",
+    "claude-opus-5",
+    "claude-opus-5-5",
+    "claude-sonnet-4-5",
+    "claude-sonnet-4-6",
+    "claude-sonnet-5",
+    "claude-sonnet-5-5",
+    "nova-2-lite",
+];
 
 /// Sums by model of what could be bought otherwise, with what it would cost there.
 #[derive(Default)]
 struct Otherwise {
     now: Sum,
     then: Decimal,
-    seen: bool,
+    is_assumed: bool,
 }
 
-/// Global routing costs about a tenth less. Where the bill shows both prices of the same tokens, the saving is exact;
-/// where it shows the regional one alone, only models of vendors with global profiles are named.
+/// On Bedrock a region's price is a tenth above that of global routing. Where the bill shows both prices of the same tokens, the
+/// saving is exact; where it shows the regional one alone, only models are named that have a cheaper global profile by the
+/// price list. Who sells models directly has no such choice.
 pub(super) fn global_routing(window: &Window<'_>) -> Vec<Recommendation> {
     let sums = window.by_price();
     let mut models: BTreeMap<String, Otherwise> = BTreeMap::new();
     for (priced, sum) in &sums {
         let global = Priced { routing: Routing::Global, ..priced.clone() };
         let is_on_demand = priced.tier == Tier::Standard && !priced.custom_model;
-        let offers = matches!(vendor_of(&priced.model), Some("anthropic"));
+        let offers = GLOBALLY_CHEAPER.contains(&priced.model.as_str());
         let seen = sums.get(&global).and_then(Sum::rate);
-        if priced.routing == Routing::Global || !is_on_demand || (seen.is_none() && !offers) {
+        let is_bedrock = priced.service == "bedrock";
+        if !is_bedrock || priced.routing == Routing::Global || !is_on_demand || (seen.is_none() && !offers) {
             continue;
         }
+        let Some(then) = seen.map_or_else(|| sum.cost.checked_div(REGIONAL), |rate| Some(rate * sum.tokens))
+        else {
+            continue;
+        };
         let of = models.entry(priced.model.clone()).or_default();
         of.now.cost += sum.cost;
         of.now.tokens += sum.tokens;
-        of.seen |= seen.is_some();
-        of.then += seen.map_or(sum.cost * (Decimal::ONE - TENTH), |rate| rate * sum.tokens);
+        of.is_assumed |= seen.is_none();
+        of.then += then;
     }
     models
         .into_iter()
         .map(|(model, of)| {
             let filter = [("model", model.clone()), ("routing", "regional".to_owned())];
             let figures = [("tokens", of.now.tokens), ("cost", of.now.cost), ("cost_global", of.then)];
-            let (confidence, assumption) = if of.seen {
-                (Confidence::High, "data may be processed in any region")
+            let (confidence, assumption) = if of.is_assumed {
+                (Confidence::Medium, "data may be processed in any region, and a region costs a tenth more")
             } else {
-                (Confidence::Medium, "data may be processed in any region, at a tenth less")
+                (Confidence::High, "data may be processed in any region")
             };
             let evidence = window.evidence(filter, figures, Some(assumption));
             let amounts = (of.now.cost - of.then, of.now.cost);
@@ -180,4 +205,25 @@ fn called(name: &str) -> Option<String> {
 /// Whether a fact is capacity of Bedrock bought ahead: what calls would cost without it is known of Bedrock alone.
 pub(super) fn is_provisioned(fact: &costlens_domain::bill::DailyFact) -> bool {
     fact.class.category == Category::Provisioned && fact.class.service == "bedrock"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use costlens_domain::classify::models::sold_by_bedrock;
+
+    use super::GLOBALLY_CHEAPER;
+
+    #[test]
+    fn models_with_a_cheaper_global_profile_are_those_of_the_price_list() {
+        let list = include_str!("../../../../prices/bedrock.json");
+        let ids = list.lines().filter_map(|line| line.trim().strip_prefix("\"id\": \"global."));
+        let ids = ids.filter(|id| id.starts_with("anthropic.") || id.starts_with("amazon."));
+        let mut sold: BTreeSet<String> =
+            ids.filter_map(|id| sold_by_bedrock(id.trim_end_matches("\","))).collect();
+        // The same price everywhere.
+        assert!(sold.remove("claude-sonnet-4"), "{sold:?}");
+        assert_eq!(sold.iter().map(String::as_str).collect::<Vec<_>>(), GLOBALLY_CHEAPER);
+    }
 }

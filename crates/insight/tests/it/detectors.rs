@@ -426,14 +426,20 @@ fn costs_are_forecast_from_where_the_first_payer_s_bill_ends() {
         billing_account: Text::from(payer),
         ..fact(at, "", MODELS[0], "1K tokens", 2.0)
     };
-    let whole = |facts: &[DailyFact]| costlens_insight::forecast::bills_are_whole_until(facts, day(20));
+    let whole = |facts: &[DailyFact]| {
+        let known = costlens_insight::forecast::bills_are_whole_until(facts, day(20))?;
+        Some((known.until, known.left_out.into_iter().collect::<Vec<_>>()))
+    };
+    let all = |until| Some((until, vec![]));
     assert_eq!(whole(&[]), None);
-    assert_eq!(whole(&[of("aws", day(19))]), Some(day(18)));
+    assert_eq!(whole(&[of("aws", day(19))]), all(day(18)));
     // A fee that is dated ahead makes no day one that is over.
-    assert_eq!(whole(&[of("aws", day(12)), of("aws", day(30))]), Some(day(11)));
+    assert_eq!(whole(&[of("aws", day(12)), of("aws", day(30))]), all(day(11)));
+    assert_eq!(whole(&[of("aws", day(13)), of("openai", day(20))]), all(day(12)));
+    // Whose bills come by the month, or not any more, holds nothing up, and is named.
     let october = NaiveDate::from_ymd_opt(2026, 10, 31).unwrap();
-    assert_eq!(whole(&[of("aws", october), of("openai", day(20))]), october.pred_opt());
-    // Who is billed no more holds nothing up.
-    let july = NaiveDate::from_ymd_opt(2026, 7, 31).unwrap();
-    assert_eq!(whole(&[of("aws", july), of("openai", day(20))]), Some(day(19)));
+    for last in [october, day(12)] {
+        let left_out = Some((day(19), vec!["aws".to_owned()]));
+        assert_eq!(whole(&[of("aws", last), of("openai", day(20))]), left_out);
+    }
 }

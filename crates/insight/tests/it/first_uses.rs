@@ -155,3 +155,24 @@ fn a_product_whose_every_usage_type_has_another_name_has_no_new_models() {
     let wanted = [(Kind::NewAccount, "3".to_owned(), day(66)), (Kind::NewModel, new, day(80))];
     assert_eq!(told, wanted);
 }
+
+#[test]
+fn of_a_past_that_goes_on_before_what_is_looked_at_only_the_last_days_firsts_are_news() {
+    let (pro, oss) = (bedrock("USE1-NovaPro-input-tokens"), bedrock("USE1-gpt-oss-120b-input-tokens"));
+    let facts = [
+        used(0..100, &pro, "2"),
+        // Somebody may have used it long before.
+        used(70..72, &oss, "3"),
+        used(90..100, &pro, "4"),
+    ]
+    .concat();
+    let mut events = events::find(&facts, &[], day(100), None);
+    let named = |events: &[events::Event]| {
+        events.iter().map(|event| (event.kind, event.subject.clone())).collect::<Vec<_>>()
+    };
+    let model = classify(&oss).model.unwrap();
+    let [old, new] = ["3", "4"].map(|account| (Kind::NewAccount, account.to_owned()));
+    assert_eq!(named(&events), [old, (Kind::NewModel, model), new.clone()]);
+    events::forget_old_firsts(&mut events, day(101));
+    assert_eq!(named(&events), [new]);
+}

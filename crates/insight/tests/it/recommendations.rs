@@ -161,6 +161,7 @@ impl Case {
 }
 
 const INPUT: &str = "USE1-NovaPro-input-tokens";
+const BATCH: &str = "USE1-NovaPro-input-tokens-batch";
 const READ: &str = "USE1-NovaPro-cache-read-input-token-count";
 const WRITE: &str = "USE1-NovaPro-cache-write-input-token-count";
 const WRITE_1H: &str = "USE1-NovaPro-cache-write-input-token-count-1h";
@@ -181,11 +182,35 @@ fn use_cache() -> Case {
         subject: "nova-pro by plain",
         amounts: ("54.00", "240.00"),
         confidence: Confidence::Low,
-        filter: &[("principal", "plain"), ("model", "nova-pro")],
+        filter: &[
+            ("principal", "plain"),
+            ("model", "nova-pro"),
+            ("tier", "standard"),
+            ("routing", "regional"),
+            ("long_context", "false"),
+        ],
         figures: &[("fresh_tokens", "100000000"), ("cached_share_elsewhere", "0.6")],
         assumption: Some("prompts repeat half as often as where the same model is cached most"),
-        near_misses: vec![("less than three in ten are read from a cache elsewhere", of("17142", "3.4284"))],
+        near_misses: vec![
+            ("less than three in ten are read from a cache elsewhere", of("17142", "3.4284")),
+            (
+                "batches are another thing to cache",
+                Month::of(
+                    10,
+                    vec![
+                        by("cached", tokens(INPUT, "40000", "32")),
+                        by("cached", tokens(READ, "60000", "12")),
+                        by("plain", tokens(BATCH, "100000", "40")),
+                    ],
+                ),
+            ),
+        ],
     }
+}
+
+/// The same cost of tokens that the bill does not count.
+fn unknown(fact: DailyFact) -> DailyFact {
+    DailyFact { tokens: None, ..fact }
 }
 
 /// Writing costs twenty dollars more than plain input, reading saves six.
@@ -196,13 +221,30 @@ fn cache_writes_unread() -> Case {
             vec![tokens(INPUT, "100000", "80"), tokens(WRITE, "100000", "100"), tokens(READ, read, cost)],
         )
     };
+    let of_unknown = || {
+        let mut month = of("10000", "2");
+        month.facts.push(unknown(tokens(READ, "90000", "18")));
+        month
+    };
+    // A cache that pays, and something else.
+    let with = |more: DailyFact| {
+        let mut month = of("40000", "8");
+        month.facts.push(more);
+        month
+    };
     Case {
         proof: of("10000", "2"),
         kind: Kind::CacheWritesUnread,
         subject: "nova-pro by 2",
         amounts: ("42.00", "306.00"),
         confidence: Confidence::High,
-        filter: &[("usage_account", "2"), ("model", "nova-pro")],
+        filter: &[
+            ("usage_account", "2"),
+            ("model", "nova-pro"),
+            ("tier", "standard"),
+            ("routing", "regional"),
+            ("long_context", "false"),
+        ],
         figures: &[
             ("written_tokens", "100000000"),
             ("read_tokens", "10000000"),
@@ -213,6 +255,8 @@ fn cache_writes_unread() -> Case {
         near_misses: vec![
             ("$9.60 in thirty days are not worth a word", of("28000", "5.6")),
             ("reads save more than writes cost", of("40000", "8")),
+            ("batches at half the price make no cache dearer", with(tokens(BATCH, "1000000", "400"))),
+            ("nobody knows how much was read", of_unknown()),
         ],
     }
 }
@@ -231,7 +275,14 @@ fn shorter_cache() -> Case {
         subject: "nova-pro by 2",
         amounts: ("180.00", "480.00"),
         confidence: Confidence::Low,
-        filter: &[("usage_account", "2"), ("model", "nova-pro"), ("meter", "cache_write_1h")],
+        filter: &[
+            ("usage_account", "2"),
+            ("model", "nova-pro"),
+            ("meter", "cache_write_1h"),
+            ("tier", "standard"),
+            ("routing", "regional"),
+            ("long_context", "false"),
+        ],
         figures: &[("written_1h_tokens", "100000000"), ("read_tokens", "150000000")],
         assumption: Some("what is read again is read within five minutes"),
         near_misses: vec![
@@ -268,18 +319,27 @@ fn global_routing() -> Case {
     }
 }
 
-/// The regional price alone: the other one is a tenth less, as far as anybody saw.
+/// The regional price alone, of a model whose global one is listed: a region costs a tenth more.
 fn global_routing_unseen() -> Case {
+    let of = |usage_type: &str| Month::of(10, vec![tokens(usage_type, "100000", "330")]);
+    let mut vendors_own = of("USE1-Claude4.6Sonnet-input-tokens");
+    for fact in &mut vendors_own.facts {
+        Arc::make_mut(&mut fact.class).service = "anthropic".into();
+    }
     Case {
-        proof: Month::of(10, vec![tokens(CLAUDE, "100000", "330")]),
-        amounts: ("99.00", "990.00"),
+        proof: of("USE1-Claude4.6Sonnet-input-tokens"),
+        subject: "claude-sonnet-4-6",
+        amounts: ("90.00", "990.00"),
         confidence: Confidence::Medium,
-        figures: &[("tokens", "100000000"), ("cost", "330"), ("cost_global", "297")],
-        assumption: Some("data may be processed in any region, at a tenth less"),
-        near_misses: vec![(
-            "it is global already",
-            Month::of(10, vec![tokens(CLAUDE_GLOBAL, "100000", "300")]),
-        )],
+        filter: &[("model", "claude-sonnet-4-6"), ("routing", "regional")],
+        figures: &[("tokens", "100000000"), ("cost", "330"), ("cost_global", "300")],
+        assumption: Some("data may be processed in any region, and a region costs a tenth more"),
+        near_misses: vec![
+            ("it is global already", of("USE1-Claude4.6Sonnet-input-tokens-cross-region-global")),
+            ("it has no cheaper global profile", of(CLAUDE)),
+            ("nor has an older one", of("USE1-Claude3.7Sonnet-input-tokens")),
+            ("its maker sells it by no region", vendors_own),
+        ],
         ..global_routing()
     }
 }
@@ -424,10 +484,12 @@ fn always_on_notebook() -> Case {
         kind: Kind::AlwaysOnNotebook,
         subject: "m5.xlarge in us-east-1 of 2",
         amounts: ("354.00", "504.00"),
-        confidence: Confidence::Medium,
+        confidence: Confidence::Low,
         filter: &[("usage_account", "2"), ("region", "us-east-1"), ("instance_type", "m5.xlarge")],
         figures: &[("hours", "240"), ("whole_days", "10"), ("cost", "168")],
-        assumption: Some("they are needed fifty hours a week"),
+        assumption: Some(
+            "these hours are of notebooks that are never stopped, which are needed fifty hours a week",
+        ),
         near_misses: vec![
             ("it was stopped on the last Saturday", of("USE1-Notebk:ml.m5.xlarge", "23")),
             ("training is no notebook", of("USE1-Train:ml.m5.xlarge", "24")),
@@ -448,19 +510,24 @@ fn commit_to_gpu() -> Case {
     for fact in &mut spot.facts {
         fact.usage_type = "USE1-SpotUsage:p5.48xlarge".into();
     }
+    let old = (0..15).map(|n| hours(n, "AmazonEC2", "USE1-BoxUsage:p3.2xlarge", "24", "100"));
+    let old = Month::of(15, old.collect());
     Case {
         proof: of(15, "24"),
         kind: Kind::CommitToGpu,
         subject: "p5.48xlarge in us-east-1 of 2",
         amounts: ("750.00", "3000.00"),
-        confidence: Confidence::Medium,
+        confidence: Confidence::Low,
         filter: &[("usage_account", "2"), ("region", "us-east-1"), ("instance_type", "p5.48xlarge")],
-        figures: &[("instances_day_and_night", "1"), ("hours", "360"), ("cost", "1500")],
-        assumption: Some("they are still needed in a year; a commitment of a year takes a quarter off"),
+        figures: &[("instances", "1"), ("hours", "360"), ("cost", "1500")],
+        assumption: Some(
+            "as many run by night as by day, and are still needed in a year; a commitment of a year takes a quarter off",
+        ),
         near_misses: vec![
             ("thirteen days", of(13, "24")),
             ("an hour of the last day is missing", of(15, "23")),
             ("spot instances cannot be committed to", spot),
+            ("an old generation is to be left", old),
         ],
     }
 }
@@ -469,6 +536,12 @@ fn commit_to_gpu() -> Case {
 fn old_gpu_generation() -> Case {
     let of =
         |usage_type: &str, cost: &str| Month::of(10, vec![hours(0, "AmazonEC2", usage_type, "10", cost)]);
+    let mut covered = of("USE1-BoxUsage:p3.2xlarge", "0");
+    for fact in &mut covered.facts {
+        (fact.amortised, fact.net_amortised) = (Some(amount("100")), Some(amount("100")));
+    }
+    let idle = (0..10).map(|n| hours(n, "AmazonSageMaker", "USE1-Host:ml.p3.2xlarge", "24", "92"));
+    let idle = Month::of(10, idle.collect());
     Case {
         proof: of("USE1-BoxUsage:p3.2xlarge", "100"),
         kind: Kind::OldGpuGeneration,
@@ -481,6 +554,8 @@ fn old_gpu_generation() -> Case {
         near_misses: vec![
             ("a newer one", of("USE1-BoxUsage:g5.xlarge", "100")),
             ("a fifth of $49 in thirty days is not worth a word", of("USE1-BoxUsage:p3.2xlarge", "16.4")),
+            ("a commitment pays for it", covered),
+            ("it is an endpoint that is to be deleted", idle),
         ],
     }
 }
@@ -548,4 +623,63 @@ fn a_week_of_whole_days_is_the_least_that_proves_anything() {
     let proof = unused_commitment().proof;
     let found = |days| Month { days, ..proof.clone() }.found(Kind::UnusedCommitment).len();
     assert_eq!((found(6), found(7)), (0, 1));
+}
+
+#[test]
+fn only_notebooks_that_never_stop_are_idle_at_night() {
+    // One runs through ten days, and on five of them five more for eight hours.
+    let of = |n| {
+        let (hours_of, cost) = if n % 2 == 0 { ("64", "64") } else { ("24", "24") };
+        hours(n, "AmazonSageMaker", "USE1-Notebk:ml.m5.xlarge", hours_of, cost)
+    };
+    let found = Month::of(10, (0..10).map(of).collect()).found(Kind::AlwaysOnNotebook);
+    let told: Vec<_> = found.iter().map(|one| (one.monthly_saving, one.monthly_cost)).collect();
+    // $240 of $440 are the one's; 118 hours of each of its weeks of 168 nobody needs it.
+    assert_eq!(told, [(amount("505.71"), amount("1320.00"))]);
+}
+
+#[test]
+fn what_cost_something_and_tells_no_tokens_is_in_no_price_of_a_token() {
+    let month = Month::of(
+        10,
+        vec![
+            tokens(CLAUDE, "100000", "330"),
+            unknown(tokens(CLAUDE, "1", "9000")),
+            tokens(CLAUDE_GLOBAL, "10000", "30"),
+            unknown(tokens(CLAUDE_GLOBAL, "1", "7")),
+        ],
+    );
+    assert_eq!(month.found(Kind::GlobalRouting), [global_routing().expected()]);
+}
+
+#[test]
+fn two_payers_of_one_model_are_told_apart_and_what_only_calls_show_is_told_once() {
+    let routing = global_routing().proof;
+    let mut other = routing.clone();
+    for fact in &mut other.facts {
+        fact.unblended *= Decimal::TWO;
+        fact.net_amortised = fact.net_amortised.map(|cost| cost * Decimal::TWO);
+    }
+    let calls = use_batch().proof.calls;
+    let found = |month: &Month| recommend::find(&month.facts, &calls, day(10));
+    let told = |found: Vec<(String, Vec<Recommendation>)>| {
+        let mut told: Vec<(Kind, String, String, Option<String>)> = recommend::of_all_payers(found)
+            .into_iter()
+            .map(|one| {
+                let payer = one.evidence.filter.get("billing_account").cloned();
+                (one.kind, one.subject, one.monthly_saving.normalize().to_string(), payer)
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    let batch = (Kind::UseBatch, format!("gpt-4.1 by {}", key()), "30".to_owned(), None);
+    let one = (Kind::GlobalRouting, "claude-sonnet-4".to_owned(), "90".to_owned(), None);
+    assert_eq!(told(vec![("1".to_owned(), found(&routing))]), [one, batch.clone()]);
+    let of = |payer: &str, saving: &str| {
+        let subject = format!("claude-sonnet-4, billed to {payer}");
+        (Kind::GlobalRouting, subject, saving.to_owned(), Some(payer.to_owned()))
+    };
+    let both = vec![("1".to_owned(), found(&routing)), ("2".to_owned(), found(&other))];
+    assert_eq!(told(both), [of("1", "90"), of("2", "180"), batch]);
 }

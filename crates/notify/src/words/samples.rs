@@ -143,12 +143,14 @@ fn weekly_digest() -> WeeklyDigest {
                 limit: usd(90_000_000),
             },
         ],
+        all_budgets: 3,
         anomalies: vec![AnomalyLine {
             what: "key ci-code-review".to_owned(),
             at: at(11, 18, 14, 0),
             expected: usd(312_000),
             actual: usd(2_418_866),
         }],
+        all_anomalies: 1,
         console: link(""),
         preferences: link("preferences"),
     }

@@ -42,10 +42,16 @@ pub struct WeeklyDigest {
     pub providers: Vec<Ranked>,
     /// The latest cloud bill, if there is one.
     pub bill: Option<BillPart>,
-    /// The budgets, the fullest first.
+    /// The fullest budgets, the fullest first.
     pub budgets: Vec<BudgetLine>,
-    /// What stood out in the week, the newest first.
+    /// How many budgets there are; of figures from before this was counted, none.
+    #[serde(default)]
+    pub all_budgets: u64,
+    /// What stood out most in the week, the largest difference first.
     pub anomalies: Vec<AnomalyLine>,
+    /// How much stood out; of figures from before this was counted, nothing.
+    #[serde(default)]
+    pub all_anomalies: u64,
     /// The console.
     pub console: Link,
     /// Where the reader says what to receive, and that it should end.
@@ -253,12 +259,12 @@ impl WeeklyDigest {
             };
             let events = self.anomalies.iter().take(ROWS).map(event).collect();
             sections.push(Section::Events { title: "What stood out".to_owned(), events });
-            more(sections, self.anomalies.len(), "anomaly", "anomalies");
+            more(sections, (self.anomalies.len(), self.all_anomalies), "anomaly", "anomalies");
         }
         if !self.budgets.is_empty() {
             let meters = self.budgets.iter().take(ROWS).map(meter).collect();
             sections.push(Section::Meters { title: "Budgets".to_owned(), meters });
-            more(sections, self.budgets.len(), "budget", "budgets");
+            more(sections, (self.budgets.len(), self.all_budgets), "budget", "budgets");
         }
         if let Some(bill) = &self.bill {
             let title = Some(format!("Latest bill: {}", text(&bill.name)));
@@ -269,9 +275,10 @@ impl WeeklyDigest {
     }
 }
 
-/// Says how many rows were left out.
-fn more(sections: &mut Vec<Section>, all: usize, one: &str, many: &str) {
-    let hidden = u64::try_from(all.saturating_sub(ROWS)).unwrap_or(u64::MAX);
+/// Says how many rows were left out, here and of the figures.
+fn more(sections: &mut Vec<Section>, (kept, all): (usize, u64), one: &str, many: &str) {
+    let rows = u64::try_from(ROWS).unwrap_or(u64::MAX);
+    let hidden = u64::try_from(kept).unwrap_or(u64::MAX).max(all).saturating_sub(rows);
     if hidden > 0 {
         sections.push(Section::note(format!(
             "And {} more, in the console.",

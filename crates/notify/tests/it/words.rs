@@ -195,6 +195,22 @@ fn an_empty_week_reads_well() {
 }
 
 #[test]
+fn a_digest_counts_what_stood_out_and_not_what_it_kept_of_it() {
+    let mut stored = serde_json::to_value(sample(Kind::WeeklyDigest)).unwrap();
+    let anomaly = stored["anomalies"][0].clone();
+    stored["anomalies"] = vec![anomaly; 20].into();
+    stored["all_anomalies"] = 63.into();
+    let text =
+        |stored: &Value| serde_json::from_value::<Message>(stored.clone()).unwrap().letter().unwrap().text;
+    assert!(text(&stored).contains("And 58 anomalies more"), "{}", text(&stored));
+    // Figures from before all were counted tell of those that they have.
+    let figures = stored.as_object_mut().unwrap();
+    figures.remove("all_anomalies");
+    figures.remove("all_budgets");
+    assert!(text(&stored).contains("And 15 anomalies more"), "{}", text(&stored));
+}
+
+#[test]
 fn what_is_unpriced_is_never_written_as_nothing() {
     let mut stored = serde_json::to_value(sample(Kind::WeeklyDigest)).unwrap();
     stored["spend"] = Value::Null;

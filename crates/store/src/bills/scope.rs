@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use costlens_domain::BillId;
 use costlens_domain::aws::Month;
 use costlens_domain::bill::BillReport;
 use costlens_domain::settlement::Issuer;
 use diesel::prelude::*;
-use diesel::sql_types::{self, Bool, Date, Text};
+use diesel::sql_types::{self, Array, Bool, Date, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -18,8 +18,9 @@ use crate::{StoreError, TenantConn};
 /// An index entry holds some 2,700 bytes; a bill of more paying accounts than that is its first ones'.
 const LONGEST: usize = 2_000;
 
-/// What deliveries must share to be versions of each other: who issued the bill, its months and its paying accounts. The
-/// format is no part of it: a CUR and a FOCUS export of one month are the same money twice.
+/// What tells of which bills one is a version: who issued it, its months and its paying accounts. The format is no part of
+/// it: a CUR and a FOCUS export of one month are the same money twice. Nor is which accounts its lines are of, which the facts
+/// say: of an organisation's accounts each may have a report of its own, and all name the same payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BillScope {
     issuer: Issuer,
@@ -27,6 +28,8 @@ pub(crate) struct BillScope {
     pub(crate) months: Option<(NaiveDate, NaiveDate)>,
     /// The paying accounts, or whatever else tells whose it is.
     whose: String,
+    /// The connection that delivers it: others may deliver the same payer's months, of other accounts.
+    by: Option<String>,
 }
 
 impl BillScope {
@@ -35,14 +38,15 @@ impl BillScope {
         let accounts: BTreeSet<&str> =
             report.facts.iter().map(|fact| account(&fact.billing_account)).collect();
         let accounts: Vec<&str> = accounts.into_iter().collect();
-        Self { issuer: Issuer::of(report.format), months: report.months, whose: accounts.join(",") }
+        Self { issuer: Issuer::of(report.format), months: report.months, whose: accounts.join(","), by: None }
     }
 
     /// Of a month that was asked for, and of the paying accounts that the report names; of `asker` where it names none.
     pub(crate) fn of_delivery(report: &BillReport, month: Month, asker: &str) -> Self {
         let months = Some((month.first_day(), month.first_day()));
         let Self { issuer, whose, .. } = Self::of(report);
-        Self { issuer, months, whose: if whose.is_empty() { asker.to_owned() } else { whose } }
+        let whose = if whose.is_empty() { asker.to_owned() } else { whose };
+        Self { issuer, months, whose, by: Some(asker.to_owned()) }
     }
 
     /// Of a month that a vendor reports about one of its customers.
@@ -51,7 +55,13 @@ impl BillScope {
             issuer: Issuer::of(report.format),
             months: Some((month.first_day(), month.first_day())),
             whose,
+            by: None,
         }
+    }
+
+    /// Whether it is of an account that AWS delivers.
+    pub(crate) const fn is_delivered(&self) -> bool {
+        self.by.is_some()
     }
 
     /// One text for all of it.
@@ -63,8 +73,18 @@ impl BillScope {
             None => String::new(),
         };
         // Its parts are told apart by the spaces between them.
-        mend(&format!("{} {months} {}", self.issuer, self.whose.replace(' ', "_")), LONGEST)
+        let text = mend(&format!("{} {months} {}", self.issuer, self.whose.replace(' ', "_")), LONGEST);
+        match &self.by {
+            Some(by) => format!("{text} {by}"),
+            None => text,
+        }
     }
+}
+
+/// The accounts that a report's lines are of, beside whoever pays for them.
+pub(crate) fn usage_accounts(report: &BillReport) -> Vec<&str> {
+    let accounts: BTreeSet<&str> = report.facts.iter().map(|fact| &*fact.usage_account).collect();
+    accounts.into_iter().collect()
 }
 
 /// A paying account, by the same name in each format: Azure's FOCUS names it by its path, perhaps with a profile behind it.
@@ -91,6 +111,8 @@ pub enum InTheWay {
     Delivered,
     /// It is of other months as well, which would be lost.
     OtherMonths,
+    /// It is of other paying accounts as well, which would be lost.
+    OtherAccounts,
     /// It is another part of the same delivery, by its name: the month is both together.
     OtherPart,
 }
@@ -100,8 +122,9 @@ impl InTheWay {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Delivered => "is of the same month, and a connected AWS account delivers it",
+            Self::Delivered => "has a month of this file, and a connected AWS account delivers it",
             Self::OtherMonths => "has a month of this file, and others",
+            Self::OtherAccounts => "has a paying account of this file, and others",
             Self::OtherPart => {
                 "is another part of the same report, and only all parts together are the month"
             }
@@ -129,6 +152,7 @@ fn are_parts(one: &str, other: &str) -> bool {
 }
 
 #[derive(QueryableByName)]
+#[expect(clippy::struct_excessive_bools, reason = "a row as the query answers it")]
 struct InTheWayRow {
     #[diesel(sql_type = sql_types::Uuid)]
     id: Uuid,
@@ -137,18 +161,26 @@ struct InTheWayRow {
     #[diesel(sql_type = Bool)]
     is_delivered: bool,
     #[diesel(sql_type = Bool)]
-    is_version: bool,
+    is_of_same_months: bool,
+    /// Whether it is of no paying account that the file is not of.
+    #[diesel(sql_type = Bool)]
+    is_covered: bool,
+    /// Whether there are accounts of which both have lines.
+    #[diesel(sql_type = Bool)]
+    shares_lines: bool,
 }
 
 impl InTheWayRow {
     /// Why it is in the way of a file of this name, if it is.
     fn why(&self, name: &str) -> Option<InTheWay> {
-        if self.is_delivered {
+        if self.shares_lines && self.is_delivered {
             Some(InTheWay::Delivered)
-        } else if !self.is_version {
+        } else if self.shares_lines && !self.is_of_same_months {
             Some(InTheWay::OtherMonths)
+        } else if !self.is_delivered && self.is_of_same_months && are_parts(&self.name, name) {
+            Some(InTheWay::OtherPart)
         } else {
-            are_parts(&self.name, name).then_some(InTheWay::OtherPart)
+            (self.shares_lines && !self.is_covered).then_some(InTheWay::OtherAccounts)
         }
     }
 }
@@ -167,6 +199,7 @@ impl TenantConn {
             .bind::<Text, _>(scope.text())
             .bind::<Date, _>(first)
             .bind::<Date, _>(last)
+            .bind::<Array<Text>, _>(usage_accounts(report))
             .load(self.conn()?)
             .await?;
         let in_the_way = |row: InTheWayRow| {
@@ -174,6 +207,31 @@ impl TenantConn {
             Some(BillInTheWay { id: row.id.into(), name: row.name, why })
         };
         Ok(rows.into_iter().find_map(in_the_way))
+    }
+
+    /// Lets the bills count no longer of which one in this scope, with lines of these accounts, is a newer version;
+    /// `is_delivered` where it is an account's that AWS delivers.
+    pub(crate) async fn supersede_versions(
+        &mut self,
+        scope: &str,
+        usage_accounts: &[&str],
+        is_delivered: bool,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let update = concat!(
+            "UPDATE bill SET superseded_at = $5 WHERE tenant_id = $1 AND id IN (",
+            include_str!("../sql/versions_of.sql"),
+            ")"
+        );
+        diesel::sql_query(update)
+            .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
+            .bind::<Text, _>(scope)
+            .bind::<Array<Text>, _>(usage_accounts)
+            .bind::<Bool, _>(is_delivered)
+            .bind::<Timestamptz, _>(at)
+            .execute(self.conn()?)
+            .await?;
+        Ok(())
     }
 }
 

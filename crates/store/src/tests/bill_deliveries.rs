@@ -69,8 +69,16 @@ async fn store_at(
     let job = (Uuid::from_bytes([7; 16]), asks);
     conn.await_bill_month(connection, month(), "manifest", job, at(60)).await.unwrap();
     assert!(conn.begin_bill_month(connection, month(), asks, at(61)).await.unwrap());
+    let (new, bill) = read(connection, name, stored_at);
+    let stored = conn.publish_bill_delivery(&new, asks, &bill, report).await.unwrap();
+    conn.commit().await.unwrap();
+    stored
+}
+
+/// A delivery as it was read at a moment.
+fn read(connection: AwsConnectionId, name: &str, at: DateTime<Utc>) -> (NewBillDelivery, NewBill) {
     let new = NewBillDelivery {
-        id: BillDeliveryId::new(stored_at, unlike_bytes()),
+        id: BillDeliveryId::new(at, unlike_bytes()),
         connection,
         month: month(),
         delivery: name.to_owned(),
@@ -81,11 +89,53 @@ async fn store_at(
         files: 1,
         bytes: 10,
     };
-    let bill =
-        NewBill { id: BillId::new(stored_at, unlike_bytes()), name: name.to_owned(), created_at: stored_at };
-    let stored = conn.publish_bill_delivery(&new, asks, &bill, report).await.unwrap();
+    (new, NewBill { id: BillId::new(at, unlike_bytes()), name: name.to_owned(), created_at: at })
+}
+
+/// A connection of another account of the same organisation.
+async fn connect_member(db: &TestDb, of: &Actor, account: &str) -> AwsConnection {
+    let mut conn = db.store().tenant(of.tenant).await.unwrap();
+    let account = account.parse().unwrap();
+    let mut new = new_connection();
+    new.place = ReportPlace { role: RoleArn::of_template(&account), account, ..new.place };
+    let made = conn.create_aws_connection(&new).await.unwrap();
     conn.commit().await.unwrap();
-    stored
+    made
+}
+
+/// October with a dollar amount of each of these accounts and their payers.
+fn october_of(lines: &[(&str, &str, &str)]) -> BillReport {
+    let facts = lines.iter().map(|(payer, account, cost)| {
+        let line = fact(1, cost, costlens_domain::Currency::USD);
+        costlens_domain::bill::DailyFact {
+            billing_account: (*payer).into(),
+            usage_account: (*account).into(),
+            ..line
+        }
+    });
+    let october = month().first_day();
+    BillReport { months: Some((october, october)), ..report(facts.collect()) }
+}
+
+/// What counts of each account.
+async fn counts(db: &TestDb, of: &Actor) -> Vec<(String, String)> {
+    let mut conn = db.store().tenant(of.tenant).await.unwrap();
+    let by = costlens_domain::bill::Dimension::Account;
+    let slices = conn
+        .bill_breakdown(&crate::BillFilter::default(), by, costlens_domain::bill::Measure::Unblended, 50)
+        .await
+        .unwrap();
+    let mut told: Vec<_> =
+        slices.into_iter().map(|slice| (slice.key, slice.cost.unwrap().normalize().to_string())).collect();
+    told.sort();
+    told
+}
+
+const PAYER: &str = "111111111111";
+const OTHER_PAYER: &str = "999999999999";
+
+fn of_each(costs: &[(&str, &str)]) -> Vec<(String, String)> {
+    costs.iter().map(|(account, cost)| ((*account).to_owned(), (*cost).to_owned())).collect()
 }
 
 /// Reads a month whose delivery was stored before, as the `asks`-th reading does. Whether that counts again by it.
@@ -206,6 +256,95 @@ async fn a_month_is_not_taken_from_another_connection_that_is_at_work() {
 }
 
 #[tokio::test]
+async fn members_of_an_organisation_that_deliver_their_own_reports_count_beside_each_other() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let (one, two) = (connect(&db, &acme).await, connect_member(&db, &acme, "444455556666").await);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    // Uploaded before anything was connected; the first account's part of it will be delivered.
+    let new = NewBill { id: BillId::new(at(1), unlike_bytes()), name: "m3".to_owned(), created_at: at(1) };
+    conn.import_bill(&new, &october_of(&[(PAYER, "m3", "4"), (PAYER, "m1", "9")])).await.unwrap();
+    conn.commit().await.unwrap();
+    let stored = |done: &DeliveryStored| matches!(done, DeliveryStored::Stored(..));
+    assert!(stored(&store(&db, &acme, one.id, ("one", 1), &october_of(&[(PAYER, "m1", "1")])).await));
+    let second = store(&db, &acme, two.id, ("two", 1), &october_of(&[(PAYER, "m2", "2")])).await;
+    assert!(stored(&second), "{second:?}");
+    assert_eq!(counts(&db, &acme).await, of_each(&[("m1", "1"), ("m2", "2"), ("m3", "4")]));
+    // Each delivery is a version of its own account's alone, also while the other one rests.
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(one.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
+    conn.commit().await.unwrap();
+    assert!(stored(&store(&db, &acme, two.id, ("three", 2), &october_of(&[(PAYER, "m2", "3")])).await));
+    assert_eq!(counts(&db, &acme).await, of_each(&[("m1", "1"), ("m2", "3"), ("m3", "4")]));
+    // And so is an upload; the payer's own report has all of them.
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let upload = october_of(&[(PAYER, "m3", "5")]);
+    assert_eq!(conn.bill_in_the_way("m3.csv", &upload).await.unwrap(), None);
+    let new = NewBill { id: BillId::new(at(72), unlike_bytes()), name: "m3".to_owned(), created_at: at(72) };
+    conn.import_bill(&new, &upload).await.unwrap();
+    conn.commit().await.unwrap();
+    assert_eq!(counts(&db, &acme).await, of_each(&[("m1", "1"), ("m2", "3"), ("m3", "5")]));
+    let payer = connect_member(&db, &acme, "777788889999").await;
+    let whole = october_of(&[(PAYER, "m1", "1"), (PAYER, "m2", "3"), (PAYER, "m3", "5")]);
+    let taken = store(&db, &acme, payer.id, ("whole", 1), &whole).await;
+    assert_eq!(taken, DeliveryStored::Taken { by: "444455556666".to_owned() });
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(two.id, AwsConnectionState::Paused, None, at(73)).await.unwrap();
+    conn.commit().await.unwrap();
+    assert!(stored(&store(&db, &acme, payer.id, ("whole", 2), &whole).await));
+    assert_eq!(counts(&db, &acme).await, of_each(&[("m1", "1"), ("m2", "3"), ("m3", "5")]), "each once");
+}
+
+#[tokio::test]
+async fn an_upload_with_a_delivered_account_and_another_counts_neither_twice() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let delivered = october_of(&[(PAYER, "a", "1")]);
+    let DeliveryStored::Stored(bill, _) = store(&db, &acme, connection.id, ("one", 1), &delivered).await
+    else {
+        panic!("not stored")
+    };
+    let both = october_of(&[(PAYER, "a", "1"), (OTHER_PAYER, "b", "2")]);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let other = conn.bill_in_the_way("both.csv", &both).await.unwrap().unwrap();
+    assert_eq!((other.id, other.why), (bill.id, InTheWay::Delivered));
+    // While it rests the file has both, and counts in the delivery's place.
+    conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
+    assert_eq!(conn.bill_in_the_way("both.csv", &both).await.unwrap(), None);
+    let new =
+        NewBill { id: BillId::new(at(71), unlike_bytes()), name: "both".to_owned(), created_at: at(71) };
+    conn.import_bill(&new, &both).await.unwrap();
+    // Then the delivery counts again, and the file for the other account alone.
+    conn.set_aws_connection(connection.id, AwsConnectionState::Active, None, at(72)).await.unwrap();
+    let unfinished = conn.unfinished_months(connection.id, delivered.rules_version).await.unwrap();
+    assert!(unfinished.iter().any(|month| month.is_displaced), "{unfinished:?}");
+    conn.commit().await.unwrap();
+    assert_eq!(counts(&db, &acme).await, of_each(&[("a", "1"), ("b", "2")]));
+    assert!(settle_known(&db, &acme, connection.id, 2).await);
+    assert_eq!(counts(&db, &acme).await, of_each(&[("a", "1"), ("b", "2")]));
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.bill(bill.id).await.unwrap().superseded_at, None);
+    assert_eq!(conn.bill(new.id).await.unwrap().given_up, [month().first_day()]);
+}
+
+#[tokio::test]
+async fn a_reader_that_lost_its_job_puts_no_older_delivery_in_a_newer_ones_place() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    store(&db, &acme, connection.id, ("newer", 2), &october_of(&[(PAYER, "a", "2")])).await;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let (new, bill) = read(connection.id, "older", at(80));
+    let late = conn.publish_bill_delivery(&new, 1, &bill, &october_of(&[(PAYER, "a", "1")])).await.unwrap();
+    assert_eq!(late, DeliveryStored::Overtaken);
+    conn.commit().await.unwrap();
+    assert_eq!(counts(&db, &acme).await, of_each(&[("a", "2")]));
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.list_bill_deliveries(connection.id, month(), None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_month_counts_again_as_delivered_once_its_connection_is_at_work_again() {
     let db = TestDb::new().await;
     let acme = actor(&db, "acme").await;
@@ -224,7 +363,8 @@ async fn a_month_counts_again_as_delivered_once_its_connection_is_at_work_again(
     conn.import_bill(&upload, &report).await.unwrap();
     assert!(conn.bill(bill.id).await.unwrap().superseded_at.is_some());
     let unfinished = conn.unfinished_months(connection.id, rules).await.unwrap();
-    assert_eq!(unfinished, [crate::UnfinishedMonth { month: month(), is_displaced: true }]);
+    let displaced = crate::UnfinishedMonth { month: month(), is_displaced: true, is_failed: false };
+    assert_eq!(unfinished, [displaced]);
     // Not while it rests, and not by a job that does not count any more.
     conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
     conn.commit().await.unwrap();
@@ -283,6 +423,28 @@ async fn a_delivery_takes_its_month_out_of_an_upload_of_several() {
 }
 
 #[tokio::test]
+async fn a_bill_of_which_nobody_knows_the_months_is_of_those_of_its_days() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let years = BillReport {
+        months: None,
+        first_day: "2023-01-05".parse().ok(),
+        last_day: "2026-10-30".parse().ok(),
+        ..october_of(&[(PAYER, "a", "1")])
+    };
+    let new = NewBill { id: BillId::new(at(1), unlike_bytes()), name: "years".to_owned(), created_at: at(1) };
+    conn.import_bill(&new, &years).await.unwrap();
+    let october = october_of(&[(PAYER, "a", "1")]);
+    let other = conn.bill_in_the_way("october.csv", &october).await.unwrap().unwrap();
+    assert_eq!((other.id, other.why), (new.id, InTheWay::OtherMonths));
+    conn.commit().await.unwrap();
+    store(&db, &acme, connection.id, ("one", 1), &october).await;
+    assert_eq!(counts(&db, &acme).await, of_each(&[("a", "1")]), "once");
+}
+
+#[tokio::test]
 async fn a_delivery_is_of_the_month_that_was_asked_for_whatever_days_its_lines_have() {
     let db = TestDb::new().await;
     let acme = actor(&db, "acme").await;
@@ -336,7 +498,7 @@ async fn what_was_found_out_under_another_external_id_or_at_rest_counts_for_noth
         checks: 0,
         next_check_at: at(1_200),
         region: Some("eu-west-1".parse().unwrap()),
-        layout: None,
+        layout: Some(costlens_domain::aws::Layout::Legacy),
         verified: true,
         swept: false,
     };
@@ -346,7 +508,9 @@ async fn what_was_found_out_under_another_external_id_or_at_rest_counts_for_noth
     assert_eq!((found.state, found.verified_at), (AwsConnectionState::Active, Some(at(5))));
     let anew = ExternalId::new([9; 20]);
     let moved = conn.set_aws_connection(connection.id, AwsConnectionState::Pending, Some(&anew), at(6)).await;
-    assert_eq!(moved.unwrap().verified_at, None, "the role must be proven anew");
+    let moved = moved.unwrap();
+    assert_eq!(moved.verified_at, None, "the role must be proven anew");
+    assert_eq!(moved.layout, None, "and the report found anew");
     assert!(!conn.settle_aws_check(connection.id, &checked, at(7)).await.unwrap());
     conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(8)).await.unwrap();
     let of_new = AwsChecked { external_id: anew, ..checked };

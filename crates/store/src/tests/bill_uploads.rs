@@ -3,7 +3,7 @@
 use costlens_domain::BillUploadId;
 
 use chrono::NaiveDate;
-use costlens_domain::bill::{BillReport, ReportFormat};
+use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
 use costlens_domain::classify::RULES_VERSION;
 
 use super::bills::{new_bill, usd_report};
@@ -206,10 +206,22 @@ async fn a_month_counts_once_in_whatever_format_and_file_it_comes() {
     // A quarter would count the month again, and a line of a neighbouring month does not make a bill one of that.
     let quarter = BillReport { months: Some((month(8), month(10))), ..report.clone() };
     assert_eq!(why(upload_of(db.store(), acme, "quarter.csv", &quarter).await), InTheWay::OtherMonths);
-    let november = BillReport { months: Some((month(11), month(11))), ..report };
+    let november = BillReport { months: Some((month(11), month(11))), ..report.clone() };
     assert!(matches!(upload_of(db.store(), acme, "november.csv", &november).await, Published::Bill(_)));
     let mut conn = db.store().tenant(acme).await.unwrap();
     let count =
         conn.list_bills(None, 9).await.unwrap().iter().filter(|bill| bill.superseded_at.is_none()).count();
     assert_eq!(count, 2, "November did not take October's place");
+    drop(conn);
+    // By the end of the month another paying account has used AI, too; and without it the file has less than what counts.
+    let mut both = report.clone();
+    let line = both.facts[0].clone();
+    both.facts.push(DailyFact { billing_account: "999999999999".into(), usage_account: "b".into(), ..line });
+    let whole = upload_of(db.store(), acme, "whole.csv", &both).await;
+    assert!(matches!(whole, Published::Bill(_)), "{whole:?}");
+    assert_eq!(why(upload_of(db.store(), acme, "half.csv", &report).await), InTheWay::OtherAccounts);
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let count =
+        conn.list_bills(None, 9).await.unwrap().iter().filter(|bill| bill.superseded_at.is_none()).count();
+    assert_eq!(count, 2, "October once, and November");
 }

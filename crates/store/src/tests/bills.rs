@@ -185,6 +185,22 @@ async fn a_sum_with_a_part_that_nobody_knows_is_unknown_and_stands_last() {
 }
 
 #[tokio::test]
+async fn the_months_of_a_bill_are_those_of_its_lines_and_of_very_many_the_latest() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let days = ["2019-03-31", "2026-09-30", "2026-10-01", "2026-10-31"];
+    let facts = days.map(|day| DailyFact { day: day.parse().unwrap(), ..fact(0, "1", Currency::USD) });
+    let new = new_bill("long", 0);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.import_bill(&new, &report(facts.to_vec())).await.unwrap();
+    let months = conn.months_of_bill(new.id, 9).await.unwrap();
+    let told: Vec<String> = months.iter().map(NaiveDate::to_string).collect();
+    assert_eq!(told, ["2019-03-01", "2026-09-01", "2026-10-01"]);
+    let latest = conn.months_of_bill(new.id, 1).await.unwrap();
+    assert_eq!(latest.into_iter().collect::<Vec<_>>(), [NaiveDate::from_ymd_opt(2026, 10, 1).unwrap()]);
+}
+
+#[tokio::test]
 async fn a_newer_delivery_of_a_month_counts_in_the_place_of_the_older() {
     let db = TestDb::new().await;
     let (acme, globex) = (actor(&db, "acme").await, actor(&db, "globex").await);

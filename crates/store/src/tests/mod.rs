@@ -9,6 +9,7 @@ mod closures;
 mod doors;
 mod facts;
 mod imports;
+mod insight;
 mod leavers;
 mod outbox;
 mod schema_rules;

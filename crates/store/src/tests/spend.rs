@@ -73,6 +73,15 @@ async fn a_series_has_a_point_for_each_bucket_with_calls() {
     let expected = [("2025-11-22T00:00:00+00:00".to_owned(), 3), ("2025-11-23T00:00:00+00:00".to_owned(), 1)];
     assert_eq!(shown, expected);
     assert_eq!(days[0].group.as_deref(), Some("gpt-4o-2024-08-06"));
+    let model = |name: &str| RequestFact { model_served: Some(name.to_owned()), ..fact(&acme, at(0)) };
+    ship(db.store(), &[model("a"), model("a"), model("a"), model("a"), model("b"), model("c"), model("c")])
+        .await;
+    let of =
+        conn.spend_series_of_dearest(&everything(), SpendBucket::Day, SpendGroup::Model, 2).await.unwrap();
+    let shown: Vec<_> = of.iter().map(|point| (point.group.as_deref(), point.totals.requests)).collect();
+    // Two groups by name; the rest is one and nothing of it is lost.
+    let gpt = Some("gpt-4o-2024-08-06");
+    assert_eq!(shown, [(Some("a"), 4), (gpt, 3), (None, 3), (gpt, 1)]);
     let none = SpendFilter { provider: Some("nobody".to_owned()), ..everything() };
     assert_eq!(conn.spend_series(&none, SpendBucket::Day, None).await.unwrap(), []);
     let totals = conn.spend_totals(&none).await.unwrap();

@@ -1,6 +1,6 @@
 //! Budgets that are reached, hours that surprise, and months that are expected to.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope};
 use costlens_domain::calendar::Period;
 use costlens_domain::request::RequestFact;
@@ -13,6 +13,7 @@ use super::{budget, events, monday, unpriced};
 use crate::Office;
 use crate::account::Account;
 use crate::outside::Outside;
+use crate::settlement::{Customer, october_bill};
 
 #[tokio::test]
 async fn a_budget_that_was_reached_in_its_last_minutes_is_told_in_the_next_period() {
@@ -283,4 +284,46 @@ async fn a_month_that_is_expected_to_cross_its_budget_is_told_of_once_with_the_d
     assert_eq!(events(&outside.posts("/hook"), "budget.reached").len(), 1);
     assert_eq!(events(&outside.posts("/hook"), "budget.forecast").len(), 1);
     office.end().await;
+}
+
+#[tokio::test]
+async fn what_bills_say_of_a_month_that_is_over_is_told_of_its_budget() {
+    let outside = Outside::open().await;
+    let october: DateTime<Utc> = "2026-10-20T12:00:00Z".parse().unwrap();
+    let office = Office::open_to(&outside, october).await;
+    let acme = Account::open(&office, &outside, "Acme").await;
+    let budget = Budget {
+        id: BudgetId::new(october, unlike_bytes()),
+        name: "All that is billed".to_owned(),
+        rule: BudgetRule {
+            scope: BudgetScope { unproxied: true, ..BudgetScope::default() },
+            period: Period::Month,
+            amount: "3.50".parse().unwrap(),
+            thresholds: vec![100],
+        },
+        created_at: october,
+        ended_at: None,
+    };
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    tx.create_budget(&budget).await.unwrap();
+    tx.commit().await.unwrap();
+    let customer = Customer::of(&office, &acme).await;
+    office.set_clock("2026-11-05T12:00:00Z".parse().unwrap());
+    office.run("budgets.v1").await;
+    office.quiet().await;
+    let told = || events(&outside.posts("/hook"), "budget.reached");
+    assert_eq!(told().len(), 0, "the calls alone cost a little more than $3");
+
+    // The bill comes five days after the month, with what somebody used around the proxy.
+    customer.bill(&october_bill("1.00"), 0).await;
+    customer.is_settled().await;
+    for _ in 0..2 {
+        office.run("budgets.v1").await;
+    }
+    office.quiet().await;
+    let told = told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let data = &told[0]["data"];
+    assert_eq!((&data["period_start"], &data["spent"]), (&json!("2026-10-01T04:00:00Z"), &json!("3.723024")));
+    office.close().await;
 }

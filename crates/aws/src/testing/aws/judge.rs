@@ -198,7 +198,8 @@ fn list(request: &Request, bucket: &Bucket, name: &str) -> Answer {
     for (key, object) in below.iter().take(most) {
         let _infallible = write!(
             body,
-            "<Contents><Key>{key}</Key><ETag>{}</ETag><Size>{}</Size></Contents>",
+            "<Contents><Key>{key}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
+            object.modified.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
             object.etag.replace('"', "&quot;"),
             object.bytes.len()
         );
@@ -215,7 +216,12 @@ fn object(request: &Request, bucket: &Bucket, key: &str) -> Answer {
     if request.headers.get("if-match").is_some_and(|wanted| *wanted != object.etag) {
         return s3_error(412, "PreconditionFailed");
     }
-    let mut headers = vec![("etag", object.etag.clone()), ("accept-ranges", "bytes".to_owned())];
+    let modified = object.modified.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let mut headers = vec![
+        ("etag", object.etag.clone()),
+        ("accept-ranges", "bytes".to_owned()),
+        ("last-modified", modified),
+    ];
     let whole = object.bytes.len();
     if request.method == "HEAD" {
         headers.push(("content-length", whole.to_string()));

@@ -12,7 +12,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 
 use super::file::{PriceEntry, PriceFile, RateEntry};
-use super::model::RegionClass;
+use super::model::{ChargedApart, RegionClass};
 use schema::{SourceModel, SourceProvider};
 
 /// Their provider name, ours, and the names that callers may also use.
@@ -64,6 +64,9 @@ pub struct CurationRule {
     /// Every class costs nothing.
     #[serde(default)]
     pub free: bool,
+    /// What the vendor charges at rates of its own though the data set does not say so.
+    #[serde(default)]
+    pub charged_apart: Vec<ChargedApart>,
     /// First day of prices by the hour that the data set has.
     #[serde(default)]
     pub hours_since: Option<NaiveDate>,
@@ -257,10 +260,13 @@ fn entry(
     rules: &[&CurationRule],
     checked: NaiveDate,
 ) -> Result<Option<PriceEntry>, GenaiError> {
-    let (rates, charged_apart) = rows::rates_of(model, rules)?;
+    let (rates, mut charged_apart) = rows::rates_of(model, rules)?;
     if rates.is_empty() {
         return Ok(None);
     }
+    charged_apart.extend(rules.iter().flat_map(|rule| &rule.charged_apart));
+    charged_apart.sort_unstable();
+    charged_apart.dedup();
     let selectors = selectors::selectors_of(provider, model, rules)?;
     let notes: Vec<String> = model
         .price_comments

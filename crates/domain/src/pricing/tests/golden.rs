@@ -78,6 +78,13 @@ fn an_unknown_price_is_never_zero() {
     anthropic | claude-3-haiku-20240307                                                   | - | 10 0 0 0 10 searches 1 | search_not_priced | searches without a rate
     google    | gemini-2.5-flash-image                                                    | - | 10 0 0 0 10            | not_told_apart    | pictures in the output are dearer than words
     openai    | whisper-1                                                                 | - | 0 0 0 0 0              | not_told_apart    | transcription is billed by the hour
+    openai    | gpt-4o-search-preview                                                     | - | 10 0 0 0 10            | not_told_apart    | each call of a search model has a fee that no usage tells
+    openai    | gpt-4o-mini-search-preview-2025-03-11                                     | - | 10 0 0 0 10            | not_told_apart    | and it is not the model of its size that does not search
+    openai    | gpt-5-search-api                                                          | - | 10 0 0 0 10            | not_told_apart    | nor is it free of the fee under a newer name
+    mistral   | mistral-large-latest                                                      | - | 10 0 0 0 10            | unknown_model     | a name that has moved to nobody knows which model
+    mistral   | mistral-medium                                                            | - | 10 0 0 0 10            | unknown_model     | another one
+    mistral   | magistral-medium-latest                                                   | - | 10 0 0 0 10            | unknown_model     | a name of a retired model that is sold on as another
+    mistral   | magistral-medium-2509                                                     | - | 1000000 0 0 0 0        | 2                 | whose dated name keeps its price
     openai    | moderation                                                                | - | 10 0 0 0 10            | 0                 | a price that is truly nothing is known",
     );
 }

@@ -98,6 +98,10 @@ fn a_rule_adds_what_the_data_set_cannot_say_and_an_idle_one_is_told() {
         "{text}"
     );
     assert!(text.contains(r#""fresh_input": "0""#), "{text}");
+    let fee = r#"{"rules": [{"provider": "openai", "models": ["m"], "charged_apart": ["other_units"], "reason": "A fee."}]}"#;
+    let files = import(models, fee).expect("the data is well-formed");
+    let text = files.first().expect("one provider").to_text().expect("a file is writable");
+    assert!(text.contains(r#""charged_apart": ["other_units"]"#), "{text}");
     let idle = import(
         models,
         r#"{"rules": [{"provider": "openai", "models": ["gone"], "free": true, "reason": "-"}]}"#,
@@ -115,4 +119,24 @@ fn the_committed_files_are_written_as_the_importer_writes_them() {
     let committed = include_str!("../../../../../prices/openai.json");
     let file: PriceFile = serde_json::from_str(committed).expect("the committed prices are readable");
     assert_eq!(file.to_text().expect("a file is writable"), committed);
+}
+
+/// Names that a rule takes away, and what it adds, are so in the committed files: nobody forgot to import anew.
+#[test]
+fn the_committed_files_hold_what_the_committed_rules_say() {
+    let curation: Curation = serde_json::from_str(include_str!("../../../../../prices/curation.json"))
+        .expect("the committed rules are readable");
+    for rule in &curation.rules {
+        for model in rule.models.iter().filter(|model| !model.ends_with('*')) {
+            let entry = PRICES.find(&rule.provider, model).expect("an entry that a rule is about");
+            assert_eq!(&entry.id, model);
+            assert!(entry.note.as_ref().is_some_and(|note| note.contains(&rule.reason)), "{model}");
+            assert!(rule.charged_apart.iter().all(|what| entry.charged_apart.contains(what)), "{model}");
+            let kept = rule
+                .drop_names
+                .iter()
+                .find(|name| entry.names.contains(name) || entry.versions.contains(name));
+            assert_eq!(kept, None, "{model}");
+        }
+    }
 }

@@ -260,6 +260,46 @@ fn a_call_that_is_priced_later_is_as_sure_as_it_was_counted_and_keeps_what_it_sa
     assert_eq!(price_later(&call("other"), &prices, today()), None);
 }
 
+/// The asked name, the served one, and what a million tokens of input cost by them.
+#[test]
+fn a_call_is_priced_by_the_served_name_as_far_as_that_tells_the_price() {
+    let priced = |provider: &str, asked: &str, served: &str| {
+        let mut fact = RequestFact {
+            provider: provider.to_owned(),
+            model_served: Some(served.to_owned()),
+            usage: usage(1_000_000, 0, 0, 0, 0),
+            ..call(asked)
+        };
+        price_fact(&mut fact, &PRICES, None);
+        fact.cost.map(|cost| cost.to_string())
+    };
+    let (sonnet, nova) = ("anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-lite-v1:0");
+    let profile = |scope: &str, name: &str| format!("{scope}.{name}");
+    let (global, us) = (profile("global", sonnet), profile("us", sonnet));
+    let (nova_eu, nova_us) = (profile("eu", nova), profile("us", nova));
+    for (provider, asked, served, cost) in [
+        ("openai", "gpt-4o", "gpt-4o-2024-05-13", "5"),
+        // The bare name is the dearer one of a region, or the list price of another.
+        ("bedrock", global.as_str(), sonnet, "3"),
+        ("bedrock", us.as_str(), sonnet, "3.3"),
+        ("bedrock", sonnet, global.as_str(), "3"),
+        ("bedrock", nova_eu.as_str(), nova, "0.078"),
+        ("bedrock", nova_us.as_str(), nova, "0.06"),
+        // Another model is another model.
+        ("bedrock", global.as_str(), nova, "0.06"),
+        // A name that the catalogue does not know: as the vendor writes the asked one, …
+        ("bedrock", us.as_str(), "claude-sonnet-four-five", "3.3"),
+        ("openai", "gpt-4o", "gpt-four-o", "2.5"),
+        // … or that of the model to which an alias has moved.
+        ("mistral", "mistral-small-latest", "mistral-small-2603", "0.15"),
+        ("mistral", "mistral-small-latest", "mistral-small-latest", "0.15"),
+    ] {
+        assert_eq!(priced(provider, asked, served).as_deref(), Some(cost), "{asked} served as {served}");
+    }
+    assert_eq!(priced("mistral", "mistral-small-latest", "mistral-small-2701"), None);
+    assert_eq!(priced("xai", "grok-4-latest", "grok-9"), None);
+}
+
 fn prices_like(model: &str) -> PriceVersion {
     PriceVersion { n: 0, published_at: None, catalogue: catalogue(model) }
 }
