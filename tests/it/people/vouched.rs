@@ -3,7 +3,7 @@
 use costlens_tests::http::{self, Answer};
 use costlens_tests::run;
 use costlens_tests::vouchers::{Fault, Known, Tells};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::sign_in::authenticator;
 use super::{Open, PASSWORD, Person, open};
@@ -50,6 +50,14 @@ fn of_ours(person: &Person, url: &str) -> String {
 pub(super) async fn exchange(person: &mut Person, page: &str) -> Answer {
     let code = page.strip_prefix("/signed-in#x=").unwrap_or_else(|| panic!("came back to {page}"));
     person.post("/api/v1/sessions/exchange", json!({"code": code})).await
+}
+
+/// Sets a second factor up; one of its recovery codes.
+async fn with_second_factor(person: &mut Person) -> Value {
+    let setup = person.call("POST", "/api/v1/user/second-factor", None).await.expect(200).json();
+    let code = authenticator(setup["secret"].as_str().unwrap(), 0);
+    let confirmed = person.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
+    confirmed.expect(200).json()["codes"][0].clone()
 }
 
 #[test]
@@ -112,10 +120,7 @@ fn a_second_factor_is_asked_for_whoever_vouched() {
         let who = known(open, &ann, true);
         assert_eq!(trip(&mut ann, "google", &who, true).await, "/profile");
         open.mailbox.letter_with(&ann.email, "How you sign in was changed", 0).await;
-        let setup = ann.call("POST", "/api/v1/user/second-factor", None).await.expect(200).json();
-        let code = authenticator(setup["secret"].as_str().unwrap(), 0);
-        let confirmed = ann.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
-        let recovery = confirmed.expect(200).json()["codes"][0].clone();
+        let recovery = with_second_factor(&mut ann).await;
         let mut elsewhere = ann.elsewhere(open);
         let page = trip(&mut elsewhere, "google", &who, false).await;
         // Asking for it uses nothing up, and neither does a wrong one.
@@ -157,10 +162,7 @@ fn a_sign_in_there_of_long_ago_is_no_fresh_proof_and_a_second_factor_here_is_one
         let there = phone.call("GET", "/api/v1/oauth/github/start?anew=true", None).await.expect(303);
         assert!(there.header("location").ends_with("&prompt=select_account"), "{}", there.header("location"));
         open.vouchers.tell(&who, Tells::NeverAsks);
-        let setup = ann.call("POST", "/api/v1/user/second-factor", None).await.expect(200).json();
-        let code = authenticator(setup["secret"].as_str().unwrap(), 0);
-        let confirmed = ann.post("/api/v1/user/second-factor/confirm", json!({"code": code})).await;
-        let recovery = confirmed.expect(200).json()["codes"][0].clone();
+        let recovery = with_second_factor(&mut ann).await;
         let mut tablet = ann.elsewhere(open);
         let page = trip(&mut tablet, "google", &who, false).await;
         let code = page.strip_prefix("/signed-in#x=").unwrap();
