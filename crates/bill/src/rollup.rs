@@ -219,8 +219,11 @@ struct Total {
 /// Azure's pricing models of what was bought ahead.
 const COVERED: [&str; 2] = ["Reservation", "SavingsPlan"];
 
-/// A month with fewer than one in so many of the lines that it would have, were all months alike, is not what the bill is
-/// of: however long the bill is, a quiet month of it may have a third of its share.
+/// A month with fewer than one in so many of a bill's lines is not what the bill is of: a few lines stray into each from its
+/// neighbours. A bill of a month and of the one in which its account began has both.
+const STRAY_PART: u64 = 36;
+/// Of a longer bill each month has fewer of all lines: it is fair with one in so many of those that it would have, were all
+/// months alike.
 const FAIR_PART: u64 = 3;
 
 /// The most that sums of lines may take of memory, in bytes. Sums of real bills take some tens of millions; only who makes
@@ -493,7 +496,7 @@ impl Rollup {
         Ok(Some((date(*first)?, date(*last)?)))
     }
 
-    /// The first and the last of the months with a fair part of the lines (see [`FAIR_PART`]), by their first days.
+    /// The first and the last of the months with a fair part of the lines (see [`STRAY_PART`]), by their first days.
     pub(crate) fn months(&self) -> Result<Option<(NaiveDate, NaiveDate)>, BillError> {
         let mut lines_by_month: BTreeMap<NaiveDate, u64> = BTreeMap::new();
         for (day, lines) in &self.lines_by_day {
@@ -501,7 +504,11 @@ impl Rollup {
             *lines_by_month.entry(day.with_day(1).unwrap_or(day)).or_default() += lines;
         }
         let (all, months) = (lines_by_month.values().sum::<u64>(), lines_by_month.len() as u64);
-        let is_fair = |lines: u64| lines.saturating_mul(FAIR_PART).saturating_mul(months) >= all;
+        // To leave a month out counts it twice once it is delivered; to have one too many refuses a file, and says so.
+        let is_fair = |lines: u64| {
+            lines > 1 && lines.saturating_mul(STRAY_PART) >= all
+                || lines.saturating_mul(FAIR_PART).saturating_mul(months) >= all
+        };
         let mut fair = lines_by_month.iter().filter(|(_, lines)| is_fair(**lines));
         let Some((first, _)) = fair.next() else { return Ok(None) };
         let last = fair.next_back().map_or(first, |(last, _)| last);
@@ -665,6 +672,7 @@ mod tests {
         );
         assert_eq!(months_of(&[1, 5_000, 1]), from_to("2024-02", "2024-02"));
         assert_eq!(months_of(&[40, 60]), from_to("2024-01", "2024-02"));
+        assert_eq!(months_of(&[10, 100]), from_to("2024-01", "2024-02"), "it grew to ten times as much");
         assert_eq!(months_of(&[]), None);
     }
 }
