@@ -5,14 +5,18 @@ pub mod uploads;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use costlens_domain::audit::Action;
 use costlens_domain::bill::{Dimension, Measure, ReportFormat, ResourceCost, Slice, shares};
-use costlens_domain::{BillId, Currency};
-use costlens_store::{Bill, BillFilter, Drift, TenantConn};
+use costlens_domain::{BillId, Currency, ProblemCode};
+use costlens_jobs::insight::LookAtFacts;
+use costlens_jobs::settlement::ask_to_settle_without;
+use costlens_store::{Bill, BillFilter, Drift, TenantConn, Withdrawal};
 use poem::Body;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::{Binary, Json};
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use rust_decimal::Decimal;
+use serde_json::json;
 
 use crate::error::ApiError;
 use crate::page::{DEFAULT_LIMIT, Page};
@@ -203,12 +207,26 @@ pub struct BillView {
     pub left_out: Vec<String>,
     /// When it was read.
     pub imported_at: DateTime<Utc>,
-    /// Since when a newer delivery of the same month counts in its place; null while it counts.
+    /// Whether it can be withdrawn: it counts, and no connected AWS account or vendor would bring it again.
+    pub withdrawable: bool,
+    /// Since when it counts no longer: a newer delivery of the same month does in its place, or it was withdrawn; null while
+    /// it counts.
     #[oai(nullable)]
     pub superseded_at: Option<DateTime<Utc>>,
+    /// Since when it counts no longer because somebody withdrew it.
+    #[oai(nullable)]
+    pub withdrawn_at: Option<DateTime<Utc>>,
     /// The first days of months that count as a connected AWS account delivers them, and no longer as this bill has them;
     /// its totals are those of its file.
     pub given_up: Vec<Wire<NaiveDate>>,
+}
+
+/// A bill was withdrawn.
+#[derive(ApiResponse)]
+pub enum BillWithdrawn {
+    /// It counts in no sum any more.
+    #[oai(status = 204)]
+    Withdrawn,
 }
 
 /// One row of a bill's breakdown.
@@ -345,7 +363,12 @@ impl BillsApi {
         let tenant = caller.require(Permission::BillsRead)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let bills = conn.list_bills(cursor.0.map(|id| id.0), limit.0.saturating_add(1)).await?;
-        let mut page = Page::of(bills, limit.0, |bill| bill.id.to_string(), bill_view);
+        let withdrawable = conn.withdrawable_bills(&bills).await?;
+        let view = |bill: Bill| {
+            let is_withdrawable = withdrawable.contains(&bill.id);
+            bill_view(bill, is_withdrawable)
+        };
+        let mut page = Page::of(bills, limit.0, |bill| bill.id.to_string(), view);
         for view in &mut page.items {
             view.totals = totals(&mut conn, view.id.0).await?;
         }
@@ -441,9 +464,42 @@ impl BillsApi {
     async fn get(&self, caller: Caller, id: Path<Wire<BillId>>) -> Result<Json<BillView>, ApiError> {
         let tenant = caller.require(Permission::BillsRead)?;
         let mut conn = self.0.store.tenant(tenant).await?;
-        let mut view = bill_view(conn.bill(id.0.0).await?);
+        let bill = conn.bill(id.0.0).await?;
+        let withdrawable = conn.withdrawable_bills(std::slice::from_ref(&bill)).await?;
+        let mut view = bill_view(bill, !withdrawable.is_empty());
         view.totals = totals(&mut conn, id.0.0).await?;
         Ok(Json(view))
+    }
+
+    /// Withdraw a bill
+    ///
+    /// It stays in the list and counts in no sum any more, and its months are settled anew by what else counts. A bill in whose
+    /// place it counted does not count again: hand that in once more. What a connected AWS account delivers can be withdrawn
+    /// while that is paused or revoked, and counts again when it is resumed; what a vendor reports, once that is revoked.
+    /// Doing it again changes nothing.
+    #[oai(path = "/bills/:id", method = "delete", operation_id = "withdraw_bill")]
+    async fn withdraw(&self, caller: Caller, id: Path<Wire<BillId>>) -> Result<BillWithdrawn, ApiError> {
+        let tenant = caller.require(Permission::BillsWrite)?;
+        let now = self.0.clock.now();
+        let mut conn = self.0.store.tenant(tenant).await?;
+        match conn.withdraw_bill(id.0.0, now).await? {
+            Withdrawal::Done(bill) => {
+                ask_to_settle_without(&mut conn, &bill, (now, self.0.entropy.for_id())).await?;
+                // What was advised by it alone is advised no longer.
+                let look = LookAtFacts::without_bill(tenant, bill.id, now.date_naive());
+                costlens_jobs::ask(&mut conn, &look).await?;
+                let target = (Action::BillWithdrawn, Some(bill.id.to_string()));
+                caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;
+                conn.commit().await?;
+            }
+            Withdrawal::Past => {}
+            Withdrawal::Brought => {
+                let detail = "pause or revoke the AWS account that delivers this bill, or revoke the vendor's reports that it is \
+                              of; then it can be withdrawn";
+                return Err(ApiError::new(ProblemCode::Conflict, detail));
+            }
+        }
+        Ok(BillWithdrawn::Withdrawn)
     }
 
     /// Break a bill down
@@ -478,7 +534,7 @@ impl BillsApi {
     }
 }
 
-fn bill_view(bill: Bill) -> BillView {
+fn bill_view(bill: Bill, withdrawable: bool) -> BillView {
     BillView {
         id: Wire(bill.id),
         name: bill.name,
@@ -491,7 +547,9 @@ fn bill_view(bill: Bill) -> BillView {
         unknown_line_types: bill.unknown_line_types,
         left_out: bill.skipped,
         imported_at: bill.created_at,
+        withdrawable,
         superseded_at: bill.superseded_at,
+        withdrawn_at: bill.withdrawn_at,
         given_up: bill.given_up.into_iter().map(Wire).collect(),
     }
 }

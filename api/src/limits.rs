@@ -17,7 +17,7 @@ use crate::error::ApiError;
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Asking to be registered, by address: five an hour.
+/// Asking to be registered, or coming from somebody who vouches as somebody new, by address: five an hour.
 static REGISTRATIONS: Rule = Rule::new("registration.address", 5, HOUR);
 /// Letters about registering, by the address they go to.
 static LETTERS: Rule = Rule::new("letter.account", 5, HOUR);
@@ -54,6 +54,8 @@ pub(crate) enum Try<'a> {
     Registration {
         email: &'a str,
     },
+    /// Somebody vouched for whoever makes an organisation of its own.
+    VouchedRegistration,
     PasswordReset {
         email: &'a str,
     },
@@ -92,6 +94,7 @@ pub(crate) async fn take(parts: &ApiParts, request: &Request, of: Try<'_>) -> Re
         Try::Registration { email } => {
             limits.take_all(&[(&REGISTRATIONS, &from), (&LETTERS, &account(email))]).await
         }
+        Try::VouchedRegistration => limits.take(&REGISTRATIONS, &from).await,
         Try::PasswordReset { email } => {
             limits.take_all(&[(&RESETS, &from), (&RESET_LETTERS, &account(email))]).await
         }

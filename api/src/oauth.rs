@@ -300,6 +300,9 @@ impl OauthApi {
         if invitations.is_empty() && self.0.sign_up != SignUp::Open {
             return Ok(Err(Back::NotInvited));
         }
+        if invitations.is_empty() {
+            limits::take(&self.0, request, Try::VouchedRegistration).await?;
+        }
         let name = display_name(vouched, email);
         let user = create_user(&self.0, tx, (&name, email, None), now).await?;
         tx.system()?.link_identity(user.id, &vouched.issuer, &vouched.subject, now).await?;

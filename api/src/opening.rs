@@ -36,8 +36,8 @@ pub(crate) struct Proof {
     pub(crate) two_factors: bool,
     /// The session at whoever vouched, and until when that lasts.
     pub(crate) outer: Option<(String, DateTime<Utc>)>,
-    /// Whether somebody else acts in the person's name.
-    pub(crate) read_only: bool,
+    /// Who else acts in the person's name, if somebody does: the session looks and changes nothing.
+    pub(crate) impersonator: Option<String>,
     /// When the person proved it, where that is not now.
     pub(crate) proven_at: Option<DateTime<Utc>>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Proof {
 impl Proof {
     /// A proof that lasts as long as a session does.
     pub(crate) fn by(method: &str, two_factors: bool) -> Self {
-        Self { method: method.to_owned(), two_factors, outer: None, read_only: false, proven_at: None }
+        Self { method: method.to_owned(), two_factors, outer: None, impersonator: None, proven_at: None }
     }
 
     /// A proof of a tenant's own provider: it is asked anew after an hour, and what it vouched for ends with it.
@@ -122,7 +122,7 @@ pub(crate) fn membership(
 /// Whether a sign-in may be continued past its session. Who runs an account, whoever is vouched for elsewhere, and
 /// everybody of a tenant that wants it so, or lets us into an AWS account, signs in anew after an hour.
 const fn may_continue(role: Role, one_hour: bool, proof: &Proof) -> bool {
-    !role.administers() && !one_hour && proof.outer.is_none() && !proof.read_only
+    !role.administers() && !one_hour && proof.outer.is_none() && proof.impersonator.is_none()
 }
 
 /// Opens a session in this transaction.
@@ -181,14 +181,18 @@ pub(crate) async fn open(
             .as_ref()
             .map(|(token, expires_at)| NewRefresh { hash: token.hash().0, expires_at: *expires_at }),
         outer_session: proof.outer.as_ref().map(|(outer, _)| outer.clone()),
-        read_only: proof.read_only,
+        read_only: proof.impersonator.is_some(),
         browser: browser(request),
     };
     tx.system()?.open_session(&new).await?;
     if continues.is_none() {
         let by = By::of(request, Actor::User(user.id));
-        let change =
-            json!({ "method": proof.method, "two_factors": proof.two_factors, "read_only": proof.read_only });
+        let mut change = json!({
+            "method": proof.method, "two_factors": proof.two_factors, "read_only": proof.impersonator.is_some(),
+        });
+        if let Some(who) = &proof.impersonator {
+            change["impersonator"] = json!(who);
+        }
         let event = by.event(parts, Action::SessionOpened, Some(id.to_string()), change);
         tx.system()?.audit_of(tenant.id, &event).await?;
     }

@@ -522,7 +522,8 @@ fn going_on(before: &Session) -> (Proof, Continues) {
         method: before.method.clone(),
         two_factors: before.two_factors,
         outer,
-        read_only: before.read_only,
+        // Who it is was written down when the session opened.
+        impersonator: before.read_only.then(String::new),
         proven_at: None,
     };
     let continues = Continues {

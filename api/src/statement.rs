@@ -57,11 +57,13 @@ pub async fn statement(
         let of = SettlementKey { issuer: one.issuer, month: key.month, measure };
         let days = conn.settlement_days(of).await?;
         bills.push(issued(one, &days));
-        let used = conn.settlement_coverage(of, MOST_TOLD).await?;
+        let used = conn.settlement_coverage(of, MOST_TOLD + 1).await?;
         unproxied.extend(used.into_iter().filter_map(around));
     }
     unproxied.sort_by_key(|one: &Unproxied| std::cmp::Reverse(one.amount));
-    unproxied.truncate(MOST_TOLD.try_into().unwrap_or(usize::MAX));
+    let told = usize::try_from(MOST_TOLD).unwrap_or(usize::MAX);
+    let more_unproxied = unproxied.len() > told;
+    unproxied.truncate(told);
     let midnight = |day: chrono::NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
     let span = (midnight(key.month), midnight(key.end()));
     let (surprises, all_surprises) = conn.largest_anomalies(span, None, MOST_TOLD).await?;
@@ -92,6 +94,7 @@ pub async fn statement(
         keys: by_key.slices.iter().map(charge).collect(),
         bills,
         unproxied,
+        more_unproxied,
         surprises: surprises.iter().map(|one| surprising(one, &keys)).collect(),
         all_surprises,
         other_currencies: by_team.other_currencies,

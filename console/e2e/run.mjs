@@ -65,6 +65,19 @@ async function call(secret, model) {
   await answer.text();
 }
 
+const place = (name) => page.getByRole("link", { name, exact: true }).filter({ visible: true }).first().click();
+
+/** Looks again until what the work in the background brings is shown. */
+async function untilShown(what) {
+  const begun = Date.now();
+  while (!(await what().isVisible())) {
+    insist(Date.now() - begun <= PATIENCE_MS, `${what()} does not come`);
+    await new Promise((resume) => setTimeout(resume, 250));
+    await page.reload();
+    await settle(page);
+  }
+}
+
 try {
   await page.goto(`${origin}/requests`);
   await page.waitForURL(/\/sign-in/);
@@ -148,11 +161,30 @@ try {
     await page.getByRole("columnheader", { name: view, exact: true }).waitFor();
   }
   say("and by model, token class, account and region");
+  await place("Settlement");
+  await untilShown(() => page.getByText("AI on the bill", { exact: true }));
+  await page.getByRole("heading", { name: "Coverage" }).waitFor();
+  await page.getByRole("heading", { name: "Why they differ" }).waitFor();
+  await picture("6-settlement");
+  say("the month is settled by it, and who went round the proxy is named");
+  await place("Savings");
+  await page.getByRole("heading", { name: "Savings", exact: true }).waitFor();
+  await picture("6-savings");
 
   await page.getByRole("link", { name: "Overview" }).filter({ visible: true }).first().click();
   await page.waitForSelector("[role=img] svg path", { state: "attached" });
   await picture("7-overview");
   say("the overview draws its chart");
+
+  await place("Bills");
+  await page.getByRole("link", { name: basename(billFile) }).first().click();
+  await page.getByRole("button", { name: "Withdraw", exact: true }).click();
+  await page.getByRole("button", { name: "Withdraw the bill" }).click();
+  await page.getByText("Withdrawn", { exact: true }).waitFor();
+  insist((await page.getByRole("button", { name: "Withdraw", exact: true }).count()) === 0, "a withdrawn bill can be withdrawn");
+  await place("Settlement");
+  await untilShown(() => page.getByText("Nothing is settled yet"));
+  say("a withdrawn bill counts nowhere");
 
   await page.getByRole("link", { name: "Keys" }).filter({ visible: true }).first().click();
   await page.getByRole("button", { name: `Revoke ${keyName}` }).click();
@@ -165,8 +197,6 @@ try {
   });
   insist(refused.status === 401, `a revoked key was answered ${refused.status}`);
   say("a revoked key is refused");
-
-  const place = (name) => page.getByRole("link", { name, exact: true }).filter({ visible: true }).first().click();
 
   await place("Notifications");
   const address = `e2e-${Date.now()}@example.com`;

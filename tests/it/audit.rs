@@ -75,6 +75,7 @@ const CHANGING: &[(&str, Writes)] = &[
     ("create_connection", Event("connection.created")),
     ("disable_connection", Event("connection.disabled")),
     ("create_bill", EventOfWhatGoes("bill.uploaded")),
+    ("withdraw_bill", Event("bill.withdrawn")),
     // Before the first row is stored, in a transaction of its own.
     ("import_litellm_logs", EventOfWhatGoes("calls.imported")),
     ("create_aws_connection", EventOfWhatGoes("aws_connection.created")),
@@ -407,7 +408,9 @@ async fn budgets_and_surprises(walk: &mut Walk<'_>) {
 
 /// Bills, and where they come from.
 async fn bills(walk: &mut Walk<'_>) {
-    walk.does("create_bill", "/api/v1/bills").await;
+    let received = walk.does("create_bill", "/api/v1/bills").await;
+    let upload = walk.owner.upload_at(received.header("location")).await;
+    walk.does("withdraw_bill", &format!("/api/v1/bills/{}", upload["bill_id"].as_str().unwrap())).await;
     let account = id_of(&walk.does("create_aws_connection", "/api/v1/aws-connections").await);
     let path = format!("/api/v1/aws-connections/{account}");
     walk.does("test_aws_connection", &format!("{path}/test")).await;

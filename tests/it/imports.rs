@@ -50,6 +50,42 @@ fn an_imported_bill_is_its_tenants_alone_and_exact_and_counts_once() {
     });
 }
 
+#[test]
+fn a_withdrawn_bill_counts_nowhere_until_it_is_handed_in_again() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Withdrawer").await;
+        let upload = async || owner.upload("/api/v1/bills?filename=october.csv", BILL).await;
+        let first = upload().await;
+        let path = format!("/api/v1/bills/{}", first["bill_id"].as_str().unwrap());
+        owner.settled().await;
+        assert_eq!(owner.get(&path).await["withdrawable"], true);
+        owner.call("DELETE", &path, None).await.expect(204);
+        let bill = owner.get(&path).await;
+        assert!(bill["withdrawn_at"].is_string() && bill["withdrawn_at"] == bill["superseded_at"], "{bill}");
+        assert_eq!(owner.get("/api/v1/bills/series").await["points"], json!([]));
+        // Nothing is settled by it any more, either.
+        eventually("a month without a bill", async || {
+            bills(&owner.get("/api/v1/settlements").await).is_empty().then_some(())
+        })
+        .await;
+        let days = format!(
+            "SELECT count(*) FROM settlement_day WHERE tenant_id = '{}'",
+            owner.tenant_id.trim_start_matches("ten_")
+        );
+        assert_eq!(app.query(&days).trim(), "0", "a month that comes now would be told as restated");
+        owner.call("DELETE", &path, None).await.expect(204);
+        assert_eq!(owner.get(&path).await, bill, "twice is once");
+
+        // The same bytes are no duplicate of what does not count.
+        let second = upload().await;
+        assert_eq!(second["state"], "published", "{second}");
+        assert_ne!(second["bill_id"], first["bill_id"]);
+        owner.settled().await;
+        assert_eq!(owner.get("/api/v1/bills/series").await["points"].as_array().unwrap().len(), 2);
+    });
+}
+
 /// Use with a private discount, and an endpoint under a Savings Plan, at its list price and taken back.
 const COMMITTED: &str = "\
 bill/PayerAccountId,lineItem/UsageAccountId,lineItem/LineItemType,lineItem/UsageStartDate,lineItem/ProductCode,lineItem/UsageType,lineItem/UsageAmount,lineItem/CurrencyCode,lineItem/UnblendedCost,lineItem/NetUnblendedCost,pricing/publicOnDemandCost,savingsPlan/SavingsPlanEffectiveCost,savingsPlan/NetSavingsPlanEffectiveCost,pricing/unit

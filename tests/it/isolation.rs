@@ -169,6 +169,7 @@ const MATRIX: &[(&str, About, May)] = &[
     ("list_bill_uploads", About::Things(&["", "?limit=200", "?cursor={upload}"]), Look(Role::Viewer)),
     ("get_bill_upload", About::OneThing, Look(Role::Viewer)),
     ("get_bill", About::OneThing, Look(Role::Viewer)),
+    ("withdraw_bill", About::OneThing, Act(Role::Analyst)),
     ("get_bill_breakdown", About::OneThing, Look(Role::Viewer)),
     ("get_bill_series", About::Things(&["", "?group_by=account"]), Look(Role::Viewer)),
     ("list_bill_drift", About::Things(&["", "?limit=1000"]), Look(Role::Viewer)),
@@ -505,6 +506,8 @@ pub(crate) async fn untouched(victim: &Victim, members: usize) {
     assert_eq!(connection["disabled_at"], Value::Null);
     assert_eq!(victim.owner.get("/api/v1/keys").await["items"].as_array().unwrap().len(), 1);
     assert_eq!(victim.owner.get("/api/v1/connections").await["items"].as_array().unwrap().len(), 2);
+    let bills = victim.owner.get("/api/v1/bills").await;
+    assert_eq!(bills["items"][0]["superseded_at"], Value::Null, "{bills}");
     let budgets = victim.owner.get("/api/v1/budgets").await;
     assert_eq!(budgets["items"][0]["ended_at"], Value::Null, "{budgets}");
     let account = victim.owner.get(&format!("/api/v1/aws-connections/{}", victim.aws_connection)).await;

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, in its helpers too, and says what it counted"
 )]
 
+mod analyze;
 mod architecture;
 mod audit;
 mod bytes;

@@ -132,8 +132,23 @@ fn a_secret_goes_in_and_no_answer_holds_it_but_the_one_that_shows_it() {
         owner.call("POST", &format!("{channel}/test"), None).await.expect(202);
         let changed = owner.call("PATCH", &channel, Some(&json!({"digest": false}))).await.expect(200);
         assert_eq!(changed.json()["digest"], false);
+        // Other addresses take the places of both, and are no more readable than the first.
+        let sealed = || {
+            let of = |table: &str| {
+                let tenant = owner.tenant_id.trim_start_matches("ten_");
+                app.query(&format!("SELECT md5(sealed_url) FROM {table} WHERE tenant_id = '{tenant}'"))
+            };
+            ["slack_channel", "webhook_endpoint"].map(of)
+        };
+        let first = sealed();
+        let url = format!("http://{}/services/T0/B0/SEALEDAGAIN", app.nothing_there);
+        let replaced = owner.call("PATCH", &channel, Some(&json!({"url": url}))).await.expect(200);
+        let url = format!("{}/SEALEDLATER", hook_url(app));
+        let moved = owner.call("PATCH", &endpoint, Some(&json!({"url": url}))).await.expect(200);
+        let second = sealed();
+        assert!(first[0] != second[0] && first[1] != second[1], "{first:?} {second:?}");
         let workflows = owner.get("/api/v1/workflows?limit=200").await;
-        let mut answers = vec![changed.text(), workflows.to_string()];
+        let mut answers = vec![changed.text(), replaced.text(), moved.text(), workflows.to_string()];
         for workflow in workflows["items"].as_array().unwrap() {
             let one = owner.get(&format!("/api/v1/workflows/{}", workflow["id"].as_str().unwrap())).await;
             answers.push(one.to_string());
@@ -145,7 +160,16 @@ fn a_secret_goes_in_and_no_answer_holds_it_but_the_one_that_shows_it() {
         answers.push(owner.get(&endpoint).await.to_string());
         answers.push(owner.get(&format!("{endpoint}/deliveries")).await.to_string());
         for answer in &answers {
-            for word in ["SEALEDSLACK", "SEALEDPATH", "SEALEDQUERY", &secret, &rolled, "whsec_"] {
+            for word in [
+                "SEALEDSLACK",
+                "SEALEDPATH",
+                "SEALEDQUERY",
+                "SEALEDAGAIN",
+                "SEALEDLATER",
+                &secret,
+                &rolled,
+                "whsec_",
+            ] {
                 assert!(!answer.contains(word), "{word} is in {answer}");
             }
         }

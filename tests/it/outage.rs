@@ -49,6 +49,39 @@ fn calls_of_warm_keys_go_on_while_postgresql_hangs_and_are_all_there_afterwards(
     });
 }
 
+#[test]
+fn whom_memory_does_not_know_nothing_lets_in_while_postgresql_hangs() {
+    run(async {
+        let app = TestApp::own(&[("COSTLENS_DATABASE_WAIT_MS", "1000")]);
+        let (cold, line) = set_up(&app).await;
+        let owner = app.owner("Late").await;
+        let mut made_up = cold.clone();
+        let other = if made_up.secret.as_bytes()[10] == b'A' { "B" } else { "A" };
+        made_up.secret.replace_range(10..11, other);
+        app.signal_postgres("STOP");
+        for (what, program) in [("a key that was never used", &cold), ("a key that nobody has", &made_up)] {
+            let fate = load::call(program, CHAT, "gpt-4o-mini", false, &call_id()).await;
+            let Fate::Refused(503, body) = fate else { panic!("{what}: {fate:?}") };
+            let problem: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem["code"], "database_unavailable", "{what}: {problem}");
+        }
+        assert!(line.log().is_empty(), "a call of nobody known reached the vendor");
+        // A session is no better: whoever asks is refused, or waits.
+        let asking = owner.call("GET", "/api/v1/session", None);
+        if let Ok(answer) = tokio::time::timeout(Duration::from_secs(8), asking).await {
+            answer.expect_problem(503, "database_unavailable");
+        }
+        app.signal_postgres("CONT");
+        eventually("a call of the key", async || {
+            let fate = load::call(&cold, CHAT, "gpt-4o-mini", false, &call_id()).await;
+            (fate == Fate::Whole).then_some(())
+        })
+        .await;
+        let fate = load::call(&made_up, CHAT, "gpt-4o-mini", false, &call_id()).await;
+        assert!(matches!(fate, Fate::Refused(401, _)), "{fate:?}");
+    });
+}
+
 /// Calls until the proxy refuses, then lets PostgreSQL go on and calls until it no longer does. A slow machine must get
 /// there while the key is still served from memory.
 async fn fill_and_empty(app: &TestApp) {

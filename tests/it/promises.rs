@@ -18,6 +18,11 @@ const STATES: &[&str] = &["kept", "partly", "being built", "not built"];
 /// The promises that are not built yet. What was built once stays built: nothing else may say so.
 const MAY_BE_UNBUILT: &[&str] = &["B2", "C2", "D1", "D2", "D3", "D4", "D6", "H5", "I4", "I8", "I9"];
 
+/// Whether a part of a promise may not be built yet.
+fn may_be_unfinished(id: &str) -> bool {
+    MAY_BE_UNBUILT.contains(&id) || ["B1", "H3"].contains(&id) || id.starts_with(['A', 'D', 'I'])
+}
+
 /// Rows that need a test and a mutant as soon as they are kept.
 fn needs_a_mutant(id: &str) -> bool {
     let listed = ["B3", "B4", "B5", "C1", "H1", "H2", "H4", "H6", "H7", "H8"].contains(&id);
@@ -108,6 +113,7 @@ fn a_kept_promise_names_what_keeps_and_what_proves_it() {
             assert!(MAY_BE_UNBUILT.contains(&id.as_str()), "{id} is {state}, and no longer may be");
             continue;
         }
+        assert!(state == "kept" || may_be_unfinished(id), "{id} is {state}, and must be kept whole");
         assert!(quoted(kept_by).next().is_some(), "{id} is {state}, and nothing keeps it");
         for place in quoted(kept_by) {
             assert!(place::repository().join(place).exists(), "{id} is kept by {place}, which is not there");

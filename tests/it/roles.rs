@@ -123,6 +123,55 @@ fn who_is_less_than_an_operation_asks_for_is_refused_and_changes_nothing() {
     });
 }
 
+/// What wants a fresh proof of whoever asks, whatever it is asked for in particular.
+const DANGEROUS: [&str; 16] = [
+    "begin_second_factor",
+    "change_password",
+    "check_single_sign_on_domain",
+    "confirm_second_factor",
+    "create_support_grant",
+    "delete_single_sign_on_domain",
+    "destroy_key_bodies",
+    "remove_member",
+    "remove_second_factor",
+    "remove_single_sign_on",
+    "replace_recovery_codes",
+    "request_closure",
+    "set_single_sign_on",
+    "unlink_identity",
+    "update_member",
+    "update_tenant",
+];
+
+#[test]
+fn what_is_dangerous_wants_a_fresh_proof_and_changes_nothing_without_one() {
+    run(async {
+        let open = open();
+        let operations = operations(&open.app).await;
+        let victim = Victim::with_everything(&open.app, &operations, Some(&open.mailbox)).await;
+        let mut member = Member::of(open, &victim.owner, Role::Owner).await;
+        member.person.grow_stale(open).await;
+        let before = member.traces(open);
+        for id in DANGEROUS {
+            let operation = operations.iter().find(|operation| operation.id == id).unwrap();
+            let answer = member.calls(open, operation, &victim).await;
+            assert_eq!(answer.status, 403, "{id}: {}", answer.text());
+            assert_eq!(answer.json()["code"], "step_up_required", "{id}: {}", answer.text());
+        }
+        assert_eq!(member.traces(open), before);
+        untouched(&victim, 2).await;
+        // Whatever else wants one says so above.
+        let others = operations.iter().filter(|operation| {
+            matches!(may(operation), May::Act(_)) && !DANGEROUS.contains(&operation.id.as_str())
+        });
+        for operation in others {
+            let answer = member.calls(open, operation, &victim).await;
+            let is_asked = answer.status == 403 && answer.json()["code"] == "step_up_required";
+            assert!(!is_asked, "{} wants a fresh proof, and is not among what is dangerous", operation.id);
+        }
+    });
+}
+
 #[test]
 fn who_acts_in_anothers_name_looks_and_changes_nothing() {
     run(async {

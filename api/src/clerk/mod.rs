@@ -134,7 +134,7 @@ async fn open(
                 two_factors: token.proofs[1].is_some(),
                 // An hour after the sign-in there, and asked when it was asked, not when it was answered.
                 outer: Some((token.session.clone(), proven_at.min(asked_at) + SESSION_LIFE)),
-                read_only: token.impersonated,
+                impersonator: token.impersonator.clone(),
                 proven_at: Some(dangerous_since(token)),
             };
             Ok(opening::open(parts, &mut tx, request, (&user, &membership), &proof, None).await?)

@@ -69,6 +69,6 @@ async fn known(
     let mut principal = Principal::of_session(&session, closing, request, now);
     principal.role = role;
     principal.fresh = now - dangerous_since(token) < FRESH;
-    principal.read_only |= token.impersonated;
+    principal.read_only |= token.impersonator.is_some();
     Ok(Some(principal))
 }

@@ -460,7 +460,14 @@ export interface paths {
         get: operations["get_bill"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Withdraw a bill
+         * @description It stays in the list and counts in no sum any more, and its months are settled anew by what else counts. A bill in whose
+         *     place it counted does not count again: hand that in once more. What a connected AWS account delivers can be withdrawn
+         *     while that is paused or revoked, and counts again when it is resumed; what a vendor reports, once that is revoked.
+         *     Doing it again changes nothing.
+         */
+        delete: operations["withdraw_bill"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3664,13 +3671,21 @@ export interface components {
             resources: components["schemas"]["BillResource"][];
             /**
              * Format: date-time
-             * @description Since when a newer delivery of the same month counts in its place; null while it counts.
+             * @description Since when it counts no longer: a newer delivery of the same month does in its place, or it was withdrawn; null while
+             *     it counts.
              */
             superseded_at?: string | null;
             /** @description The whole and the AI part, currency by currency. */
             totals: components["schemas"]["BillShare"][];
             /** @description Line-item types without a rule of their own; their cost as billed was kept. */
             unknown_line_types: string[];
+            /** @description Whether it can be withdrawn: it counts, and no connected AWS account or vendor would bring it again. */
+            withdrawable: boolean;
+            /**
+             * Format: date-time
+             * @description Since when it counts no longer because somebody withdrew it.
+             */
+            withdrawn_at?: string | null;
         };
         /**
          * BillBreakdown
@@ -12273,6 +12288,127 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Bill"];
                 };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It counts in no sum any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request is not what the operation wants. */
             400: {

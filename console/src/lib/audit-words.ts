@@ -37,6 +37,7 @@ const ACTS: Record<string, string> = {
   "session.refused": "Was not let in",
   "bill.uploaded": "Handed in a bill",
   "bill.imported": "Read in a bill",
+  "bill.withdrawn": "Withdrew a bill",
   "calls.imported": "Handed in calls",
   "closure.requested": "Asked to close the account",
   "closure.cancelled": "Kept the account",

@@ -12,7 +12,7 @@ use costlens_domain::pricing::PricesInForce;
 use costlens_domain::request::Origin;
 use costlens_domain::{ApiKeyId, BillId, TenantId};
 use costlens_imports::litellm;
-use costlens_jobs::insight::{LookAtFacts, Occasion};
+use costlens_jobs::insight::LookAtFacts;
 use costlens_jobs::settlement::ask_to_settle_again;
 use costlens_proxy::take_newest;
 use costlens_store::{NewBill, StoreError};
@@ -119,18 +119,20 @@ async fn store(
     report: &costlens_domain::bill::BillReport,
 ) -> Result<String, Failure> {
     let tenant = ledger.tenant_or_only(args.tenant).await?;
-    let now = SystemClock.now();
     let name = args.paths.first().and_then(|path| path.file_name()).unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
-    let new = NewBill { id: BillId::new(now, OsEntropy.for_id()), name, created_at: now };
     let mut conn = ledger.store.tenant(tenant).await?;
+    conn.lock_bills().await?;
+    // Of two that wait for each other, the second is the newer bill.
+    let now = SystemClock.now();
+    let new = NewBill { id: BillId::new(now, OsEntropy.for_id()), name, created_at: now };
     if let Some(other) = conn.bill_in_the_way(&new.name, report).await? {
         return Err(format!("{} ({}), which counts, {}", other.id, other.name, other.why.words()).into());
     }
     let bill = conn.import_bill(&new, report).await?;
     costlens_jobs::settlement::ask_to_settle(&mut conn, &bill).await?;
     // As after every other bill, and not with the night alone.
-    let look = LookAtFacts { tenant, occasion: Occasion::Bill(new.id) };
+    let look = LookAtFacts::after_bill(tenant, new.id);
     costlens_jobs::ask(&mut conn, &look).await?;
     let change = json!({ "lines": report.lines });
     conn.audit(&record::event(&SystemClock, Action::BillImported, Some(new.id.to_string()), change)).await?;

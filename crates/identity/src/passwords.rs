@@ -200,6 +200,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn other_work_goes_on_while_a_password_is_looked_at() {
+        // On one thread: a hash that was made on it would let nothing else happen.
+        let passwords = Passwords { cost: 9, ..Passwords::new() };
+        let hashing = tokio::spawn(async move { passwords.hash("correct horse battery").await });
+        let mut turns = 0_u32;
+        while !hashing.is_finished() {
+            turns += 1;
+            tokio::task::yield_now().await;
+        }
+        assert!(turns > 100, "{turns}");
+        hashing.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
     async fn nothing_behind_the_71st_byte_is_cut_in_silence() {
         let passwords = quick();
         let long = "a-b c".repeat(15);

@@ -24,6 +24,23 @@ pub struct LookAtFacts {
     pub tenant: TenantId,
     /// Why.
     pub occasion: Occasion,
+    /// The bill that was withdrawn on this day, where that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<BillId>,
+}
+
+impl LookAtFacts {
+    /// After this bill was stored.
+    #[must_use]
+    pub const fn after_bill(tenant: TenantId, bill: BillId) -> Self {
+        Self { tenant, occasion: Occasion::Bill(bill), withdrawn: None }
+    }
+
+    /// After this bill was withdrawn, on this day.
+    #[must_use]
+    pub const fn without_bill(tenant: TenantId, bill: BillId, day: NaiveDate) -> Self {
+        Self { tenant, occasion: Occasion::Day(day), withdrawn: Some(bill) }
+    }
 }
 
 impl Job for LookAtFacts {
@@ -33,9 +50,10 @@ impl Job for LookAtFacts {
 
 impl TenantJob for LookAtFacts {
     fn key(&self) -> Option<String> {
-        Some(match self.occasion {
-            Occasion::Bill(bill) => format!("{}:{bill}", self.tenant),
-            Occasion::Day(day) => format!("{}:{day}", self.tenant),
+        Some(match (self.withdrawn, self.occasion) {
+            (Some(bill), _) => format!("{}:without {bill}", self.tenant),
+            (None, Occasion::Bill(bill)) => format!("{}:{bill}", self.tenant),
+            (None, Occasion::Day(day)) => format!("{}:{day}", self.tenant),
         })
     }
 }

@@ -15,7 +15,8 @@ use crate::{TenantJob, ask};
 pub struct SettleMonth {
     /// Its first day.
     pub month: NaiveDate,
-    /// The bill whose arrival asks for it, or an id of its own where calls do that were imported or got another price.
+    /// The bill whose arrival asks for it, or an id of its own where calls do that were imported or got another price, or a bill
+    /// that was withdrawn.
     /// Whichever bills count when it runs are settled by.
     pub bill: BillId,
     /// The night that asks for it again, for calls that reached the ledger after the bill did.
@@ -48,12 +49,26 @@ pub const NIGHTS_REACH: Months = Months::new(2);
 
 /// Asks for the months of a bill to be settled, in the transaction that stores the bill.
 pub async fn ask_to_settle(tx: &mut TenantConn, bill: &Bill) -> Result<(), StoreError> {
+    settle_months_of(tx, bill, bill.id).await
+}
+
+/// Asks for the months of a bill to be settled without it, in the transaction that withdraws it. `made` is the moment and the
+/// randomness of the asking's id.
+pub async fn ask_to_settle_without(
+    tx: &mut TenantConn,
+    bill: &Bill,
+    made: (DateTime<Utc>, [u8; 10]),
+) -> Result<(), StoreError> {
+    settle_months_of(tx, bill, BillId::new(made.0, made.1)).await
+}
+
+async fn settle_months_of(tx: &mut TenantConn, bill: &Bill, asked: BillId) -> Result<(), StoreError> {
     let mut months = tx.months_of_bill(bill.id, MOST_MONTHS_OF_AI).await?;
     if let (Some(first), Some(last)) = (bill.first_day, bill.last_day) {
         months.extend(latest_months(first, last));
     }
     for month in months {
-        ask(tx, &SettleMonth { month, bill: bill.id, night: None }).await?;
+        ask(tx, &SettleMonth { month, bill: asked, night: None }).await?;
     }
     Ok(())
 }

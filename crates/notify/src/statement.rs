@@ -56,6 +56,8 @@ pub struct Statement {
     pub bills: Vec<IssuedBills>,
     /// Who used what around the proxy, dearest first.
     pub unproxied: Vec<Unproxied>,
+    /// Whether others did, too, who are in the sums alone.
+    pub more_unproxied: bool,
     /// The largest surprises of the month, the largest difference first.
     pub surprises: Vec<Surprising>,
     /// How many surprises it had.
@@ -204,6 +206,7 @@ impl Statement {
         context.insert("keys", &lines(&self.keys));
         context.insert("bills", &self.bills.iter().map(IssuedBills::part).collect::<Vec<_>>());
         context.insert("unproxied", &self.unproxied.iter().map(Unproxied::line).collect::<Vec<_>>());
+        context.insert("more_unproxied", &self.more_unproxied);
         context.insert("surprises", &self.surprises.iter().map(Surprising::line).collect::<Vec<_>>());
         let told = u64::try_from(self.surprises.len()).unwrap_or(u64::MAX);
         context.insert("more_surprises", &self.all_surprises.saturating_sub(told));
@@ -420,6 +423,7 @@ mod tests {
                 model: given.to_owned(),
                 amount: amount("1224.5"),
             }],
+            more_unproxied: true,
             surprises: vec![Surprising {
                 at: DateTime::from_timestamp(1_794_000_000, 0).unwrap(),
                 series: given.to_owned(),
@@ -446,6 +450,7 @@ mod tests {
             "1 call without a known price",
             "$1,200.00",
             "7.00 EUR",
+            "Those with most.",
             "And 7 smaller ones",
         ] {
             assert!(html.contains(said), "{said} is not in {html}");

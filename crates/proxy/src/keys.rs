@@ -125,6 +125,10 @@ const ASK_WITHIN: Duration = Duration::from_millis(100);
 /// The longest wait for news of a key that may have changed while nobody listened.
 const DOUBT_ENDS_WITHIN: Duration = Duration::from_secs(1);
 
+/// The longest wait for the database's word on a key that memory does not know: a database that hangs refuses nothing by
+/// itself.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
 /// For so long it is known that a tenant's keys were forgotten: longer than anybody waits for the database's answer.
 const FORGOTTEN_FOR: Duration = Duration::from_mins(10);
 
@@ -238,7 +242,10 @@ impl KeyRing {
 
     /// Asks the database, and remembers.
     async fn look_up(&self, hash: TokenHash) -> Result<Arc<Caller>, KeyRefusal> {
-        match self.load(&hash).await {
+        let loading = tokio::time::timeout(ANSWERS_WITHIN, self.load(&hash)).await;
+        match loading
+            .unwrap_or_else(|late| Err(KeyRefusal::Unavailable(StoreError::Unavailable(late.into()))))
+        {
             Ok(caller) => {
                 let caller = Arc::new(caller);
                 let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);

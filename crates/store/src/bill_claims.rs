@@ -87,7 +87,7 @@ impl TenantConn {
     }
 
     /// Ends the reading of a month whose newest delivery was stored before, and has that count again where a file was
-    /// uploaded in its place while the connection was at rest. Whether it counts again: then the month is to be settled
+    /// uploaded in its place, or it was withdrawn, while the connection was at rest. Whether it counts again: then the month is to be settled
     /// anew.
     pub async fn settle_known_month(
         &mut self,
@@ -124,7 +124,9 @@ impl TenantConn {
         let payers: Vec<String> =
             facts.select(bill_daily_fact::billing_account).distinct().load(self.conn()?).await?;
         self.supersede_versions(&scope, &used, true, at).await?;
-        diesel::update(row).set(bill::superseded_at.eq(None::<DateTime<Utc>>)).execute(self.conn()?).await?;
+        let counts =
+            (bill::superseded_at.eq(None::<DateTime<Utc>>), bill::withdrawn_at.eq(None::<DateTime<Utc>>));
+        diesel::update(row).set(counts).execute(self.conn()?).await?;
         // The file may have been of other accounts, too: it goes on counting for those.
         let payers: Vec<&str> = payers.iter().map(String::as_str).collect();
         self.give_up_month(delivery.bill_id, month, format, &payers, at).await?;

@@ -352,10 +352,16 @@ impl TenantConn {
         if let Some(bill) = self.end_if_repeated(id, new.created_at).await? {
             return Ok(Published::Duplicate(bill));
         }
-        if let Some(other) = self.bill_in_the_way(&new.name, report).await? {
+        // Content that is read again takes its own earlier bill's place, whatever today's rules make of whose it is.
+        let earlier = self.bills_of_same_content(id).await?;
+        if let Some(other) = self.bill_in_the_way_but(&new.name, report, &earlier).await? {
             return Ok(Published::InTheWay(other));
         }
-        self.supersede_same_content(id, new.created_at).await?;
+        let counts = bill::table
+            .filter(bill::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(bill::id.eq_any(earlier))
+            .filter(bill::superseded_at.is_null());
+        diesel::update(counts).set(bill::superseded_at.eq(new.created_at)).execute(self.conn()?).await?;
         let bill = self.import_bill(new, report).await?;
         if !self.end(id, UploadState::Published, Some(new.id), None, new.created_at).await? {
             return Err(StoreError::bug("an upload ended under the lock of who ends it"));
@@ -363,12 +369,8 @@ impl TenantConn {
         Ok(Published::Bill(Box::new(bill)))
     }
 
-    /// Content that is read again takes its own earlier bill's place, whatever today's rules make of whose it is.
-    async fn supersede_same_content(
-        &mut self,
-        id: BillUploadId,
-        at: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    /// The bills that this upload's content made before.
+    async fn bills_of_same_content(&mut self, id: BillUploadId) -> Result<Vec<Uuid>, StoreError> {
         let tenant_id = self.tenant_id().uuid();
         let this = bill_upload::table.find((tenant_id, id.uuid()));
         let sha256: Vec<u8> = this.select(bill_upload::sha256).first(self.conn()?).await?;
@@ -379,13 +381,7 @@ impl TenantConn {
             .select(bill_upload::bill_id)
             .load(self.conn()?)
             .await?;
-        let earlier: Vec<Uuid> = earlier.into_iter().flatten().collect();
-        let counts = bill::table
-            .filter(bill::tenant_id.eq(tenant_id))
-            .filter(bill::id.eq_any(earlier))
-            .filter(bill::superseded_at.is_null());
-        diesel::update(counts).set(bill::superseded_at.eq(at)).execute(self.conn()?).await?;
-        Ok(())
+        Ok(earlier.into_iter().flatten().collect())
     }
 
     /// Ends an upload without a bill. Whether it had not ended before.

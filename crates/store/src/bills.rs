@@ -5,6 +5,7 @@
 
 pub(crate) mod rows;
 pub(crate) mod scope;
+mod withdrawal;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
 pub use scope::{BillInTheWay, InTheWay};
+pub use withdrawal::Withdrawal;
 
 use rows::{BillRow, DriftRow, FactRow, KeptFact, PointRow, SliceRow, TotalRow, json, mended};
 
@@ -73,11 +75,13 @@ pub struct Bill {
     pub skipped: Vec<String>,
     /// When it was read.
     pub created_at: DateTime<Utc>,
-    /// Since when a newer delivery counts in its place.
+    /// Since when it counts no longer: a newer delivery does in its place, or it was withdrawn.
     pub superseded_at: Option<DateTime<Utc>>,
     /// Months, by their first days, that count as a connected account delivers them: their facts are none of this bill's
     /// any more.
     pub given_up: Vec<NaiveDate>,
+    /// Since when it counts no longer because somebody took it back.
+    pub withdrawn_at: Option<DateTime<Utc>>,
 }
 
 /// What of a bill's facts is summed.
@@ -132,7 +136,8 @@ pub struct BillPoint {
 }
 
 impl TenantConn {
-    /// Keeps a report, and marks the delivery that it replaces.
+    /// Keeps a report, and marks the delivery that it replaces. Whoever looks first whether it may count holds the lock of
+    /// [`Self::lock_bills`] over both.
     pub async fn import_bill(&mut self, new: &NewBill, report: &BillReport) -> Result<Bill, StoreError> {
         self.import_bill_of(new, report, &BillScope::of(report)).await
     }
@@ -199,7 +204,7 @@ impl TenantConn {
 
     /// Lets one transaction of a tenant at a time store bills: of two with the same content, or of one month, the second
     /// must see the first one's bill.
-    pub(crate) async fn lock_bills(&mut self) -> Result<(), StoreError> {
+    pub async fn lock_bills(&mut self) -> Result<(), StoreError> {
         diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('bill_upload/' || $1::text, 0))")
             .bind::<sql_types::Uuid, _>(self.tenant_id().uuid())
             .execute(self.conn()?)

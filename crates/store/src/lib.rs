@@ -81,7 +81,9 @@ pub use bill_uploads::{
     BillUpload, NewBillUpload, Published, UnfinishedUpload, UnfinishedUploads, UploadProblem, UploadProgress,
     UploadState,
 };
-pub use bills::{Bill, BillFilter, BillInTheWay, BillPoint, ChargePlace, Drift, InTheWay, NewBill};
+pub use bills::{
+    Bill, BillFilter, BillInTheWay, BillPoint, ChargePlace, Drift, InTheWay, NewBill, Withdrawal,
+};
 pub use bodies::{BodyCount, BodyDay, SealedBody, StoredBody};
 pub use budget_spend::{BudgetSpend, whole_hour_from};
 pub use chargeback::{Chargeback, ChargebackBy, ChargedCalls, ChargedSlice, IssuerBalance, MonthKey};

@@ -359,6 +359,7 @@ diesel::table! {
         first_month -> Nullable<Date>,
         last_month -> Nullable<Date>,
         given_up -> Array<Date>,
+        withdrawn_at -> Nullable<Timestamptz>,
     }
 }
 

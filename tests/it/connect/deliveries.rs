@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, mpsc};
 
-use costlens_aws::testing::aws::FakeAws;
+use chrono::TimeDelta;
+use costlens_aws::testing::aws::{AwsCall, FakeAws};
 use costlens_domain::aws::Layout;
 use costlens_tests::app::TestApp;
 use costlens_tests::{PATIENCE, eventually, run};
@@ -42,6 +43,74 @@ fn a_delivery_that_moves_while_it_is_read_is_read_as_one() {
 }
 
 #[test]
+fn a_manifest_that_moves_after_the_last_file_was_read_begins_everything_anew() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let customer = Customer::with_role(app, aws, "Late").await;
+        let this = month(0);
+        let (bucket, manifest) = (customer.bucket.clone(), Customer::manifest_key(this));
+        let manifest = format!("{bucket}/{manifest}");
+        let second = format!("{bucket}/{}over/costlens-00002.csv.gz", Customer::folder(this));
+        let next = [report(this, &line(this, "Usage", "100")), report(this, "")];
+        // The second file's HEAD, and its GET, after which nothing of the delivery is looked at but its manifest.
+        aws.before("s3:GetObject", &second.clone(), |_| ());
+        aws.before("s3:GetObject", &second, move |state| {
+            state.before("s3:GetObject", &manifest, move |state| {
+                put_delivery(state, &bucket, this, "over", &next);
+            });
+        });
+        customer.deliver(this, "over", &[report(this, ""), report(this, "")]);
+        customer.test().await;
+        customer.current(this).await;
+        let totals: Vec<String> = customer.bills().await.into_iter().map(|(_, total)| total).collect();
+        assert_eq!(totals, ["113.24"]);
+        let path = customer.path(&format!("/months/{this}/deliveries"));
+        assert_eq!(customer.owner.get(&path).await["items"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_file_that_is_newer_than_its_manifest_is_not_read_before_the_delivery_is_whole() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let customer = Customer::with_role(app, aws, "Between").await;
+        let this = month(0);
+        let files = |more: &str| [report(this, more), report(this, more)];
+        let next = files(&line(this, "Usage", "100"));
+        {
+            // AWS has written the next delivery's first file when we look, and is in no hurry with the rest.
+            let mut state = aws.state();
+            put_delivery(&mut state, &customer.bucket, this, "slow", &files(""));
+            for (key, minutes) in [("slow/costlens-00001.csv.gz", 9), ("slow/costlens-00002.csv.gz", 9)] {
+                let key = format!("{}{key}", Customer::folder(this));
+                state.backdate(&customer.bucket, &key, TimeDelta::minutes(minutes));
+            }
+            state.backdate(&customer.bucket, &Customer::manifest_key(this), TimeDelta::minutes(8));
+            let first = format!("{}slow/costlens-00001.csv.gz", Customer::folder(this));
+            state.put(&customer.bucket, &first, next[0].clone());
+        }
+        customer.test().await;
+        let manifest = Customer::manifest_key(this);
+        eventually("two readings in vain", async || {
+            let state = app.query(&format!(
+                "SELECT count(*) FROM bill_delivery WHERE tenant_id = '{}'",
+                customer.owner.tenant_id.trim_start_matches("ten_")
+            ));
+            assert_eq!(state.trim(), "0", "a mix of two deliveries was stored");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            (aws.reads_of(&customer.bucket, &manifest) >= 2).then_some(())
+        })
+        .await;
+        customer.deliver(this, "slow", &next);
+        customer.current(this).await;
+        let totals: Vec<String> = customer.bills().await.into_iter().map(|(_, total)| total).collect();
+        assert_eq!(totals, ["213.24"]);
+        let path = customer.path(&format!("/months/{this}/deliveries"));
+        assert_eq!(customer.owner.get(&path).await["items"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
 fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
     run(async {
         let Platform { aws, app } = &*PLATFORM;
@@ -62,6 +131,8 @@ fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
         });
         aws.state().put(&customer.bucket, &Customer::manifest_key(last), manifest.to_string());
         let before = first["updated_at"].clone();
+        customer.quiet(app).await;
+        drop(customer.calls());
         customer.test().await;
         let same = customer
             .month_until(last, "second reading", |found| {
@@ -70,6 +141,13 @@ fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
             .await;
         assert_eq!(same["delivery"]["id"], first["delivery"]["id"]);
         assert_eq!(customer.bills().await, bills);
+        // It costs one reading of the manifest, and of its file a question for its version.
+        let (manifests, others): (Vec<AwsCall>, Vec<AwsCall>) = customer
+            .calls()
+            .into_iter()
+            .filter(|call| call.reads)
+            .partition(|call| call.resource.ends_with("-Manifest.json"));
+        assert_eq!((manifests.len(), others), (1, vec![]));
 
         // The month was closing when this came, and nothing came when it was invoiced: whoever looks is told all the same.
         let tenant = customer.owner.tenant_id.trim_start_matches("ten_");

@@ -136,6 +136,59 @@ fn what_cannot_be_read_is_told_by_name_and_changes_nothing() {
     });
 }
 
+/// What goes wrong with an account and its bucket after a good month.
+type Harm = fn(&mut AwsState, &Customer<'_>, &str);
+
+#[test]
+fn whatever_becomes_of_role_and_bucket_later_the_last_good_month_counts() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let last = month(1);
+        let customer = Customer::with_role(app, aws, "Later").await;
+        customer.deliver(last, "good", &[report(last, "")]);
+        customer.test().await;
+        customer.current(last).await;
+        let external_id = customer.look().await["external_id"].as_str().unwrap().to_owned();
+        let harms: [(&str, Harm); 4] = [
+            ("access_denied", |state, customer, external_id| {
+                let nothing = json!({"Statement": [{
+                    "Effect": "Allow", "Action": "cur:DescribeReportDefinitions", "Resource": "*",
+                }]});
+                state.put_role(&customer.role(), ASSUMER, Some(external_id), nothing);
+            }),
+            ("role_not_assumable", |state, customer, _| state.delete_role(&customer.role())),
+            ("bucket_not_found", |state, customer, _| state.remove_bucket(&customer.bucket)),
+            ("bucket_not_yours", |state, customer, _| {
+                state.put_bucket(&customer.bucket, "666655554444", "eu-west-1");
+                state.put(&customer.bucket, "shared-with-everybody", "");
+            }),
+        ];
+        for (code, harm) in harms {
+            customer.quiet(app).await;
+            let (good, bills) = (customer.current(last).await, customer.bills().await);
+            harm(&mut aws.state(), &customer, &external_id);
+            customer.test().await;
+            // The next look proves everything anew, and knows more.
+            customer.until("a failure", |found| found["state"] == "failing").await;
+            customer.test().await;
+            let failing = customer.failing(code).await;
+            assert!(!failing["problem"]["remedy"].as_str().unwrap().is_empty(), "{failing}");
+            let month = customer.current(last).await;
+            assert_eq!(month["delivery"]["id"], good["delivery"]["id"], "{code}");
+            assert_eq!(customer.bills().await, bills, "{code}");
+            // It is as it was, and is found to be so without anybody connecting anew.
+            aws.state().put_bucket(&customer.bucket, &customer.account, "eu-west-1");
+            customer.make_stack_again().await;
+            customer.deliver(last, "good", &[report(last, "")]);
+            customer.test().await;
+            customer
+                .until("recovery", |found| found["state"] == "active" && found["problem"].is_null())
+                .await;
+        }
+        assert_eq!(customer.bills().await.len(), 1);
+    });
+}
+
 #[test]
 fn lines_of_days_to_come_are_read_with_their_month() {
     run(async {

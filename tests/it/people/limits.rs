@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use costlens_tests::vouchers::Known;
 use costlens_tests::{PATIENCE, eventually, run};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -133,6 +134,29 @@ fn the_sixth_registration_and_reset_of_an_hour_from_one_address_are_refused() {
             let body = json!({"email": format!("6-{}", one.email)});
             one.post(path, body).await.expect_problem(429, "too_many_requests");
         }
+    });
+}
+
+#[test]
+fn who_is_new_and_vouched_for_counts_as_a_registration() {
+    run(async {
+        let open = open();
+        let _others = super::vouched::ALONE.read().await;
+        let mut one = Person::new(open, "many");
+        let known = |n: u32| {
+            let subject = format!("990{n}");
+            let email = format!("{n}-{}", one.email);
+            open.vouchers.know(&subject, Known { subject: subject.clone(), email: (email, true) });
+            subject
+        };
+        let people: Vec<String> = (0..6).map(known).collect();
+        for who in &people[..5] {
+            super::vouched::return_of(&mut one, "google", who).await.expect(303);
+        }
+        let refused = super::vouched::return_of(&mut one, "google", &people[5]).await;
+        refused.expect_problem(429, "too_many_requests");
+        // Who is known already is let in.
+        super::vouched::return_of(&mut one, "google", &people[0]).await.expect(303);
     });
 }
 

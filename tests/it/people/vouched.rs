@@ -38,6 +38,13 @@ async fn come_back(person: &mut Person, back: &str) -> String {
     of_ours(person, answer.header("location"))
 }
 
+/// There, and what the server says to whoever comes back.
+pub(super) async fn return_of(person: &mut Person, provider: &str, who: &str) -> Answer {
+    let there = person.call("GET", &format!("/api/v1/oauth/{provider}/start"), None).await.expect(303);
+    let back = consent(&there, who).await;
+    person.call("GET", &of_ours(person, &back), None).await
+}
+
 /// The path of an address of this server, by whichever of its names.
 fn of_ours(person: &Person, url: &str) -> String {
     let port = person.base.rsplit(':').next().unwrap();

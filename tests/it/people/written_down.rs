@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use costlens_tests::http::Answer;
-use costlens_tests::run;
+use costlens_tests::{eventually, run};
 use serde_json::{Value, json};
 
 use super::sign_in::authenticator;
@@ -157,6 +157,17 @@ fn what_people_do_to_themselves_and_what_is_decided_about_them_is_written_down()
         for (action, answer) in &walk.own {
             assert_eq!(written(&mut home, answer, action).await.len(), 1, "{action}");
         }
+
+        // Whoever tried to be her stands there, too, written down behind the answer.
+        let tried = sign_in(&mut ann.elsewhere(open), "wrong horse battery", None, &own).await;
+        tried.expect_problem(401, "sign_in_refused");
+        let refusal = eventually("the refusal", async || {
+            let mut found = written(&mut home.clone(), &tried, "session.refused").await;
+            found.pop()
+        })
+        .await;
+        assert_eq!(refusal["change"], json!({"method": "password", "reason": "password"}));
+        assert_eq!((&refusal["actor"], &refusal["target"]), (&json!("nobody"), &json!(id)), "{refusal}");
 
         // What is decided about her.
         let path = format!("/api/v1/members/{id}");

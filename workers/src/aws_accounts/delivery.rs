@@ -2,10 +2,11 @@
 //!
 //! AWS overwrites files in place and writes the manifest last. So: the manifest with its version, each file's version,
 //! each file under its very version, and the manifest once more. If it moved, what was copied is of no moment at all, and
-//! everything begins anew.
+//! everything begins anew. Whoever reads between two of AWS' writes sees nothing move: then a file is newer than the manifest.
 
 use std::path::Path;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::aws::{Manifest, ManifestError, Part, Refusal, ReportPlace};
 use costlens_vault::TokenHash;
 
@@ -13,6 +14,10 @@ use super::port::{BucketRefused, ReportBucket};
 
 /// The largest manifest that is read. One of a thousand files has a few hundred kilobytes.
 const LARGEST_MANIFEST: u64 = 16 * 1024 * 1024;
+
+/// How long AWS may take from a delivery's first file to its manifest. Where somebody copies deliveries from another bucket,
+/// files may stay newer than their manifest; after this they are taken as they are.
+const DELIVERING: TimeDelta = TimeDelta::minutes(15);
 
 /// What the newest delivery is, before its files are copied.
 #[derive(Debug)]
@@ -56,6 +61,7 @@ pub(super) async fn find(
     place: &ReportPlace,
     manifest_key: &str,
     most_bytes: u64,
+    now: DateTime<Utc>,
 ) -> Result<Delivery, Unfit> {
     let (manifest, bytes) = match bucket.get(manifest_key, LARGEST_MANIFEST).await {
         Err(BucketRefused::Missing { .. }) => {
@@ -93,6 +99,10 @@ pub(super) async fn find(
         let detail =
             format!("the delivery has {bytes_of_all} bytes, more than the {most_bytes} that are taken");
         return Err(unfit(BucketRefused::of(Refusal::TooLarge, detail)));
+    }
+    let is_of_the_next = |part: &&Part| part.modified > manifest.modified && now - part.modified < DELIVERING;
+    if let Some(part) = parts.iter().find(is_of_the_next) {
+        return Err(unfit(BucketRefused::Moved { key: part.key.clone() }));
     }
     let files: Vec<String> =
         parts.iter().map(|part| format!("{}\n{}\n{}", part.key, part.etag, part.bytes)).collect();

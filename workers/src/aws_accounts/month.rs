@@ -136,7 +136,7 @@ impl Reading<'_> {
         }
         Ok(Outcome::Later(AwsProblem {
             code: Refusal::ChangedInMidRead.as_str().to_owned(),
-            detail: format!("{moved} changed while it was read, {TRIES} times"),
+            detail: format!("{moved} was being written whenever it was read, {TRIES} times"),
         }))
     }
 
@@ -149,7 +149,8 @@ impl Reading<'_> {
         let parts = self.parts;
         let place = &self.connection.place;
         self.latest.hear("looking for the files", 0);
-        let found = match delivery::find(bucket, place, manifest_key, parts.max_bill_bytes).await {
+        let now = parts.clock.now();
+        let found = match delivery::find(bucket, place, manifest_key, parts.max_bill_bytes, now).await {
             Ok(found) => found,
             Err(unfit) => return Ok(Err(unfit)),
         };

@@ -19,8 +19,9 @@ const USEFUL: chrono::TimeDelta = chrono::TimeDelta::days(3);
 const REMEDY: &str = "Export the report again and upload it whole: CUR 2.0, the legacy Cost and Usage Report or FOCUS, as \
                       CSV, gzipped CSV or Parquet.";
 /// And where another bill has its months.
-const REMEDY_OF_OVERLAP: &str = "Where AWS delivers the month itself there is nothing to upload. Pause that connection if \
-                                 your file is to count in its place, or upload each month by itself.";
+const REMEDY_OF_OVERLAP: &str = "Where AWS delivers the month itself there is nothing to upload: pause that connection if \
+                                 your file is to count in its place. Otherwise withdraw the bill that is named here, or \
+                                 upload each month by itself.";
 /// And where reading it takes too much memory, which nearly all goes to telling resources apart.
 const REMEDY_OF_SIZE: &str = "Export the report again without resource ids, or have whoever runs Costlens for you raise \
                               the limit.";

@@ -7,7 +7,7 @@ use costlens_domain::events::EventKind;
 use costlens_domain::invoices::InvoiceVendor;
 use costlens_domain::{AwsConnectionId, BillId, BillUploadId, InvoiceSourceId};
 use costlens_jobs::events::happened;
-use costlens_jobs::insight::{LookAtFacts, Occasion};
+use costlens_jobs::insight::LookAtFacts;
 use costlens_jobs::messages::{Audience, Telling, tell};
 use costlens_jobs::settlement::ask_to_settle;
 use costlens_notify::Kind;
@@ -104,7 +104,7 @@ pub(crate) async fn bill_stored(
     }
     happened(tx, EventKind::BillPublished, payload, now, &*parts.entropy).await.map_err(store_failure)?;
     ask_to_settle(tx, bill).await.map_err(store_failure)?;
-    let look = LookAtFacts { tenant: tx.tenant_id(), occasion: Occasion::Bill(bill.id) };
+    let look = LookAtFacts::after_bill(tx.tenant_id(), bill.id);
     costlens_jobs::ask(tx, &look).await.map_err(store_failure)?;
     let (Some(from), Some(to)) = (bill.first_day, bill.last_day) else { return Ok(()) };
     if !origin.is_told() {

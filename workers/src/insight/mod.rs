@@ -63,7 +63,7 @@ pub(crate) async fn find_facts(
         if context.is_cancelled() {
             return Err(JobError::cancelled());
         }
-        let look = LookAtFacts { tenant, occasion: Occasion::Day(now.date_naive()) };
+        let look = LookAtFacts { tenant, occasion: Occasion::Day(now.date_naive()), withdrawn: None };
         ask(&parts, &look).await.map_err(store_failure)?;
     }
     Ok(())

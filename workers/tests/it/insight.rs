@@ -11,7 +11,7 @@ use costlens_domain::classify::RULES_VERSION;
 use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::{BillId, TenantId, Usd};
 use costlens_insight::stories::{Delivery, Tenant};
-use costlens_jobs::insight::{LookAtFacts, Occasion};
+use costlens_jobs::insight::LookAtFacts;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{Cadence, NewBill};
 
@@ -96,7 +96,7 @@ async fn a_look_in_the_night_writes_down_once_what_the_facts_hold() {
     let mut tx = office.parts.store.tenant(tenant).await.unwrap();
     let before =
         (tx.list_anomalies(None, 200).await.unwrap(), tx.list_insight_events(None, 200).await.unwrap());
-    let look = LookAtFacts { tenant, occasion: Occasion::Bill(last.unwrap()) };
+    let look = LookAtFacts::after_bill(tenant, last.unwrap());
     costlens_jobs::ask(&mut tx, &look).await.unwrap();
     tx.commit().await.unwrap();
     office.quiet().await;
@@ -234,9 +234,7 @@ async fn each_bill_that_restates_a_month_says_so() {
         for _ in 0..2 {
             let mut tx = office.parts.store.tenant(tenant).await.unwrap();
             let bill = tx.current_bills().await.unwrap()[0];
-            costlens_jobs::ask(&mut tx, &LookAtFacts { tenant, occasion: Occasion::Bill(bill) })
-                .await
-                .unwrap();
+            costlens_jobs::ask(&mut tx, &LookAtFacts::after_bill(tenant, bill)).await.unwrap();
             tx.commit().await.unwrap();
             office.quiet().await;
         }

@@ -1,7 +1,9 @@
 // One bill: how much of it is AI, where that went, and what could not be placed.
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { ChevronLeft } from "lucide-react";
+import { queryClient } from "@/api/cache";
 import { api } from "@/api/client";
 import type { Bill, BillTotal } from "@/api/types";
 import { monthInWords } from "@/lib/settlement-words";
@@ -11,8 +13,10 @@ import { PageHead } from "@/shell/page";
 import { usePreferences } from "@/shell/preferences";
 import { WordBadge } from "@/ui/badge";
 import { Amount } from "@/ui/amount";
+import { Button } from "@/ui/button";
 import { Card } from "@/ui/card";
 import { Choose } from "@/ui/choose";
+import { Confirm } from "@/ui/dialog";
 import { Segments } from "@/ui/segments";
 import { Problem, Skeleton, SkeletonRows } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
@@ -58,6 +62,49 @@ const REPLACED: Word = {
   tone: "neutral",
 };
 
+const WITHDRAWN: Word = {
+  label: "Withdrawn",
+  meaning: "Somebody took it back: it counts in no sum any more, and is kept to look at.",
+  tone: "neutral",
+};
+
+function standing({ superseded_at, withdrawn_at }: Bill): Word {
+  if (withdrawn_at) return WITHDRAWN;
+  return superseded_at ? REPLACED : SOURCE_WORDS.bill;
+}
+
+/** Takes a bill back: the wrong file, or a part in the place of the whole. */
+function Withdraw({ bill }: { bill: Bill }) {
+  const [asking, setAsking] = useState(false);
+  const withdraw = api.useMutation("delete", "/api/v1/bills/{id}", {
+    onSuccess: () => {
+      setAsking(false);
+      // Whatever is added up from bills is another sum now.
+      void queryClient.invalidateQueries();
+    },
+  });
+  return (
+    <>
+      <Button onClick={() => setAsking(true)}>Withdraw</Button>
+      <Confirm
+        open={asking}
+        onOpenChange={(open) => {
+          if (!open) withdraw.reset();
+          setAsking(open);
+        }}
+        title={`Withdraw “${bill.name}”?`}
+        action="Withdraw the bill"
+        busy={withdraw.isPending}
+        error={withdraw.error}
+        onConfirm={() => withdraw.mutate({ params: { path: { id: bill.id } } })}
+      >
+        It counts in no sum any more, and its months are settled anew by what else counts. A bill in whose place it counted does not
+        count again: upload that once more.
+      </Confirm>
+    </>
+  );
+}
+
 /** What the chosen cost is, and how much the AI of the bill comes to by it. */
 function MeasureNote({ total, measure }: { total: BillTotal; measure: BillMeasure }) {
   const cost = total.ai_costs[measure];
@@ -89,7 +136,7 @@ function BillOf({ bill }: { bill: Bill }) {
       <PageHead title={bill.name}
         note={`${daysInWords(bill.first_day, bill.last_day)}, ${bill.lines.toLocaleString("en-US")} lines, ${FORMAT_NAMES[bill.format]}`}
       >
-        <WordBadge word={bill.superseded_at ? REPLACED : SOURCE_WORDS.bill} />
+        <WordBadge word={standing(bill)} />
         {bill.totals.length > 1 && total ? (
           <Segments
             label="Currency"
@@ -98,6 +145,7 @@ function BillOf({ bill }: { bill: Bill }) {
             onChange={(currency) => change({ currency })}
           />
         ) : null}
+        {bill.withdrawable ? <Withdraw bill={bill} /> : null}
       </PageHead>
       {bill.given_up.length > 0 ? (
         <p className="mt-2 text-sm text-muted">

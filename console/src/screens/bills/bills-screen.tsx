@@ -81,7 +81,7 @@ function BillTable({ items }: { items: Bill[] }) {
                 {bill.name}
               </Link>
               <span className="block truncate text-xs text-muted">{daysInWords(bill.first_day, bill.last_day)}
-                {bill.superseded_at ? ", replaced by a newer delivery" : ""}</span>
+                {bill.withdrawn_at ? ", withdrawn" : bill.superseded_at ? ", replaced by a newer delivery" : ""}</span>
             </Td>
             <Td className="hidden md:table-cell">{FORMAT_NAMES[bill.format]}</Td>
             <Td end className="hidden md:table-cell">

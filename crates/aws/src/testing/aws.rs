@@ -15,7 +15,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws_sdk_kms::config::Credentials;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::ports::Clock;
 use serde_json::Value;
 
@@ -37,6 +37,8 @@ pub struct AwsCall {
     pub status: u16,
     /// The session's name, for calls in one.
     pub session: Option<String>,
+    /// Whether an object's bytes were answered.
+    pub reads: bool,
 }
 
 /// What a role's trust policy says of `sts:ExternalId`.
@@ -152,6 +154,22 @@ impl AwsState {
         self.buckets.get_mut(bucket).expect("a bucket").objects.insert(key.to_owned(), object);
     }
 
+    /// Lets an object have been written so much earlier than it was.
+    pub fn backdate(&mut self, bucket: &str, key: &str, by: TimeDelta) {
+        let objects = &mut self.buckets.get_mut(bucket).expect("a bucket").objects;
+        objects.get_mut(key).expect("an object").modified -= by;
+    }
+
+    /// Does something before the next call of this action on a resource that ends so is judged.
+    pub fn before(
+        &mut self,
+        action: &'static str,
+        ending: &str,
+        change: impl FnOnce(&mut Self) + Send + 'static,
+    ) {
+        self.pending.push((action, ending.to_owned(), Box::new(change)));
+    }
+
     /// Deletes an object.
     pub fn remove(&mut self, bucket: &str, key: &str) {
         self.buckets.get_mut(bucket).expect("a bucket").objects.remove(key);
@@ -228,14 +246,14 @@ impl FakeAws {
         self.state.lock().unwrap()
     }
 
-    /// Does something before the next call of this action on a resource that ends so is judged.
+    /// The same as [`AwsState::before`].
     pub fn before(
         &self,
         action: &'static str,
         ending: &str,
         change: impl FnOnce(&mut AwsState) + Send + 'static,
     ) {
-        self.state().pending.push((action, ending.to_owned(), Box::new(change)));
+        self.state().before(action, ending, change);
     }
 
     /// Answers the next calls of an action with a status.
@@ -257,6 +275,16 @@ impl FakeAws {
             std::mem::take(&mut state.calls).into_iter().partition(|call| call.resource.contains(word));
         state.calls = others;
         about
+    }
+
+    /// How often an object of this bucket whose key ends so was read, since its calls were taken last.
+    #[must_use]
+    pub fn reads_of(&self, bucket: &str, ending: &str) -> usize {
+        let state = self.state();
+        let is_one = |call: &&AwsCall| {
+            call.reads && call.resource.starts_with(bucket) && call.resource.ends_with(ending)
+        };
+        state.calls.iter().filter(is_one).count()
     }
 
     /// The longest session that was asked for, in seconds.

@@ -152,6 +152,8 @@ actions! {
     BillUploaded = "bill.uploaded",
     /// A bill was read in at the command line.
     BillImported = "bill.imported",
+    /// A bill that was handed in was taken back.
+    BillWithdrawn = "bill.withdrawn",
     /// A log of calls that never passed the proxy was handed in.
     CallsImported = "calls.imported",
     /// The account's calendar changed.

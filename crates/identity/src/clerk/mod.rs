@@ -66,8 +66,8 @@ pub struct ClerkToken {
     pub organization: Option<(String, Role)>,
     /// When the person last proved its first factor, and its second; `None` for one that it never did.
     pub proofs: [Option<DateTime<Utc>>; 2],
-    /// Whether somebody else acts in the person's name.
-    pub impersonated: bool,
+    /// Who else acts in the person's name, if somebody does; empty where that is not said.
+    pub impersonator: Option<String>,
 }
 
 impl Clerk {
@@ -149,7 +149,10 @@ fn read(claims: &Claims, config: &ClerkConfig, now: DateTime<Utc>) -> Result<Cle
         session: id("sid")?,
         organization,
         proofs: proofs(claims.0.get("fva"), now),
-        impersonated: claims.0.get("act").is_some_and(|act| !act.is_null()),
+        impersonator: claims.0.get("act").filter(|act| !act.is_null()).map(|act| {
+            let who = act.get("sub").and_then(Value::as_str).filter(|id| is_id(id));
+            who.unwrap_or_default().to_owned()
+        }),
     })
 }
 

@@ -45,10 +45,18 @@ fn a_whole_token_is_read() {
     assert_eq!((token.person.as_str(), token.session.as_str()), ("user_1", "sess_1"));
     assert_eq!(token.organization, Some(("org_1".to_owned(), Role::Owner)));
     assert_eq!(token.proofs, [Some(now() - TimeDelta::minutes(5)), None]);
-    assert!(!token.impersonated);
+    assert_eq!(token.impersonator, None);
     let token = read_with(&json!({"azp": null, "o": null, "fva": null, "sts": "active"})).unwrap();
     assert_eq!((token.organization, token.proofs), (None, [None, None]));
-    assert!(read_with(&json!({"act": {"sub": "user_9"}})).unwrap().impersonated);
+    for (act, who) in [
+        (json!({"sub": "user_9"}), "user_9"),
+        (json!({"iss": "somewhere"}), ""),
+        (json!({"sub": "not an id"}), ""),
+        (json!(true), ""),
+    ] {
+        let token = read_with(&json!({"act": act})).unwrap();
+        assert_eq!(token.impersonator.as_deref(), Some(who), "{act}");
+    }
 }
 
 #[test]

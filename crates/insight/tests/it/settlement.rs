@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use costlens_domain::Currency;
 use costlens_domain::bill::Measure;
 use costlens_insight::settle::{
-    Atto, Billed, Code, Meter, Name, Prices, Settlement, Side, Sku, State, Terms, settle,
+    Atto, Billed, Code, Kind, Meter, Name, PriceFinding, Prices, Settlement, Side, Sku, State, Terms, settle,
 };
 
 use crate::simulator::{Call, Catalogue, Plan, World};
@@ -247,4 +247,49 @@ fn spreading_the_difference_fails_the_same_test() {
     let answer = Answer::pro_rata(&mut world, false);
     let faults = faults(&world, &answer);
     assert!(faults.iter().any(|fault| fault.contains("median")), "{faults:?}");
+}
+
+#[test]
+fn the_bills_own_prices_show_what_the_price_list_has_wrong_and_nothing_else() {
+    let mut world = World::new(Plan::month(1, CALLS));
+    let (_, settlement, _) = settled(&mut world);
+    let (first, risen) = ("2026-09-01".parse().unwrap(), "2026-09-13".parse().unwrap());
+    let mut dearer = None;
+    for price in &settlement.prices {
+        let (is_output, model) = (price.sku.kind == Kind::Output, world.names.text(price.model));
+        // A fifth more for output from the thirteenth on, and fifteen per cent less for all of one model.
+        let charged = |hundredths: i128| {
+            let listed = price.listed.unwrap().0 / 100 * hundredths;
+            (price.charged.0 - listed).abs() * 1_000 <= listed
+        };
+        let (finding, is_so) = match model {
+            "nova-lite" => (PriceFinding::Unit, charged(100_000)),
+            "gpt-oss" => (PriceFinding::Discount, charged(85)),
+            "llama-70b" if is_output && price.first_day > first => {
+                dearer = Some((price.first_day, price.finding));
+                (PriceFinding::Differs, charged(120))
+            }
+            _ => (PriceFinding::Agrees, charged(100)),
+        };
+        assert!(price.finding == finding && is_so, "{model}: {price:?}");
+    }
+    assert_eq!(dearer, Some((risen, PriceFinding::Differs)));
+    let kinds: std::collections::BTreeSet<&str> =
+        settlement.prices.iter().map(|price| world.names.text(price.model)).collect();
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
+}
+
+#[test]
+fn what_the_price_list_does_not_have_is_told_with_what_it_cost() {
+    let mut world = World::new(Plan::month(1, CALLS));
+    let forgotten = world.names.of("gpt-oss");
+    world.catalogue.forget(forgotten);
+    let (billed, settlement, _) = settled(&mut world);
+    let unlisted: Vec<_> =
+        settlement.prices.iter().filter(|price| price.finding == PriceFinding::Unlisted).collect();
+    assert!(unlisted.iter().all(|price| price.model == forgotten && price.listed.is_none()), "{unlisted:?}");
+    let rows = billed.rows.iter().filter(|row| row.model == forgotten);
+    let charged: Atto = rows.map(|row| row.listed).sum();
+    assert_eq!(unlisted.iter().map(|price| price.charged).sum::<Atto>(), charged);
+    assert!(charged.0 > 0);
 }

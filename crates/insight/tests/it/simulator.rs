@@ -104,6 +104,11 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
+    /// From now on it does not have this model.
+    pub(crate) fn forget(&mut self, model: Name) {
+        self.models.remove(&model);
+    }
+
     /// What the settler is told.
     pub(crate) fn per_unit(&self, model: Name, sku: Sku, _day: NaiveDate) -> Option<Atto> {
         let at = *self.models.get(&model)?;

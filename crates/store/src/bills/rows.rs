@@ -52,6 +52,7 @@ pub(super) struct BillRow {
     created_at: DateTime<Utc>,
     superseded_at: Option<DateTime<Utc>>,
     given_up: Vec<NaiveDate>,
+    withdrawn_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<BillRow> for Bill {
@@ -73,6 +74,7 @@ impl TryFrom<BillRow> for Bill {
             created_at: row.created_at,
             superseded_at: row.superseded_at,
             given_up: row.given_up,
+            withdrawn_at: row.withdrawn_at,
         })
     }
 }

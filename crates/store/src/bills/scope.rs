@@ -12,7 +12,10 @@ use diesel::sql_types::{self, Array, Bool, Date, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::LONGEST_NAME;
+use super::rows::json;
 use crate::db::mend;
+use crate::schema::bill;
 use crate::{StoreError, TenantConn};
 
 /// An index entry holds some 2,700 bytes; a bill of more paying accounts than that is its first ones'.
@@ -113,6 +116,9 @@ pub enum InTheWay {
     OtherMonths,
     /// It is of other paying accounts as well, which would be lost.
     OtherAccounts,
+    /// It has lines of accounts of which the file has none: the file may be one member's of an organisation, and they would be
+    /// lost.
+    OtherLines,
     /// It is another part of the same delivery, by its name: the month is both together.
     OtherPart,
 }
@@ -122,11 +128,23 @@ impl InTheWay {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Delivered => "has a month of this file, and a connected AWS account delivers it",
-            Self::OtherMonths => "has a month of this file, and others",
-            Self::OtherAccounts => "has a paying account of this file, and others",
+            Self::Delivered => {
+                "has a month of this file, and a connected AWS account delivers it. Pause the connection if the file is to \
+                 count"
+            }
+            Self::OtherMonths => {
+                "has a month of this file, but is not of the same months. Withdraw it if the file is to count"
+            }
+            Self::OtherAccounts => {
+                "has a paying account of this file, and others. Withdraw it if the file is to count"
+            }
+            Self::OtherLines => {
+                "has AI of this file's paying account in other accounts, of which the file has none. Withdraw it if the file \
+                 is to count"
+            }
             Self::OtherPart => {
-                "is another part of the same report, and only all parts together are the month"
+                "is another part of the same report, and only all parts together are the month. Withdraw it if the file is \
+                 the whole"
             }
         }
     }
@@ -168,6 +186,9 @@ struct InTheWayRow {
     /// Whether there are accounts of which both have lines.
     #[diesel(sql_type = Bool)]
     shares_lines: bool,
+    /// Whether it has lines of accounts of which the file has none.
+    #[diesel(sql_type = Bool)]
+    has_other_lines: bool,
 }
 
 impl InTheWayRow {
@@ -179,18 +200,42 @@ impl InTheWayRow {
             Some(InTheWay::OtherMonths)
         } else if !self.is_delivered && self.is_of_same_months && are_parts(&self.name, name) {
             Some(InTheWay::OtherPart)
+        } else if !self.shares_lines {
+            None
+        } else if !self.is_covered {
+            Some(InTheWay::OtherAccounts)
         } else {
-            (self.shares_lines && !self.is_covered).then_some(InTheWay::OtherAccounts)
+            self.has_other_lines.then_some(InTheWay::OtherLines)
         }
     }
 }
 
 impl TenantConn {
-    /// The bill beside or in place of which this report, in a file of this name, must not count.
+    /// The bill beside or in place of which this report, in files of which the first has this name, must not count. The same
+    /// files' own bill is in nobody's way.
     pub async fn bill_in_the_way(
         &mut self,
         name: &str,
         report: &BillReport,
+    ) -> Result<Option<BillInTheWay>, StoreError> {
+        // The same files, read by newer rules, take their own bill's place.
+        let own: Vec<Uuid> = bill::table
+            .filter(bill::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(bill::name.eq(mend(name, LONGEST_NAME)))
+            .filter(bill::files.eq(json(&report.files)?))
+            .filter(bill::superseded_at.is_null())
+            .select(bill::id)
+            .load(self.conn()?)
+            .await?;
+        self.bill_in_the_way_but(name, report, &own).await
+    }
+
+    /// The same, whatever these bills are.
+    pub(crate) async fn bill_in_the_way_but(
+        &mut self,
+        name: &str,
+        report: &BillReport,
+        but: &[Uuid],
     ) -> Result<Option<BillInTheWay>, StoreError> {
         let scope = BillScope::of(report);
         let Some((first, last)) = scope.months else { return Ok(None) };
@@ -200,6 +245,7 @@ impl TenantConn {
             .bind::<Date, _>(first)
             .bind::<Date, _>(last)
             .bind::<Array<Text>, _>(usage_accounts(report))
+            .bind::<Array<sql_types::Uuid>, _>(but)
             .load(self.conn()?)
             .await?;
         let in_the_way = |row: InTheWayRow| {

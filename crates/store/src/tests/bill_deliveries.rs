@@ -6,12 +6,12 @@ use costlens_domain::bill::BillReport;
 use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId};
 use uuid::Uuid;
 
-use super::bills::{fact, report};
+use super::bills::{PAYER, fact, october_of, report};
 use super::support::{Actor, actor, at};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
     AwsChecked, AwsConnection, AwsConnectionState, AwsProblem, BillMonthState, DeliveryStored, InTheWay,
-    NewAwsConnection, NewBill, NewBillDelivery, SeenManifest, StoreError,
+    NewAwsConnection, NewBill, NewBillDelivery, SeenManifest, StoreError, Withdrawal,
 };
 
 fn month() -> Month {
@@ -103,20 +103,6 @@ async fn connect_member(db: &TestDb, of: &Actor, account: &str) -> AwsConnection
     made
 }
 
-/// October with a dollar amount of each of these accounts and their payers.
-fn october_of(lines: &[(&str, &str, &str)]) -> BillReport {
-    let facts = lines.iter().map(|(payer, account, cost)| {
-        let line = fact(1, cost, costlens_domain::Currency::USD);
-        costlens_domain::bill::DailyFact {
-            billing_account: (*payer).into(),
-            usage_account: (*account).into(),
-            ..line
-        }
-    });
-    let october = month().first_day();
-    BillReport { months: Some((october, october)), ..report(facts.collect()) }
-}
-
 /// What counts of each account.
 async fn counts(db: &TestDb, of: &Actor) -> Vec<(String, String)> {
     let mut conn = db.store().tenant(of.tenant).await.unwrap();
@@ -131,7 +117,6 @@ async fn counts(db: &TestDb, of: &Actor) -> Vec<(String, String)> {
     told
 }
 
-const PAYER: &str = "111111111111";
 const OTHER_PAYER: &str = "999999999999";
 
 fn of_each(costs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -213,6 +198,8 @@ async fn a_month_that_a_connection_delivers_is_not_displaced_by_an_upload_until_
     let delivered = store(&db, &acme, connection.id, ("one", 1), &usual()).await;
     let DeliveryStored::Stored(bill, _) = delivered else { panic!("{delivered:?}") };
     let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    // Nor is it withdrawn: it would be delivered again.
+    assert_eq!(conn.withdraw_bill(bill.id, at(69)).await.unwrap(), Withdrawal::Brought);
     let filtered = report(vec![fact(1, "0.25", costlens_domain::Currency::USD)]);
     let other = conn.bill_in_the_way("filtered.csv", &filtered).await.unwrap().unwrap();
     assert_eq!((other.id, other.why), (bill.id, InTheWay::Delivered));
@@ -221,18 +208,40 @@ async fn a_month_that_a_connection_delivers_is_not_displaced_by_an_upload_until_
 }
 
 #[tokio::test]
+async fn what_a_resting_connection_delivered_is_withdrawn_until_it_is_resumed() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let delivered = october_of(&[(PAYER, "a", "1"), (PAYER, "b", "2")]);
+    let DeliveryStored::Stored(bill, _) = store(&db, &acme, connection.id, ("one", 1), &delivered).await
+    else {
+        panic!("not stored")
+    };
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
+    // A file of fewer accounts takes no place that has more.
+    let part = october_of(&[(PAYER, "a", "1")]);
+    let other = conn.bill_in_the_way("part.csv", &part).await.unwrap().unwrap();
+    assert_eq!((other.id, other.why), (bill.id, InTheWay::OtherLines));
+    let done = conn.withdraw_bill(bill.id, at(71)).await.unwrap();
+    assert!(matches!(done, Withdrawal::Done(_)), "{done:?}");
+    assert_eq!(conn.bill_in_the_way("part.csv", &part).await.unwrap(), None);
+    conn.commit().await.unwrap();
+    assert_eq!(counts(&db, &acme).await, []);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(connection.id, AwsConnectionState::Active, None, at(72)).await.unwrap();
+    conn.commit().await.unwrap();
+    assert!(settle_known(&db, &acme, connection.id, 2).await);
+    assert_eq!(counts(&db, &acme).await, of_each(&[("a", "1"), ("b", "2")]));
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.bill(bill.id).await.unwrap().withdrawn_at, None);
+}
+
+#[tokio::test]
 async fn a_month_is_not_taken_from_another_connection_that_is_at_work() {
     let db = TestDb::new().await;
     let acme = actor(&db, "acme").await;
-    let (first, member) = (connect(&db, &acme).await, {
-        let mut conn = db.store().tenant(acme.tenant).await.unwrap();
-        let account = "444455556666".parse().unwrap();
-        let mut new = new_connection();
-        new.place = ReportPlace { role: RoleArn::of_template(&account), account, ..new.place };
-        let made = conn.create_aws_connection(&new).await.unwrap();
-        conn.commit().await.unwrap();
-        made
-    });
+    let (first, member) = (connect(&db, &acme).await, connect_member(&db, &acme, "444455556666").await);
     let DeliveryStored::Stored(bill, _) = store(&db, &acme, first.id, ("one", 1), &usual()).await else {
         panic!("not stored")
     };

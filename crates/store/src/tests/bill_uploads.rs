@@ -6,12 +6,12 @@ use chrono::NaiveDate;
 use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
 use costlens_domain::classify::RULES_VERSION;
 
-use super::bills::{new_bill, usd_report};
+use super::bills::{PAYER, new_bill, october_of, usd_report};
 use super::support::{actor, at};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
     InTheWay, NewBillUpload, Published, Store, StoreError, TenantConn, UploadProblem, UploadProgress,
-    UploadState,
+    UploadState, Withdrawal,
 };
 
 fn upload(content: u8) -> NewBillUpload {
@@ -224,4 +224,84 @@ async fn a_month_counts_once_in_whatever_format_and_file_it_comes() {
     let count =
         conn.list_bills(None, 9).await.unwrap().iter().filter(|bill| bill.superseded_at.is_none()).count();
     assert_eq!(count, 2, "October once, and November");
+}
+
+/// The tenant's bills that count, by their names.
+async fn counting(conn: &mut TenantConn) -> Vec<String> {
+    let bills = conn.list_bills(None, 20).await.unwrap();
+    bills.into_iter().filter(|bill| bill.superseded_at.is_none()).map(|bill| bill.name).collect()
+}
+
+#[tokio::test]
+async fn a_members_own_report_does_not_take_the_place_of_the_payers() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await.tenant;
+    let whole = october_of(&[(PAYER, "m1", "1"), (PAYER, "m2", "2")]);
+    assert!(matches!(upload_of(db.store(), acme, "whole.csv", &whole).await, Published::Bill(_)));
+    let member = october_of(&[(PAYER, "m1", "1")]);
+    let Published::InTheWay(other) = upload_of(db.store(), acme, "member.csv", &member).await else {
+        panic!("the other member's dollars are lost")
+    };
+    assert_eq!((&*other.name, other.why), ("whole.csv", InTheWay::OtherLines));
+    // A newer whole has more accounts, and one whose accounts nobody tells may be whole.
+    let newer = october_of(&[(PAYER, "m1", "1"), (PAYER, "m2", "2"), (PAYER, "m3", "3")]);
+    assert!(matches!(upload_of(db.store(), acme, "newer.csv", &newer).await, Published::Bill(_)));
+    let untold = october_of(&[(PAYER, "", "6")]);
+    assert!(matches!(upload_of(db.store(), acme, "untold.csv", &untold).await, Published::Bill(_)));
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    assert_eq!(counting(&mut conn).await, ["untold.csv"]);
+}
+
+#[tokio::test]
+async fn content_takes_its_own_bills_place_though_it_has_fewer_accounts_by_other_rules() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await.tenant;
+    let by_older = BillReport {
+        rules_version: RULES_VERSION - 1,
+        ..october_of(&[(PAYER, "m1", "1"), (PAYER, "m2", "2")])
+    };
+    assert!(matches!(upload_of(db.store(), acme, "one.csv", &by_older).await, Published::Bill(_)));
+    let by_newer = october_of(&[(PAYER, "m1", "1")]);
+    let again = upload_of(db.store(), acme, "one.csv", &by_newer).await;
+    assert!(matches!(again, Published::Bill(_)), "{again:?}");
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    assert_eq!(counting(&mut conn).await, ["one.csv"]);
+}
+
+#[tokio::test]
+async fn a_withdrawn_bill_counts_no_longer_and_makes_room() {
+    let db = TestDb::new().await;
+    let (acme, globex) = (actor(&db, "acme").await.tenant, actor(&db, "globex").await.tenant);
+    let whole = october_of(&[(PAYER, "m1", "1"), (PAYER, "m2", "2")]);
+    let Published::Bill(bill) = upload_of(db.store(), acme, "whole.csv", &whole).await else {
+        panic!("no bill")
+    };
+    let mut other = db.store().tenant(globex).await.unwrap();
+    assert!(matches!(other.withdraw_bill(bill.id, at(20)).await, Err(StoreError::NotFound)));
+    drop(other);
+
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    let Withdrawal::Done(withdrawn) = conn.withdraw_bill(bill.id, at(21)).await.unwrap() else {
+        panic!("not withdrawn")
+    };
+    assert_eq!((withdrawn.superseded_at, withdrawn.withdrawn_at), (Some(at(21)), Some(at(21))));
+    assert_eq!(conn.withdraw_bill(bill.id, at(22)).await.unwrap(), Withdrawal::Past);
+    conn.commit().await.unwrap();
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    assert_eq!(conn.bill(bill.id).await.unwrap(), *withdrawn);
+    assert_eq!(conn.current_bills().await.unwrap(), []);
+    drop(conn);
+
+    // The member's report is in nobody's way, and the same content as before is a new bill.
+    let member = october_of(&[(PAYER, "m1", "1")]);
+    let done = upload_of(db.store(), acme, "member.csv", &member).await;
+    assert!(matches!(done, Published::Bill(_)), "{done:?}");
+    let again = upload_of(db.store(), acme, "whole.csv", &whole).await;
+    assert!(matches!(again, Published::Bill(_)), "{again:?}");
+    // One in whose place another counts is not withdrawn.
+    let mut conn = db.store().tenant(acme).await.unwrap();
+    assert_eq!(counting(&mut conn).await, ["whole.csv"]);
+    assert_eq!(conn.bill(bill.id).await.unwrap().withdrawn_at, Some(at(21)));
+    let Published::Bill(member) = done else { unreachable!() };
+    assert_eq!(conn.withdraw_bill(member.id, at(23)).await.unwrap(), Withdrawal::Past);
 }

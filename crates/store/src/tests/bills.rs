@@ -93,6 +93,18 @@ pub(super) fn report(facts: Vec<DailyFact>) -> BillReport {
     }
 }
 
+pub(super) const PAYER: &str = "111111111111";
+
+/// October with a dollar amount of each of these accounts and their payers.
+pub(super) fn october_of(lines: &[(&str, &str, &str)]) -> BillReport {
+    let facts = lines.iter().map(|(payer, account, cost)| DailyFact {
+        billing_account: (*payer).into(),
+        usage_account: (*account).into(),
+        ..fact(1, cost, Currency::USD)
+    });
+    report(facts.collect())
+}
+
 /// October with one fact of so many dollars.
 pub(super) fn usd_report(cost: &str) -> BillReport {
     report(vec![fact(0, cost, Currency::USD)])

@@ -9,7 +9,7 @@ use costlens_domain::settlement::Issuer;
 use super::bills::{new_bill, usd_report};
 use super::support::{actor, at};
 use crate::testing::{TestDb, unlike_bytes};
-use crate::{InvoiceStored, NewInvoiceMonth, NewInvoiceSource};
+use crate::{InvoiceSourceState, InvoiceStored, NewInvoiceMonth, NewInvoiceSource, Withdrawal};
 
 /// What a vendor says again is as new as its saying, though the bill is the one that was stored first.
 #[tokio::test]
@@ -43,4 +43,17 @@ async fn a_vendor_s_month_is_as_new_as_its_last_reading() {
     let told = conn.settlement_bills(Issuer::OpenAi, from, to).await.unwrap().bills;
     let told: Vec<_> = told.iter().map(|bill| (bill.id, bill.created_at, bill.told_at)).collect();
     assert_eq!(told, [(first.id, at(10), at(900_000))]);
+    // While the vendor may be asked again its month is not taken back.
+    for state in [InvoiceSourceState::Active, InvoiceSourceState::Paused] {
+        conn.set_invoice_source(source, state, at(900_001)).await.unwrap();
+        assert_eq!(
+            conn.withdraw_bill(first.id, at(900_002)).await.unwrap(),
+            Withdrawal::Brought,
+            "{state:?}"
+        );
+    }
+    conn.set_invoice_source(source, InvoiceSourceState::Revoked, at(900_003)).await.unwrap();
+    let done = conn.withdraw_bill(first.id, at(900_004)).await.unwrap();
+    assert!(matches!(done, Withdrawal::Done(_)), "{done:?}");
+    assert_eq!(conn.settlement_bills(Issuer::OpenAi, from, to).await.unwrap().bills, []);
 }

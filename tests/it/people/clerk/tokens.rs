@@ -200,6 +200,15 @@ fn who_acts_as_another_looks_and_dangerous_changes_want_a_second_factor_of_now()
             assert_eq!(answer.status, status, "{more}: {}", answer.text());
             browser.get("/api/v1/members").await;
         }
+        // Whoever acted in her name is written down by its own.
+        let told = kept.call(&kept.clerk.token(&ann), "GET", "/api/v1/audit-events?limit=200", None).await;
+        let told = told.expect(200).json();
+        let opened = told["items"].as_array().unwrap().iter().filter(|one| one["action"] == "session.opened");
+        let acted: Vec<_> = opened
+            .filter(|one| one["change"]["read_only"] == true)
+            .map(|one| one["change"]["impersonator"].clone())
+            .collect();
+        assert_eq!(acted, ["user_support"], "{told}");
         // Who acts as another changes nothing else either.
         let token = kept.clerk.token_with(&ann, &json!({"act": {"sub": "user_support"}}));
         kept.look(&token).await.expect(200);

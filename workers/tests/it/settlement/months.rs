@@ -143,6 +143,10 @@ async fn another_delivery_settles_anew_and_the_days_remember_the_first() {
     let of_day: Vec<_> =
         days.iter().filter(|one| one.day == day).map(|one| (one.version, one.settled)).collect();
     assert_eq!(of_day, [(first.id, amount("0.003024")), (second.id, amount("0.00168"))]);
+    // By how much the estimates missed, which the lower rate made more.
+    let missed: Vec<_> = days.iter().filter(|one| one.day == day).collect();
+    assert!(missed.iter().all(|one| one.missed == (one.estimated - one.settled).abs()), "{missed:?}");
+    assert!(missed[0].missed < missed[1].missed, "{missed:?}");
     drop(tx);
     office.close().await;
 }

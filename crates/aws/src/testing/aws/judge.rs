@@ -61,7 +61,8 @@ pub(super) fn answer(request: &Request, state: &mut AwsState) -> Answer {
     } else {
         s3(request, &action, state, &mut session)
     };
-    state.calls.push(AwsCall { action, resource, status: answer.status, session });
+    let reads = action == "s3:GetObject" && request.method == "GET" && answer.status < 300;
+    state.calls.push(AwsCall { action, resource, status: answer.status, session, reads });
     answer
 }
 
