@@ -190,8 +190,8 @@ pub(crate) async fn open(
         let mut change = json!({
             "method": proof.method, "two_factors": proof.two_factors, "read_only": proof.impersonator.is_some(),
         });
-        if let Some(who) = &proof.impersonator {
-            change["impersonator"] = json!(who);
+        if let (Some(who), Some(members)) = (&proof.impersonator, change.as_object_mut()) {
+            members.insert("impersonator".to_owned(), json!(who));
         }
         let event = by.event(parts, Action::SessionOpened, Some(id.to_string()), change);
         tx.system()?.audit_of(tenant.id, &event).await?;
