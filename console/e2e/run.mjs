@@ -162,7 +162,7 @@ try {
   }
   say("and by model, token class, account and region");
   await place("Settlement");
-  await untilShown(() => page.getByText("AI on the bill", { exact: true }));
+  await untilShown(() => page.getByText("AI on the bill", { exact: true }).first());
   await page.getByRole("heading", { name: "Coverage" }).waitFor();
   await page.getByRole("heading", { name: "Why they differ" }).waitFor();
   await picture("6-settlement");
@@ -183,7 +183,7 @@ try {
   await page.getByText("Withdrawn", { exact: true }).waitFor();
   insist((await page.getByRole("button", { name: "Withdraw", exact: true }).count()) === 0, "a withdrawn bill can be withdrawn");
   await place("Settlement");
-  await untilShown(() => page.getByText("Nothing is settled yet"));
+  await untilShown(() => page.getByText("Nothing is settled yet").first());
   say("a withdrawn bill counts nowhere");
 
   await page.getByRole("link", { name: "Keys" }).filter({ visible: true }).first().click();

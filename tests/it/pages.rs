@@ -161,11 +161,11 @@ fn subprocessors_are_what_the_process_is_configured_to_call() {
         assert!(!full.to_string().contains("a-token-that-nobody-shows"));
 
         let secret =
-            TestApp::own(&[("COSTLENS_SMTP_URL", "smtps://us%40er:hidden%2Fcanary@mail.example.com:465")]);
+            TestApp::own(&[("COSTLENS_SMTP_URL", "smtps://us%40er:hidden%2Fsparrow@mail.example.com:465")]);
         let secret = trust(&secret).await;
         let expected = ("The mail server".to_owned(), "mail.example.com:465".to_owned());
         assert_eq!(operators(&secret), BTreeSet::from([expected]));
-        assert!(!secret.to_string().contains("canary"), "the mail server's password is shown");
+        assert!(!secret.to_string().contains("sparrow"), "the mail server's password is shown");
     });
 }
 
