@@ -242,10 +242,11 @@ impl KeyRing {
 
     /// Asks the database, and remembers.
     async fn look_up(&self, hash: TokenHash) -> Result<Arc<Caller>, KeyRefusal> {
-        let loading = tokio::time::timeout(ANSWERS_WITHIN, self.load(&hash)).await;
-        match loading
-            .unwrap_or_else(|late| Err(KeyRefusal::Unavailable(StoreError::Unavailable(late.into()))))
-        {
+        let loaded = match tokio::time::timeout(ANSWERS_WITHIN, self.load(&hash)).await {
+            Ok(loaded) => loaded,
+            Err(late) => Err(KeyRefusal::Unavailable(StoreError::Unavailable(late.into()))),
+        };
+        match loaded {
             Ok(caller) => {
                 let caller = Arc::new(caller);
                 let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);

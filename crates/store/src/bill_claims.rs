@@ -87,8 +87,8 @@ impl TenantConn {
     }
 
     /// Ends the reading of a month whose newest delivery was stored before, and has that count again where a file was
-    /// uploaded in its place, or it was withdrawn, while the connection was at rest. Whether it counts again: then the month is to be settled
-    /// anew.
+    /// uploaded in its place, or it was withdrawn, while the connection was at rest. Whether it counts again: then the month
+    /// is to be settled anew.
     pub async fn settle_known_month(
         &mut self,
         (connection, month, asks): (AwsConnectionId, Month, u32),

@@ -122,6 +122,11 @@ fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
         assert_eq!(first["delivery"]["change"], Value::Null);
         assert_eq!(first["delivery"]["finality"], "invoiced");
         let bills = customer.bills().await;
+        // It would be delivered again, so nobody takes it back while the connection is at work.
+        let path = format!("/api/v1/bills/{}", bills[0].0);
+        assert_eq!(customer.owner.get(&path).await["withdrawable"], false);
+        customer.owner.call("DELETE", &path, None).await.expect_problem(409, "conflict");
+        assert_eq!(customer.bills().await, bills);
 
         // Whoever read the month looks once more by itself.
         customer.quiet(app).await;
