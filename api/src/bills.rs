@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::audit::Action;
 use costlens_domain::bill::{Dimension, Measure, ReportFormat, ResourceCost, Slice, shares};
+use costlens_domain::classify::Verdict;
 use costlens_domain::{BillId, Currency, ProblemCode};
 use costlens_jobs::insight::LookAtFacts;
 use costlens_jobs::settlement::ask_to_settle_without;
@@ -74,6 +75,10 @@ pub enum BillDimension {
     Tier,
     /// How inference was routed.
     Routing,
+    /// The instance type, such as `p5.48xlarge`.
+    InstanceType,
+    /// The accelerators of an instance, such as `8 × H100`.
+    Accelerator,
     /// The UTC day.
     Day,
 }
@@ -90,6 +95,8 @@ impl From<BillDimension> for Dimension {
             BillDimension::Principal => Self::Principal,
             BillDimension::Tier => Self::Tier,
             BillDimension::Routing => Self::Routing,
+            BillDimension::InstanceType => Self::InstanceType,
+            BillDimension::Accelerator => Self::Accelerator,
             BillDimension::Day => Self::Day,
         }
     }
@@ -263,7 +270,7 @@ impl From<Slice> for BillSliceView {
     }
 }
 
-/// A bill by one dimension: its AI lines, dearest first, currency by currency.
+/// A bill by one dimension, dearest first, currency by currency.
 #[derive(Object)]
 pub struct BillBreakdown {
     /// The rows.
@@ -421,7 +428,7 @@ impl BillsApi {
             bill_id: None,
             from: from.0.map(|day| day.0),
             to: to.0.map(|day| day.0),
-            verdict: Some(costlens_domain::classify::Verdict::Ai),
+            verdict: Some(Verdict::Ai),
         };
         let mut conn = self.0.store.tenant(tenant).await?;
         let points = conn.bill_series(&filter, group_by.0.map(Into::into), measure.0.into()).await?;
@@ -524,11 +531,8 @@ impl BillsApi {
         let mut conn = self.0.store.tenant(tenant).await?;
         // Another tenant's bill is not found, rather than found empty.
         let bill = conn.bill(id.0.0).await?;
-        let filter = BillFilter {
-            bill_id: Some(bill.id),
-            verdict: Some(costlens_domain::classify::Verdict::Ai),
-            ..BillFilter::default()
-        };
+        let filter =
+            BillFilter { bill_id: Some(bill.id), verdict: Some(Verdict::Ai), ..BillFilter::default() };
         let slices = conn.bill_breakdown(&filter, by.0.into(), measure.0.into(), limit.0).await?;
         Ok(Json(BillBreakdown { items: slices.into_iter().map(Into::into).collect() }))
     }

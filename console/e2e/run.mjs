@@ -6,7 +6,7 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openBrowser, openPage, PATIENCE_MS, settle } from "../test/browser.mjs";
+import { openBrowser, openPage, PATIENCE_MS, settle, untilShown } from "../test/browser.mjs";
 
 const [base, signInUrl, billFile = fileURLToPath(new URL("sample-cur.csv", import.meta.url))] = process.argv.slice(2);
 if (!base || !signInUrl) {
@@ -66,17 +66,6 @@ async function call(secret, model) {
 }
 
 const place = (name) => page.getByRole("link", { name, exact: true }).filter({ visible: true }).first().click();
-
-/** Looks again until what the work in the background brings is shown. */
-async function untilShown(what) {
-  const begun = Date.now();
-  while (!(await what().isVisible())) {
-    insist(Date.now() - begun <= PATIENCE_MS, `${what()} does not come`);
-    await new Promise((resume) => setTimeout(resume, 250));
-    await page.reload();
-    await settle(page);
-  }
-}
 
 try {
   await page.goto(`${origin}/requests`);
@@ -162,7 +151,7 @@ try {
   }
   say("and by model, token class, account and region");
   await place("Settlement");
-  await untilShown(() => page.getByText("AI on the bill", { exact: true }).first());
+  await untilShown(page, () => page.getByText("AI on the bill", { exact: true }).first());
   await page.getByRole("heading", { name: "Coverage" }).waitFor();
   await page.getByRole("heading", { name: "Why they differ" }).waitFor();
   await picture("6-settlement");
@@ -183,7 +172,7 @@ try {
   await page.getByText("Withdrawn", { exact: true }).waitFor();
   insist((await page.getByRole("button", { name: "Withdraw", exact: true }).count()) === 0, "a withdrawn bill can be withdrawn");
   await place("Settlement");
-  await untilShown(() => page.getByText("Nothing is settled yet").first());
+  await untilShown(page, () => page.getByText("Nothing is settled yet").first());
   say("a withdrawn bill counts nowhere");
 
   await page.getByRole("link", { name: "Keys" }).filter({ visible: true }).first().click();

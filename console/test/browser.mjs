@@ -48,3 +48,14 @@ export async function settle(page) {
   await page.waitForLoadState("networkidle", { timeout: 15_000 }).catch(() => undefined);
   await page.waitForTimeout(350);
 }
+
+/** Looks again until what the work in the background brings is shown. */
+export async function untilShown(page, what) {
+  const begun = Date.now();
+  while (!(await what().isVisible())) {
+    if (Date.now() - begun > PATIENCE_MS) throw new Error(`${what()} does not come`);
+    await new Promise((resume) => setTimeout(resume, 250));
+    await page.reload();
+    await settle(page);
+  }
+}

@@ -47,6 +47,7 @@ mod roles;
 mod sdks;
 mod second_aws;
 mod secrets;
+mod settled;
 mod sign_in;
 mod status;
 mod supply;

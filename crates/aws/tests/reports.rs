@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
-use costlens_aws::testing::aws::{ASSUMER, ExternalIds, FakeAws, assumer};
+use costlens_aws::testing::aws::{ASSUMER, ExternalIds, Failure, FakeAws, assumer};
 use costlens_aws::{ReportError, Reports};
 use costlens_domain::aws::{AwsAccountId, ExternalId, Refusal, ReportPlace, RoleArn, permissions};
 use costlens_domain::ports::{Clock, Entropy};
@@ -135,7 +135,7 @@ async fn what_cannot_be_proven_is_not_taken_for_proven() {
     let reports = reports(&fake, place(), &clock).await;
     reports.find().await.unwrap();
     // The probes get no answer.
-    fake.break_with("sts:AssumeRole", 500, 100);
+    fake.fail("sts:AssumeRole", "", Failure::Status(500), 100);
     assert!(matches!(reports.verify().await, Err(ReportError::Away(_))));
 }
 
@@ -290,4 +290,42 @@ async fn a_file_that_moves_while_it_is_read_is_found_out() {
     fake.state().remove("acme-billing", "exports/costlens/data/3");
     let gone = reports.download(&part, &dir.path().join("other"), &|_| ()).await;
     assert!(matches!(gone, Err(ReportError::Missing { .. })), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_busy_and_a_line_that_breaks_cost_no_byte_of_the_copy() {
+    const KEY: &str = "exports/costlens/data/large";
+    let clock = clock();
+    let fake = account(&clock);
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(9_000).collect();
+    fake.state().put("acme-billing", KEY, bytes.clone());
+    let reports = reports(&fake, place(), &clock).await;
+    reports.find().await.unwrap();
+    let part = reports.head(KEY).await.unwrap().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, failure) in [("busy", Failure::Status(503)), ("cut", Failure::CutInHalf)] {
+        fake.fail("s3:GetObject", KEY, failure, 2);
+        let came = AtomicU64::new(0);
+        let path = dir.path().join(name);
+        let hear = |bytes| _ = came.fetch_add(bytes, Ordering::Relaxed);
+        reports.download(&part, &path, &hear).await.unwrap();
+        assert!(std::fs::read(&path).unwrap() == bytes, "{name}: the copy is another file");
+        assert_eq!(came.into_inner(), 9_000, "{name}");
+    }
+    // What never comes whole is given up, and named as nothing that the customer did.
+    fake.fail("s3:GetObject", KEY, Failure::CutInHalf, u32::MAX);
+    let given_up = reports.download(&part, &dir.path().join("never"), &|_| ()).await;
+    assert!(matches!(given_up, Err(ReportError::Away(_))), "{given_up:?}");
+    let small = reports.get(KEY, 10_000).await;
+    assert!(matches!(small, Err(ReportError::Away(_))), "{small:?}");
+}
+
+#[tokio::test]
+async fn a_role_in_another_account_than_was_stated_is_refused_by_name() {
+    let clock = clock();
+    let fake = account(&clock);
+    let stated = ReportPlace { account: "444455556666".parse().unwrap(), ..place() };
+    let reports = reports(&fake, stated, &clock).await;
+    refused(reports.verify().await, Refusal::WrongAccount);
+    refused(reports.get("exports/costlens/data/3", 100).await, Refusal::WrongAccount);
 }

@@ -389,6 +389,8 @@ const fn dimension_name(dimension: Dimension) -> &'static str {
         Dimension::Principal => "principal",
         Dimension::Tier => "tier",
         Dimension::Routing => "routing",
+        Dimension::InstanceType => "instance_type",
+        Dimension::Accelerator => "accelerator",
         Dimension::Day => "day",
     }
 }

@@ -153,6 +153,9 @@ impl TenantConn {
     ) -> Result<Vec<SettlementCalls>, StoreError> {
         let bound = |at: DateTime<Utc>, fill| RequestId::new(at, [fill; 10]).uuid();
         let connections = routes.map(|(ids, _)| ids.iter().map(|id| id.uuid()).collect::<Vec<Uuid>>());
+        // A month has a million calls and some thousand sums: what a hash of those takes, where the usual memory would have
+        // all of the calls sorted on the disk.
+        diesel::sql_query("SELECT set_config('work_mem', '64MB', true)").execute(self.conn()?).await?;
         let rows: Vec<CallRow> = diesel::sql_query(include_str!("sql/settlement_calls.sql"))
             .bind::<SqlUuid, _>(self.tenant_id().uuid())
             .bind::<Date, _>(from)

@@ -203,6 +203,42 @@ fn the_same_delivery_is_stored_once_and_a_restatement_tells_what_changed() {
 }
 
 #[test]
+fn a_month_that_two_accounts_deliver_counts_once_and_goes_over_when_the_first_rests() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let one = Customer::with_role(app, aws, "Twice").await;
+        let last = month(1);
+        one.deliver(last, "t1", &[report(last, "")]);
+        one.test().await;
+        one.current(last).await;
+        let bills = one.bills().await;
+
+        let number = (one.account.parse::<u64>().unwrap() + 1) % 1_000_000_000_000;
+        let account = format!("{number:012}");
+        let bucket = format!("billing-{account}");
+        let mut other =
+            Customer { aws, owner: one.owner.clone(), account, bucket, connection: String::new() };
+        let made = other.create(json!({})).await.expect(201).json();
+        made["id"].as_str().unwrap().clone_into(&mut other.connection);
+        other.make_stack().await;
+        other.deliver(last, "t1", &[report(last, &line(last, "Tax", "1"))]);
+        other.test().await;
+        let failing = other.failing("delivered_twice").await;
+        let detail = failing["problem"]["detail"].as_str().unwrap();
+        assert!(detail.contains(&format!("delivered by AWS account {}", one.account)), "{failing}");
+        assert_eq!(other.bills().await, bills);
+        assert_eq!(one.look().await["state"], "active", "whose months count has no trouble");
+
+        one.owner.call("POST", &one.path("/pause"), None).await.expect(200);
+        other.test().await;
+        other.current(last).await;
+        let totals: Vec<String> = other.bills().await.into_iter().map(|(_, total)| total).collect();
+        assert_eq!(totals, ["7.62"]);
+        other.until("recovery", |found| found["state"] == "active" && found["problem"].is_null()).await;
+    });
+}
+
+#[test]
 fn an_export_is_found_by_its_partitions_and_an_upload_of_the_month_gives_way() {
     run(async {
         let Platform { aws, app } = &*PLATFORM;

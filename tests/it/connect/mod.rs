@@ -3,7 +3,9 @@
 //! The AWS is a strict one of the tests' own, on a real socket. It writes down every call, so that what was read is held
 //! against what is promised.
 
+mod browser;
 mod deliveries;
+mod formats;
 mod life;
 mod troubles;
 

@@ -10,7 +10,7 @@ use super::single_sign_on::Firm;
 use super::{Person, open, vouched};
 
 /// Walks one of the console's walks, which must come to its end.
-pub(super) async fn walk(script: &str, told: &[&str]) {
+pub(crate) async fn walk(script: &str, told: &[&str]) {
     let console = place::repository().join("console");
     let walk = tokio::process::Command::new("node")
         .arg(console.join("e2e").join(script))

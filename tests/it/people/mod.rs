@@ -1,7 +1,7 @@
 //! People: how they register, sign in, stay signed in, and belong to organisations. One server with a mailbox serves all
 //! of these tests; each person comes from an address of its own, as limits count addresses.
 
-mod browser;
+pub(crate) mod browser;
 mod clerk;
 mod limits;
 mod members;

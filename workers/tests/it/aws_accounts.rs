@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use costlens_aws::testing::aws::{ASSUMER, AwsCall, FakeAws, assumer};
+use costlens_aws::testing::aws::{ASSUMER, AwsCall, AwsState, Failure, FakeAws, assumer};
 use costlens_aws::{Assumer, ReportError, Reports};
 use costlens_domain::aws::{ExternalId, Layout, Month, Part, Region, ReportPlace, RoleArn, permissions};
 use costlens_domain::bill::{BillReport, DailyFact, ReportFormat};
@@ -489,7 +489,7 @@ async fn a_session_that_expires_in_mid_download_costs_no_month_and_is_renewed_as
     customer.aws.before("s3:GetObject", "2-1", |_| ());
     customer.aws.before("s3:GetObject", "2-1", move |state| {
         state.end_sessions(&role);
-        state.break_with("sts:AssumeRole", 400, u32::MAX);
+        state.fail("sts:AssumeRole", "", Failure::Status(400), u32::MAX);
     });
     customer.deliver(this, 2);
     drop(customer.aws.calls());
@@ -500,7 +500,7 @@ async fn a_session_that_expires_in_mid_download_costs_no_month_and_is_renewed_as
     assert_eq!(customer.lines().await, [(this, 1)]);
     assert_eq!(customer.month().await.delivery, good);
 
-    customer.aws.break_with("sts:AssumeRole", 400, 0);
+    customer.aws.fail("sts:AssumeRole", "", Failure::Status(400), 0);
     let begun = std::time::Instant::now();
     while customer.lines().await != [(this, 2)] {
         assert!(begun.elapsed() < crate::PATIENCE, "the month is not read again");
@@ -555,4 +555,109 @@ async fn an_account_without_a_delivery_for_a_day_and_a_half_says_so_once_and_unt
     let next = customer.check_at(noon() + TimeDelta::hours(61)).await;
     assert_eq!((next.state, next.problem), (AwsConnectionState::Active, None));
     assert_eq!(customer.lines().await, [(this, 2)]);
+}
+
+/// Writes an object anew before each question about it.
+fn rewrite_for_ever(state: &mut AwsState, key: &'static str) {
+    state.before("s3:GetObject", key, move |state| {
+        let full = state.keys("acme-billing").into_iter().find(|one| one.ends_with(key)).unwrap();
+        state.put("acme-billing", &full, "2026-11-01");
+        rewrite_for_ever(state, key);
+    });
+}
+
+#[tokio::test]
+async fn what_moves_at_every_reading_is_told_by_name_and_read_when_it_stands_still() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 1);
+    customer.next_look().await;
+    let good = customer.month().await.delivery;
+    rewrite_for_ever(&mut customer.aws.state(), "2-1");
+    customer.deliver(this, 2);
+    customer.next_look().await;
+    let code = |jobs: &[JobRow]| jobs.iter().any(|job| job.code.as_deref() == Some("changed_in_mid_read"));
+    customer.office.until("bill-month.v1", code).await;
+    // It has many attempts; this is the last one.
+    let begun = std::time::Instant::now();
+    while customer.month().await.state != BillMonthState::Failed {
+        assert!(begun.elapsed() < crate::PATIENCE, "it is tried for ever");
+        let last = "UPDATE queue.job SET attempts = max_attempts - 1 \
+                    WHERE queue = 'bill-month.v1' AND status = 'pending' AND attempts > 0";
+        customer.office.sql(last).await;
+        customer.office.wake("bill-month.v1").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let month = customer.month().await;
+    assert_eq!((month.state, month.delivery), (BillMonthState::Failed, good));
+    assert_eq!(month.problem.unwrap().code, "changed_in_mid_read");
+    let failing = customer.next_look().await;
+    assert_eq!(failing.state, AwsConnectionState::Failing);
+    assert_eq!(failing.problem.unwrap().code, "changed_in_mid_read");
+    assert_eq!(customer.lines().await, [(this, 1)]);
+
+    // That look had it tried again, in vain; it stands still by the next attempt.
+    customer.aws.state().forget_plans();
+    customer.deliver(this, 3);
+    customer.office.wake("bill-month.v1").await;
+    customer.office.quiet().await;
+    assert_eq!(customer.lines().await, [(this, 3)]);
+    assert_eq!(customer.next_look().await.problem, None);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_away_costs_no_month_and_is_read_when_it_is_there_again() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 1);
+    customer.next_look().await;
+    for (files, failure) in [(2, Failure::Status(503)), (3, Failure::CutInHalf)] {
+        let (bill, before) = (customer.month().await.delivery, customer.lines().await);
+        let file = if files == 2 { "2-1" } else { "3-1" };
+        customer.aws.fail("s3:GetObject", file, failure, u32::MAX);
+        customer.deliver(this, files);
+        customer.next_look().await;
+        let waits = |jobs: &[JobRow]| jobs.iter().any(|job| job.state == State::Retrying);
+        customer.office.until("bill-month.v1", waits).await;
+        assert_eq!((customer.month().await.delivery, customer.lines().await), (bill, before));
+        let looked = customer.look().await;
+        assert_eq!(
+            (looked.state, looked.problem),
+            (AwsConnectionState::Active, None),
+            "it is no fault of theirs"
+        );
+        customer.aws.fail("s3:GetObject", file, failure, 0);
+        customer.office.wake("bill-month.v1").await;
+        customer.office.quiet().await;
+        assert_eq!(customer.lines().await, [(this, u64::try_from(files).unwrap())]);
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_never_delivers_says_so_after_two_days_and_one_whose_report_is_gone_at_once() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let early = customer.check_at(noon() + TimeDelta::hours(47)).await;
+    assert_eq!((early.state, early.problem), (AwsConnectionState::Active, None));
+    assert_eq!(customer.told().await, 0);
+    for hours in [49, 50, 72] {
+        let late = customer.check_at(noon() + TimeDelta::hours(hours)).await;
+        let problem = late.problem.unwrap();
+        assert_eq!((late.state, problem.code.as_str()), (AwsConnectionState::Failing, "nothing_delivered"));
+        assert!(problem.detail.contains("costlens below acme-billing/exports"), "{problem:?}");
+    }
+    assert_eq!(customer.told().await, 1);
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 1);
+    let there = customer.check_at(noon() + TimeDelta::hours(73)).await;
+    assert_eq!((there.state, there.problem), (AwsConnectionState::Active, None));
+    assert_eq!(customer.lines().await, [(this, 1)]);
+
+    // Whoever empties the bucket hears of it at the next look, and what was read counts.
+    customer.aws.state().empty("acme-billing");
+    let emptied = customer.check_at(noon() + TimeDelta::hours(74)).await;
+    assert_eq!(emptied.problem.unwrap().code, "nothing_delivered");
+    assert_eq!(customer.lines().await, [(this, 1)]);
 }

@@ -62,6 +62,15 @@ impl ExternalIds {
     }
 }
 
+/// How a call fails that is told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// This status, and nothing else happens: S3's `SlowDown` and STS' `InternalFailure` are 503 and 500.
+    Status(u16),
+    /// The head says the whole of the answer, half of it comes, and the line is dead.
+    CutInHalf,
+}
+
 #[derive(Debug, Clone)]
 struct Role {
     trusts: String,
@@ -103,8 +112,8 @@ pub struct AwsState {
     calls: Vec<AwsCall>,
     /// What is done before the next call of an action whose resource ends so is judged.
     pending: Vec<(&'static str, String, Change)>,
-    /// Calls of this action are answered by this status for so many times.
-    broken: Option<(&'static str, u16, u32)>,
+    /// What the next calls of an action whose resource ends so come to, and how many of them.
+    failing: Vec<(&'static str, String, Failure, u32)>,
     counter: u64,
     longest_seconds: u64,
     /// What sessions expire by; the machine's clock where there is none.
@@ -170,6 +179,22 @@ impl AwsState {
         self.pending.push((action, ending.to_owned(), Box::new(change)));
     }
 
+    /// Forgets what was to be done before calls.
+    pub fn forget_plans(&mut self) {
+        self.pending.clear();
+    }
+
+    /// The keys of what lies in a bucket.
+    #[must_use]
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
+        self.buckets.get(bucket).expect("a bucket").objects.keys().cloned().collect()
+    }
+
+    /// Deletes everything that lies in a bucket.
+    pub fn empty(&mut self, bucket: &str) {
+        self.buckets.get_mut(bucket).expect("a bucket").objects.clear();
+    }
+
     /// Deletes an object.
     pub fn remove(&mut self, bucket: &str, key: &str) {
         self.buckets.get_mut(bucket).expect("a bucket").objects.remove(key);
@@ -182,9 +207,20 @@ impl AwsState {
         }
     }
 
-    /// Answers the next calls of an action with a status.
-    pub fn break_with(&mut self, action: &'static str, status: u16, times: u32) {
-        self.broken = Some((action, status, times));
+    /// Lets the next calls of an action on resources that end so fail, and forgets what was said of them before.
+    pub fn fail(&mut self, action: &'static str, ending: &str, failure: Failure, times: u32) {
+        self.failing.retain(|(of, end, ..)| (*of, end.as_str()) != (action, ending));
+        self.failing.push((action, ending.to_owned(), failure, times));
+    }
+
+    /// How this call is to fail, which is one time less now.
+    fn failure_of(&mut self, action: &str, resource: &str) -> Option<Failure> {
+        let is_due = |of: &str, end: &str, times: u32| of == action && resource.ends_with(end) && times > 0;
+        let due = self.failing.iter_mut().find(|(of, end, _, times)| is_due(of, end, *times));
+        due.map(|(.., failure, times)| {
+            *times -= 1;
+            *failure
+        })
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -256,9 +292,9 @@ impl FakeAws {
         self.state().before(action, ending, change);
     }
 
-    /// Answers the next calls of an action with a status.
-    pub fn break_with(&self, action: &'static str, status: u16, times: u32) {
-        self.state().break_with(action, status, times);
+    /// The same as [`AwsState::fail`].
+    pub fn fail(&self, action: &'static str, ending: &str, failure: Failure, times: u32) {
+        self.state().fail(action, ending, failure, times);
     }
 
     /// The calls since this was asked last.
@@ -320,11 +356,18 @@ struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// How many of its bytes go out before the line is dead; all, and the line lives on, where there is none.
+    cut_at: Option<usize>,
+}
+
+impl Answer {
+    fn new(status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
+        Self { status, headers, body, cut_at: None }
+    }
 }
 
 fn xml(status: u16, body: String) -> Answer {
-    let headers = vec![("content-type", "text/xml".to_owned())];
-    Answer { status, headers, body: body.into_bytes() }
+    Answer::new(status, vec![("content-type", "text/xml".to_owned())], body.into_bytes())
 }
 
 fn s3_error(status: u16, code: &str) -> Answer {
@@ -416,8 +459,12 @@ fn serve(stream: &TcpStream, state: &Mutex<AwsState>) -> std::io::Result<()> {
         let mut stream = stream;
         stream.write_all(head.as_bytes())?;
         stream.write_all(b"\r\n")?;
-        if request.method != "HEAD" {
-            stream.write_all(&answer.body)?;
+        if request.method == "HEAD" {
+            continue;
+        }
+        stream.write_all(&answer.body[..answer.cut_at.unwrap_or(answer.body.len())])?;
+        if answer.cut_at.is_some() {
+            return Ok(());
         }
     }
 }

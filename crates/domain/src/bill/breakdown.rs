@@ -31,6 +31,10 @@ pub enum Dimension {
     Tier,
     /// How inference was routed.
     Routing,
+    /// The instance type, such as `p5.48xlarge`.
+    InstanceType,
+    /// The accelerators in an instance, such as `8 × H100`.
+    Accelerator,
     /// The UTC day.
     Day,
 }
@@ -50,6 +54,8 @@ impl Dimension {
             Self::Principal => fact.principal.to_string(),
             Self::Tier => class.tier.as_str().to_owned(),
             Self::Routing => class.routing.as_str().to_owned(),
+            Self::InstanceType => class.instance_type.clone().unwrap_or_default(),
+            Self::Accelerator => class.accelerators(),
             Self::Day => fact.day.to_string(),
         }
     }

@@ -254,6 +254,17 @@ impl Classification {
         }
     }
 
+    /// The accelerators of the instance: how many of which, `8 × H100`; without a number where that is unknown, and empty where
+    /// there are none or nobody knows which.
+    #[must_use]
+    pub fn accelerators(&self) -> String {
+        match (&self.accelerator, self.accelerator_count) {
+            (Some(name), Some(count)) => format!("{count} × {name}"),
+            (Some(name), None) => name.to_string(),
+            (None, _) => String::new(),
+        }
+    }
+
     /// A line that has nothing to do with AI.
     #[must_use]
     pub fn not_ai() -> Self {

@@ -6,10 +6,11 @@ use chrono::NaiveDate;
 use costlens_domain::Currency;
 use costlens_domain::bill::Measure;
 use costlens_insight::settle::{
-    Atto, Billed, Code, Kind, Meter, Name, PriceFinding, Prices, Settlement, Side, Sku, State, Terms, settle,
+    Atto, Billed, Code, Kind, Meter, MeteredCall, Name, Place, PriceFinding, Prices, Settlement, Side, Sku,
+    State, Terms, settle,
 };
 
-use crate::simulator::{Call, Catalogue, Plan, World};
+use crate::simulator::{Catalogue, Plan, World};
 
 impl Prices for Catalogue {
     fn per_unit(&self, model: Name, sku: Sku, _region: Name, day: NaiveDate) -> Option<Atto> {
@@ -57,52 +58,85 @@ impl Answer {
         Self { costs, codes, outside: settlement.totals.outside.total() }
     }
 
-    /// What spreading each cell's bill over its calls would say. A cell is as narrow as the two sides share it.
-    fn pro_rata(world: &mut World, with_principal: bool) -> Self {
+    /// What spreading each cell's bill over its calls would say.
+    fn pro_rata(world: &mut World, width: Width) -> Self {
         let measure = measure_of(world);
         let billed = Billed::of_facts(&world.facts, Currency::USD, measure, &mut world.names);
-        let cell = |day: NaiveDate, place: costlens_insight::settle::Place, model: Name| {
-            (
-                day,
-                place.account,
-                place.region,
-                if with_principal { place.principal } else { Name::NONE },
-                model,
-            )
-        };
-        let mut bills: BTreeMap<_, Atto> = BTreeMap::new();
+        let mut bills: BTreeMap<Cell, Atto> = BTreeMap::new();
         for row in &billed.rows {
-            *bills.entry(cell(row.day, row.place, row.model)).or_default() += row.amount;
+            *bills.entry(width.cell(row.day, row.place, row.model, row.sku)).or_default() += row.amount;
         }
-        let mut estimates: BTreeMap<_, Atto> = BTreeMap::new();
-        for Call { metered, .. } in &world.calls {
-            *estimates.entry(cell(metered.day, metered.place, metered.model)).or_default() +=
-                metered.estimate.unwrap();
+        let parts: Vec<Vec<(Cell, Atto)>> =
+            world.calls.iter().map(|call| width.parts(&call.metered, &world.catalogue)).collect();
+        let mut estimates: BTreeMap<Cell, Atto> = BTreeMap::new();
+        for (cell, estimate) in parts.iter().flatten() {
+            *estimates.entry(*cell).or_default() += *estimate;
         }
         let mut codes = Attributed::new();
         let mut outside: Atto = billed.apart.iter().map(|apart| apart.amount).sum();
         for apart in &billed.apart {
             *codes.entry((apart.day, apart.model, apart.code)).or_default() += apart.amount;
         }
-        for (key, bill) in &bills {
-            let code = if estimates.contains_key(key) { Code::Unknown } else { Code::Unproxied };
-            let estimate = estimates.get(key).copied().unwrap_or_default();
-            *codes.entry((key.0, key.4, code)).or_default() += *bill - estimate;
+        for (cell, bill) in &bills {
+            let code = if estimates.contains_key(cell) { Code::Unknown } else { Code::Unproxied };
+            let estimate = estimates.get(cell).copied().unwrap_or_default();
+            *codes.entry((cell.day, cell.model, code)).or_default() += *bill - estimate;
             if code == Code::Unproxied {
                 outside += *bill;
             }
         }
-        let costs = world
-            .calls
-            .iter()
-            .map(|Call { metered, .. }| {
-                let key = cell(metered.day, metered.place, metered.model);
-                let (bill, whole) = (bills.get(&key).copied().unwrap_or_default(), estimates[&key]);
-                // In millionths: an approximation is fair enough for what is to fail.
-                Atto(bill.0 / 1_000_000 * (metered.estimate.unwrap().0 * 1_000_000 / whole.0.max(1)))
-            })
-            .collect();
+        let share = |(cell, estimate): &(Cell, Atto)| {
+            let (bill, whole) = (bills.get(cell).copied().unwrap_or_default(), estimates[cell]);
+            // In millionths: an approximation is fair enough for what is to fail.
+            Atto(bill.0 / 1_000_000 * (estimate.0 * 1_000_000 / whole.0.max(1)))
+        };
+        let costs = parts.iter().map(|parts| parts.iter().map(share).sum()).collect();
         Self { costs, codes, outside }
+    }
+}
+
+/// How narrow the cells are within which a rival spreads the bill: always by day, account, region and model.
+#[derive(Clone, Copy, Debug)]
+struct Width {
+    principal: bool,
+    /// By token class, tier, routing and context, too, as the proxy metered them.
+    sku: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cell {
+    day: NaiveDate,
+    place: Place,
+    model: Name,
+    sku: Option<Sku>,
+}
+
+impl Width {
+    const ALL: [Self; 4] = [
+        Self { principal: false, sku: false },
+        Self { principal: true, sku: false },
+        Self { principal: false, sku: true },
+        Self { principal: true, sku: true },
+    ];
+
+    fn cell(self, day: NaiveDate, place: Place, model: Name, sku: Sku) -> Cell {
+        let principal = if self.principal { place.principal } else { Name::NONE };
+        Cell { day, place: Place { principal, ..place }, model, sku: self.sku.then_some(sku) }
+    }
+
+    /// The cells that a call is in, and its estimate in each.
+    fn parts(self, call: &MeteredCall, catalogue: &Catalogue) -> Vec<(Cell, Atto)> {
+        let cell = |sku: Sku| self.cell(call.day, call.place, call.model, sku);
+        let sku = |kind: Kind| Sku { kind, variant: call.variant };
+        if !self.sku {
+            return vec![(cell(sku(Kind::FreshInput)), call.estimate.unwrap())];
+        }
+        let used = call.usage.iter().filter(|(_, quantity)| *quantity > 0);
+        used.map(|(kind, quantity)| {
+            let each = catalogue.per_unit(call.model, sku(kind), call.day).unwrap_or_default();
+            (cell(sku(kind)), Atto(each.0 * i128::from(quantity)))
+        })
+        .collect()
     }
 }
 
@@ -235,16 +269,16 @@ fn bills_without_principals_settle_by_counts_alone() {
 #[test]
 fn spreading_the_difference_fails_the_same_test() {
     let mut world = World::new(Plan::month(1, CALLS));
-    for with_principal in [false, true] {
-        let answer = Answer::pro_rata(&mut world, with_principal);
+    for width in Width::ALL {
+        let answer = Answer::pro_rata(&mut world, width);
         let faults = faults(&world, &answer);
         assert!(
             faults.iter().any(|fault| fault.contains("have a wrong reason")),
-            "spreading passed: {faults:?}"
+            "spreading passed: {width:?}: {faults:?}"
         );
     }
     // As wide a cell as the bill and the proxy share without principals gives calls what others spent.
-    let answer = Answer::pro_rata(&mut world, false);
+    let answer = Answer::pro_rata(&mut world, Width { principal: false, sku: false });
     let faults = faults(&world, &answer);
     assert!(faults.iter().any(|fault| fault.contains("median")), "{faults:?}");
 }

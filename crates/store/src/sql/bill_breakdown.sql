@@ -25,6 +25,8 @@ FROM (
                WHEN 'principal' THEN f.principal
                WHEN 'tier' THEN f.tier
                WHEN 'routing' THEN f.routing
+               WHEN 'instance_type' THEN COALESCE(f.class ->> 'instance_type', '')
+               WHEN 'accelerator' THEN concat_ws(' × ', f.class ->> 'accelerator_count', f.class ->> 'accelerator')
                WHEN 'day' THEN to_char(f.day, 'YYYY-MM-DD')
            END AS slice,
            CASE $7

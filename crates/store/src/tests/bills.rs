@@ -143,6 +143,8 @@ async fn a_bill_comes_back_and_adds_up_as_the_report_did() {
         Dimension::Principal,
         Dimension::Tier,
         Dimension::Routing,
+        Dimension::InstanceType,
+        Dimension::Accelerator,
         Dimension::Day,
     ];
     for dimension in dimensions {
@@ -161,6 +163,48 @@ async fn a_bill_comes_back_and_adds_up_as_the_report_did() {
     assert_eq!(points.iter().map(|point| point.cost.unwrap()).sum::<Decimal>(), expected);
     let none = BillFilter { verdict: Some(Verdict::Candidate), ..of_bill };
     assert_eq!(conn.bill_series(&none, Some(Dimension::Model), Measure::Unblended).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn accelerated_instances_add_up_by_type_and_by_what_is_in_them() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    // Two sizes of one accelerator, one that is shared, one that no table knows, and what is no instance at all.
+    let instances = ["p5.48xlarge", "p5.48xlarge", "p5.4xlarge", "g6f.xlarge", "p9.48xlarge"];
+    let on = |instance: &str| {
+        let usage_type = format!("USE1-BoxUsage:{instance}");
+        let key = LineKey {
+            product_code: "AmazonEC2",
+            usage_type: &usage_type,
+            pricing_unit: "Hrs",
+            line_item_type: "Usage",
+            billing_entity: "AWS",
+            ..LineKey::default()
+        };
+        DailyFact { class: Arc::new(classify(&key)), tokens: None, ..fact(1, "10", Currency::USD) }
+    };
+    let mut facts: Vec<DailyFact> = instances.into_iter().map(on).collect();
+    facts.push(fact(0, "3", Currency::USD));
+    let report = report(facts);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let new = new_bill("october", 0);
+    conn.import_bill(&new, &report).await.unwrap();
+    let candidates =
+        BillFilter { bill_id: Some(new.id), verdict: Some(Verdict::Candidate), ..BillFilter::default() };
+    for (dimension, expected) in [
+        (
+            Dimension::InstanceType,
+            [("p5.48xlarge", 20), ("g6f.xlarge", 10), ("p5.4xlarge", 10), ("p9.48xlarge", 10)],
+        ),
+        (Dimension::Accelerator, [("8 × H100", 20), ("", 10), ("1 × H100", 10), ("L4 (shared)", 10)]),
+    ] {
+        let sums = conn.bill_breakdown(&candidates, dimension, Measure::Unblended, 10).await.unwrap();
+        let found: Vec<_> = sums.iter().map(|slice| (slice.key.as_str(), slice.cost.unwrap())).collect();
+        let expected = expected.map(|(key, dollars)| (key, Decimal::from(dollars)));
+        assert_eq!(found, expected, "{dimension:?}");
+        let of_facts = report.facts.iter().filter(|fact| fact.class.verdict == Verdict::Candidate);
+        assert_eq!(sums, breakdown(of_facts, dimension, Measure::Unblended), "{dimension:?}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::{
-    ASSUMER, ASSUMER_KEY, Answer, AwsCall, AwsState, Bucket, Request, Session, pairs, s3_error, sts_error,
-    xml,
+    ASSUMER, ASSUMER_KEY, Answer, AwsCall, AwsState, Bucket, Failure, Request, Session, pairs, s3_error,
+    sts_error, xml,
 };
 
 /// Who signed a request, in which region.
@@ -52,15 +52,16 @@ pub(super) fn answer(request: &Request, state: &mut AwsState) -> Answer {
         change(state);
     }
     let mut session = None;
-    let broken = state.broken.as_mut().filter(|(of, _, times)| *of == action && *times > 0);
-    let answer = if let Some((_, status, times)) = broken {
-        *times -= 1;
-        if is_sts { sts_error(*status, "InternalFailure") } else { s3_error(*status, "SlowDown") }
-    } else if is_sts {
-        assume_role(request, state)
-    } else {
-        s3(request, &action, state, &mut session)
+    let failure = state.failure_of(&action, &resource);
+    let mut answer = match failure {
+        Some(Failure::Status(status)) if is_sts => sts_error(status, "InternalFailure"),
+        Some(Failure::Status(status)) => s3_error(status, "SlowDown"),
+        _ if is_sts => assume_role(request, state),
+        _ => s3(request, &action, state, &mut session),
     };
+    if failure == Some(Failure::CutInHalf) {
+        answer.cut_at = Some(answer.body.len() / 2);
+    }
     let reads = action == "s3:GetObject" && request.method == "GET" && answer.status < 300;
     state.calls.push(AwsCall { action, resource, status: answer.status, session, reads });
     answer
@@ -166,7 +167,7 @@ fn s3(request: &Request, action: &str, state: &AwsState, in_session: &mut Option
         return denied();
     }
     match action {
-        "s3:HeadBucket" => Answer { status: 200, headers: vec![region], body: Vec::new() },
+        "s3:HeadBucket" => Answer::new(200, vec![region], Vec::new()),
         "s3:GetBucketLocation" => xml(
             200,
             format!(
@@ -226,20 +227,20 @@ fn object(request: &Request, bucket: &Bucket, key: &str) -> Answer {
     let whole = object.bytes.len();
     if request.method == "HEAD" {
         headers.push(("content-length", whole.to_string()));
-        return Answer { status: 200, headers, body: Vec::new() };
+        return Answer::new(200, headers, Vec::new());
     }
     let range = request.headers.get("range").and_then(|range| {
         let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
         Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?.min(whole.checked_sub(1)?)))
     });
     let Some((from, to)) = range else {
-        return Answer { status: 200, headers, body: object.bytes.to_vec() };
+        return Answer::new(200, headers, object.bytes.to_vec());
     };
     if from > to {
         return s3_error(416, "InvalidRange");
     }
     headers.push(("content-range", format!("bytes {from}-{to}/{whole}")));
-    Answer { status: 206, headers, body: object.bytes[from..=to].to_vec() }
+    Answer::new(206, headers, object.bytes[from..=to].to_vec())
 }
 
 /// IAM's evaluation, as far as these policies need it: a Deny wins, and without an Allow nothing goes.
