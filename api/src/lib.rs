@@ -11,6 +11,7 @@ pub mod bills;
 pub mod bodies;
 mod bounds;
 pub mod budgets;
+pub mod candidate_rules;
 pub mod chargeback;
 pub mod clerk;
 pub mod closure;
@@ -234,6 +235,7 @@ type Notifications = (
 /// Bills, how they come in, and what calls cost by them.
 type Bills = (
     bills::BillsApi,
+    candidate_rules::CandidateRulesApi,
     bills::uploads::BillUploadsApi,
     aws_connections::AwsConnectionsApi,
     aws_connections::months::BillMonthsApi,
@@ -283,6 +285,7 @@ fn operations(parts: &Arc<ApiParts>) -> Operations {
         spend::SpendApi(Arc::clone(parts)),
         (
             bills::BillsApi(Arc::clone(parts)),
+            candidate_rules::CandidateRulesApi(Arc::clone(parts)),
             bills::uploads::BillUploadsApi(Arc::clone(parts)),
             aws_connections::AwsConnectionsApi(Arc::clone(parts)),
             aws_connections::months::BillMonthsApi(Arc::clone(parts)),

@@ -9,9 +9,9 @@ use std::str::FromStr;
 
 use costlens_domain::{
     AnomalyId, ApiKeyId, AuditEventId, AwsConnectionId, BillDeliveryId, BillId, BillUploadId, BudgetId,
-    ConnectionId, Currency, ErasureId, EventId, ExportId, InsightEventId, InvitationId, InvoiceSourceId,
-    MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RecommendationId, RepricingId, RequestId,
-    SessionId, SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, Usd, UserId,
+    CandidateRuleId, ConnectionId, Currency, ErasureId, EventId, ExportId, InsightEventId, InvitationId,
+    InvoiceSourceId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RecommendationId, RepricingId,
+    RequestId, SessionId, SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, Usd, UserId,
     WebhookEndpointId,
 };
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
@@ -70,6 +70,7 @@ spelled! {
     MessageId = "MessageId", "message-id", "^msg_[0-9a-f]{32}$", "msg_019ab3c4d5e67f8091a2b3c4d5e6f708";
     EventId = "EventId", "event-id", "^evt_[0-9a-f]{32}$", "evt_019ab3c4d5e67f8091a2b3c4d5e6f708";
     BudgetId = "BudgetId", "budget-id", "^bud_[0-9a-f]{32}$", "bud_019ab3c4d5e67f8091a2b3c4d5e6f708";
+    CandidateRuleId = "CandidateRuleId", "candidate-rule-id", "^cdr_[0-9a-f]{32}$", "cdr_019ab3c4d5e67f8091a2b3c4d5e6f708";
     AnomalyId = "AnomalyId", "anomaly-id", "^ano_[0-9a-f]{32}$", "ano_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SsoDomainId = "SsoDomainId", "single-sign-on-domain-id", "^dom_[0-9a-f]{32}$", "dom_019ab3c4d5e67f8091a2b3c4d5e6f708";
     SsoProviderId = "SsoProviderId", "single-sign-on-provider-id", "^idp_[0-9a-f]{32}$", "idp_019ab3c4d5e67f8091a2b3c4d5e6f708";

@@ -77,7 +77,16 @@ try {
   await page.getByRole("link", { name: monthName, exact: true }).click();
   await page.getByRole("heading", { name: new RegExp(`^${month} of AWS account ${account}`) }).waitFor();
   await row("SageMaker").waitFor();
+  await row("p5.48xlarge", "8 × H100", "$100").waitFor();
+  await page.getByRole("button", { name: "Count p5.48xlarge in 222233334444 as AI" }).click();
+  await page.getByText("Counts p5.48xlarge of Amazon EC2 in 222233334444.").waitFor();
+  await picture("3-candidate");
+  await page.getByRole("dialog").getByRole("button", { name: "Count as AI" }).click();
+  await row("p5.48xlarge", "Counts as AI").waitFor();
   await picture("3-bill");
+  await row("p5.48xlarge").getByRole("button", { name: "End the rule" }).click();
+  await page.getByRole("button", { name: "Count p5.48xlarge in 222233334444 as AI" }).waitFor();
+  console.log("what may be AI counts as such for as long as somebody says so");
   await page.goto(`${origin}/bills/drift`);
   await row("USE1-ImaginaryModel9-telepathy", "$3.21").waitFor();
   await picture("4-drift");

@@ -287,6 +287,28 @@ export const BILLS = [
   },
 ];
 
+const candidate = (service, account_id, region, instance_type, accelerators, rule_id, cost, lines) => ({
+  service,
+  account_id,
+  region,
+  instance_type,
+  accelerators,
+  rule_id,
+  currency: "USD",
+  cost,
+  lines,
+});
+
+export const CANDIDATES = [
+  candidate("ec2", "444455556666", "us-east-1", "p5.48xlarge", "8 × H100", "cdr_01", "2410.55", 96),
+  candidate("opensearch", "111122223333", "eu-central-1", null, "", null, "1940.1", 1_440),
+  candidate("ec2", "111122223333", "us-west-2", "g5.12xlarge", "4 × A10G", null, "1180.45", 220),
+];
+
+export const CANDIDATE_RULES = [
+  { id: "cdr_01", service: "ec2", account_id: "444455556666", region: null, instance_type: "p5.48xlarge", created_at: new Date(Date.now() - 9 * DAY).toISOString(), ended_at: null },
+];
+
 const VIEW_GROUPS = {
   service: ["bedrock", "sagemaker", "textract", "transcribe"],
   category: ["inference", "provisioned", "managed_api", "other"],
@@ -295,6 +317,7 @@ const VIEW_GROUPS = {
   token_class: ["output", "fresh_input", "cache_write_5m", "cache_read", "provisioned_throughput"],
   account: ["111122223333", "444455556666", "777788889999"],
   region: ["us-east-1", "eu-central-1", "us-west-2"],
+  accelerator: ["8 × H100", "1 × A10G", ""],
 };
 
 export function makeBillBreakdown(bill, by, measure) {

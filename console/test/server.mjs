@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BILLS, CONNECTIONS, KEYS, makeBillBreakdown, makeBillSeries, makeBreakdown, makeRequest, makeRequests, makeSeries, PROVIDERS, seeded } from "./fixtures.mjs";
+import { BILLS, CANDIDATE_RULES, CANDIDATES, CONNECTIONS, KEYS, makeBillBreakdown, makeBillSeries, makeBreakdown, makeRequest, makeRequests, makeSeries, PROVIDERS, seeded } from "./fixtures.mjs";
 import { awsAnswer } from "./aws.mjs";
 import { insightAnswer } from "./insight.mjs";
 import { noticesAnswer, publicAnswer } from "./notices.mjs";
@@ -177,6 +177,9 @@ async function answer(world, request, url, raw) {
   const billPath = /^\/bills\/(\w+)(\/breakdown)?$/.exec(path);
   const bill = billPath && world.bills.find(({ id }) => id === billPath[1]);
   if (bill) return ok(billPath[2] ? makeBillBreakdown(bill, query.get("by") ?? "service", query.get("measure") ?? "unblended") : bill);
+  const candidatesPath = /^\/bills\/(\w+)\/candidates$/.exec(path);
+  if (candidatesPath) return ok({ items: candidatesPath[1] === BILLS[0].id ? CANDIDATES : [] });
+  if (path === "/candidate-rules") return ok({ items: CANDIDATE_RULES });
   return problem("not_found", 404, "There is no such thing", `${method} ${path}`);
 }
 

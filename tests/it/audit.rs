@@ -76,6 +76,8 @@ const CHANGING: &[(&str, Writes)] = &[
     ("disable_connection", Event("connection.disabled")),
     ("create_bill", EventOfWhatGoes("bill.uploaded")),
     ("withdraw_bill", Event("bill.withdrawn")),
+    ("create_candidate_rule", Event("candidate_rule.created")),
+    ("delete_candidate_rule", Event("candidate_rule.ended")),
     // Before the first row is stored, in a transaction of its own.
     ("import_litellm_logs", EventOfWhatGoes("calls.imported")),
     ("create_aws_connection", EventOfWhatGoes("aws_connection.created")),
@@ -398,6 +400,8 @@ fn each_change_writes_one_event_in_the_transaction_of_its_effect() {
 async fn budgets_and_surprises(walk: &mut Walk<'_>) {
     let budget = id_of(&walk.does("create_budget", "/api/v1/budgets").await);
     walk.does("delete_budget", &format!("/api/v1/budgets/{budget}")).await;
+    let rule = id_of(&walk.does("create_candidate_rule", "/api/v1/candidate-rules").await);
+    walk.does("delete_candidate_rule", &format!("/api/v1/candidate-rules/{rule}")).await;
     let tenant = &walk.owner.tenant_id;
     walk.app.sql(&crate::victim::insight_of(tenant));
     let path = format!("/api/v1/anomalies/{}/decision", tenant.replace("ten_", "ano_"));

@@ -170,6 +170,10 @@ const MATRIX: &[(&str, About, May)] = &[
     ("get_bill_upload", About::OneThing, Look(Role::Viewer)),
     ("get_bill", About::OneThing, Look(Role::Viewer)),
     ("withdraw_bill", About::OneThing, Act(Role::Analyst)),
+    ("list_bill_candidates", About::OneThing, Look(Role::Viewer)),
+    ("list_candidate_rules", About::Things(&[""]), Look(Role::Viewer)),
+    ("create_candidate_rule", About::NewThing, Act(Role::Analyst)),
+    ("delete_candidate_rule", About::OneThing, Act(Role::Analyst)),
     ("get_bill_breakdown", About::OneThing, Look(Role::Viewer)),
     ("get_bill_series", About::Things(&["", "?group_by=account"]), Look(Role::Viewer)),
     ("list_bill_drift", About::Things(&["", "?limit=1000"]), Look(Role::Viewer)),
@@ -510,6 +514,8 @@ pub(crate) async fn untouched(victim: &Victim, members: usize) {
     assert_eq!(bills["items"][0]["superseded_at"], Value::Null, "{bills}");
     let budgets = victim.owner.get("/api/v1/budgets").await;
     assert_eq!(budgets["items"][0]["ended_at"], Value::Null, "{budgets}");
+    let rules = victim.owner.get("/api/v1/candidate-rules").await;
+    assert_eq!(rules["items"][0]["ended_at"], Value::Null, "{rules}");
     let account = victim.owner.get(&format!("/api/v1/aws-connections/{}", victim.aws_connection)).await;
     assert_eq!((&account["revoked_at"], &account["external_id"]), (&Value::Null, &json!(victim.external_id)));
     let source = victim.owner.get(&format!("/api/v1/invoice-sources/{}", victim.invoice_source)).await;
@@ -521,6 +527,7 @@ pub(crate) async fn untouched(victim: &Victim, members: usize) {
         ("slack-channels", 1),
         ("webhook-endpoints", 1),
         ("budgets", 1),
+        ("candidate-rules", 1),
     ] {
         let things = victim.owner.get(&format!("/api/v1/{things}")).await;
         assert_eq!(things["items"].as_array().unwrap().len(), count, "{things}");

@@ -63,7 +63,7 @@ pub(crate) fn bill(month: Month) -> String {
 /// The calls that the gateway made on those days, as LiteLLM wrote them down.
 pub(crate) fn logs(month: Month) -> String {
     let of_day = |day| [logged("a", day, 600_000, 60_000), logged("b", day, 400_000, 40_000)];
-    Value::from_iter(called(month).flat_map(of_day)).to_string()
+    called(month).flat_map(of_day).collect::<Value>().to_string()
 }
 
 fn logged(id: &str, day: NaiveDate, input: u64, output: u64) -> Value {
@@ -88,6 +88,11 @@ async fn settled(name: &str) -> (Owner, String, Month) {
     assert_eq!(upload["state"], "published", "{upload}");
     owner.settled().await;
     (owner, key, month)
+}
+
+/// An hour of an instance with accelerators on a day, for a hundred dollars.
+pub(crate) fn accelerated(day: NaiveDate) -> String {
+    line(day, "Usage", ["AmazonEC2", "USE1-BoxUsage:p5.48xlarge", "RunInstances", "1", "100", "Hrs", ""])
 }
 
 /// The members of a row that are named.
@@ -255,5 +260,89 @@ fn what_happened_and_what_could_be_saved_is_told_with_its_dollars() {
         assert_eq!(owner.get("/api/v1/recommendations").await["items"], json!([]));
         let all = owner.get("/api/v1/recommendations?dismissed=true").await;
         assert_eq!(all["items"][0]["id"], id, "{all}");
+    });
+}
+
+#[test]
+fn what_may_be_ai_counts_where_its_people_say_so_on_bills_that_are_there_and_on_those_to_come() {
+    run(async {
+        let (owner, month) = (shared().owner("Candidates").await, month());
+        let upload = |name: &'static str, month: Month| {
+            let text = bill(month) + &accelerated(month.first_day());
+            let owner = owner.clone();
+            async move {
+                owner.upload(&format!("/api/v1/bills?filename={name}.csv"), text).await["bill_id"].clone()
+            }
+        };
+        let id = upload("first", month).await.as_str().unwrap().to_owned();
+        owner.settled().await;
+        let candidates = async |id: &str| {
+            let found = owner.get(&format!("/api/v1/bills/{id}/candidates")).await;
+            let names =
+                ["service", "account_id", "region", "instance_type", "accelerators", "cost", "rule_id"];
+            found["items"].as_array().unwrap().iter().map(|one| of(one, &names)).collect::<Vec<_>>()
+        };
+        let expected = |rule: &Value| {
+            [json!({
+                "service": "ec2", "account_id": "222233334444", "region": "us-east-1", "instance_type": "p5.48xlarge",
+                "accelerators": "8 × H100", "cost": "100", "rule_id": rule,
+            })]
+        };
+        assert_eq!(candidates(&id).await, expected(&Value::Null));
+        let sums = async |id: &str| {
+            let bill = owner.get(&format!("/api/v1/bills/{id}")).await;
+            let text = |name: &str| {
+                bill["totals"][0][name].as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap()
+            };
+            (text("ai_cost"), text("candidate_cost"), text("total_cost"))
+        };
+        let before = sums(&id).await;
+        let hundred = rust_decimal::Decimal::ONE_HUNDRED;
+        assert_eq!(before.1, hundred);
+        let unmetered = async || {
+            let whole = owner.get(&format!("/api/v1/settlements/{}", month.first_day())).await;
+            let all = whole["residuals"].as_array().unwrap();
+            let one = all.iter().find(|one| one["code"] == "unmetered").unwrap();
+            one["amount"].as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap()
+        };
+        let hosting = unmetered().await;
+
+        for (field, body) in
+            [("service", json!({"service": "s3"})), ("region", json!({"service": "ec2", "region": " "}))]
+        {
+            let refused = owner.call("POST", "/api/v1/candidate-rules", Some(&body)).await.expect(400);
+            assert!(refused.text().contains(&format!("/{field}")), "{}", refused.text());
+        }
+        let body = json!({"service": "ec2", "instance_type": "p5.48xlarge"});
+        let rule = owner.call("POST", "/api/v1/candidate-rules", Some(&body)).await.expect(201).json();
+        owner.call("POST", "/api/v1/candidate-rules", Some(&body)).await.expect_problem(409, "conflict");
+        eventually("counted candidates", async || (sums(&id).await.1.is_zero()).then_some(())).await;
+        assert_eq!(sums(&id).await, (before.0 + hundred, rust_decimal::Decimal::ZERO, before.2));
+        assert_eq!(candidates(&id).await, expected(&rule["id"]));
+        let by = owner.get(&format!("/api/v1/bills/{id}/breakdown?by=accelerator")).await;
+        assert!(
+            by["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|one| one["group"] == "8 × H100" && one["cost"] == "100"),
+            "{by}"
+        );
+        eventually("settlement by the rule", async || (unmetered().await == hosting + hundred).then_some(()))
+            .await;
+        // Another month comes, and is decided as it is stored.
+        let other = upload("second", month.back(1)).await.as_str().unwrap().to_owned();
+        assert_eq!(candidates(&other).await, expected(&rule["id"]));
+        assert!(sums(&other).await.1.is_zero());
+
+        let path = format!("/api/v1/candidate-rules/{}", rule["id"].as_str().unwrap());
+        owner.call("DELETE", &path, None).await.expect(204);
+        owner.call("DELETE", &path, None).await.expect(204);
+        eventually("candidates as before", async || (sums(&id).await == before).then_some(())).await;
+        eventually("settlement as before", async || (unmetered().await == hosting).then_some(())).await;
+        assert_eq!(candidates(&other).await, expected(&Value::Null));
+        let rules = owner.get("/api/v1/candidate-rules").await;
+        assert_eq!(rules["items"][0]["id"], rule["id"]);
+        assert!(rules["items"][0]["ended_at"].is_string(), "{rules}");
     });
 }

@@ -38,6 +38,7 @@ struct Told {
     endpoint: String,
     event: String,
     budget: String,
+    candidate_rule: String,
     export: String,
     anomaly: String,
     happening: String,
@@ -154,7 +155,7 @@ impl Victim {
             [&told.anomaly, &told.message, &told.workflow, &told.audit, &told.export, &told.repricing]
                 .map(Clone::clone),
         );
-        words.extend([&told.grant, &told.domain].map(Clone::clone));
+        words.extend([&told.grant, &told.domain, &told.candidate_rule].map(Clone::clone));
         words.extend([&self.aws_connection, &self.external_id, &self.invoice_source].map(Clone::clone));
         words.extend([&told.happening, &told.recommendation].map(Clone::clone));
         words.extend(self.bill.clone().map(|(upload, bill)| [upload, bill]).into_iter().flatten());
@@ -176,6 +177,7 @@ impl Victim {
             "slack-channels" => self.told.channel.clone(),
             "webhook-endpoints" => self.told.endpoint.clone(),
             "budgets" => self.told.budget.clone(),
+            "candidate-rules" => self.told.candidate_rule.clone(),
             "anomalies" => self.told.anomaly.clone(),
             "recommendations" => self.told.recommendation.clone(),
             "invitations" => self.invitation.clone(),
@@ -259,6 +261,7 @@ pub(crate) async fn send(
         "create_export" => json(json!({"what": "requests", "format": "csv"})),
         "decide_anomaly" => json(json!({"judgement": "dismissed", "reason": name})),
         "dismiss_recommendation" => json(json!({"reason": name})),
+        "create_candidate_rule" => json(json!({"service": "ec2", "account_id": name})),
         "create_budget" => json(json!({"name": name, "period": "day", "amount": "1"})),
         "create_invitation" => json(json!({"email": format!("{name}@mail.example"), "role": "viewer"})),
         "update_member" => json(json!({"role": "viewer"})),
@@ -385,6 +388,9 @@ impl Told {
         let endpoint = text(&endpoint["endpoint"]["id"]);
         let budget = json!({"name": "aurora-budget", "period": "month", "amount": "4242.42"});
         let budget = make("budgets", budget).await;
+        // Of what no bill has, so that no sum is another one.
+        let rule = json!({"service": "ec2", "region": "aurora-1"});
+        let rule = make("candidate-rules", rule).await;
         let test = format!("/api/v1/webhook-endpoints/{endpoint}/test");
         let event = text(&owner.call("POST", &test, None).await.expect(202).json()["event_id"]);
         eventually("a delivery", async || {
@@ -426,6 +432,7 @@ impl Told {
             endpoint: endpoint.clone(),
             event,
             budget: text(&budget["id"]),
+            candidate_rule: text(&rule["id"]),
             export,
             anomaly,
             happening: owner.tenant_id.replace("ten_", "ins_"),
@@ -474,6 +481,6 @@ fn bill(account: &str, cost: &str) -> String {
      bill/BillingEntity,bill/BillType\n"
         .to_owned()
         + &line("a1", "AmazonBedrock", "USE1-Claude3Sonnet-input-tokens", cost)
-        + &line("a2", "AmazonEC2", "BoxUsage:t3.micro", "1.00")
+        + &line("a2", "AmazonEC2", "USE1-BoxUsage:p5.48xlarge", "1.00")
         + &line("a3", "AmazonBedrock", &format!("USE1-Unheard-Of-{account}"), "0.00")
 }

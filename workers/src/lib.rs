@@ -7,6 +7,7 @@ mod alerts;
 pub mod audit_anchors;
 pub mod aws_accounts;
 pub mod bill_ingestion;
+mod candidates;
 mod clerk;
 mod dead_letters;
 mod digest;
@@ -205,6 +206,7 @@ pub fn workers(queue: Queue, host: &str, parts: &WorkerParts) -> Workers {
     let workers = invoices::add(workers, parts);
     let workers = add(workers, parts, invoices::find_invoice_fetches);
     let workers = add_settling(workers, parts);
+    let workers = add_deciding(workers, parts);
     let workers = add(workers, parts, settlement::find_settlements);
     let workers = exports::add(workers, parts);
     let workers = add(workers, parts, exports::sweep_exports);
@@ -240,6 +242,14 @@ fn add_settling(workers: Workers, parts: &WorkerParts) -> Workers {
     let settings =
         Settings { timeout: Some(Duration::from_mins(10)), per_tenant: Some(1), ..Settings::default() };
     workers.job(settings, 2, move |job, context| settlement::settle_month(job, context, parts.clone()))
+}
+
+/// Deciding of candidates: some tenants at a time, and one decision of each.
+fn add_deciding(workers: Workers, parts: &WorkerParts) -> Workers {
+    let parts = parts.clone();
+    let settings =
+        Settings { timeout: Some(Duration::from_mins(10)), per_tenant: Some(1), ..Settings::default() };
+    workers.job(settings, 2, move |job, context| candidates::decide_candidates(job, context, parts.clone()))
 }
 
 /// The schedules; their times are UTC.

@@ -493,6 +493,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/bills/{id}/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what may be AI on a bill
+         * @description Accelerated instances and vector stores serve other work, too: their lines are in no sum of AI until a rule says so.
+         *     Those that one counts are listed with it.
+         */
+        get: operations["list_bill_candidates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/budgets": {
         parameters: {
             query?: never;
@@ -533,6 +554,48 @@ export interface paths {
          * @description It stays in the list and says nothing any more. Doing it again changes nothing.
          */
         delete: operations["delete_budget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/candidate-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List rules of what counts as AI */
+        get: operations["list_candidate_rules"];
+        put?: never;
+        /**
+         * Count candidates as AI
+         * @description Those of a service and, where they are named, of one account, region and instance type. It holds for every bill that
+         *     counts and for those to come; months that it changes are settled anew.
+         */
+        post: operations["create_candidate_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/candidate-rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a rule
+         * @description What it counted as AI is a candidate again, unless another rule counts it. Doing it again changes nothing.
+         */
+        delete: operations["delete_candidate_rule"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3689,7 +3752,7 @@ export interface components {
         };
         /**
          * BillBreakdown
-         * @description A bill by one dimension: its AI lines, dearest first, currency by currency.
+         * @description A bill by one dimension, dearest first, currency by currency.
          */
         BillBreakdown: {
             /** @description The rows. */
@@ -3819,7 +3882,7 @@ export interface components {
          * @description What a breakdown of a bill groups by.
          * @enum {string}
          */
-        BillDimension: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "day";
+        BillDimension: "service" | "category" | "model" | "token_class" | "account" | "region" | "principal" | "tier" | "routing" | "instance_type" | "accelerator" | "day";
         /**
          * BillDrift
          * @description What no rule knows, dearest first, currency by currency.
@@ -4280,6 +4343,91 @@ export interface components {
             outcome: components["schemas"]["CancelOutcome"];
         };
         /**
+         * Candidate
+         * @description What may be AI on a bill, of one place and kind.
+         */
+        Candidate: {
+            /** @description What accelerates it, such as `8 × H100`; empty where nothing does, or nobody knows what. */
+            accelerators: string;
+            /** @description The account that used it. */
+            account_id: string;
+            /**
+             * Format: decimal
+             * @description The unblended cost.
+             * @example 12.5
+             */
+            cost: string;
+            /**
+             * Format: currency
+             * @description What the cost counts.
+             * @example USD
+             */
+            currency: string;
+            /** @description The instance type; null for what is none. */
+            instance_type?: string | null;
+            /**
+             * Format: uint64
+             * @description How many bill lines there are.
+             */
+            lines: number;
+            /** @description The region; empty where the bill names none. */
+            region: string;
+            /**
+             * Format: candidate-rule-id
+             * @description The rule by which it counts as AI; null for what does not.
+             * @example cdr_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            rule_id?: string | null;
+            /** @description The service, such as `ec2`. */
+            service: string;
+        };
+        /**
+         * CandidateRule
+         * @description Lines that may be AI and count as such.
+         */
+        CandidateRule: {
+            /** @description Only those of this account; null for all. */
+            account_id?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Until when; null while it holds.
+             */
+            ended_at?: string | null;
+            /**
+             * Format: candidate-rule-id
+             * @description The rule.
+             * @example cdr_019ab3c4d5e67f8091a2b3c4d5e6f708
+             */
+            id: string;
+            /** @description Only those of this instance type; null for all. */
+            instance_type?: string | null;
+            /** @description Only those in this region; null for all. */
+            region?: string | null;
+            /** @description The service whose lines count. */
+            service: string;
+        };
+        /**
+         * CandidateRules
+         * @description All rules.
+         */
+        CandidateRules: {
+            /** @description Newest first, ended ones included. */
+            items: components["schemas"]["CandidateRule"][];
+        };
+        /**
+         * Candidates
+         * @description What may be AI on a bill.
+         */
+        Candidates: {
+            /** @description Currency by currency, dearest first. */
+            items: components["schemas"]["Candidate"][];
+        };
+        /**
          * ChangePassword
          * @description A new password.
          */
@@ -4696,6 +4844,32 @@ export interface components {
              *     ]
              */
             thresholds?: number[];
+        };
+        /**
+         * CreateCandidateRule
+         * @description A rule to be made.
+         */
+        CreateCandidateRule: {
+            /**
+             * @description Only lines of this account.
+             * @default null
+             */
+            account_id?: string;
+            /**
+             * @description Only lines of this instance type.
+             * @default null
+             */
+            instance_type?: string;
+            /**
+             * @description Only lines in this region.
+             * @default null
+             */
+            region?: string;
+            /**
+             * @description The service, as candidates name it: `ec2`, `opensearch`, `azure_ai_search`, `azure_virtual_machines`,
+             *     `compute_engine` or `cloud_tpu`.
+             */
+            service: string;
         };
         /**
          * CreateClerkSession
@@ -12642,6 +12816,131 @@ export interface operations {
             };
         };
     };
+    list_bill_candidates: {
+        parameters: {
+            query?: {
+                /** @description How many rows of each currency at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Candidates"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_budgets: {
         parameters: {
             query?: never;
@@ -12902,6 +13201,375 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It says nothing any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_candidate_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CandidateRules"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_candidate_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body have one effect. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateCandidateRule"];
+            };
+        };
+        responses: {
+            /** @description The rule. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CandidateRule"];
+                };
+            };
+            /** @description The request is not what the operation wants. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not know of it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content type is not one the operation reads. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Well-formed, and yet not possible. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. */
+            429: {
+                headers: {
+                    /** @description Seconds after which another try may succeed, where that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_candidate_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It counts nothing any more. */
             204: {
                 headers: {
                     [name: string]: unknown;

@@ -55,6 +55,8 @@ export type BillDelivery = NonNullable<BillMonth["delivery"]>;
 export type BillTotal = Bill["totals"][number];
 export type BillBreakdown = Ok<"/api/v1/bills/{id}/breakdown", "get">;
 export type BillGroup = BillBreakdown["items"][number];
+export type Candidate = Ok<"/api/v1/bills/{id}/candidates", "get">["items"][number];
+export type CandidateRule = Ok<"/api/v1/candidate-rules", "get">["items"][number];
 export type BillDriftRow = Ok<"/api/v1/bills/drift", "get">["items"][number];
 export type Settlement = Ok<"/api/v1/settlements", "get">["items"][number];
 /** Which settlement is meant. */

@@ -38,6 +38,8 @@ const ACTS: Record<string, string> = {
   "bill.uploaded": "Handed in a bill",
   "bill.imported": "Read in a bill",
   "bill.withdrawn": "Withdrew a bill",
+  "candidate_rule.created": "Counted candidates as AI",
+  "candidate_rule.ended": "Counted candidates as such again",
   "calls.imported": "Handed in calls",
   "closure.requested": "Asked to close the account",
   "closure.cancelled": "Kept the account",

@@ -41,6 +41,7 @@ const QUEUES: Record<string, string> = {
   insight: "Look at the facts",
   "insight-nights": "Look at everybody's facts",
   "settle_month": "Settle a month",
+  "candidates": "Decide what counts as AI",
   "settlement-nights": "Settle months again",
   erasure: "Erase an account",
   "erasure-sweep": "Look after erasures",

@@ -157,6 +157,8 @@ typed_ids! {
     EventId = "evt";
     /// A sum that spending is held against.
     BudgetId = "bud";
+    /// What a tenant's people say of lines that may be AI.
+    CandidateRuleId = "cdr";
     /// An hour whose cost its own past does not explain.
     AnomalyId = "ano";
     /// Something that happened by the facts of bills and calls.

@@ -33,10 +33,10 @@ pub mod usage;
 
 pub use ids::{
     AnomalyId, ApiKeyId, AuditEventId, AwsConnectionId, BillDeliveryId, BillId, BillUploadId, BudgetId,
-    ConnectionId, ErasureId, EventId, ExportId, InsightEventId, InvitationId, InvoiceSourceId, MessageId,
-    PriceCorrectionId, PriceReviewId, RecipientId, RecommendationId, RepricingId, RequestId, SessionId,
-    SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, UserId, UserLinkId,
-    WebhookEndpointId,
+    CandidateRuleId, ConnectionId, ErasureId, EventId, ExportId, InsightEventId, InvitationId,
+    InvoiceSourceId, MessageId, PriceCorrectionId, PriceReviewId, RecipientId, RecommendationId, RepricingId,
+    RequestId, SessionId, SlackChannelId, SsoDomainId, SsoProviderId, SupportGrantId, TenantId, UserId,
+    UserLinkId, WebhookEndpointId,
 };
 pub use members::Role;
 pub use money::{Currency, Money, Usd};

@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod bills;
+pub mod candidates;
 pub mod closures;
 pub mod events;
 pub mod exports;

@@ -199,6 +199,7 @@ impl TenantConn {
             }
         }
         self.insert_bill_facts(rows).await?;
+        self.decide_candidates_of(Some(new.id)).await?;
         self.bill(new.id).await
     }
 

@@ -47,6 +47,7 @@ pub const ERASED_TABLES: [&[&str]; 3] = [
         "settlement_day",
         "settlement",
         "bill_daily_fact",
+        "candidate_rule",
         "bill_control_total",
         "bill_upload",
         "bill",

@@ -16,6 +16,7 @@ mod bills;
 mod bodies;
 mod bounds;
 mod budget_spend;
+mod candidate_rules;
 mod chargeback;
 mod closures;
 mod connections;
@@ -86,6 +87,7 @@ pub use bills::{
 };
 pub use bodies::{BodyCount, BodyDay, SealedBody, StoredBody};
 pub use budget_spend::{BudgetSpend, whole_hour_from};
+pub use candidate_rules::{Candidate, CandidateRule, CandidateScope};
 pub use chargeback::{Chargeback, ChargebackBy, ChargedCalls, ChargedSlice, IssuerBalance, MonthKey};
 pub use closures::{ERASED_TABLES, Erasure, ErasureState, begin_erasing, commit_erased};
 pub use connections::{Connection, NewConnection};

@@ -548,6 +548,20 @@ diesel::table! {
         lines -> Int8,
         net_amortised -> Nullable<Numeric>,
         list -> Nullable<Numeric>,
+        by_rule -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    candidate_rule (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        service -> Text,
+        usage_account -> Nullable<Text>,
+        region -> Nullable<Text>,
+        instance_type -> Nullable<Text>,
+        created_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -20,7 +20,7 @@ fn bill() -> String {
     };
     let use_of_days: String = (0..).zip(days).map(steady).collect();
     let strange = settled::tokens(first, "USE1-ImaginaryModel9-telepathy", "7", "3.21", settled::GATEWAY);
-    settled::bill(month) + &use_of_days + &strange
+    settled::bill(month) + &use_of_days + &strange + &settled::accelerated(first)
 }
 
 #[test]

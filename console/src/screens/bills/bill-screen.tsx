@@ -21,6 +21,7 @@ import { Segments } from "@/ui/segments";
 import { Problem, Skeleton, SkeletonRows } from "@/ui/states";
 import { Tabs } from "@/ui/tabs";
 import { BillBreakdown } from "./bill-breakdown";
+import { Candidates } from "./candidates";
 import { Composition } from "./composition";
 import { DriftOf } from "./drift";
 import { FORMAT_NAMES } from "./names";
@@ -178,6 +179,7 @@ function BillOf({ bill }: { bill: Bill }) {
               </Tabs>
             </div>
           </Card>
+          <Candidates billId={bill.id} currency={total.currency} />
           <DriftOf billId={bill.id} currency={total.currency} />
           <Resources bill={bill} currency={total.currency} />
         </>

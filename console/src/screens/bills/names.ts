@@ -44,7 +44,7 @@ const AMAZON = new Set(
   "textract rekognition comprehend comprehend_medical transcribe polly translate lex personalize kendra forecast fraud_detector nova_act".split(" "),
 );
 
-function serviceName(slug: string): string {
+export function serviceName(slug: string): string {
   const rest = /^(azure|google)_(.+)$/.exec(slug);
   if (rest && !(slug in SERVICES)) return `${plainWords(rest[1] ?? "")} ${(rest[2] ?? "").replace(/_/g, " ")}`;
   return SERVICES[slug] ?? (AMAZON.has(slug) ? `Amazon ${slug.split("_").map(plainWords).join(" ")}` : plainWords(slug));

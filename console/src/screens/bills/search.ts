@@ -1,5 +1,5 @@
 // The query string of a bill's screen.
-export const VIEWS = ["service", "model", "token_class", "category", "account", "region", "principal"] as const;
+export const VIEWS = ["service", "model", "token_class", "category", "account", "region", "principal", "accelerator"] as const;
 export type View = (typeof VIEWS)[number];
 
 export const MEASURES = ["unblended", "net_unblended", "amortised", "net_amortised", "list"] as const;

@@ -9,6 +9,7 @@ export const VIEW_LABELS: Record<View, string> = {
   account: "Account",
   region: "Region",
   principal: "Principal",
+  accelerator: "Accelerators",
 };
 
 /** Each cost of a bill: what it is called, and what it is in a line. */

@@ -194,6 +194,10 @@ actions! {
     AnomalyDecided = "anomaly.decided",
     /// Somebody will not follow a recommendation.
     RecommendationDismissed = "recommendation.dismissed",
+    /// Lines that may be AI count as such from now on.
+    CandidateRuleCreated = "candidate_rule.created",
+    /// They count as candidates again.
+    CandidateRuleEnded = "candidate_rule.ended",
     /// A budget was made.
     BudgetCreated = "budget.created",
     /// A budget was ended.

@@ -33,6 +33,11 @@ pub use words::without_region;
 /// whatever is delivered is read again by other rules.
 pub const RULES_VERSION: u32 = 6;
 
+/// The services whose lines may be AI and may be something else, by their stable names: what a tenant's people may say more
+/// of than a rule knows.
+pub const CANDIDATE_SERVICES: [&str; 6] =
+    ["azure_ai_search", "azure_virtual_machines", "cloud_tpu", "compute_engine", "ec2", "opensearch"];
+
 /// What a bill line says about itself. An empty text means that the bill left the cell empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LineKey<'a> {

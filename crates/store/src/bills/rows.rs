@@ -31,7 +31,7 @@ fn format_named(name: &str) -> Option<ReportFormat> {
     ReportFormat::ALL.into_iter().find(|format| format.as_str() == name)
 }
 
-fn currency_named(name: &str) -> Option<Currency> {
+pub(crate) fn currency_named(name: &str) -> Option<Currency> {
     name.parse().ok()
 }
 

@@ -59,6 +59,20 @@ pub(super) fn fact(n: u32, cost: &str, currency: Currency) -> DailyFact {
     }
 }
 
+/// An hour of an instance, for so many dollars.
+pub(super) fn on_instance(instance: &str, cost: &str) -> DailyFact {
+    let usage_type = format!("USE1-BoxUsage:{instance}");
+    let key = LineKey {
+        product_code: "AmazonEC2",
+        usage_type: &usage_type,
+        pricing_unit: "Hrs",
+        line_item_type: "Usage",
+        billing_entity: "AWS",
+        ..LineKey::default()
+    };
+    DailyFact { class: Arc::new(classify(&key)), tokens: None, ..fact(1, cost, Currency::USD) }
+}
+
 pub(super) fn report(facts: Vec<DailyFact>) -> BillReport {
     let total = |currency, unblended: &str| ControlTotal {
         line_item_type: "Usage".into(),
@@ -171,18 +185,7 @@ async fn accelerated_instances_add_up_by_type_and_by_what_is_in_them() {
     let acme = actor(&db, "acme").await;
     // Two sizes of one accelerator, one that is shared, one that no table knows, and what is no instance at all.
     let instances = ["p5.48xlarge", "p5.48xlarge", "p5.4xlarge", "g6f.xlarge", "p9.48xlarge"];
-    let on = |instance: &str| {
-        let usage_type = format!("USE1-BoxUsage:{instance}");
-        let key = LineKey {
-            product_code: "AmazonEC2",
-            usage_type: &usage_type,
-            pricing_unit: "Hrs",
-            line_item_type: "Usage",
-            billing_entity: "AWS",
-            ..LineKey::default()
-        };
-        DailyFact { class: Arc::new(classify(&key)), tokens: None, ..fact(1, "10", Currency::USD) }
-    };
+    let on = |instance: &str| on_instance(instance, "10");
     let mut facts: Vec<DailyFact> = instances.into_iter().map(on).collect();
     facts.push(fact(0, "3", Currency::USD));
     let report = report(facts);

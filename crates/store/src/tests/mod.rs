@@ -5,6 +5,7 @@ mod bill_deliveries;
 mod bill_uploads;
 mod bills;
 mod bodies;
+mod candidate_rules;
 mod closures;
 mod doors;
 mod facts;
