@@ -150,7 +150,7 @@ pub struct BillShare {
     pub ai_cost: Wire<Exact>,
     /// What the AI costs by each measure.
     pub ai_costs: BillCosts,
-    /// What may be AI: accelerators and the like that a tag would have to decide.
+    /// What may be AI, accelerators and the like, and no rule of its people counts.
     pub candidate_cost: Wire<Exact>,
     /// The AI part in percent; null where the whole is not positive.
     #[oai(nullable)]

@@ -121,7 +121,7 @@ pub struct CandidateRules {
 /// A rule to be made.
 #[derive(Object)]
 pub struct CreateCandidateRule {
-    /// The service, as candidates name it: `ec2`, `opensearch`, `azure_ai_search`, `azure_virtual_machines`,
+    /// The service, as candidates name it: `ec2`, `opensearch`, `fsx_lustre`, `azure_ai_search`, `azure_virtual_machines`,
     /// `compute_engine` or `cloud_tpu`.
     #[oai(validator(min_length = 1, max_length = 64))]
     pub service: String,
@@ -158,7 +158,7 @@ pub(crate) struct CandidateRulesApi(pub(crate) Arc<ApiParts>);
 impl CandidateRulesApi {
     /// List what may be AI on a bill
     ///
-    /// Accelerated instances and vector stores serve other work, too: their lines are in no sum of AI until a rule says so.
+    /// Accelerated instances, search clusters and parallel file systems serve other work, too: their lines are in no sum of AI until a rule says so.
     /// Those that one counts are listed with it.
     #[oai(path = "/bills/:id/candidates", method = "get", operation_id = "list_bill_candidates")]
     async fn candidates(
@@ -252,8 +252,7 @@ impl CandidateRulesApi {
         let tenant = caller.require(Permission::BillsWrite)?;
         let mut conn = self.0.store.tenant(tenant).await?;
         let rule = conn.candidate_rule(id.0.0).await?;
-        if rule.ended_at.is_none() {
-            conn.end_candidate_rule(rule.id, self.0.clock.now()).await?;
+        if conn.end_candidate_rule(rule.id, self.0.clock.now()).await? {
             costlens_jobs::ask(&mut conn, &DecideCandidates { rule: rule.id, ended: true }).await?;
             let target = (Action::CandidateRuleEnded, Some(rule.id.to_string()));
             caller.principal().by().did(&self.0, &mut conn, target, json!({})).await?;

@@ -1,6 +1,6 @@
 // A bill from a customer's own bucket, in a real browser: an account is connected by its form, the link that makes the role
-// is the right one, its month comes and is restated, and every screen that follows from it shows what is in it. All in the
-// light theme and, where pictures are wanted, in the dark one.
+// is the right one, its month comes and is restated, and every screen that follows from it shows what is in it. All in
+// the light theme and in the dark one.
 //
 //   node e2e/bills.mjs <base-url> <sign-in-url> <account> <bucket> <month>
 //
@@ -22,14 +22,20 @@ const monthName = new Date(`${month}-01T00:00:00Z`).toLocaleDateString("en-US", 
 const browser = await openBrowser();
 const { page, faults, context } = await openPage(browser, { origin });
 
+const ink = () => page.evaluate(() => getComputedStyle(document.body).color);
+
+/** Shows a screen in both themes, and takes pictures where they are wanted. */
 async function picture(name) {
-  if (!pictures) return;
-  await mkdir(pictures, { recursive: true });
+  const shown = [];
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme });
     await settle(page);
+    shown.push(await ink());
+    if (!pictures) continue;
+    await mkdir(pictures, { recursive: true });
     await page.screenshot({ path: join(pictures, `${name}-${theme}.png`), fullPage: true });
   }
+  insist(shown[0] !== shown[1], `${name} has one theme alone`);
   await page.emulateMedia({ colorScheme: "light" });
 }
 
@@ -78,14 +84,19 @@ try {
   await page.getByRole("heading", { name: new RegExp(`^${month} of AWS account ${account}`) }).waitFor();
   await row("SageMaker").waitFor();
   await row("p5.48xlarge", "8 × H100", "$100").waitFor();
-  await page.getByRole("button", { name: "Count p5.48xlarge in 222233334444 as AI" }).click();
+  const count = () => page.getByRole("button", { name: "Count p5.48xlarge in 222233334444, us-east-1 as AI" });
+  await count().click();
   await page.getByText("Counts p5.48xlarge of Amazon EC2 in 222233334444.").waitFor();
   await picture("3-candidate");
   await page.getByRole("dialog").getByRole("button", { name: "Count as AI" }).click();
   await row("p5.48xlarge", "Counts as AI").waitFor();
+  await row("Amazon EC2", "$100").waitFor();
+  await page.getByText("$2,441.11", { exact: true }).first().waitFor();
   await picture("3-bill");
-  await row("p5.48xlarge").getByRole("button", { name: "End the rule" }).click();
-  await page.getByRole("button", { name: "Count p5.48xlarge in 222233334444 as AI" }).waitFor();
+  await page.getByRole("button", { name: "End the rule for p5.48xlarge of Amazon EC2 in 222233334444" }).click();
+  await page.getByRole("button", { name: "End the rule", exact: true }).click();
+  await count().waitFor();
+  await page.getByText("$2,341.11", { exact: true }).first().waitFor();
   console.log("what may be AI counts as such for as long as somebody says so");
   await page.goto(`${origin}/bills/drift`);
   await row("USE1-ImaginaryModel9-telepathy", "$3.21").waitFor();

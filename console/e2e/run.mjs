@@ -3,7 +3,7 @@
 // bill; then say who is told, set a budget, look at the work that followed, and close the account and keep it. Fails at the first thing that is not as promised.
 //
 //   node e2e/run.mjs <base-url> <sign-in-url> [bill-file]
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openBrowser, openPage, PATIENCE_MS, settle, untilShown } from "../test/browser.mjs";
@@ -140,7 +140,16 @@ try {
   await page.getByLabel("Bill file").setInputFiles({ name: "not-a-bill.csv", mimeType: "text/csv", buffer: Buffer.from("garbage;no,bill\n1,2\n") });
   await page.getByRole("alert").filter({ hasText: "not-a-bill.csv" }).waitFor();
   say("a file that is no bill is refused with its name");
-  await page.getByLabel("Bill file").setInputFiles(billFile);
+  // Dropped, as people do.
+  const dropped = await page.evaluateHandle(
+    ({ name, text }) => {
+      const data = new DataTransfer();
+      data.items.add(new File([text], name, { type: "text/csv" }));
+      return data;
+    },
+    { name: basename(billFile), text: await readFile(billFile, "utf8") },
+  );
+  await page.getByLabel("Import a bill").dispatchEvent("drop", { dataTransfer: dropped });
   await page.getByRole("heading", { name: basename(billFile) }).waitFor();
   await page.locator("table tbody tr").first().waitFor();
   say("a bill is read and broken down by service");

@@ -27,6 +27,9 @@ GRANT SELECT, INSERT, UPDATE (ended_at) ON candidate_rule TO costlens_app;
 ALTER TABLE bill_daily_fact ADD COLUMN by_rule uuid
     CONSTRAINT bill_daily_fact_ruled_is_ai CHECK (by_rule IS NULL OR verdict = 'ai');
 GRANT UPDATE (verdict, class, by_rule) ON bill_daily_fact TO costlens_app;
+-- Counts how often its facts were decided upon otherwise: what is read of it page by page is of one count.
+ALTER TABLE bill ADD COLUMN decisions integer NOT NULL DEFAULT 0;
+GRANT UPDATE (decisions) ON bill TO costlens_app;
 GRANT UPDATE (ai, candidate, ai_net_unblended, ai_amortised, ai_net_amortised, ai_list, candidate_net_unblended,
     candidate_amortised, candidate_net_amortised, candidate_list) ON bill_control_total TO costlens_app;
 

@@ -86,6 +86,36 @@ fn a_withdrawn_bill_counts_nowhere_until_it_is_handed_in_again() {
     });
 }
 
+#[test]
+fn a_month_that_is_imported_by_two_at_once_counts_once() {
+    run(async {
+        let app = shared();
+        let owner = app.owner("Hasty").await;
+        let folder = tempfile::tempdir().unwrap();
+        let import = |name: &str, tail: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, format!("{BILL}{tail}")).unwrap();
+            let tenant = owner.tenant_id.clone();
+            tokio::task::spawn_blocking(move || {
+                shared().command(&["import", "--tenant", &tenant, file.to_str().unwrap()])
+            })
+        };
+        let tail = "1,2,Usage,2026-10-02T00:00:00Z,AmazonS3,USE1-TimedStorage-ByteHrs,,1,USD,1,GB-Mo\n";
+        let (one, other) = tokio::join!(import("one.csv", ""), import("other.csv", tail));
+        one.unwrap();
+        other.unwrap();
+        let list = owner.get("/api/v1/bills").await;
+        let current: Vec<&Value> =
+            bills(&list).iter().filter(|bill| bill["superseded_at"].is_null()).collect();
+        let [bill] = current.as_slice() else { panic!("{list}") };
+        assert_eq!(bills(&list).len(), 2, "{list}");
+        let series = owner.get("/api/v1/bills/series").await;
+        let sum = |point: &Value| point["cost"].as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap();
+        let ai: rust_decimal::Decimal = series["points"].as_array().unwrap().iter().map(sum).sum();
+        assert_eq!(ai.to_string(), bill["totals"][0]["ai_cost"], "{series}");
+    });
+}
+
 /// Use with a private discount, and an endpoint under a Savings Plan, at its list price and taken back.
 const COMMITTED: &str = "\
 bill/PayerAccountId,lineItem/UsageAccountId,lineItem/LineItemType,lineItem/UsageStartDate,lineItem/ProductCode,lineItem/UsageType,lineItem/UsageAmount,lineItem/CurrencyCode,lineItem/UnblendedCost,lineItem/NetUnblendedCost,pricing/publicOnDemandCost,savingsPlan/SavingsPlanEffectiveCost,savingsPlan/NetSavingsPlanEffectiveCost,pricing/unit

@@ -11,10 +11,14 @@ use serde_json::{Value, json};
 pub(crate) const GATEWAY: &str = "arn:aws:iam::222233334444:role/gateway";
 const ROGUE: &str = "arn:aws:iam::222233334444:user/rogue";
 
-/// The month before the last: its bill is over for good.
 #[expect(clippy::disallowed_methods, reason = "the process under test runs by the machine's clock")]
+fn today() -> NaiveDate {
+    Utc::now().date_naive()
+}
+
+/// The month before the last: its bill is over for good.
 pub(crate) fn month() -> Month {
-    Month::of(Utc::now().date_naive()).back(2)
+    Month::of(today()).back(2)
 }
 
 /// A line of CUR 2.0 in the columns of [`bill`]: product, usage type, operation, quantity, cost, unit and principal.
@@ -258,8 +262,69 @@ fn what_happened_and_what_could_be_saved_is_told_with_its_dollars() {
         let said = owner.call("PUT", &path, Some(&json!({"reason": "it serves the demo"}))).await.expect(200);
         assert_eq!(said.json()["dismissed_reason"], "it serves the demo");
         assert_eq!(owner.get("/api/v1/recommendations").await["items"], json!([]));
-        let all = owner.get("/api/v1/recommendations?dismissed=true").await;
-        assert_eq!(all["items"][0]["id"], id, "{all}");
+        let listed = async || owner.get("/api/v1/recommendations?dismissed=true").await["items"].clone();
+        assert_eq!(listed().await[0]["id"], id);
+        // What was advised by a bill ends with it.
+        let bill = owner.get("/api/v1/bills").await["items"][0]["id"].as_str().unwrap().to_owned();
+        owner.call("DELETE", &format!("/api/v1/bills/{bill}"), None).await.expect(204);
+        eventually("the end of advice", async || (listed().await == json!([])).then_some(())).await;
+    });
+}
+
+#[test]
+fn the_forecast_goes_on_as_calls_went_within_its_band_and_says_nothing_of_bills_that_are_not_there() {
+    run(async {
+        let owner = shared().owner("Forecast by HTTP").await;
+        let key = owner.create_key("logs").await.key_id;
+        // Some hundredths of 1.12 dollars on each of the last forty days: 90 to 110, by no rule that a forecast knows.
+        let days = || (1..=40_u64).map(|back| (today() - Days::new(back), 90 + back * 37 % 21));
+        let call = |(day, hundredths): (NaiveDate, u64)| {
+            logged("daily", day, 10_000 * hundredths, 1_000 * hundredths)
+        };
+        let calls: Value = days().map(call).collect();
+        let path = format!("/api/v1/imports/litellm/{key}");
+        let taken = owner.send_bill(&path, calls.to_string(), &[]).await.expect(200).json();
+        assert_eq!(taken["taken"], 40, "{taken}");
+
+        let found = owner.get("/api/v1/forecast?source=calls").await;
+        let [of_dollars] = found["items"].as_array().unwrap().as_slice() else { panic!("{found}") };
+        assert_eq!(
+            (&of_dollars["currency"], &of_dollars["history_days"]),
+            (&json!("USD"), &json!(40)),
+            "{found}"
+        );
+        let amount = |value: &Value| value.as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap();
+        let band = |estimate: &Value| {
+            let [low, middle, high] = ["low", "middle", "high"].map(|name| amount(&estimate[name]));
+            assert!(low < middle && middle < high, "{estimate}");
+            (low, middle, high)
+        };
+        let dollars =
+            |hundredths: u64| rust_decimal::Decimal::new(112, 4) * rust_decimal::Decimal::from(hundredths);
+        let daily = dollars(100);
+        let near = |is: rust_decimal::Decimal, expected: rust_decimal::Decimal| {
+            let room = expected / rust_decimal::Decimal::TEN;
+            assert!((is - expected).abs() <= room, "{is} for {expected}: {found}");
+        };
+        let (_, middle, _) = band(&of_dollars["thirty_days"]["estimate"]);
+        near(middle, daily * rust_decimal::Decimal::from(30));
+        assert_eq!(of_dollars["thirty_days"]["from"], json!(today().to_string()), "{found}");
+        // Of this month what was is known to the cent, and the rest goes on so.
+        let month = &of_dollars["month"];
+        let (first, next) = (Month::of(today()).first_day(), Month::of(today()).end());
+        assert_eq!(
+            (&month["from"], &month["to"]),
+            (&json!(first.to_string()), &json!(next.to_string())),
+            "{found}"
+        );
+        let so_far: u64 = days().filter(|(day, _)| *day >= first).map(|(_, hundredths)| hundredths).sum();
+        assert_eq!(amount(&month["so_far"]), dollars(so_far), "{found}");
+        assert_eq!(amount(&month["committed"]), rust_decimal::Decimal::ZERO);
+        let whole = rust_decimal::Decimal::from((next - first).num_days());
+        near(amount(&month["estimate"]["middle"]), daily * whole);
+
+        let of_bills = owner.get("/api/v1/forecast?source=bills").await;
+        assert_eq!(of_bills, json!({"items": [], "left_out": []}));
     });
 }
 

@@ -502,7 +502,7 @@ export interface paths {
         };
         /**
          * List what may be AI on a bill
-         * @description Accelerated instances and vector stores serve other work, too: their lines are in no sum of AI until a rule says so.
+         * @description Accelerated instances, search clusters and parallel file systems serve other work, too: their lines are in no sum of AI until a rule says so.
          *     Those that one counts are listed with it.
          */
         get: operations["list_bill_candidates"];
@@ -4068,7 +4068,7 @@ export interface components {
             ai_percent?: string | null;
             /**
              * Format: decimal
-             * @description What may be AI: accelerators and the like that a tag would have to decide.
+             * @description What may be AI, accelerators and the like, and no rule of its people counts.
              * @example 12.5
              */
             candidate_cost: string;
@@ -4866,7 +4866,7 @@ export interface components {
              */
             region?: string;
             /**
-             * @description The service, as candidates name it: `ec2`, `opensearch`, `azure_ai_search`, `azure_virtual_machines`,
+             * @description The service, as candidates name it: `ec2`, `opensearch`, `fsx_lustre`, `azure_ai_search`, `azure_virtual_machines`,
              *     `compute_engine` or `cloud_tpu`.
              */
             service: string;

@@ -136,9 +136,11 @@ async fn store(
     costlens_jobs::ask(&mut conn, &look).await?;
     let change = json!({ "lines": report.lines });
     conn.audit(&record::event(&SystemClock, Action::BillImported, Some(new.id.to_string()), change)).await?;
+    // As it was stored: rules may count candidates as AI.
+    let shares = costlens_domain::bill::shares(&conn.bill_totals(new.id).await?);
     conn.commit().await?;
     let mut told = format!("{}  {} lines, {} daily facts\n", new.id, report.lines, report.facts.len());
-    for (currency, share) in report.by_currency() {
+    for (currency, share) in shares {
         let (total, ai) = (share.total.normalize(), share.ai.normalize());
         let _infallible = writeln!(told, "  {currency}: {total} in all, {ai} of it AI");
     }

@@ -15,9 +15,8 @@ use crate::{TenantJob, ask};
 pub struct SettleMonth {
     /// Its first day.
     pub month: NaiveDate,
-    /// The bill whose arrival asks for it, or an id of its own where calls do that were imported or got another price, or a bill
-    /// that was withdrawn.
-    /// Whichever bills count when it runs are settled by.
+    /// The bill whose arrival asks for it, or an id of its own where calls do that were imported or got another price, a bill
+    /// that was withdrawn, or a rule that came or went. Whichever bills count when it runs are settled by.
     pub bill: BillId,
     /// The night that asks for it again, for calls that reached the ledger after the bill did.
     #[serde(default)]
@@ -40,7 +39,7 @@ impl TenantJob for SettleMonth {
 /// A bill has its month, and AWS adds days of neighbours to it. Of one of many years the latest are looked at even where it
 /// has nothing of AI by now: the bill before it may have had.
 const MOST_MONTHS: usize = 24;
-/// How many months with AI lines are settled by one bill: ten years.
+/// How many months with AI lines are settled by one asking: ten years.
 const MOST_MONTHS_OF_AI: u32 = 120;
 
 /// How many months before the running one are settled again every night. A spool that waited longer is settled by the next
@@ -89,15 +88,15 @@ pub fn before_the_nights(months: BTreeSet<NaiveDate>, now: DateTime<Utc>) -> BTr
     months.into_iter().filter(|month| *month < since).collect()
 }
 
-/// Asks for months to be settled anew because calls of theirs came late or got another price, after those are stored; of
-/// very many the latest. `made` is the moment and the randomness of the asking's id: each asking is one of its own.
+/// Asks for months to be settled anew because calls of theirs came late or got another price, or lines of their bills count as
+/// something else by now, after those are stored; of very many the latest. `made` is the moment and the randomness of the asking's id: each asking is one of its own.
 pub async fn ask_to_settle_again(
     tx: &mut TenantConn,
     months: &BTreeSet<NaiveDate>,
     made: (DateTime<Utc>, [u8; 10]),
 ) -> Result<(), StoreError> {
     let asked = BillId::new(made.0, made.1);
-    for month in months.iter().rev().take(MOST_MONTHS) {
+    for month in months.iter().rev().take(usize::try_from(MOST_MONTHS_OF_AI).unwrap_or(usize::MAX)) {
         ask(tx, &SettleMonth { month: *month, bill: asked, night: None }).await?;
     }
     Ok(())

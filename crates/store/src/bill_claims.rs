@@ -130,6 +130,8 @@ impl TenantConn {
         // The file may have been of other accounts, too: it goes on counting for those.
         let payers: Vec<&str> = payers.iter().map(String::as_str).collect();
         self.give_up_month(delivery.bill_id, month, format, &payers, at).await?;
+        // Rules may have come and gone while it did not count.
+        self.decide_candidates_of(Some(delivery.bill_id)).await?;
         Ok(true)
     }
 

@@ -345,6 +345,19 @@ impl TenantConn {
         Ok(ids.into_iter().map(BillId::from).collect())
     }
 
+    /// The bills that count, each with how often its facts were decided upon otherwise: as long as these are the same, the
+    /// facts are.
+    pub async fn bill_marks(&mut self) -> Result<Vec<(BillId, i32)>, StoreError> {
+        let marks: Vec<(uuid::Uuid, i32)> = bill::table
+            .filter(bill::tenant_id.eq(self.tenant_id().uuid()))
+            .filter(bill::superseded_at.is_null())
+            .order(bill::id)
+            .select((bill::id, bill::decisions))
+            .load(self.conn()?)
+            .await?;
+        Ok(marks.into_iter().map(|(id, decisions)| (id.into(), decisions)).collect())
+    }
+
     /// The next AI charges of the bills that count, oldest day first, at most so many: of the days `from` to `to`, both
     /// included. `after` is where the last one of those before stands. With `unsettled`, only those that no settlement has.
     pub async fn charges_after(

@@ -169,18 +169,18 @@ impl TenantConn {
         Ok(row.into())
     }
 
-    /// Ends a rule. Again: nothing.
+    /// Ends a rule. Whether it held until now: again changes nothing.
     pub async fn end_candidate_rule(
         &mut self,
         id: CandidateRuleId,
         at: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let row = candidate_rule::table.find((self.tenant_id().uuid(), id.uuid()));
-        diesel::update(row.filter(candidate_rule::ended_at.is_null()))
+        let ended = diesel::update(row.filter(candidate_rule::ended_at.is_null()))
             .set(candidate_rule::ended_at.eq(at))
             .execute(self.conn()?)
             .await?;
-        Ok(())
+        Ok(ended > 0)
     }
 
     /// Decides by the rules that hold which candidates count as AI: of every bill that counts. The months of which something

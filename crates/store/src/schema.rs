@@ -360,6 +360,7 @@ diesel::table! {
         last_month -> Nullable<Date>,
         given_up -> Array<Date>,
         withdrawn_at -> Nullable<Timestamptz>,
+        decisions -> Int4,
     }
 }
 

@@ -292,6 +292,14 @@ fn a_process_that_is_killed_in_the_middle_stores_the_month_once() {
         tokio::task::spawn_blocking(move || heard.recv_timeout(PATIENCE).unwrap()).await.unwrap();
         let scratch = app.data_dir().join("scratch");
         assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 1, "the copy is under way");
+        // People see how far it is: one of two files is here.
+        let is_told = |month: &Value| month["progress"]["permille"].as_u64().is_some_and(|share| share > 0);
+        let reading = customer.month_until(last, "progress", is_told).await;
+        assert_eq!(
+            (&reading["state"], &reading["progress"]["step"]),
+            (&json!("reading"), &json!("copying the files"))
+        );
+        assert!(reading["progress"]["permille"].as_u64().unwrap() < 400, "{reading}");
         app.kill();
         go.send(()).unwrap();
         app.start();

@@ -158,6 +158,30 @@ fn a_quick_create_link_becomes_what_each_call_cost_by_the_bill_to_the_cent() {
 }
 
 #[test]
+fn reports_that_a_key_encrypts_are_read_where_the_connection_names_it() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let key = "arn:aws:kms:eu-west-1:123456789012:key/6fd2b2a4-0000-4000-8000-7a7d6e1f9c10";
+        let last = month(1);
+        let named = Customer::connected_with(app, aws, "Encrypted", json!({"kms_key_arn": key})).await;
+        let setup = named.look().await["setup"].clone();
+        assert!(setup["permissions_policy"].as_str().unwrap().contains(key), "{setup}");
+        let unnamed = Customer::connected(app, aws, "Unnamed key").await;
+        for customer in [&named, &unnamed] {
+            customer.make_stack().await;
+            aws.state().encrypt(&customer.bucket, key);
+            customer.deliver(last, "k1", &[report(last, "")]);
+            customer.test().await;
+        }
+        named.current(last).await;
+        assert_eq!(named.bills().await.len(), 1);
+        let failing = unnamed.failing("access_denied").await;
+        assert!(failing["problem"]["remedy"].as_str().unwrap().contains("kms:Decrypt"), "{failing}");
+        assert!(unnamed.bills().await.is_empty());
+    });
+}
+
+#[test]
 fn a_role_without_an_external_id_is_refused_by_name_and_nothing_is_read() {
     run(async {
         let Platform { aws, app } = &*PLATFORM;

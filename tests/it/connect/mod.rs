@@ -95,12 +95,17 @@ fn line(month: Month, kind: &str, cost: &str) -> String {
 impl<'a> Customer<'a> {
     /// An owner who has connected an account and has not made the role yet.
     async fn connected(app: &TestApp, aws: &'a FakeAws, name: &str) -> Self {
+        Self::connected_with(app, aws, name, json!({})).await
+    }
+
+    /// The same with more said of the place.
+    async fn connected_with(app: &TestApp, aws: &'a FakeAws, name: &str, more: Value) -> Self {
         let owner = app.owner(name).await;
         let number = u64::from_str_radix(&owner.tenant_id[owner.tenant_id.len() - 9..], 16).unwrap();
         let account = format!("{:012}", number % 1_000_000_000_000);
         let bucket = format!("billing-{account}");
         let mut customer = Self { aws, owner, account, bucket, connection: String::new() };
-        let made = customer.create(json!({})).await.expect(201).json();
+        let made = customer.create(more).await.expect(201).json();
         made["id"].as_str().unwrap().clone_into(&mut customer.connection);
         customer
     }
@@ -142,8 +147,9 @@ impl<'a> Customer<'a> {
         assert_eq!(parameters["param_BucketName"], place.bucket.as_str());
         assert_eq!(parameters["param_Prefix"], place.prefix.as_str());
         assert_eq!(parameters["param_ExportName"], place.report.as_str());
+        let key = parameters.get("param_KmsKeyArn").map(|key| key.parse().unwrap());
         let mut state = self.aws.state();
-        let policy = permissions(&place, None);
+        let policy = permissions(&place, key.as_ref());
         state.put_role(place.role.as_str(), ASSUMER, Some(place.external_id.as_str()), policy);
         state.put_bucket(&self.bucket, &self.account, "eu-west-1");
     }

@@ -70,7 +70,7 @@ pub(super) struct Reader {
     /// The day whose settled charges are read, and the place of the last one.
     settled: Option<(NaiveDate, Option<SettledPlace>)>,
     /// The bills that counted when the first charge was read.
-    bills: Option<Vec<BillId>>,
+    bills: Option<Vec<(BillId, i32)>>,
     /// The settlements that there were then.
     settlements: Option<Vec<String>>,
     /// All charges of the bills were read.
@@ -113,8 +113,8 @@ impl Reader {
             ExportWhat::Requests | ExportWhat::HourlySpend => false,
         };
         if of_bills {
-            let current = conn.current_bills().await?;
-            if *self.bills.get_or_insert_with(|| current.clone()) != current {
+            let marks = conn.bill_marks().await?;
+            if *self.bills.get_or_insert_with(|| marks.clone()) != marks {
                 return Ok(Next::Moved);
             }
         }

@@ -74,12 +74,18 @@ impl Routes {
             "{}|{connection}|{region}|{}|{}|{}",
             key.api_key_id, key.provider, key.model, key.service_tier
         );
+        // A connection has one credential. Whoever wrote imported calls down has mostly one for each key.
+        let route = match key.origin {
+            Origin::Proxy => format!("{connection}|{region}"),
+            _ => format!("{connection}|{region}|{}", key.api_key_id),
+        };
         Bundle {
             key: BundleKey {
                 day: key.day,
                 place: Place { region: names.of(region), ..Place::default() },
                 model: names.of(&model),
                 lane: names.of(&lane),
+                route: names.of(&route),
                 variant,
                 hint: Hint { variant: hint, one_hour_cache: false },
                 certainty: match key.certainty.as_str() {

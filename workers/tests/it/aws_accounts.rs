@@ -661,3 +661,31 @@ async fn an_account_that_never_delivers_says_so_after_two_days_and_one_whose_rep
     assert_eq!(emptied.problem.unwrap().code, "nothing_delivered");
     assert_eq!(customer.lines().await, [(this, 1)]);
 }
+
+#[tokio::test]
+async fn a_month_that_older_rules_read_is_read_again_without_another_delivery() {
+    let customer = Customer::connected().await;
+    customer.make_role();
+    let this: Month = "2026-11".parse().unwrap();
+    customer.deliver(this, 2);
+    customer.next_look().await;
+    let first = customer.month().await.delivery;
+    assert!(first.is_some());
+    customer.next_look().await;
+    assert_eq!(customer.month().await.delivery, first, "nothing is new");
+    // As after an upgrade that brought other rules.
+    customer
+        .office
+        .sql(
+            "UPDATE bill_month SET rules_version = rules_version - 1; \
+             UPDATE bill_delivery SET rules_version = rules_version - 1; \
+             UPDATE bill SET rules_version = rules_version - 1",
+        )
+        .await;
+    customer.next_look().await;
+    assert_ne!(customer.month().await.delivery, first);
+    assert_eq!(customer.lines().await, [(this, 2)]);
+    let mut conn = customer.office.parts.store.tenant(customer.tenant).await.unwrap();
+    let bills = conn.list_bills(None, 10).await.unwrap();
+    assert_eq!(bills.iter().map(|bill| bill.superseded_at.is_none()).collect::<Vec<_>>(), [true, false]);
+}

@@ -179,7 +179,7 @@ function BillOf({ bill }: { bill: Bill }) {
               </Tabs>
             </div>
           </Card>
-          <Candidates billId={bill.id} currency={total.currency} />
+          <Candidates billId={bill.id} currency={total.currency} isCounting={!bill.superseded_at} />
           <DriftOf billId={bill.id} currency={total.currency} />
           <Resources bill={bill} currency={total.currency} />
         </>

@@ -41,7 +41,7 @@ export function partsOf(total: BillTotal, unclassified: string): Part[] {
     },
     {
       label: "May be AI",
-      meaning: "accelerated instances and vector stores, which other work uses too",
+      meaning: "accelerated instances, search clusters, parallel file systems: other work uses them, too",
       amount: total.candidate_cost,
       color: "var(--series-3)",
     },

@@ -27,6 +27,7 @@ const SERVICES: Record<string, string> = {
   a2i: "Amazon Augmented AI",
   s3_vectors: "S3 Vectors",
   opensearch: "Amazon OpenSearch",
+  fsx_lustre: "Amazon FSx for Lustre",
   azure_openai: "Azure OpenAI",
   foundry_models: "Models in Microsoft Foundry",
   azure_ai_search: "Azure AI Search",
@@ -55,7 +56,7 @@ export const UNCLASSIFIED = "other";
 
 /** A group's name in one of the views; what the bill leaves empty is said to be so. */
 export function groupName(group: string, by: View): string {
-  if (group === "") return "not told by the bill";
+  if (group === "") return by === "accelerator" ? "none, or nobody knows which" : "not told by the bill";
   if (by === "token_class") return tokenClassLabel(group);
   if (by === "category") return group === UNCLASSIFIED ? "Not classified" : plainWords(group);
   return by === "service" ? serviceName(group) : group;

@@ -99,6 +99,8 @@ struct Bucket {
     owner: String,
     region: String,
     objects: BTreeMap<String, Object>,
+    /// The key that its objects are encrypted with.
+    key: Option<String>,
 }
 
 type Change = Box<dyn FnOnce(&mut AwsState) + Send>;
@@ -147,7 +149,12 @@ impl AwsState {
     /// Makes a bucket.
     pub fn put_bucket(&mut self, name: &str, owner: &str, region: &str) {
         let (owner, region) = (owner.to_owned(), region.to_owned());
-        self.buckets.insert(name.to_owned(), Bucket { owner, region, objects: BTreeMap::new() });
+        self.buckets.insert(name.to_owned(), Bucket { owner, region, objects: BTreeMap::new(), key: None });
+    }
+
+    /// Has what lies in a bucket encrypted with a key of KMS: whoever reads it must be let decrypt with that one.
+    pub fn encrypt(&mut self, bucket: &str, key: &str) {
+        self.buckets.get_mut(bucket).expect("a bucket").key = Some(key.to_owned());
     }
 
     /// Takes a bucket away.

@@ -40,7 +40,7 @@ words! {
     Verdict, default NotAi {
         /// Beyond doubt.
         Ai = "ai",
-        /// It may be: accelerated instances and vector stores, which other work uses too.
+        /// It may be: accelerated instances, search clusters and parallel file systems, which other work uses too.
         Candidate = "candidate",
         /// No.
         NotAi = "not_ai",

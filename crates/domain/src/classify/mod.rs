@@ -31,12 +31,19 @@ pub use words::without_region;
 
 /// Raised with every change of a rule and of what is read of a line's costs, and stored with the facts that it made:
 /// whatever is delivered is read again by other rules.
-pub const RULES_VERSION: u32 = 6;
+pub const RULES_VERSION: u32 = 7;
 
 /// The services whose lines may be AI and may be something else, by their stable names: what a tenant's people may say more
 /// of than a rule knows.
-pub const CANDIDATE_SERVICES: [&str; 6] =
-    ["azure_ai_search", "azure_virtual_machines", "cloud_tpu", "compute_engine", "ec2", "opensearch"];
+pub const CANDIDATE_SERVICES: [&str; 7] = [
+    "azure_ai_search",
+    "azure_virtual_machines",
+    "cloud_tpu",
+    "compute_engine",
+    "ec2",
+    "fsx_lustre",
+    "opensearch",
+];
 
 /// What a bill line says about itself. An empty text means that the bill left the cell empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

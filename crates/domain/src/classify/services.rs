@@ -171,10 +171,20 @@ pub(super) fn candidate(key: &LineKey<'_>) -> Option<Classification> {
             let class = Classification::of(Verdict::Candidate, "ec2", Category::GpuCompute, Meter::Hours);
             Some(class.on_instance(instance_type))
         }
-        "AmazonES" | "AmazonOpenSearchService"
-            if words(usage_type).iter().any(|word| word.ends_with("ocu")) =>
-        {
-            Some(Classification::of(Verdict::Candidate, "opensearch", Category::Retrieval, Meter::Hours))
+        "AmazonES" | "AmazonOpenSearchService" => {
+            // Capacity of collections, and the instances of domains: whether they hold vectors no line says.
+            let instance_type = without_region(usage_type).strip_prefix("ESInstance:");
+            let is_capacity = words(usage_type).iter().any(|word| word.ends_with("ocu"));
+            (is_capacity || instance_type.is_some()).then(|| {
+                let class =
+                    Classification::of(Verdict::Candidate, "opensearch", Category::Retrieval, Meter::Hours);
+                Classification { instance_type: instance_type.map(str::to_owned), ..class }
+            })
+        }
+        // What training reads from, and other work with many cores.
+        "AmazonFSx" if usage_type.to_ascii_lowercase().contains("lustre") => {
+            let meter = if usage_type.contains("Storage") { Meter::Storage } else { Meter::Units };
+            Some(Classification::of(Verdict::Candidate, "fsx_lustre", Category::Storage, meter))
         }
         _ => None,
     }

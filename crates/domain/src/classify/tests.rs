@@ -340,3 +340,91 @@ fn rules_are_grammars_and_read_what_nobody_listed() {
     assert_eq!(read, 4 * 3 * 4 * 5 * 2 * 2 + 16);
     assert!(!bedrock("USE1-Zebra9-quantum-widgets").understood, "what nobody knows is said to be unknown");
 }
+
+#[test]
+fn names_of_the_other_endpoint_and_of_contracts_are_grammars_too() {
+    let mut read = 0;
+    // The other endpoint's names: its marks are the same words, and the tier is always said.
+    let tiers = [
+        ("standard", Tier::Standard),
+        ("batch", Tier::Batch),
+        ("flex", Tier::Flex),
+        ("priority", Tier::Priority),
+    ];
+    let counts = [
+        ("input-tokens", Meter::FreshInput),
+        ("output-tokens", Meter::Output),
+        ("cache-read-tokens", Meter::CacheRead),
+        ("cache-write-tokens-5m", Meter::CacheWrite5m),
+    ];
+    for (spelled, model) in [("openai.gpt-7.1-nova", "gpt-7-1-nova"), ("qwen.qwen9-77b", "qwen-9-77b")] {
+        for (count, meter) in counts {
+            for (context, long) in [("", false), ("-long-ctx", true)] {
+                for (tier_words, tier) in tiers {
+                    let usage_type = format!("EUC1-{spelled}-mantle-{count}{context}-{tier_words}");
+                    let class = bedrock(&usage_type);
+                    let found = (class.model.as_deref(), class.meter, class.tier, class.long_context);
+                    assert_eq!(found, (Some(model), meter, tier, long), "{usage_type}");
+                    assert!(class.understood, "{usage_type}");
+                    read += 1;
+                }
+            }
+        }
+    }
+    // Millions of tokens in one word, by the Marketplace's contract.
+    let counts = [("InputTokens", Meter::FreshInput), ("OutputTokens", Meter::Output)];
+    for (batch_words, tier) in [("", Tier::Standard), ("Batch", Tier::Batch)] {
+        for (count, meter) in counts {
+            for region in ["USE1", "APN1"] {
+                let usage_type = format!("{region}-MP:{region}_Million{batch_words}{count}-Units");
+                let class = marketplace(&usage_type);
+                assert_eq!((class.meter, class.tier), (meter, tier), "{usage_type}");
+                assert_eq!(
+                    (class.understood, class.tokens_per_unit),
+                    (true, Some(1_000_000)),
+                    "{usage_type}"
+                );
+                read += 1;
+            }
+        }
+    }
+    // And what is bought ahead.
+    for (routing_words, routing) in [("", Routing::Regional), ("_Global", Routing::Global)] {
+        for months in ["1", "3", "6"] {
+            for direction in ["Input", "Output"] {
+                let usage_type =
+                    format!("USW2-MP:USW2_Reserved_{months}Month_{direction}TPM{routing_words}-Units");
+                let class = marketplace(&usage_type);
+                let found = (class.category, class.tier, class.routing, class.understood);
+                assert_eq!(found, (Category::Provisioned, Tier::Reserved, routing, true), "{usage_type}");
+                read += 1;
+            }
+        }
+    }
+    assert_eq!(read, 2 * 4 * 2 * 4 + 8 + 12);
+}
+
+/// A rule may name whatever may be AI, and nothing else.
+#[test]
+fn rules_of_a_tenant_may_name_every_service_whose_lines_may_be_ai() {
+    let amazon = include_str!("usage_types.tsv").lines().map(|row| row.split('\t').skip(3).take(2).collect());
+    let others = include_str!("meters.tsv").lines().map(|row| row.split('\t').skip(5).take(2).collect());
+    let labelled: Vec<Vec<&str>> = amazon.chain(others).collect();
+    let candidates: std::collections::BTreeSet<&str> =
+        labelled.iter().filter(|of| of[0] == "candidate").map(|of| of[1]).collect();
+    assert!(candidates.len() >= 4, "{candidates:?}");
+    for service in candidates {
+        assert!(super::CANDIDATE_SERVICES.contains(&service), "{service}");
+    }
+    let line = |code: &'static str, usage_type: &'static str| LineKey {
+        product_code: code,
+        usage_type,
+        line_item_type: "Usage",
+        ..LineKey::default()
+    };
+    for key in [line("AmazonEC2", "USE1-BoxUsage:p5.48xlarge"), line("AmazonES", "USE1-IndexingOCU")] {
+        let class = classify(&key);
+        assert_eq!(class.verdict, Verdict::Candidate, "{key:?}");
+        assert!(super::CANDIDATE_SERVICES.contains(&&*class.service), "{class:?}");
+    }
+}

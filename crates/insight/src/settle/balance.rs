@@ -1,6 +1,7 @@
 //! Which billed tokens are which calls': balances of tokens, day by day and model by model.
 //!
-//! What the proxy counted exactly is matched first, where account, region and principal are the same, to what it was
+//! What the proxy counted exactly is matched first, where account, region and principal are the same (as calls say, or as is
+//! found of their routes), to what it was
 //! metered as (or, by its marks and its lane's habits, is expected to be billed as), then to what differs in as few
 //! respects as possible; then what is left, wherever the places at least do not contradict. Usage that was only
 //! estimated takes what then remains, within reason. Nobody's tokens are whatever is left on the bill.
@@ -14,6 +15,7 @@ use super::billed::BilledRow;
 use super::lanes::{self, Habits};
 use super::meter::{BundleId, Certainty, Meter, Place};
 use super::names::Name;
+use super::places;
 use super::sku::{Family, Kind, Sku, Variant};
 
 /// Tokens of one kind of one bundle, on their way to the bill.
@@ -22,6 +24,7 @@ pub(super) struct Source {
     pub(super) bundle: BundleId,
     pub(super) place: Place,
     pub(super) lane: Name,
+    pub(super) route: Name,
     pub(super) metered: Sku,
     pub(super) expected: Sku,
     pub(super) exact: bool,
@@ -97,6 +100,7 @@ impl Balance {
         }
         let mut pools: Vec<((NaiveDate, Name), Pool)> = pools.into_iter().collect();
         pools.sort_by_key(|(key, _)| *key);
+        places::find(&mut balance, &pools);
         let habits = Habits::learn(&mut balance, &pools);
         habits.expect(&mut balance, &pools);
         let ranks = Ranks::of(&balance, &pools);
@@ -359,6 +363,7 @@ fn source_of(id: BundleId, key: &super::meter::BundleKey, calls: u64, kind: Kind
         bundle: id,
         place: key.place,
         lane: key.lane,
+        route: key.route,
         metered,
         expected,
         exact,

@@ -248,7 +248,7 @@ impl Habits {
 }
 
 /// What was found on four days of five, of two at least.
-fn usual<T: Copy + Ord>(found: &HashMap<T, u32>) -> Option<T> {
+pub(super) fn usual<T: Copy + Ord>(found: &HashMap<T, u32>) -> Option<T> {
     let all: u32 = found.values().sum();
     let (most, days) = found.iter().max_by_key(|(value, days)| (**days, **value))?;
     (*days >= DAYS && days * 5 >= all * 4).then_some(*most)
@@ -319,7 +319,7 @@ fn exceeds(one: &Vector, other: &Vector, slack: &Vector) -> bool {
 
 /// The vectors whose sum is the wanted one, but for the slack in each part. `None` where there are none or several such
 /// sets, where the search grew too long, or where so few tokens prove nothing.
-fn subset(vectors: &[Vector], wanted: &Vector, slack: &Vector) -> Option<Vec<usize>> {
+pub(super) fn subset(vectors: &[Vector], wanted: &Vector, slack: &Vector) -> Option<Vec<usize>> {
     if !exceeds(wanted, &Vector::default(), slack) {
         return Some(Vec::new());
     }

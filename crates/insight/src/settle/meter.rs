@@ -59,6 +59,9 @@ pub struct MeteredCall {
     pub model: Name,
     /// Whose it is: what settled costs are told apart by, a key and a connection say. Calls of one lane behave alike.
     pub lane: Name,
+    /// Which way they went, by one credential: what one place on the bill is charged for. Nothing where calls name their
+    /// place themselves, or nobody knows.
+    pub route: Name,
     /// Tier, route and context price as metered.
     pub variant: Variant,
     /// What else is known.
@@ -82,6 +85,8 @@ pub struct BundleKey {
     pub model: Name,
     /// See [`MeteredCall::lane`].
     pub lane: Name,
+    /// Which way they went, see [`MeteredCall::route`].
+    pub route: Name,
     /// See [`MeteredCall::variant`].
     pub variant: Variant,
     /// See [`MeteredCall::hint`].
@@ -97,6 +102,7 @@ impl From<&MeteredCall> for BundleKey {
             place: call.place,
             model: call.model,
             lane: call.lane,
+            route: call.route,
             variant: call.variant,
             hint: call.hint,
             certainty: call.certainty,

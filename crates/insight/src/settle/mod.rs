@@ -20,6 +20,7 @@ mod ledger;
 mod meter;
 mod names;
 mod outcome;
+mod places;
 mod presence;
 mod prices;
 mod searches;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
-use costlens_domain::Currency;
 use costlens_domain::bill::DailyFact;
 use costlens_domain::classify::{Category, Cloud, LineKey, classify};
+use costlens_domain::export::HourlySpend;
+use costlens_domain::request::{CostBasis, Outcome};
+use costlens_domain::{ApiKeyId, Currency, Tokens, Usage};
 use costlens_insight::events::{self, Kind};
 use rust_decimal::Decimal;
 
@@ -175,4 +177,63 @@ fn of_a_past_that_goes_on_before_what_is_looked_at_only_the_last_days_firsts_are
     assert_eq!(named(&events), [old, (Kind::NewModel, model), new.clone()]);
     events::forget_old_firsts(&mut events, day(101));
     assert_eq!(named(&events), [new]);
+}
+
+#[test]
+fn a_first_service_throughput_and_accelerator_are_told_with_what_their_day_cost() {
+    let pro = bedrock("USE1-NovaPro-input-tokens");
+    let ahead = LineKey {
+        pricing_unit: "hours",
+        ..bedrock("USE1-Qwen3-32B-ProvisionedThroughput-NoCommit-ModelUnits")
+    };
+    let training = endpoint("USE1-Train:ml.p5.48xlarge");
+    assert_eq!(classify(&ahead).category, Category::Provisioned);
+    let facts = [used(0..100, &pro, "2"), used(70..100, &ahead, "2"), used(80..100, &training, "2")].concat();
+    let kinds =
+        [Kind::NewService, Kind::FirstProvisionedThroughput, Kind::NewAccelerator, Kind::FirstEndpoint];
+    let events = events::find(&facts, &[], day(100), None);
+    let told: Vec<_> = events
+        .into_iter()
+        .filter(|event| kinds.contains(&event.kind))
+        .map(|event| (event.kind, event.subject, event.day, event.amount))
+        .collect();
+    let mut wanted = [
+        (Kind::FirstProvisionedThroughput, "qwen-3-32b", 70),
+        (Kind::NewService, "sagemaker", 80),
+        (Kind::NewAccelerator, "p5.48xlarge", 80),
+    ]
+    .map(|(kind, subject, n)| (kind, subject.to_owned(), day(n), Decimal::TWO))
+    .to_vec();
+    let mut told = told;
+    told.sort();
+    wanted.sort();
+    assert_eq!(told, wanted);
+}
+
+/// An hour of a key's calls to a model.
+fn call(n: u64, provider: &str, input: u64, cached: u64) -> HourlySpend {
+    HourlySpend {
+        hour: day(n).and_hms_opt(9, 0, 0).unwrap().and_utc(),
+        api_key_id: ApiKeyId::new(chrono::DateTime::UNIX_EPOCH, [1; 10]),
+        provider: provider.to_owned(),
+        model: format!("{provider}-model"),
+        outcome: Outcome::Completed,
+        cost_basis: CostBasis::Exact,
+        requests: 1,
+        usage: Usage { fresh_input: Tokens(input), cache_read: Tokens(cached), ..Usage::default() },
+        cost: "2".parse().ok(),
+    }
+}
+
+#[test]
+fn a_first_provider_and_a_cache_that_is_used_no_more_are_told_once() {
+    let calls: Vec<HourlySpend> = (0..60)
+        .map(|n| if n < 40 { call(n, "openai", 1_000, 3_000) } else { call(n, "openai", 4_000, 0) })
+        .chain((30..60).map(|n| call(n, "mistral", 1_000, 0)))
+        .collect();
+    let events = events::of_calls(&calls, day(60));
+    let told: Vec<_> = events.iter().map(|event| (event.kind, event.day)).collect();
+    assert_eq!(told, [(Kind::NewProvider, day(30)), (Kind::CacheTurnedOff, day(40))]);
+    assert_eq!(events[0].subject, "mistral");
+    assert_eq!((&*events[1].detail["share_before"], &*events[1].detail["share_after"]), ("0.75", "0"));
 }

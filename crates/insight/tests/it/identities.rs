@@ -48,8 +48,8 @@ fn call() -> impl Strategy<Value = MeteredCall> {
     let usage = prop::collection::vec((kind(), 0..5_000_u64), 0..4);
     let estimate = prop::option::of(0..2_000_000_000_000_000_000_i128);
     let hint = (prop::option::of(variant()), any::<bool>());
-    (day(), place(), name(), name(), variant(), hint, 0..3_u8, usage, estimate).prop_map(
-        |(day, place, model, lane, variant, (hint, one_hour_cache), certainty, used, estimate)| {
+    (day(), place(), name(), (name(), name()), variant(), hint, 0..3_u8, usage, estimate).prop_map(
+        |(day, place, model, (lane, route), variant, (hint, one_hour_cache), certainty, used, estimate)| {
             let mut usage = Quantities::default();
             for (kind, count) in used {
                 usage.update(kind, |sum| *sum += count);
@@ -59,6 +59,7 @@ fn call() -> impl Strategy<Value = MeteredCall> {
                 place,
                 model,
                 lane,
+                route,
                 variant,
                 hint: Hint { variant: hint, one_hour_cache },
                 certainty: match certainty {

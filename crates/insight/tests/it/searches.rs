@@ -53,6 +53,7 @@ impl World {
             place: Place::default(),
             model,
             lane: Name::NONE,
+            route: Name::NONE,
             variant: Variant::default(),
             hint: Hint::default(),
             certainty: Certainty::Exact,

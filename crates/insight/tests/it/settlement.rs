@@ -267,6 +267,16 @@ fn bills_without_principals_settle_by_counts_alone() {
 }
 
 #[test]
+fn calls_that_name_no_account_settle_by_the_ways_that_they_went() {
+    for seed in 1..=3 {
+        assert_good(Plan { named: false, ..Plan::month(seed, CALLS) });
+    }
+    assert_good(Plan { named: false, discount_lines: true, ..Plan::month(21, CALLS) });
+    assert_good(Plan { named: false, principals: false, shadow: false, ..Plan::month(31, CALLS) });
+    assert_good(Plan { named: false, principals: false, ..Plan::month(32, CALLS) });
+}
+
+#[test]
 fn spreading_the_difference_fails_the_same_test() {
     let mut world = World::new(Plan::month(1, CALLS));
     for width in Width::ALL {

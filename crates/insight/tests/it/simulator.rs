@@ -31,6 +31,9 @@ pub(crate) struct Plan {
     pub(crate) shadow: bool,
     /// Whether discounts are lines of their own instead of a net column.
     pub(crate) discount_lines: bool,
+    /// Whether calls name the account and principal that they are billed to. The proxy knows the connection that they went
+    /// through, and its region.
+    pub(crate) named: bool,
 }
 
 impl Plan {
@@ -44,6 +47,7 @@ impl Plan {
             open: true,
             shadow: true,
             discount_lines: false,
+            named: true,
         }
     }
 }
@@ -351,9 +355,10 @@ impl Build {
         }
         let metered = MeteredCall {
             day: date,
-            place,
+            place: if self.plan.named { place } else { Place { region: place.region, ..Place::default() } },
             model: name,
             lane: self.names.of(&format!("key-{key}")),
+            route: if self.plan.named { Name::NONE } else { self.names.of(&format!("connection-{account}")) },
             variant: metered_variant,
             hint,
             certainty,

@@ -12,7 +12,7 @@ use super::support::{actor, at};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{BillFilter, CandidateRule, CandidateScope, StoreError, TenantConn};
 
-fn rule(second: i64, account: Option<&str>, instance_type: Option<&str>) -> CandidateRule {
+pub(super) fn rule(second: i64, account: Option<&str>, instance_type: Option<&str>) -> CandidateRule {
     CandidateRule {
         id: CandidateRuleId::new(at(second), unlike_bytes()),
         scope: CandidateScope {
@@ -154,4 +154,32 @@ async fn a_bill_that_comes_while_a_rule_holds_is_decided_as_it_is_stored() {
     conn.decide_candidates().await.unwrap();
     assert_eq!(total(&mut conn, later.id).await.candidate, dollars(70));
     assert_eq!(total(&mut conn, bill.id).await.candidate, Decimal::ZERO);
+}
+
+#[tokio::test]
+async fn whoever_decides_waits_for_a_bill_that_is_being_stored() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let mut storing = db.store().tenant(acme.tenant).await.unwrap();
+    storing.lock_bills().await.unwrap();
+    let bill = new_bill("october", 0);
+    storing.import_bill(&bill, &report(october())).await.unwrap();
+    // The rule is committed after the bill looked for rules, and before anybody sees the bill.
+    let mut ruling = db.store().tenant(acme.tenant).await.unwrap();
+    ruling.create_candidate_rule(&rule(1, None, None)).await.unwrap();
+    ruling.commit().await.unwrap();
+    let (store, tenant) = (db.store().clone(), acme.tenant);
+    let deciding = tokio::spawn(async move {
+        let mut conn = store.tenant(tenant).await.unwrap();
+        let months = conn.decide_candidates().await.unwrap();
+        conn.commit().await.unwrap();
+        months
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!deciding.is_finished(), "it decided of what is not there yet");
+    storing.commit().await.unwrap();
+    assert_eq!(deciding.await.unwrap(), BTreeSet::from(["2026-10-01".parse().unwrap()]));
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let sums = total(&mut conn, bill.id).await;
+    assert_eq!((sums.ai, sums.candidate), (dollars(73), Decimal::ZERO));
 }

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costlens_domain::alerts::{BudgetRule, BudgetScope};
+use costlens_domain::audit::{Action, Actor};
 use costlens_domain::calendar::Period;
 use costlens_domain::request::RequestFact;
-use costlens_domain::{BudgetId, TenantId};
-use costlens_store::Budget;
+use costlens_domain::{AuditEventId, BudgetId, TenantId};
 use costlens_store::testing::unlike_bytes;
+use costlens_store::{Budget, NewAuditEvent};
 use serde_json::json;
 
 use super::{budget, events, monday, unpriced};
@@ -107,6 +108,20 @@ async fn an_hour_that_its_past_does_not_explain_is_told_once_with_what_made_it()
     office.quiet().await;
     assert_eq!(outside.letters().len(), 0, "an hour like any other");
     acme.spend(&office, &[acme.call(monday() - TimeDelta::minutes(40), "o3", "60.00")]).await;
+    let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
+    tx.audit(&NewAuditEvent {
+        id: AuditEventId::new(monday(), unlike_bytes()),
+        at: monday() - TimeDelta::minutes(70),
+        actor: Actor::CommandLine,
+        action: Action::ConnectionCreated,
+        target: Some("con_o3".to_owned()),
+        change: json!({}),
+        request_id: None,
+        address: None,
+    })
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
     for _ in 0..2 {
         office.run("anomalies.v1").await;
     }
@@ -122,7 +137,19 @@ async fn an_hour_that_its_past_does_not_explain_is_told_once_with_what_made_it()
     office.quiet().await;
     // What lasts is written down, and is no news within a day.
     let mut tx = office.parts.store.tenant(acme.tenant).await.unwrap();
-    assert_eq!(tx.list_anomalies(None, 10).await.unwrap().len(), 2);
+    let found = tx.list_anomalies(None, 10).await.unwrap();
+    assert_eq!(found.len(), 2);
+    // The earlier one says what was changed before it, and its parts are the whole difference.
+    let first = found.iter().find(|one| one.hour == monday() - TimeDelta::hours(1)).unwrap();
+    let changes: Vec<_> = first.changes.as_array().unwrap().iter().map(|one| one["action"].clone()).collect();
+    assert!(changes.contains(&json!("connection.created")), "{changes:?}");
+    let parts = first.explanation["parts"].as_array().unwrap();
+    let sum: rust_decimal::Decimal = parts
+        .iter()
+        .map(|part| part["amount"].as_str().unwrap().parse::<rust_decimal::Decimal>().unwrap())
+        .sum();
+    assert_eq!(sum, first.surprise.actual - first.surprise.expected, "{first:?}");
+    assert!(parts.len() > 1, "{parts:?}");
     drop(tx);
     assert_eq!(outside.letters().len(), 1);
     office.end().await;

@@ -1,5 +1,6 @@
 //! A month is settled when its bill comes, again when another comes, and whoever dies meanwhile.
 
+mod accounts;
 mod months;
 mod surprises;
 mod vendors;

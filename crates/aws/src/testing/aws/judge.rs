@@ -166,6 +166,13 @@ fn s3(request: &Request, action: &str, state: &AwsState, in_session: &mut Option
     if !allows(&role.policy, wanted, &arn, prefix) || !allows(&session.policy, wanted, &arn, prefix) {
         return denied();
     }
+    let reads = action == "s3:GetObject" && request.method == "GET";
+    if let Some(key) = bucket.key.as_deref().filter(|_| reads) {
+        let may = |policy: &Value| allows(policy, "kms:Decrypt", key, None);
+        if !may(&role.policy) || !may(&session.policy) {
+            return denied();
+        }
+    }
     match action {
         "s3:HeadBucket" => Answer::new(200, vec![region], Vec::new()),
         "s3:GetBucketLocation" => xml(
