@@ -3,7 +3,8 @@
 //!
 //! What goes one way is one credential's, and so one place's on the bill. Where the exact counts of some ways add up to
 //! everything that a place was billed of a model on a day, in every kind of token at once, it was these. What was found so on
-//! four days of five, of two at least, is believed of the others, too, as far as the bill has that place on them.
+//! four days of five, of two at least, is believed of the days, too, whose own counts prove nothing, as far as the bill has
+//! that place on them.
 
 use chrono::NaiveDate;
 use hashbrown::{HashMap, HashSet};
@@ -16,24 +17,23 @@ use super::names::Name;
 /// Of more ways at once sums prove little, and a search for them takes long.
 const MOST_ROUTES: usize = 16;
 
-/// Gives sources whose place is open the place of their route.
+/// Gives sources whose place is open the place of their route: by the day's own counts, or else by what is usual.
 pub(super) fn find(balance: &mut Balance, pools: &[((NaiveDate, Name), Pool)]) {
+    let own: Vec<HashMap<Name, Place>> = pools.iter().map(|(_, pool)| proven(balance, pool)).collect();
     let mut found: HashMap<Name, HashMap<Place, u32>> = HashMap::new();
-    for (_, pool) in pools {
-        for (route, place) in proven(balance, pool) {
-            *found.entry(route).or_default().entry(place).or_default() += 1;
-        }
+    for (route, place) in own.iter().flatten() {
+        *found.entry(*route).or_default().entry(*place).or_default() += 1;
+    }
+    if found.is_empty() {
+        return;
     }
     let places: HashMap<Name, Place> =
         found.into_iter().filter_map(|(route, places)| Some((route, usual(&places)?))).collect();
-    if places.is_empty() {
-        return;
-    }
-    for (_, pool) in pools {
+    for ((_, pool), own) in pools.iter().zip(own) {
         let billed = billed_places(balance, pool);
         for at in &pool.sources {
             if let Some(source) = balance.sources.get_mut(*at)
-                && let Some(place) = places.get(&source.route)
+                && let Some(place) = own.get(&source.route).or_else(|| places.get(&source.route))
                 && billed.contains(place)
                 && source.place.agrees_with(*place)
             {
@@ -47,8 +47,8 @@ fn billed_places(balance: &Balance, pool: &Pool) -> HashSet<Place> {
     pool.sinks.iter().filter_map(|at| balance.sinks.get(*at)).map(|sink| sink.place).collect()
 }
 
-/// The routes whose places one day's counts of one model prove.
-fn proven(balance: &Balance, pool: &Pool) -> Vec<(Name, Place)> {
+/// The routes whose places one day's counts of one model prove; none that they prove of two.
+fn proven(balance: &Balance, pool: &Pool) -> HashMap<Name, Place> {
     let sources = || pool.sources.iter().filter_map(|at| balance.sources.get(*at));
     let billed = billed_places(balance, pool);
     let is_open = |source: &&Source| source.route.is_known() && !billed.contains(&source.place);
@@ -59,7 +59,7 @@ fn proven(balance: &Balance, pool: &Pool) -> Vec<(Name, Place)> {
     }
     let mut billed: Vec<Place> = billed.into_iter().collect();
     billed.sort_unstable();
-    let mut proven = Vec::new();
+    let mut proven: HashMap<Name, Option<Place>> = HashMap::new();
     for place in billed {
         let mut near: Vec<(Name, Vector)> = routes
             .iter()
@@ -83,7 +83,9 @@ fn proven(balance: &Balance, pool: &Pool) -> Vec<(Name, Place)> {
         }
         let counts: Vec<Vector> = near.iter().map(|(_, counts)| *counts).collect();
         let sum = subset(&counts, &wanted, &slack).unwrap_or_default();
-        proven.extend(sum.into_iter().filter_map(|at| near.get(at)).map(|(route, _)| (*route, place)));
+        for (route, _) in sum.into_iter().filter_map(|at| near.get(at)) {
+            proven.entry(*route).and_modify(|found| *found = None).or_insert(Some(place));
+        }
     }
-    proven
+    proven.into_iter().filter_map(|(route, place)| Some((route, place?))).collect()
 }

@@ -6,8 +6,8 @@ use chrono::NaiveDate;
 use costlens_domain::Currency;
 use costlens_domain::bill::Measure;
 use costlens_insight::settle::{
-    Atto, Billed, Code, Kind, Meter, MeteredCall, Name, Place, PriceFinding, Prices, Settlement, Side, Sku,
-    State, Terms, settle,
+    Atto, Billed, BilledRow, Certainty, Code, Hint, Kind, Meter, MeteredCall, Name, Names, Place,
+    PriceFinding, Prices, Quantities, Settlement, Side, Sku, State, Terms, Variant, settle,
 };
 
 use crate::simulator::{Catalogue, Plan, World};
@@ -274,6 +274,73 @@ fn calls_that_name_no_account_settle_by_the_ways_that_they_went() {
     assert_good(Plan { named: false, discount_lines: true, ..Plan::month(21, CALLS) });
     assert_good(Plan { named: false, principals: false, shadow: false, ..Plan::month(31, CALLS) });
     assert_good(Plan { named: false, principals: false, ..Plan::month(32, CALLS) });
+}
+
+/// One connection's credential becomes another account's in the middle of the month; both accounts have use of others.
+#[test]
+fn a_way_that_leads_elsewhere_from_some_day_on_is_followed() {
+    let mut names = Names::default();
+    let [model, region, route] = ["nova-pro", "us-east-1", "connection"].map(|name| names.of(name));
+    let place = |names: &mut Names, account: &str, principal: &str| Place {
+        account: names.of(account),
+        region,
+        principal: names.of(principal),
+    };
+    let [before, after, others] = [("1", "gateway"), ("2", "gateway"), ("1", "batch")]
+        .map(|(account, who)| place(&mut names, account, who));
+    let first: NaiveDate = "2026-09-01".parse().unwrap();
+    let sku = Sku { kind: Kind::FreshInput, variant: Variant::default() };
+    let row = |day: NaiveDate, place: Place, tokens: u64| BilledRow {
+        day,
+        place,
+        model,
+        sku,
+        quantity: Some(tokens),
+        units: tokens.into(),
+        listed: Atto(i128::from(tokens) * 1_000_000),
+        amount: Atto(i128::from(tokens) * 1_000_000),
+        lines: 1,
+    };
+    let (mut meter, mut rows) = (Meter::default(), Vec::new());
+    for (n, day) in (0_u64..).zip(first.iter_days().take(30)) {
+        let tokens = 70_000 + n * 977;
+        let mut usage = Quantities::default();
+        usage.update(Kind::FreshInput, |count| *count = tokens);
+        meter.add(&MeteredCall {
+            day,
+            place: Place { region, ..Place::default() },
+            model,
+            lane: route,
+            route,
+            variant: Variant::default(),
+            hint: Hint::default(),
+            certainty: Certainty::Exact,
+            usage,
+            estimate: Some(Atto(i128::from(tokens) * 1_000_000)),
+        });
+        rows.push(row(day, if n < 25 { before } else { after }, tokens));
+        // Somebody of the first account's gateway goes on, and somebody else of that account was always there.
+        if n >= 25 {
+            rows.push(row(day, before, 31_000 + n));
+        }
+        rows.push(row(day, others, 90_000 + n * 13));
+    }
+    let billed = Billed { rows, ..Billed::default() };
+    let terms = Terms {
+        complete_through: first + chrono::Days::new(29),
+        rounding_per_line: Terms::ROUNDING_PER_LINE,
+    };
+    let list = |_: Name, _: Sku, _: Name, _: NaiveDate| Some(Atto(1_000_000));
+    let settlement = settle(&meter, &billed, &list, &terms);
+    let covered = |of: Place| {
+        let one = settlement.coverage.iter().find(|one| one.place == of).unwrap();
+        (one.covered_tokens, one.billed_tokens)
+    };
+    let sum = |from: u64, to: u64| (from..to).map(|n| 70_000 + n * 977).sum::<u64>();
+    assert_eq!(covered(before).0, sum(0, 25));
+    assert_eq!(covered(after), (sum(25, 30), sum(25, 30)));
+    assert_eq!(covered(others).0, 0);
+    assert!(settlement.totals.unknown.is_zero(), "{:?}", settlement.totals.unknown);
 }
 
 #[test]
