@@ -45,7 +45,10 @@ pub(super) fn look(path: &Path, name: String) -> Result<Looked, BillError> {
             let reason = "it does not begin as Parquet does".to_owned();
             Err(BillError::Corrupt { file: name, place: "in its first bytes".to_owned(), reason })
         }
-        [0x50, 0x4b, 0x03, 0x04] => Ok(Looked::Other("a zip archive; unpack it first".to_owned())),
+        [0x50, 0x4b, 0x03, 0x04] => Ok(Looked::Other(
+            "a zip archive; unpack it, or have the report compressed as GZIP or written as Parquet"
+                .to_owned(),
+        )),
         [0x1f, 0x8b, ..] => csv(path, name, size_bytes, true),
         _ => csv(path, name, size_bytes, false),
     }
