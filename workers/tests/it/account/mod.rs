@@ -15,18 +15,18 @@ use costlens_domain::export::{ExportFormat, ExportWhat};
 use costlens_domain::privacy::{BodyClass, BodyState, PrivacySettings};
 use costlens_domain::request::{CostBasis, Outcome, PriceReceipt, Provenance, RequestFact};
 use costlens_domain::{
-    AnomalyId, ApiKeyId, AuditEventId, BudgetId, ConnectionId, Currency, ExportId, InsightEventId,
-    RecipientId, RecommendationId, RequestId, SessionId, SlackChannelId, SupportGrantId, TenantId, Tokens,
-    Usage, Usd, WebhookEndpointId,
+    AnomalyId, ApiKeyId, AuditEventId, BudgetId, CandidateRuleId, ConnectionId, Currency, ExportId,
+    InsightEventId, RecipientId, RecommendationId, RequestId, SessionId, SlackChannelId, SupportGrantId,
+    TenantId, Tokens, Usage, Usd, WebhookEndpointId,
 };
 use costlens_jobs::events::happened;
 use costlens_jobs::exports::{WriteExport, ask_to_write};
 use costlens_notify::webhooks::WebhookSecret;
 use costlens_store::testing::unlike_bytes;
 use costlens_store::{
-    Anomaly, Budget, Cadence, IdempotencyKey, Idempotent, InsightEvent, NewAuditEvent, NewConnection,
-    NewExport, NewSession, NewSignInLink, NewSupportGrant, Recommendation, RequestFilter, SealedBody,
-    StoredAnswer, TenantConn, TenantSettings, WebhookEndpoint,
+    Anomaly, Budget, Cadence, CandidateRule, CandidateScope, IdempotencyKey, Idempotent, InsightEvent,
+    NewAuditEvent, NewConnection, NewExport, NewSession, NewSignInLink, NewSupportGrant, Recommendation,
+    RequestFilter, SealedBody, StoredAnswer, TenantConn, TenantSettings, WebhookEndpoint,
 };
 use costlens_vault::SealedFor;
 use costlens_workers::WorkerParts;
@@ -278,6 +278,18 @@ impl Account {
             ended_at: None,
         };
         tx.create_budget(&budget).await.unwrap();
+        let rule = CandidateRule {
+            id: CandidateRuleId::new(now, unlike_bytes()),
+            scope: CandidateScope {
+                service: format!("{CANARY} service"),
+                usage_account: Some(format!("{CANARY} account")),
+                region: Some(format!("{CANARY} region")),
+                instance_type: Some(format!("{CANARY} instance")),
+            },
+            created_at: now,
+            ended_at: None,
+        };
+        tx.create_candidate_rule(&rule).await.unwrap();
         let anomaly = Anomaly {
             id: AnomalyId::new(now, unlike_bytes()),
             series: "total".to_owned(),
