@@ -25,6 +25,8 @@ pub(super) struct Source {
     pub(super) place: Place,
     pub(super) lane: Name,
     pub(super) route: Name,
+    /// The region that its calls were listed by, whatever place is found of them.
+    pub(super) listed_in: Name,
     pub(super) metered: Sku,
     pub(super) expected: Sku,
     pub(super) exact: bool,
@@ -364,6 +366,7 @@ fn source_of(id: BundleId, key: &super::meter::BundleKey, calls: u64, kind: Kind
         place: key.place,
         lane: key.lane,
         route: key.route,
+        listed_in: key.place.region,
         metered,
         expected,
         exact,

@@ -294,7 +294,7 @@ impl<P: Prices> Ledger<'_, P> {
         let mut sku = source.metered;
         let mut last = at(sku);
         // The call was listed where it went, which may be dearer than where the bill has it.
-        let opened = self.prices.per_unit(row.model, sku, source.place.region, row.day);
+        let opened = self.prices.per_unit(row.model, sku, source.listed_in, row.day);
         if last != opened {
             let moved = last.unwrap_or_default() - opened.unwrap_or_default();
             steps.push((Code::Price, moved.times(quantity)));
