@@ -46,7 +46,7 @@ enum Command {
     Read {
         /// The bill.
         folder: PathBuf,
-        /// How many resources to name; 0 saves the pass that finds them.
+        /// How many resources to name; 0 saves reading their names.
         #[arg(long, default_value_t = 25)]
         resources: usize,
         /// What grouping may hold in memory, in megabytes.

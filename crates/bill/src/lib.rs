@@ -7,9 +7,9 @@
 //!
 //! How: one pass reads every line, its texts as numbers. A first look at a few cheap columns says which products
 //! may be AI; descriptions, maps, accounts and amounts are unpacked for those alone. The classifier
-//! ([`costlens_domain::classify`]) sees each way of naming a product once, not each line. The dearest resources,
-//! of which there may be more than memory holds, are found by portable SQL behind [`engine::RollupEngine`]. This
-//! crate is the only one that names DataFusion.
+//! ([`costlens_domain::classify`]) sees each way of naming a product once, not each line. What each resource costs
+//! is added up beside; where there are more of them than memory holds, portable SQL behind [`engine::RollupEngine`]
+//! finds the dearest. This crate is the only one that names DataFusion.
 
 mod columns;
 mod csv_table;
@@ -42,7 +42,7 @@ pub struct ReadOptions {
     pub memory_bytes: usize,
     /// How many threads read and add up.
     pub partitions: usize,
-    /// How many of the dearest resources to name; 0 for none, which saves a pass.
+    /// How many of the dearest resources to name; 0 for none, which saves reading their names.
     pub top_resources: usize,
 }
 

@@ -282,6 +282,8 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
 
 /// What names a SKU of Google's where no column has its usage type.
 const SKU: &str = "sku";
+/// What was used, by its name or ARN.
+const RESOURCE: &str = "resource_id";
 
 /// The texts that a first look at a line needs, in the order of [`Layout::texts`].
 pub(crate) const FIRST_TEXTS: [&str; 10] = [
@@ -343,6 +345,8 @@ pub(crate) struct Layout {
     pub(crate) day: Vec<Source>,
     /// The sources of what stands in for the usage type of Google's lines; none where the file has usage types.
     pub(crate) sku: Vec<Source>,
+    /// The sources of the resource; none where nobody asked for it.
+    pub(crate) resource: Vec<Source>,
     /// Whose lines they are, where the format says it and no column.
     pub(crate) issuer: Option<&'static str>,
 }
@@ -364,6 +368,14 @@ pub(crate) struct Meanings<'a> {
     pub(crate) amounts: &'a [&'static str],
     pub(crate) day: bool,
     pub(crate) sku: bool,
+    pub(crate) resource: bool,
+}
+
+impl Meanings<'_> {
+    /// The same, and the resource where it is asked for.
+    pub(crate) const fn with_resource(self, resource: bool) -> Self {
+        Self { resource, ..self }
+    }
 }
 
 /// How a file's columns arrive.
@@ -383,8 +395,11 @@ impl Layout {
         let amounts: Vec<Vec<Wanted>> = of.amounts.iter().map(find).collect();
         let day = if of.day { find(&"day") } else { Vec::new() };
         let sku = if of.sku { find(&SKU) } else { Vec::new() };
+        let resource = if of.resource { find(&RESOURCE) } else { Vec::new() };
         let mut wanted: Vec<Wanted> = Vec::new();
-        for column in texts.iter().chain(&flags).chain(&amounts).flatten().chain(&day).chain(&sku) {
+        for column in
+            texts.iter().chain(&flags).chain(&amounts).flatten().chain(&day).chain(&sku).chain(&resource)
+        {
             if !wanted.contains(column) {
                 wanted.push(column.clone());
             }
@@ -405,7 +420,14 @@ impl Layout {
         let (texts, flags, amounts) = (all(&texts), all(&flags), all(&amounts));
         let day = day.iter().filter_map(source).collect();
         let sku = sku.iter().filter_map(source).collect();
-        Self { wanted, texts, flags, amounts, day, sku, issuer: issuer(format) }
+        let resource = resource.iter().filter_map(source).collect();
+        Self { wanted, texts, flags, amounts, day, sku, resource, issuer: issuer(format) }
+    }
+
+    /// The columns of the file that say what was used.
+    pub(crate) fn resource_columns(&self) -> Vec<usize> {
+        let roots = self.roots();
+        self.resource.iter().filter_map(|source| roots.get(source.place).copied()).collect()
     }
 
     /// The columns of the file to read, in its order.

@@ -2,7 +2,8 @@
 
 mod row;
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use costlens_domain::bill::{
     BillReport, ControlTotal, DailyFact, KNOWN_LINE_TYPES, ReportFormat, ResourceCost, Text,
@@ -14,9 +15,13 @@ use crate::datafusion_engine::DataFusionEngine;
 use crate::engine::{RollupEngine, Step};
 use crate::lines::cost_column;
 use crate::progress::Progress;
+use crate::rollup::NO_CURRENCY;
 use crate::source::Sources;
-use crate::{BillError, ReadOptions, rollup, scan, sql};
+use crate::{BillError, ReadOptions, scan, sql};
 use row::Row;
+
+/// The thousandths of the work after which every line is added up. A query follows where resources are too many.
+const SCANNED: u16 = 600;
 
 /// Reads the whole bill.
 pub(crate) async fn read(
@@ -24,11 +29,11 @@ pub(crate) async fn read(
     options: &ReadOptions,
     progress: &dyn Progress,
 ) -> Result<BillReport, BillError> {
-    let scanned = if options.top_resources > 0 { 600 } else { 1000 };
-    let step = Step { progress, name: "adding up every line", from: 0, to: scanned };
-    let rollup = scan::scan(sources, options, step).await?;
+    let step = Step { progress, name: "adding up every line", from: 0, to: SCANNED };
+    let mut rollup = scan::scan(sources, options, step).await?;
     let (lines, days, months) = (rollup.lines(), rollup.days()?, rollup.months()?);
-    let filter = rollup.filter();
+    let (filter, held) = (rollup.filter(), rollup.take_dearest(options.top_resources)?);
+    let given_up = held.is_none() && options.top_resources > 0;
     let format = rollup.format(sources.format);
     if let [first, .., last] = sources.files.as_slice()
         && rollup.is_twice()
@@ -45,17 +50,14 @@ pub(crate) async fn read(
     let facts = rollup.into_facts(format)?;
     add_ai(&mut totals, &facts);
 
-    let mut resources = Vec::new();
-    if let Some(filter) = filter.filter(|_| options.top_resources > 0 && !facts.is_empty()) {
-        // Products that turn out to be no AI after all must not crowd out those that are.
-        let limit = options.top_resources.saturating_mul(8).max(200);
-        let services = services(&facts);
+    let mut resources = held.unwrap_or_default();
+    if let Some(filter) = filter.filter(|_| given_up && !facts.is_empty()) {
         let engine = DataFusionEngine::open(sources, options, lines)?;
-        let step = Step { progress, name: "finding the dearest resources", from: scanned, to: 1000 };
-        let on_row = &mut |cells: &[_]| add_resource(&mut Row::new(cells), &services, &mut resources);
-        engine.query(&sql::resources(&filter, limit), step, on_row).await?;
-        resources = dearest(resources, options.top_resources);
+        let step = Step { progress, name: "finding the dearest resources", from: SCANNED, to: 1000 };
+        resources = query_resources(&engine, &filter, &facts, options.top_resources, step).await?;
     }
+    // The order of those that cost the same is the same, whatever found them.
+    resources.sort_by(|a, b| order(a).cmp(&order(b)));
     let totals: Vec<ControlTotal> = totals.into_values().collect();
     Ok(BillReport {
         format,
@@ -90,56 +92,90 @@ fn must_carry_cost(
     }
 }
 
-/// The service and verdict of each product, as its facts say; a product that is AI in part counts as AI.
-fn services(facts: &[DailyFact]) -> HashMap<Text, (Text, Verdict)> {
-    let mut services: HashMap<Text, (Text, Verdict)> = HashMap::new();
+/// The dearest resources of each currency, by SQL: for bills with more of them than memory holds.
+async fn query_resources(
+    engine: &dyn RollupEngine,
+    filter: &str,
+    facts: &[DailyFact],
+    top: usize,
+    step: Step<'_>,
+) -> Result<Vec<ResourceCost>, BillError> {
+    let (kinds, products) = kinds(facts);
+    let products: Vec<(&str, usize)> = products.iter().map(|(code, kind)| (code.as_ref(), *kind)).collect();
+    let currencies: BTreeSet<Currency> = facts.iter().map(|fact| fact.currency).collect();
+    let named: Vec<&str> =
+        currencies.iter().map(Currency::as_str).filter(|code| *code != NO_CURRENCY).collect();
+    let mut found = Vec::new();
+    // One query a currency, so that the amounts of one do not crowd out those of another.
+    for (done, currency) in (0..).zip(&currencies) {
+        let of_currency = match currency.as_str() {
+            NO_CURRENCY => sql::of_no_currency(&named),
+            code => sql::of_currency(code),
+        };
+        let part = (1000 - step.from) / u16::try_from(currencies.len()).unwrap_or(u16::MAX).max(1);
+        let from = step.from + part.saturating_mul(done);
+        let step = Step { from, to: from + part, ..step };
+        let on_row = &mut |cells: &[_]| {
+            found.extend(resource(&mut Row::new(cells), *currency, &kinds)?);
+            Ok(())
+        };
+        let query = sql::resources(&format!("({filter}) AND ({of_currency})"), &products, top);
+        engine.query(&query, step, on_row).await?;
+    }
+    Ok(found)
+}
+
+/// The services with their verdicts, and which of them each product is of, as its facts say; a product that is AI in part
+/// counts as AI.
+fn kinds(facts: &[DailyFact]) -> (Vec<(Text, Verdict)>, BTreeMap<Text, usize>) {
+    let mut of_products: BTreeMap<Text, (Verdict, Text)> = BTreeMap::new();
     for fact in facts {
-        let known = services.get(&fact.product_code);
-        if known.is_none_or(|(_, verdict)| fact.class.verdict < *verdict) {
+        let known = of_products.get(&fact.product_code);
+        if known.is_none_or(|(verdict, _)| fact.class.verdict < *verdict) {
             let service = Text::from(fact.class.service.as_ref());
-            services.insert(fact.product_code.clone(), (service, fact.class.verdict));
+            of_products.insert(fact.product_code.clone(), (fact.class.verdict, service));
         }
     }
-    services
+    let mut kinds: Vec<(Text, Verdict)> = Vec::new();
+    let mut number = |(verdict, service): (Verdict, Text)| {
+        let kind = (service, verdict);
+        kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
+            kinds.push(kind);
+            kinds.len() - 1
+        })
+    };
+    let products = of_products.into_iter().map(|(code, kind)| (code, number(kind))).collect();
+    (kinds, products)
 }
 
-fn add_resource(
+/// A row of [`sql::resources`].
+fn resource(
     row: &mut Row<'_>,
-    services: &HashMap<Text, (Text, Verdict)>,
-    resources: &mut Vec<ResourceCost>,
-) -> Result<(), BillError> {
-    let [resource_id, usage_account, currency, code] = row.texts::<4>()?;
-    let unblended = row.amount()?.unwrap_or_default();
-    let lines = row.count()?;
-    if let Some((service, verdict)) = services.get(&code) {
-        resources.push(ResourceCost {
-            resource_id,
-            usage_account,
-            service: service.clone(),
-            verdict: *verdict,
-            currency: rollup::currency(&currency),
-            unblended,
-            lines,
-        });
-    }
-    Ok(())
+    currency: Currency,
+    kinds: &[(Text, Verdict)],
+) -> Result<Option<ResourceCost>, BillError> {
+    let [resource_id, usage_account, kind] = row.texts::<3>()?;
+    let (unblended, lines) = (row.amount()?.unwrap_or_default(), row.count()?);
+    let kind = kind.parse().ok().and_then(|kind: usize| kinds.get(kind)).cloned();
+    Ok(kind.map(|(service, verdict)| ResourceCost {
+        resource_id,
+        usage_account,
+        service,
+        verdict,
+        currency,
+        unblended,
+        lines,
+    }))
 }
 
-/// The dearest of each currency, dearest first.
-fn dearest(mut resources: Vec<ResourceCost>, top: usize) -> Vec<ResourceCost> {
-    resources.sort_by(|a, b| {
-        a.currency
-            .cmp(&b.currency)
-            .then(b.unblended.cmp(&a.unblended))
-            .then(a.resource_id.cmp(&b.resource_id))
-    });
-    let mut taken: BTreeMap<Currency, usize> = BTreeMap::new();
-    resources.retain(|resource| {
-        let count = taken.entry(resource.currency).or_default();
-        *count += 1;
-        *count <= top
-    });
-    resources
+/// Currency by currency, dearest first.
+fn order(resource: &ResourceCost) -> impl Ord {
+    (
+        resource.currency,
+        Reverse(resource.unblended),
+        resource.resource_id.clone(),
+        resource.usage_account.clone(),
+    )
 }
 
 /// The AI and candidate parts of the control totals.

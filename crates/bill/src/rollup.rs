@@ -4,14 +4,17 @@
 //! asked once for each way in which a line names its product. Several of these, filled by several threads or
 //! from several files, become one by [`Rollup::absorb`], in any order with the same result.
 
+mod chunks;
 mod facts;
 mod measures;
 mod products;
+mod reader;
+mod resources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike as _, NaiveDate};
-use costlens_domain::bill::{ControlTotal, DailyFact, OtherCosts, ReportFormat, Text};
+use costlens_domain::bill::{ControlTotal, DailyFact, OtherCosts, ReportFormat, ResourceCost, Text};
 use costlens_domain::classify::{Cloud, LineKey, screen};
 use costlens_domain::money::Currency;
 use datafusion::arrow::array::ArrayRef;
@@ -19,141 +22,15 @@ use hashbrown::HashMap;
 use rust_decimal::Decimal;
 
 use crate::lines::amounts::{self, Amount, Day, date, decimal, out_of_range};
-use crate::lines::texts::{Code, TextReader, Texts};
-use crate::lines::{
-    COMMITMENT_AMOUNTS, FIRST_AMOUNTS, FIRST_TEXTS, ISSUER_TEXT, LIST_COST, Layout, Meanings, PLAIN_AMOUNTS,
-    PRODUCT_TEXTS, REST_FLAGS, SCALE, USAGE_TEXT, USER_TEXTS,
-};
+use crate::lines::texts::{Code, Codes, Texts};
+use crate::lines::{FIRST_TEXTS, ISSUER_TEXT, LIST_COST, PRODUCT_TEXTS, SCALE, USAGE_TEXT, USER_TEXTS};
 use crate::{BillError, sql};
 use facts::{FactKey, Facts};
 use measures::{Measures, Rule};
-use products::Products;
-
-/// What [`Rollup::look`] needs of a batch.
-pub(crate) const FIRST: Meanings<'_> =
-    Meanings { texts: &FIRST_TEXTS, flags: &[], amounts: &FIRST_AMOUNTS, day: true, sku: true };
-/// What [`Rollup::add`] needs of a batch.
-pub(crate) const REST: Meanings<'_> =
-    Meanings { texts: &REST_TEXTS, flags: &REST_FLAGS, amounts: &REST_AMOUNTS, day: false, sku: false };
-/// The same without what says something of commitments, for batches in which no line is of one.
-pub(crate) const PLAIN_REST: Meanings<'_> =
-    Meanings { texts: &REST_TEXTS, flags: &[], amounts: &PLAIN_AMOUNTS, day: false, sku: false };
-/// What both need, for [`BatchReader::split`].
-pub(crate) const ALL: Meanings<'_> =
-    Meanings { texts: &ALL_TEXTS, flags: &REST_FLAGS, amounts: &ALL_AMOUNTS, day: true, sku: true };
-
-const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUCT_TEXTS, USER_TEXTS);
-const ALL_TEXTS: [&str; FIRST_TEXTS.len() + REST_TEXTS.len()] = joined(FIRST_TEXTS, REST_TEXTS);
-const REST_AMOUNTS: [&str; PLAIN_AMOUNTS.len() + COMMITMENT_AMOUNTS.len()] =
-    joined(PLAIN_AMOUNTS, COMMITMENT_AMOUNTS);
-const ALL_AMOUNTS: [&str; FIRST_AMOUNTS.len() + REST_AMOUNTS.len()] = joined(FIRST_AMOUNTS, REST_AMOUNTS);
-
-#[expect(clippy::indexing_slicing, reason = "used in constants alone, where a wrong place does not compile")]
-const fn joined<const A: usize, const B: usize, const N: usize>(
-    a: [&'static str; A],
-    b: [&'static str; B],
-) -> [&'static str; N] {
-    let mut out = [""; N];
-    let mut at = 0;
-    while at < N {
-        out[at] = if at < A { a[at] } else { b[at - A] };
-        at += 1;
-    }
-    out
-}
-
-/// Why a batch was not added.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    /// A cell is not what its column promises.
-    Cell(String),
-    /// Anything else.
-    Other(BillError),
-}
-
-impl Failed {
-    /// The error, with the place where it was met.
-    pub(crate) fn at(self, file: &str, place: impl FnOnce() -> String) -> BillError {
-        match self {
-            Self::Cell(reason) => BillError::Corrupt { file: file.to_owned(), place: place(), reason },
-            Self::Other(BillError::OutOfRange { what }) => {
-                let reason = format!("{what} is out of range");
-                BillError::Corrupt { file: file.to_owned(), place: place(), reason }
-            }
-            Self::Other(error) => error,
-        }
-    }
-}
-
-impl From<BillError> for Failed {
-    fn from(error: BillError) -> Self {
-        Self::Other(error)
-    }
-}
-
-/// Finds the meanings in batches of one shape.
-#[derive(Debug)]
-pub(crate) struct BatchReader {
-    layout: Layout,
-    texts: TextReader,
-}
-
-impl BatchReader {
-    pub(crate) fn new(layout: Layout) -> Self {
-        Self { layout, texts: TextReader::default() }
-    }
-
-    /// The readers for both looks at batches that hold [`ALL`].
-    pub(crate) fn split(all: Layout) -> (Self, Self) {
-        let Layout { wanted, mut texts, flags, mut amounts, day, sku, issuer } = all;
-        let rest = Layout {
-            wanted: wanted.clone(),
-            texts: texts.split_off(FIRST_TEXTS.len().min(texts.len())),
-            flags,
-            amounts: amounts.split_off(FIRST_AMOUNTS.len().min(amounts.len())),
-            day: Vec::new(),
-            sku: Vec::new(),
-            issuer,
-        };
-        (Self::new(Layout { wanted, texts, flags: Vec::new(), amounts, day, sku, issuer }), Self::new(rest))
-    }
-
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn codes<const N: usize>(
-        &mut self,
-        columns: &[ArrayRef],
-        rows: usize,
-        from: usize,
-        texts: &mut Texts,
-    ) -> Result<[Vec<Code>; N], Failed> {
-        let mut out = [const { Vec::new() }; N];
-        for (codes, sources) in out.iter_mut().zip(self.layout.texts.iter().skip(from)) {
-            let read = self.texts.codes(columns, rows, sources, texts);
-            *codes = read.map_err(|error| Failed::Cell(error.to_string()))?;
-        }
-        Ok(out)
-    }
-
-    /// What stands in for the usage types of Google's lines; empty where the file has usage types.
-    fn skus(&mut self, columns: &[ArrayRef], rows: usize, texts: &mut Texts) -> Result<Vec<Code>, Failed> {
-        if self.layout.sku.is_empty() {
-            return Ok(Vec::new());
-        }
-        let read = self.texts.codes(columns, rows, &self.layout.sku, texts);
-        read.map_err(|error| Failed::Cell(error.to_string()))
-    }
-
-    fn amounts<const N: usize>(&self, columns: &[ArrayRef], rows: usize) -> Result<[Vec<Amount>; N], Failed> {
-        let mut out = [const { Vec::new() }; N];
-        for (amounts, sources) in out.iter_mut().zip(&self.layout.amounts) {
-            *amounts = amounts::amounts(columns, rows, sources).map_err(Failed::Cell)?;
-        }
-        Ok(out)
-    }
-}
+use products::{Kept, Products};
+use reader::REST_AMOUNTS;
+pub(crate) use reader::{ALL, BatchReader, FIRST, Failed, PLAIN_REST, REST};
+use resources::{NameColumns, Resources, Use};
 
 /// The values of one row of columns that are as long as each other.
 fn row<T: Copy + Default, const N: usize>(columns: &[Vec<T>; N], at: usize) -> [T; N] {
@@ -226,6 +103,9 @@ const STRAY_PART: u64 = 36;
 /// months alike.
 const FAIR_PART: u64 = 3;
 
+/// Days of a batch that are within so many of each other are counted in a row, as those of any real bill are.
+const DENSE_DAYS: usize = 4096;
+
 /// The most that sums of lines may take of memory, in bytes. Sums of real bills take some tens of millions; only who makes
 /// up another text for each line comes here.
 const MOST_HELD: usize = 256 * 1024 * 1024;
@@ -244,7 +124,7 @@ impl Default for Bound {
 #[derive(Debug, Default)]
 pub(crate) struct Rollup {
     texts: Texts,
-    first_by_key: HashMap<FirstKey, u32>,
+    first_by_key: HashMap<Codes<{ FIRST_TEXTS.len() }>, u32>,
     firsts: Vec<First>,
     /// By line-item type and currency.
     total_by_key: HashMap<[Code; 2], usize>,
@@ -253,12 +133,33 @@ pub(crate) struct Rollup {
     lines_by_day: BTreeMap<i32, u64>,
     products: Products,
     facts: Facts,
+    /// What each resource cost; `None` where nobody asked, or where they are too many.
+    resources: Option<Resources>,
+    /// How many bytes the resources may take.
+    resources_bound: Bound,
     /// Whether anything that a commitment of Azure's covers had a cost.
     has_covered_cost: bool,
     bound: Bound,
 }
 
 impl Rollup {
+    /// Sums that also say what each resource cost, while that takes at most so many bytes.
+    pub(crate) fn with_resources(most_bytes: usize) -> Self {
+        Self { resources: Some(Resources::default()), resources_bound: Bound(most_bytes), ..Self::default() }
+    }
+
+    /// Whether the resources of lines are to be read.
+    pub(crate) fn wants_resources(&self) -> bool {
+        self.resources.is_some()
+    }
+
+    /// Gives the resources up where they are too many to be held: the bill itself can still be read.
+    fn let_go_of_too_many_resources(&mut self) {
+        if self.resources.as_ref().is_some_and(|held| held.held_bytes() > self.resources_bound.0) {
+            self.resources = None;
+        }
+    }
+
     /// Refuses what takes more memory than a bill may.
     fn must_fit(&self) -> Result<(), BillError> {
         let firsts = self.firsts.len().saturating_mul(size_of::<(FirstKey, u32, First)>());
@@ -284,13 +185,13 @@ impl Rollup {
         rows: usize,
     ) -> Result<Vec<Pick>, Failed> {
         let mut texts = reader.codes::<{ FIRST_TEXTS.len() }>(columns, rows, 0, &mut self.texts)?;
-        if let Some((codes, issuer)) = texts.get_mut(ISSUER_TEXT).zip(reader.layout.issuer) {
+        if let Some((codes, issuer)) = texts.get_mut(ISSUER_TEXT).zip(reader.layout().issuer) {
             codes.fill(self.texts.code(issuer));
         }
         let skus = reader.skus(columns, rows, &mut self.texts)?;
         self.call_by_sku(&mut texts, &skus);
         let [costs] = reader.amounts::<1>(columns, rows)?;
-        let days = amounts::days(columns, rows, &reader.layout.day).map_err(Failed::Cell)?;
+        let days = amounts::days(columns, rows, &reader.layout().day).map_err(Failed::Cell)?;
         self.count_days(&days);
         let mut picks = Vec::new();
         for (at, (cost, day)) in costs.into_iter().zip(days).enumerate() {
@@ -334,11 +235,21 @@ impl Rollup {
     }
 
     fn count_days(&mut self, days: &[Day]) {
-        // Lines of a day mostly stand together.
-        for run in days.chunk_by(PartialEq::eq) {
-            if let Some(Some(day)) = run.first() {
-                *self.lines_by_day.entry(*day).or_default() += run.len() as u64;
+        let said = || days.iter().filter_map(|day| *day);
+        let (Some(first), Some(last)) = (said().min(), said().max()) else { return };
+        match usize::try_from(i64::from(last) - i64::from(first)) {
+            Ok(span) if span < DENSE_DAYS => {
+                let mut lines = vec![0_u64; span + 1];
+                for day in said() {
+                    if let Some(lines) = usize::try_from(day - first).ok().and_then(|at| lines.get_mut(at)) {
+                        *lines += 1;
+                    }
+                }
+                for (day, lines) in (first..).zip(lines).filter(|(_, lines)| *lines > 0) {
+                    *self.lines_by_day.entry(day).or_default() += lines;
+                }
             }
+            _ => said().for_each(|day| *self.lines_by_day.entry(day).or_default() += 1),
         }
     }
 
@@ -360,33 +271,49 @@ impl Rollup {
         let user =
             reader.codes::<{ USER_TEXTS.len() }>(columns, rows, PRODUCT_TEXTS.len(), &mut self.texts)?;
         let amounts = reader.amounts::<{ REST_AMOUNTS.len() }>(columns, rows)?;
-        let says_list = reader.layout.amounts.get(LIST_COST).is_some_and(|sources| !sources.is_empty());
+        let says_list = reader.layout().amounts.get(LIST_COST).is_some_and(|sources| !sources.is_empty());
         let mut reserved = Vec::new();
-        if let Some(sources) = reader.layout.flags.first() {
+        if let Some(sources) = reader.layout().flags.first() {
             reserved = amounts::said(columns, rows, sources).map_err(Failed::Cell)?;
         }
+        let mut kept = Vec::with_capacity(rows);
         for (at, pick) in picks.iter().enumerate() {
             let Some(first) = usize::try_from(pick.first).ok().and_then(|at| self.firsts.get(at)) else {
                 continue;
             };
             let look = self.products.look(pick.first, first.key, row(&product, at), &mut self.texts);
             let Some(product) = look.product else { continue };
+            let key = FactKey { product: product.number, user: Codes(row(&user, at)), day: pick.day };
+            kept.push((at, key, look, product, pick.cost));
+        }
+        // In loops of their own, so that the processor looks for several facts at once.
+        let places: Vec<u32> = kept.iter().map(|(_, key, ..)| self.facts.place(*key)).collect();
+        for ((at, _, look, _, cost), place) in kept.iter().zip(places) {
             let measures = Measures {
-                cost: pick.cost,
-                rest: row(&amounts, at),
-                is_reserved: reserved.get(at).copied().unwrap_or(false),
+                cost: *cost,
+                rest: row(&amounts, *at),
+                is_reserved: reserved.get(*at).copied().unwrap_or(false),
                 says_list,
             };
-            let key = FactKey { product, user: row(&user, at), day: pick.day };
-            self.facts.add(key, measures.sums(look.rule, look.counts_usage)?)?;
+            self.facts.add(place, measures.sums(look.rule, look.counts_usage)?)?;
         }
+        if let Some(held) = &mut self.resources {
+            let names = NameColumns::of(columns, &reader.layout().resource).map_err(Failed::Cell)?;
+            let uses =
+                kept.iter().map(|(at, FactKey { user: Codes([_, account, ..]), .. }, _, product, cost)| {
+                    let Kept { currency, service, verdict, .. } = *product;
+                    (*at, Use { account: *account, currency, service, verdict }, *cost)
+                });
+            held.add(&names, uses)?;
+        }
+        self.let_go_of_too_many_resources();
         self.must_fit()?;
         Ok(())
     }
 
     /// The number of what a first look says.
     fn first(&mut self, key: FirstKey) -> u32 {
-        if let Some(known) = self.first_by_key.get(&key) {
+        if let Some(known) = self.first_by_key.get(&Codes(key)) {
             return *known;
         }
         let number = u32::try_from(self.firsts.len()).unwrap_or(u32::MAX);
@@ -417,7 +344,7 @@ impl Rollup {
             _ => Azures::Either,
         };
         self.firsts.push(First { key, total, is_split, may_be_ai, is_of_commitment, azures });
-        self.first_by_key.insert(key, number);
+        self.first_by_key.insert(Codes(key), number);
         number
     }
 
@@ -452,9 +379,14 @@ impl Rollup {
         let products = self.products.absorb(&other.products, own);
         self.facts.absorb(&other.facts, |key| FactKey {
             product: usize::try_from(key.product).ok().and_then(|at| products.get(at)).copied().unwrap_or(0),
-            user: key.user.map(own),
+            user: Codes(key.user.0.map(own)),
             day: key.day,
         })?;
+        match (&mut self.resources, &other.resources) {
+            (Some(held), Some(more)) => held.absorb(more, own)?,
+            (held, _) => *held = None,
+        }
+        self.let_go_of_too_many_resources();
         self.must_fit()
     }
 
@@ -542,14 +474,25 @@ impl Rollup {
         Ok(totals)
     }
 
-    /// The condition for the lines that may be AI, in SQL; `None` where there are none.
+    /// The dearest resources of lines that are AI or may be, currency by currency, which then are let go; `None` where they
+    /// were too many.
+    pub(crate) fn take_dearest(&mut self, top: usize) -> Result<Option<Vec<ResourceCost>>, BillError> {
+        let held = self.resources.take();
+        held.map(|held| held.dearest(top, &self.texts)).transpose()
+    }
+
+    /// The condition for the lines that are AI or may be, in SQL; `None` where there are none.
     pub(crate) fn filter(&self) -> Option<String> {
+        let kept: BTreeSet<(Code, Code)> =
+            self.products.all().map(|(product, _)| (product.code, product.usage_type)).collect();
         // For each product, the usage types that may be AI and those that are not.
         let mut products: BTreeMap<Text, (BTreeSet<Text>, BTreeSet<Text>)> = BTreeMap::new();
         for first in &self.firsts {
-            let [_, _, _, code, _, _, _, usage_type, ..] = self.texts.texts(first.key);
+            let [_, _, _, code, _, _, _, usage_type, ..] = first.key;
+            let is_kept = kept.contains(&(code, usage_type));
+            let [code, usage_type] = self.texts.texts([code, usage_type]);
             let (ai, not_ai) = products.entry(code).or_default();
-            if first.may_be_ai {
+            if is_kept {
                 ai.insert(usage_type)
             } else {
                 not_ai.insert(usage_type)
@@ -588,91 +531,13 @@ impl Rollup {
     }
 }
 
-/// The code of a cell; `XXX`, ISO 4217's "no currency", where the cell is empty or unreadable.
-pub(crate) fn currency(text: &str) -> Currency {
-    text.parse().or_else(|_| "XXX".parse()).unwrap_or(Currency::USD)
+/// ISO 4217's "no currency".
+pub(crate) const NO_CURRENCY: &str = "XXX";
+
+/// The code of a cell; that of no currency where the cell is empty or unreadable.
+fn currency(text: &str) -> Currency {
+    text.parse().or_else(|_| NO_CURRENCY.parse()).unwrap_or(Currency::USD)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use datafusion::arrow::array::StringArray;
-
-    use super::*;
-    use crate::columns::{Columns, Kind};
-    use crate::lines::Arrival;
-
-    /// Adds a line for each of these, with another usage type each.
-    fn look_at(rollup: &mut Rollup, usage_types: &[String]) -> Result<Vec<Pick>, Failed> {
-        let columns = Columns::new([("lineItem/UsageType".to_owned(), Kind::Text)]);
-        let layout = Layout::new(ReportFormat::LegacyCur, &columns, Arrival::Wanted, FIRST);
-        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(usage_types));
-        rollup.look(&mut BatchReader::new(layout), &[texts], usage_types.len())
-    }
-
-    #[test]
-    fn a_bill_of_nothing_but_new_texts_is_refused_before_it_fills_the_memory() {
-        let bound = Bound(100_000);
-        let mut rollup = Rollup { bound, ..Rollup::default() };
-        let alike = vec!["USE1-NovaPro-input-tokens".to_owned(); 10_000];
-        look_at(&mut rollup, &alike).unwrap();
-        assert_eq!(rollup.lines(), 10_000, "what repeats itself is held once");
-        let long = ["x".repeat(100_000)];
-        let refused = look_at(&mut Rollup { bound, ..Rollup::default() }, &long).unwrap_err();
-        assert!(matches!(refused, Failed::Other(BillError::Memory { memory_bytes: 100_000 })), "{refused:?}");
-        let other: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
-        assert!(look_at(&mut rollup, &other).is_err(), "many short ones take as much");
-
-        // Each of two threads has room, and both together have not.
-        let of = |name: &str| {
-            let mut part = Rollup { bound, ..Rollup::default() };
-            let texts: Vec<String> = (0..250).map(|n| format!("{name}{n}")).collect();
-            look_at(&mut part, &texts).unwrap();
-            part
-        };
-        let mut whole = of("a");
-        whole.absorb(&of("a")).unwrap();
-        let absorbed: Result<(), _> =
-            ["b", "c", "d", "e"].iter().try_for_each(|name| whole.absorb(&of(name)));
-        assert!(matches!(absorbed, Err(BillError::Memory { .. })), "{absorbed:?}");
-    }
-
-    /// The months of a bill with so many lines in each month, from January 2024 on.
-    fn months_of(lines: &[u64]) -> Option<(String, String)> {
-        let epoch = NaiveDate::default();
-        let mut rollup = Rollup::default();
-        for (n, lines) in (0..).zip(lines) {
-            let (year, month) = (2024 + n / 12, 1 + u32::try_from(n % 12).unwrap());
-            let day = NaiveDate::from_ymd_opt(year, month, 9).unwrap();
-            let day = i32::try_from((day - epoch).num_days()).unwrap();
-            if *lines > 0 {
-                rollup.lines_by_day.insert(day, *lines);
-            }
-        }
-        let name = |month: NaiveDate| month.format("%Y-%m").to_string();
-        rollup.months().unwrap().map(|(first, last)| (name(first), name(last)))
-    }
-
-    #[test]
-    fn a_bill_is_of_its_months_however_many_they_are_and_not_of_a_strayed_line() {
-        let from_to = |from: &str, to: &str| Some((from.to_owned(), to.to_owned()));
-        assert_eq!(months_of(&[100; 37]), from_to("2024-01", "2027-01"), "three years and a month");
-        let mut thin = [100; 24];
-        thin[0] = 50;
-        assert_eq!(
-            months_of(&thin),
-            from_to("2024-01", "2025-12"),
-            "it began in the middle of its first month"
-        );
-        assert_eq!(
-            months_of(&[20, 1]),
-            from_to("2024-01", "2024-01"),
-            "a short month and one line of the next"
-        );
-        assert_eq!(months_of(&[1, 5_000, 1]), from_to("2024-02", "2024-02"));
-        assert_eq!(months_of(&[40, 60]), from_to("2024-01", "2024-02"));
-        assert_eq!(months_of(&[10, 100]), from_to("2024-01", "2024-02"), "it grew to ten times as much");
-        assert_eq!(months_of(&[]), None);
-    }
-}
+mod tests;

@@ -18,13 +18,16 @@ use crate::{BillError, ReadOptions};
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The part of what a query may hold that the resources of one thread may: one query comes after all threads.
+const RESOURCES_PART: usize = 4;
+
 /// Adds up every line of the bill.
 pub(crate) async fn scan(
     sources: &Sources,
     options: &ReadOptions,
     step: Step<'_>,
 ) -> Result<Rollup, BillError> {
-    let work = Arc::new(Work::new(sources.files.clone()));
+    let work = Arc::new(Work::new(sources.files.clone(), options));
     let _stop = StopOnDrop(Arc::clone(&work));
     let mut threads = JoinSet::new();
     for _ in 0..options.partitions.clamp(1, work.units.len().max(1)) {
@@ -58,6 +61,8 @@ struct Work {
     next: AtomicUsize,
     done_bytes: AtomicU64,
     stopped: AtomicBool,
+    /// How many bytes the resources may take in each thread; `None` where nobody asked for them.
+    resources_bytes: Option<usize>,
 }
 
 /// What one thread reads at a time.
@@ -70,7 +75,7 @@ struct Unit {
 }
 
 impl Work {
-    fn new(files: Vec<SourceFile>) -> Self {
+    fn new(files: Vec<SourceFile>, options: &ReadOptions) -> Self {
         let units = files.iter().enumerate().flat_map(|(file, source)| {
             let groups: Vec<Option<usize>> = match source.encoding {
                 Encoding::Csv { .. } | Encoding::JsonLines { .. } => vec![None],
@@ -84,11 +89,16 @@ impl Work {
             next: AtomicUsize::new(0),
             done_bytes: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            resources_bytes: (options.top_resources > 0).then_some(options.memory_bytes / RESOURCES_PART),
         }
     }
 
+    fn rollup(&self) -> Rollup {
+        self.resources_bytes.map_or_else(Rollup::default, Rollup::with_resources)
+    }
+
     fn run(&self) -> Result<Rollup, BillError> {
-        let mut rollup = Rollup::default();
+        let mut rollup = self.rollup();
         let mut open: Option<(usize, parquet::Open)> = None;
         while let Some(unit) = self.units.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let Some(file) = self.files.get(unit.file).filter(|_| !self.is_stopped()) else { break };
@@ -98,7 +108,7 @@ impl Work {
             };
             let mut opened = match open.take() {
                 Some((at, opened)) if at == unit.file => opened,
-                _ => parquet::Open::new(file)?,
+                _ => parquet::Open::new(file, rollup.wants_resources())?,
             };
             // The reader's own code may stumble over bytes that make no sense.
             catch_unwind(AssertUnwindSafe(|| opened.read(group, &mut rollup)))

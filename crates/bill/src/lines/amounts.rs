@@ -68,7 +68,12 @@ fn amounts_of(column: &ArrayRef) -> Result<Vec<Amount>, String> {
     match column.data_type() {
         _ if column.null_count() == column.len() => Ok(vec![None; column.len()]),
         DataType::Float64 => {
-            column.as_primitive::<Float64Type>().iter().map(|value| value.map(of_float).transpose()).collect()
+            // Room for all of them at once: what collects results grows step by step.
+            let mut amounts = Vec::with_capacity(column.len());
+            for value in column.as_primitive::<Float64Type>() {
+                amounts.push(value.map(of_float).transpose()?);
+            }
+            Ok(amounts)
         }
         DataType::Float16 | DataType::Float32 => amounts_of(&cast_to(column, &DataType::Float64)?),
         DataType::Decimal128(_, scale) if u8::try_from(*scale) == Ok(SCALE) => {

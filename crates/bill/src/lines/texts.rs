@@ -3,6 +3,7 @@
 //! A bill says the same few thousand things millions of times, and Parquet writes them as dictionaries. Whoever
 //! groups by the numbers never looks at a text twice.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use costlens_domain::bill::Text;
@@ -16,6 +17,23 @@ use super::Source;
 
 /// The number of a text; 0 is the empty one, which is also what a missing one counts as.
 pub(crate) type Code = u32;
+
+/// Several numbers as a key: hashed two at a time, which costs a third of hashing their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Codes<const N: usize>(pub(crate) [Code; N]);
+
+impl<const N: usize> Hash for Codes<N> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (pairs, rest) = self.0.as_chunks::<2>();
+        for [a, b] in pairs {
+            state.write_u64(u64::from(*a) << 32 | u64::from(*b));
+        }
+        for code in rest {
+            state.write_u32(*code);
+        }
+    }
+}
 
 /// A place of a dictionary that no line has pointed to yet.
 const UNSEEN: Code = Code::MAX;
@@ -132,7 +150,7 @@ impl TextReader {
         texts: &mut Texts,
     ) -> Result<Vec<Code>, ArrowError> {
         match (source.key, column.data_type()) {
-            (Some(key), DataType::Map(..)) => entries(column.as_map(), key, texts),
+            (Some(key), DataType::Map(..)) => self.entries(column.as_map(), key, source.place, texts),
             (Some(key), _) => json_entries(column, key, texts),
             (None, DataType::Dictionary(key, value))
                 if **key == DataType::Int32 && **value == DataType::Utf8 =>
@@ -149,60 +167,83 @@ impl TextReader {
 
     fn dictionary(&mut self, column: &ArrayRef, place: usize, texts: &mut Texts) -> Vec<Code> {
         let column = column.as_dictionary::<Int32Type>();
-        let values = column.values().as_string::<i32>();
-        let fresh = || Dictionary { values: Arc::clone(column.values()), codes: vec![UNSEEN; values.len()] };
-        let known = self.dictionaries.entry(place).or_insert_with(fresh);
-        // The old one is held, so nothing else can have come to stand at its address.
-        if !std::ptr::eq(known.values.as_string::<i32>().value_offsets(), values.value_offsets()) {
-            *known = fresh();
-        }
-        let codes = &mut known.codes;
-        let mut code = |key: i32| {
-            let Some((at, code)) = usize::try_from(key).ok().and_then(|at| Some((at, codes.get_mut(at)?)))
-            else {
-                return 0;
-            };
-            if *code == UNSEEN {
-                *code = if values.is_null(at) { 0 } else { texts.code(values.value(at)) };
-            }
-            *code
-        };
+        let known = self.known(place, column.values());
         let keys = column.keys();
         if keys.null_count() == 0 {
-            keys.values().iter().map(|key| code(*key)).collect()
+            keys.values().iter().map(|key| known.code(*key, texts)).collect()
         } else {
-            keys.iter().map(|key| key.map_or(0, &mut code)).collect()
+            keys.iter().map(|key| key.map_or(0, |key| known.code(key, texts))).collect()
         }
     }
+
+    /// The dictionary of the column in this place, as it was known or anew.
+    fn known(&mut self, place: usize, values: &ArrayRef) -> &mut Dictionary {
+        let fresh = || Dictionary { values: Arc::clone(values), codes: vec![UNSEEN; values.len()] };
+        let known = self.dictionaries.entry(place).or_insert_with(fresh);
+        // The old one is held, so nothing else can have come to stand at its address.
+        let offsets = |values: &ArrayRef| values.as_string::<i32>().value_offsets().as_ptr_range();
+        if offsets(&known.values) != offsets(values) {
+            *known = fresh();
+        }
+        known
+    }
+
+    /// What the maps hold under a key.
+    fn entries(
+        &mut self,
+        maps: &MapArray,
+        key: &str,
+        place: usize,
+        texts: &mut Texts,
+    ) -> Result<Vec<Code>, ArrowError> {
+        let (keys, values) = (as_dictionary(maps.keys())?, as_dictionary(maps.values())?);
+        let (keys, values) = (keys.as_dictionary::<Int32Type>(), values.as_dictionary::<Int32Type>());
+        let named = keys.values().as_string::<i32>().iter().position(|named| named == Some(key));
+        let Some(named) = named.and_then(|at| i32::try_from(at).ok()) else { return Ok(vec![0; maps.len()]) };
+        let known = self.known(place, values.values());
+        let (keys, values) = (keys.keys(), values.keys());
+        let mut out = Vec::with_capacity(maps.len());
+        let mut bounds = maps.value_offsets().iter().map(|at| usize::try_from(*at).unwrap_or(0));
+        let mut from = bounds.next().unwrap_or(0);
+        for to in bounds {
+            let is_it = |at: &usize| keys.is_valid(*at) && keys.value(*at) == named && values.is_valid(*at);
+            let found = (from..to).find(is_it);
+            out.push(found.map_or(0, |at| known.code(values.value(at), texts)));
+            from = to;
+        }
+        Ok(out)
+    }
+}
+
+impl Dictionary {
+    /// The number of the text at a place of the dictionary.
+    fn code(&mut self, place: i32, texts: &mut Texts) -> Code {
+        let Some((at, code)) = usize::try_from(place).ok().and_then(|at| Some((at, self.codes.get_mut(at)?)))
+        else {
+            return 0;
+        };
+        if *code == UNSEEN {
+            let values = self.values.as_string::<i32>();
+            *code = if values.is_null(at) { 0 } else { texts.code(values.value(at)) };
+        }
+        *code
+    }
+}
+
+/// Texts as a dictionary of them; numbers as the texts that they are written as.
+fn as_dictionary(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    if *column.data_type() == dictionary {
+        return Ok(Arc::clone(column));
+    }
+    cast(&cast(column, &DataType::Utf8)?, &dictionary)
 }
 
 fn plain(column: &StringArray, texts: &mut Texts) -> Vec<Code> {
     column.iter().map(|text| text.map_or(0, |text| texts.code(text))).collect()
 }
 
-/// What the maps hold under a key.
-fn entries(maps: &MapArray, key: &str, texts: &mut Texts) -> Result<Vec<Code>, ArrowError> {
-    let as_text = |array: &ArrayRef| -> Result<ArrayRef, ArrowError> {
-        if *array.data_type() == DataType::Utf8 {
-            Ok(Arc::clone(array))
-        } else {
-            cast(array, &DataType::Utf8)
-        }
-    };
-    let (keys, values) = (as_text(maps.keys())?, as_text(maps.values())?);
-    let (keys, values) = (keys.as_string::<i32>(), values.as_string::<i32>());
-    let mut out = Vec::with_capacity(maps.len());
-    let mut bounds = maps.value_offsets().iter().map(|at| usize::try_from(*at).unwrap_or(0));
-    let mut from = bounds.next().unwrap_or(0);
-    for to in bounds {
-        let found = (from..to).find(|at| keys.value(*at) == key && values.is_valid(*at));
-        out.push(found.map_or(0, |at| texts.code(values.value(at))));
-        from = to;
-    }
-    Ok(out)
-}
-
-/// The same of maps that were written as JSON.
+/// What maps that were written as JSON hold under a key.
 fn json_entries(column: &ArrayRef, key: &str, texts: &mut Texts) -> Result<Vec<Code>, ArrowError> {
     let column = cast(column, &DataType::Utf8)?;
     let maps = crate::csv_table::cells::parse_maps(column.as_string::<i32>());

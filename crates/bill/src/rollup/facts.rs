@@ -4,11 +4,12 @@ use costlens_domain::bill::DailyFact;
 use hashbrown::HashMap;
 use rust_decimal::Decimal;
 
+use super::chunks::Chunks;
 use super::measures::Sums;
 use super::products::Products;
 use crate::BillError;
 use crate::lines::amounts::{Day, date, decimal};
-use crate::lines::texts::{Code, Texts};
+use crate::lines::texts::{Code, Codes, Texts};
 use crate::lines::{SCALE, USER_TEXTS};
 
 /// What makes two lines the same fact.
@@ -16,7 +17,7 @@ use crate::lines::{SCALE, USER_TEXTS};
 pub(super) struct FactKey {
     pub(super) product: u32,
     /// The codes of [`USER_TEXTS`].
-    pub(super) user: [Code; USER_TEXTS.len()],
+    pub(super) user: Codes<{ USER_TEXTS.len() }>,
     pub(super) day: Day,
 }
 
@@ -24,7 +25,7 @@ pub(super) struct FactKey {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     by_key: HashMap<FactKey, u32>,
-    sums: Vec<Sums>,
+    sums: Chunks<Sums>,
 }
 
 impl Facts {
@@ -33,12 +34,16 @@ impl Facts {
         self.sums.len().saturating_mul(size_of::<(FactKey, u32, Sums)>())
     }
 
-    pub(super) fn add(&mut self, key: FactKey, sums: Sums) -> Result<(), BillError> {
-        let at = *self.by_key.entry(key).or_insert_with(|| {
+    /// The place of a fact, for [`Self::add`].
+    pub(super) fn place(&mut self, key: FactKey) -> u32 {
+        *self.by_key.entry(key).or_insert_with(|| {
             self.sums.push(Sums::default());
             u32::try_from(self.sums.len() - 1).unwrap_or(u32::MAX)
-        });
-        match usize::try_from(at).ok().and_then(|at| self.sums.get_mut(at)) {
+        })
+    }
+
+    pub(super) fn add(&mut self, place: u32, sums: Sums) -> Result<(), BillError> {
+        match usize::try_from(place).ok().and_then(|at| self.sums.get_mut(at)) {
             Some(known) => known.add(sums),
             None => Ok(()),
         }
@@ -51,7 +56,8 @@ impl Facts {
     ) -> Result<(), BillError> {
         for (key, at) in &other.by_key {
             if let Some(sums) = usize::try_from(*at).ok().and_then(|at| other.sums.get(at)) {
-                self.add(own(key), *sums)?;
+                let place = self.place(own(key));
+                self.add(place, *sums)?;
             }
         }
         Ok(())
@@ -88,7 +94,7 @@ impl Facts {
             else {
                 continue;
             };
-            let [billing_account, usage_account, region, principal] = texts.texts(key.user);
+            let [billing_account, usage_account, region, principal] = texts.texts(key.user.0);
             let usage_quantity = decimal(sums.usage_quantity, SCALE)?;
             let line_item_type = texts.text(product.line_type);
             let tokens = class
@@ -161,7 +167,7 @@ impl Order {
     fn rank(&self, day: i32, key: &FactKey) -> Rank {
         let text =
             |code: Code| usize::try_from(code).ok().and_then(|at| self.texts.get(at)).copied().unwrap_or(0);
-        let [payer, account, region, principal] = key.user.map(text);
+        let [payer, account, region, principal] = key.user.0.map(text);
         let at = usize::try_from(key.product).ok();
         let ProductRank { code, usage_type, line_type, rest } =
             at.and_then(|at| self.products.get(at)).copied().unwrap_or_default();

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use super::FirstKey;
 use super::measures::Rule;
 use crate::lines::PRODUCT_TEXTS;
-use crate::lines::texts::{Code, Texts};
+use crate::lines::texts::{Code, Codes, Texts};
 
 /// The codes of [`PRODUCT_TEXTS`].
 type RestKey = [Code; PRODUCT_TEXTS.len()];
@@ -31,18 +31,27 @@ pub(super) struct Product {
 /// What is to be done with a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// The number of its product; `None` for a line that is no AI after all.
-    pub(super) product: Option<u32>,
+    /// Its product; `None` for a line that is no AI after all.
+    pub(super) product: Option<Kept>,
     /// How its amortised costs are found.
     pub(super) rule: Rule,
     /// Whether its quantity is use.
     pub(super) counts_usage: bool,
 }
 
+/// A product that is AI or may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) number: u32,
+    pub(super) currency: Code,
+    pub(super) service: Code,
+    pub(super) verdict: Verdict,
+}
+
 /// Every product once.
 #[derive(Debug, Default)]
 pub(super) struct Products {
-    looks: HashMap<(u32, RestKey), Look>,
+    looks: HashMap<(u32, Codes<{ PRODUCT_TEXTS.len() }>), Look>,
     by_product: HashMap<Product, u32>,
     all: Vec<Product>,
     by_class: HashMap<Arc<Classification>, u32>,
@@ -62,11 +71,11 @@ impl Products {
 
     /// What a line is that says `rest` and, at first look, `first` with this number.
     pub(super) fn look(&mut self, number: u32, first: FirstKey, rest: RestKey, texts: &mut Texts) -> Look {
-        if let Some(look) = self.looks.get(&(number, rest)) {
+        if let Some(look) = self.looks.get(&(number, Codes(rest))) {
             return *look;
         }
         let look = self.classify(first, rest, texts);
-        self.looks.insert((number, rest), look);
+        self.looks.insert((number, Codes(rest)), look);
         look
     }
 
@@ -106,9 +115,11 @@ impl Products {
         });
         // As it is read: `usd` and `USD` are one.
         let currency = texts.code(super::currency(&currency).as_str());
-        let product = (class.verdict != Verdict::NotAi).then(|| {
+        let verdict = class.verdict;
+        let product = (verdict != Verdict::NotAi).then(|| {
+            let service = texts.code(&class.service);
             let class = self.class(Arc::new(class));
-            self.product(Product {
+            let number = self.product(Product {
                 code,
                 name,
                 usage_type,
@@ -118,7 +129,8 @@ impl Products {
                 entity,
                 currency,
                 class,
-            })
+            });
+            Kept { number, currency, service, verdict }
         });
         Look {
             product,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -39,7 +39,8 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(source: &SourceFile) -> Result<Self, BillError> {
+    /// `with_resources` says whether to read what was used.
+    pub(super) fn new(source: &SourceFile, with_resources: bool) -> Result<Self, BillError> {
         let file = File::open(&source.path)
             .map_err(|error| BillError::Open { path: source.path.clone(), source: error })?;
         let layout = |of| Layout::new(source.format, &source.columns, Arrival::Whole, of);
@@ -48,7 +49,9 @@ impl Open {
                 message: "a file that is not Parquet was read as such".to_owned(),
             });
         };
-        let options = ArrowReaderOptions::new().with_schema(Arc::new(with_dictionaries(schema)));
+        let rest = layout(REST.with_resource(with_resources));
+        let resource = rest.resource_columns();
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(with_dictionaries(schema, &resource)));
         let footer = ArrowReaderMetadata::load(&file, options).map_err(|error| BillError::Corrupt {
             file: source.name.clone(),
             place: "in its footer".to_owned(),
@@ -61,8 +64,8 @@ impl Open {
             row_groups: *row_groups,
             size_bytes: source.size_bytes,
             first: BatchReader::new(layout(FIRST)),
-            rest: BatchReader::new(layout(REST)),
-            plain_rest: BatchReader::new(layout(PLAIN_REST)),
+            rest: BatchReader::new(rest),
+            plain_rest: BatchReader::new(layout(PLAIN_REST.with_resource(with_resources))),
         })
     }
 
@@ -153,23 +156,44 @@ impl Open {
     }
 }
 
-/// The schema with all texts as dictionaries, as most files have them.
-fn with_dictionaries(schema: &Schema) -> Schema {
-    let text =
-        |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let fields = schema.fields().iter().map(|field| {
-        let is_text = match field.data_type() {
-            DataType::Dictionary(_, value) => text(value),
-            other => text(other),
+/// The schema with all texts as dictionaries, as most files have them, those in maps, too; but not those of these columns, of
+/// which hardly any repeats itself.
+fn with_dictionaries(schema: &Schema, apart: &[usize]) -> Schema {
+    let fields = schema.fields().iter().enumerate().map(|(at, field)| {
+        let data_type = match field.data_type() {
+            of if is_text(of) && apart.contains(&at) => DataType::Utf8View,
+            DataType::Map(entries, sorted) => match entries.data_type() {
+                DataType::Struct(pair) => {
+                    let pair = pair.iter().map(|field| with_type(field, as_dictionary(field.data_type())));
+                    let pair = DataType::Struct(pair.collect());
+                    DataType::Map(Arc::new(with_type(entries, pair)), *sorted)
+                }
+                _ => field.data_type().clone(),
+            },
+            of => as_dictionary(of),
         };
-        if is_text {
-            let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-            field.as_ref().clone().with_data_type(dictionary)
-        } else {
-            field.as_ref().clone()
-        }
+        with_type(field, data_type)
     });
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+}
+
+fn with_type(field: &Field, data_type: DataType) -> Field {
+    field.clone().with_data_type(data_type)
+}
+
+fn as_dictionary(of: &DataType) -> DataType {
+    if is_text(of) {
+        DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+    } else {
+        of.clone()
+    }
+}
+
+fn is_text(of: &DataType) -> bool {
+    match of {
+        DataType::Dictionary(_, value) => is_text(value),
+        of => matches!(of, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+    }
 }
 
 /// How many picked lines to ask for at once: the reader unpacks all lines between the first and the last of them

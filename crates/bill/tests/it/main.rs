@@ -10,6 +10,7 @@ mod generator;
 mod hostile;
 mod labelled;
 mod measures;
+mod resources;
 mod rules;
 mod shared_data;
 

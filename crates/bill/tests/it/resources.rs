@@ -1,0 +1,125 @@
+//! The dearest resources, and that it does not matter whether memory holds all of them.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use costlens_bill::{Progress, ReadOptions, read_bill};
+use costlens_domain::bill::{BillReport, ResourceCost};
+use costlens_domain::classify::Verdict;
+use rust_decimal::Decimal;
+
+/// Too little for the resources of [`many`], and enough for a query over them that spills.
+const LITTLE: usize = 24 << 20;
+
+const HEADER: &str = "bill_payer_account_id,line_item_usage_account_id,line_item_line_item_type,line_item_usage_start_date,\
+     line_item_product_code,line_item_usage_type,line_item_operation,line_item_line_item_description,\
+     line_item_currency_code,line_item_unblended_cost,line_item_usage_amount,line_item_resource_id,product_region_code\n";
+
+fn line(out: &mut String, product: &str, usage_type: &str, currency: &str, cost: &str, resource: &str) {
+    writeln!(
+        out,
+        "111122223333,444455556666,Usage,2026-10-03T00:00:00Z,{product},{usage_type},RunInstances,as used,{currency},{cost},1,\
+         {resource},us-east-1"
+    )
+    .unwrap();
+}
+
+/// Endpoints with a long name each, dearer ones first; and what must not be among them.
+fn many(endpoints: u32) -> String {
+    let mut out = HEADER.to_owned();
+    let host = |out: &mut String, n: u32, cost: &str| {
+        let name = format!("arn:aws:sagemaker:us-east-1:444455556666:endpoint/{n:0>120}");
+        line(out, "AmazonSageMaker", "USE1-Host:ml.g5.xlarge", "USD", cost, &name);
+    };
+    for n in 0..endpoints {
+        host(&mut out, n, &format!("{}.25", endpoints - n));
+    }
+    // Of the dearest there is a second line, which makes the third the second.
+    host(&mut out, 2, "1.5");
+    host(&mut out, endpoints, "");
+    line(&mut out, "AmazonEC2", "BoxUsage:p5.48xlarge", "USD", "70000", "i-gpu");
+    line(&mut out, "AmazonEC2", "BoxUsage:m5.large", "USD", "90000", "i-plain");
+    line(&mut out, "AmazonS3", "TimedStorage-ByteHrs", "USD", "90000", "a-bucket");
+    line(&mut out, "AmazonEC2", "BoxUsage:p5.48xlarge", "EUR", "3", "i-gpu");
+    out
+}
+
+/// Whether a query was needed.
+#[derive(Default)]
+struct Queried(AtomicBool);
+
+impl Progress for Queried {
+    fn advance(&self, step: &str, _permille: u16) {
+        self.0.fetch_or(step == "finding the dearest resources", Ordering::Relaxed);
+    }
+}
+
+async fn read_and_tell(text: &str, memory_bytes: usize) -> (BillReport, bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("bill.csv");
+    std::fs::write(&path, text).unwrap();
+    let options = ReadOptions { memory_bytes, top_resources: 4, ..ReadOptions::default() };
+    let queried = Queried::default();
+    let report = read_bill(&[path], &options, &queried).await.unwrap();
+    (report, queried.0.into_inner())
+}
+
+fn told(resource: &ResourceCost) -> (&str, String, &str, u64) {
+    let name = resource.resource_id.trim_start_matches("arn:aws:sagemaker:us-east-1:444455556666:endpoint/");
+    let name = name.trim_start_matches('0');
+    (name, format!("{} {}", resource.unblended, resource.currency), &resource.service, resource.lines)
+}
+
+#[tokio::test]
+async fn the_dearest_are_the_same_whether_memory_holds_all_of_them_or_not() {
+    let bill = many(50_000);
+    let (held, was_queried) = read_and_tell(&bill, ReadOptions::default().memory_bytes).await;
+    assert!(!was_queried, "memory did not hold them");
+    let said: Vec<_> = held.resources.iter().map(told).collect();
+    assert_eq!(
+        said,
+        [
+            ("i-gpu", "3 EUR".to_owned(), "ec2", 1),
+            ("i-gpu", "70000 USD".to_owned(), "ec2", 1),
+            ("", "50000.25 USD".to_owned(), "sagemaker", 1),
+            ("2", "49999.75 USD".to_owned(), "sagemaker", 2),
+            ("1", "49999.25 USD".to_owned(), "sagemaker", 1),
+        ]
+    );
+    for resource in &held.resources {
+        let may_be = &*resource.service == "ec2";
+        assert_eq!(resource.verdict, if may_be { Verdict::Candidate } else { Verdict::Ai }, "{resource:?}");
+    }
+    let (queried, was_queried) = read_and_tell(&bill, LITTLE).await;
+    assert!(was_queried, "memory held them all");
+    assert_eq!(queried.resources, held.resources);
+    assert_eq!(queried.facts, held.facts);
+}
+
+#[tokio::test]
+async fn a_resource_of_several_products_of_a_service_is_one() {
+    let mut bill = HEADER.to_owned();
+    let (one, other) = ("5prodffvjxvh4ltq64aaaaaaa", "7zgyu5r4aaaaaaaaaaaaaaaaa");
+    for (product, cost) in [(one, "1"), (other, "2"), ("AmazonBedrock", "4")] {
+        let usage_type = if product == "AmazonBedrock" {
+            "USE1-NovaPro-input-tokens"
+        } else {
+            "USE1-MP:USE1_InputTokenCount-Units"
+        };
+        line(
+            &mut bill,
+            product,
+            usage_type,
+            "USD",
+            cost,
+            "arn:aws:bedrock:us-east-1:444455556666:application-inference-profile/a",
+        );
+    }
+    let (report, _) = read_and_tell(&bill, ReadOptions::default().memory_bytes).await;
+    let kept: Decimal =
+        report.facts.iter().filter(|fact| fact.class.service == "bedrock").map(|fact| fact.unblended).sum();
+    let sums: Vec<_> = report.resources.iter().filter(|one| &*one.service == "bedrock").collect();
+    assert_eq!(sums.len(), 1, "{sums:?}");
+    assert_eq!(sums[0].unblended, kept);
+}
