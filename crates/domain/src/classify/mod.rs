@@ -31,7 +31,7 @@ pub use words::without_region;
 
 /// Raised with every change of a rule and of what is read of a line's costs, and stored with the facts that it made:
 /// whatever is delivered is read again by other rules.
-pub const RULES_VERSION: u32 = 7;
+pub const RULES_VERSION: u32 = 8;
 
 /// The services whose lines may be AI and may be something else, by their stable names: what a tenant's people may say more
 /// of than a rule knows.

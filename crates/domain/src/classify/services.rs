@@ -115,6 +115,19 @@ const METERS: &[(&[&str], Meter, Option<Category>)] = &[
     (&["hours"], Meter::Hours, None),
     (&["hour"], Meter::Hours, None),
     (&["objects"], Meter::Objects, None),
+    // What is counted in units of its own: of a hundred characters, of predictions, of gigabytes taken in.
+    (&["comprehend"], Meter::Units, None),
+    (&["detect"], Meter::Units, None),
+    (&["detection"], Meter::Units, None),
+    (&["contains"], Meter::Units, None),
+    (&["classification"], Meter::Units, None),
+    (&["infer"], Meter::Units, None),
+    (&["inference"], Meter::Units, None),
+    (&["prediction"], Meter::Units, None),
+    (&["recommendation"], Meter::Units, None),
+    (&["injection"], Meter::Units, None),
+    (&["ingestion"], Meter::Units, None),
+    (&["botdesign"], Meter::Units, None),
 ];
 
 /// Is it Bedrock, also where a Marketplace seller's product code hides it?
@@ -147,13 +160,11 @@ fn named(key: &LineKey<'_>, names: &[&str]) -> bool {
 pub(super) fn classify(service: &'static Service, key: &LineKey<'_>) -> Classification {
     let words = words(without_region(key.usage_type));
     let found = METERS.iter().find(|(phrase, ..)| contains(&words, phrase));
-    let (meter, category) = found.map_or((Meter::Units, None), |(_, meter, category)| (*meter, *category));
-    let mut class =
-        Classification::of(Verdict::Ai, service.slug, category.unwrap_or(service.category), meter);
-    if words.is_empty() && !super::is_usage(key.line_item_type) {
-        class.category = Category::Adjustment;
-    }
-    class
+    let Some((_, meter, category)) = found else {
+        // AI all the same, and seen: what a service counts anew has no rule yet.
+        return Classification::not_understood(service.slug);
+    };
+    Classification::of(Verdict::Ai, service.slug, category.unwrap_or(service.category), *meter)
 }
 
 /// Lines that are AI by what they count, or may be AI.

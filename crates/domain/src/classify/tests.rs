@@ -160,6 +160,20 @@ fn an_unknown_model_is_kept_named_and_reported() {
 }
 
 #[test]
+fn a_service_that_counts_something_new_is_ai_and_reported() {
+    let of = |product_code, usage_type, line_item_type| {
+        classify(&LineKey { product_code, usage_type, line_item_type, ..LineKey::default() })
+    };
+    let new = of("AmazonTextract", "USE1-HologramsUnfolded", "Usage");
+    assert_eq!((new.verdict, &*new.service, new.understood), (Verdict::Ai, "textract", false));
+    let known = of("AmazonTextract", "USE1-PagesforAnalyzeDocForms", "Usage");
+    assert_eq!((known.category, known.understood), (Category::ManagedApi, true));
+    // Of a tax nothing is left to understand.
+    let tax = of("AmazonTextract", "", "Tax");
+    assert_eq!((tax.category, tax.understood), (Category::Adjustment, true));
+}
+
+#[test]
 fn the_first_look_lets_every_ai_line_through() {
     // Only what the first pass reads: no Marketplace name, no map, no description.
     let opaque = LineKey {
