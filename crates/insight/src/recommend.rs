@@ -36,10 +36,14 @@ pub enum Kind {
     UseBatch,
     /// Leave the priority tier where the standard tier serves the same model.
     LeavePriority,
+    /// Use the next cheaper model of the same vendor.
+    CheaperModel,
     /// Give up throughput that is bought ahead and costs more than the same calls on demand.
     ProvisionedThroughputUnused,
     /// Delete endpoints that nobody calls.
     IdleEndpoint,
+    /// End sessions of agents that hold memory and compute nothing.
+    IdleAgentMemory,
     /// Stop notebooks and studios at night and on weekends.
     AlwaysOnNotebook,
     /// Commit to accelerated instances of which so many hours are used every day.
@@ -52,15 +56,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::UseCache,
         Self::CacheWritesUnread,
         Self::ShorterCache,
         Self::GlobalRouting,
         Self::UseBatch,
         Self::LeavePriority,
+        Self::CheaperModel,
         Self::ProvisionedThroughputUnused,
         Self::IdleEndpoint,
+        Self::IdleAgentMemory,
         Self::AlwaysOnNotebook,
         Self::CommitToGpu,
         Self::OldGpuGeneration,
@@ -77,8 +83,10 @@ impl Kind {
             Self::GlobalRouting => "global_routing",
             Self::UseBatch => "use_batch",
             Self::LeavePriority => "leave_priority",
+            Self::CheaperModel => "cheaper_model",
             Self::ProvisionedThroughputUnused => "provisioned_throughput_unused",
             Self::IdleEndpoint => "idle_endpoint",
+            Self::IdleAgentMemory => "idle_agent_memory",
             Self::AlwaysOnNotebook => "always_on_notebook",
             Self::CommitToGpu => "commit_to_gpu",
             Self::OldGpuGeneration => "old_gpu_generation",
@@ -102,10 +110,12 @@ impl Kind {
                 "Send these calls as a batch: they run at fixed hours and cost half of it there."
             }
             Self::LeavePriority => "Leave the priority tier: the standard tier serves the same model.",
+            Self::CheaperModel => "Try the cheaper model for what it does well enough.",
             Self::ProvisionedThroughputUnused => {
                 "Give this throughput up: the same calls cost less on demand."
             }
             Self::IdleEndpoint => "Delete these endpoints: they run every day and nobody calls them.",
+            Self::IdleAgentMemory => "End sessions of agents sooner: they hold memory and compute nothing.",
             Self::AlwaysOnNotebook => "Stop these notebooks at night and on weekends.",
             Self::CommitToGpu => "Commit to what of these instances is used every day.",
             Self::OldGpuGeneration => "Move to a newer generation of accelerators.",
@@ -215,8 +225,10 @@ pub fn find(facts: &[DailyFact], calls: &[HourlySpend], until: NaiveDate) -> Vec
             inference::global_routing,
             inference::batch,
             inference::priority,
+            inference::cheaper_model,
             capacity::provisioned,
             capacity::idle_endpoints,
+            capacity::agent_memory,
             capacity::notebooks,
             capacity::gpus,
             capacity::commitments,

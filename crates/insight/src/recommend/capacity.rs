@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 use costlens_domain::bill::DailyFact;
-use costlens_domain::classify::{Category, Meter};
+use costlens_domain::classify::{Category, Meter, without_region};
 use rust_decimal::Decimal;
 
 use super::inference::{is_provisioned, on_demand};
@@ -125,6 +125,57 @@ fn idle(window: &Window<'_>) -> impl Iterator<Item = (Place, Running)> {
         .into_iter()
         .filter(move |((account, region, _), _)| !called.contains(&(account.as_str(), region.as_str())))
         .filter(|(_, running)| running.whole_days(window) >= DAYS)
+}
+
+/// How much memory a session may hold for each virtual CPU that it may use, in gigabytes: eight for two.
+const GB_PER_VCPU: Decimal = Decimal::from_parts(4, 0, 0, false, 0);
+
+/// The memory and the processors of one component of AgentCore in one account and region.
+#[derive(Default)]
+struct Sessions {
+    vcpu_hours: Decimal,
+    gb_hours: Decimal,
+    memory_cost: Decimal,
+}
+
+/// AgentCore charges processors while they compute and memory for as long as a session lives, so that memory beyond what
+/// its processors could have used was of sessions that waited: for a model, or for nobody.
+pub(super) fn agent_memory(window: &Window<'_>) -> Vec<Recommendation> {
+    let mut all: BTreeMap<Place, Sessions> = BTreeMap::new();
+    for fact in window.used().filter(|fact| fact.class.service == "bedrock_agentcore") {
+        let Some((component, of)) = without_region(&fact.usage_type).split_once(":Consumption-based:") else {
+            continue;
+        };
+        let place = (fact.usage_account.to_string(), fact.region.to_string(), component.to_owned());
+        let sessions = all.entry(place).or_default();
+        match of {
+            "vCPU" => sessions.vcpu_hours += fact.usage_quantity,
+            "Memory" => {
+                sessions.gb_hours += fact.usage_quantity;
+                sessions.memory_cost += fact.spread_cost();
+            }
+            _ => {}
+        }
+    }
+    all.into_iter()
+        .filter_map(|((account, region, component), sessions)| {
+            let Sessions { vcpu_hours, gb_hours, memory_cost } = sessions;
+            let waiting = (gb_hours - vcpu_hours * GB_PER_VCPU).max(Decimal::ZERO);
+            let saving = (memory_cost * waiting).checked_div(gb_hours)? / Decimal::TWO;
+            let filter = [
+                ("usage_account", account.clone()),
+                ("region", region.clone()),
+                ("service", "bedrock_agentcore".to_owned()),
+                ("component", component.clone()),
+            ];
+            let figures = [("gb_hours", gb_hours), ("vcpu_hours", vcpu_hours), ("memory_cost", memory_cost)];
+            let assumption = "half of the memory beyond four gigabytes a busy processor is of sessions that nobody needs any more";
+            let evidence = window.evidence(filter, figures, Some(assumption));
+            let subject = format!("AgentCore {component} in {region} of {account}");
+            let amounts = (saving, memory_cost);
+            Some(window.recommend(Kind::IdleAgentMemory, subject, amounts, Confidence::Low, evidence))
+        })
+        .collect()
 }
 
 /// Hours of a week in which people work.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Timelike as _;
 use costlens_domain::classify::models::{canonical, vendor_of};
-use costlens_domain::classify::{Category, Routing, Tier};
+use costlens_domain::classify::{Category, Meter, Routing, Tier};
 use costlens_domain::imports::vendors::BEDROCK;
 use costlens_domain::request::Outcome;
 use costlens_domain::{ApiKeyId, Usd};
@@ -109,6 +109,57 @@ pub(super) fn priority(window: &Window<'_>) -> Vec<Recommendation> {
             window.recommend(Kind::LeavePriority, model, amounts, Confidence::Medium, evidence)
         })
         .collect()
+}
+
+/// How many more tokens another model may count in the same text: those of one vendor differ by up to three tenths.
+const MORE_TOKENS: Decimal = Decimal::from_parts(13, 0, 0, false, 1);
+
+/// What is priced apart of one model.
+type Lane = (Meter, Routing, bool);
+
+/// The next cheaper model of the same vendor that the bill has a price of for all that the dearer one is used for. That it does
+/// as well is for people to try; the bill proves the price alone.
+pub(super) fn cheaper_model(window: &Window<'_>) -> Vec<Recommendation> {
+    let mut models: BTreeMap<(String, String), BTreeMap<Lane, Sum>> = BTreeMap::new();
+    for (priced, sum) in window.by_price() {
+        if priced.tier == Tier::Standard && !priced.custom_model && sum.rate().is_some() {
+            let lane = (priced.meter, priced.routing, priced.long_context);
+            models.entry((priced.service, priced.model)).or_default().insert(lane, sum);
+        }
+    }
+    let mut found = Vec::new();
+    for ((service, model), lanes) in &models {
+        // What answers nothing, such as an embedding, has no other model that does the same.
+        let (Some(vendor), true) =
+            (vendor_of(model), lanes.keys().any(|(meter, ..)| *meter == Meter::Output))
+        else {
+            continue;
+        };
+        let now: Decimal = lanes.values().map(|sum| sum.cost).sum();
+        let tokens: Decimal = lanes.values().map(|sum| sum.tokens).sum();
+        let at_prices_of = |other: &BTreeMap<Lane, Sum>| -> Option<Decimal> {
+            let costs =
+                lanes.iter().map(|(lane, sum)| Some(other.get(lane)?.rate()? * sum.tokens * MORE_TOKENS));
+            costs.sum()
+        };
+        let others = models.iter().filter(|((by, name), _)| by == service && vendor_of(name) == Some(vendor));
+        let cheaper = others.filter_map(|((_, name), other)| Some((at_prices_of(other)?, name)));
+        let Some((then, name)) = cheaper.filter(|(then, _)| *then < now).max() else { continue };
+        let filter =
+            [("service", service.clone()), ("model", model.clone()), ("tier", "standard".to_owned())];
+        let figures = [("tokens", tokens), ("cost", now), ("cost_cheaper", then)];
+        let assumption = "the cheaper model does as well, and counts three tenths more tokens";
+        let evidence = window.evidence(filter, figures, Some(assumption));
+        let subject = format!("{name} in place of {model}");
+        found.push(window.recommend(
+            Kind::CheaperModel,
+            subject,
+            (now - then, now),
+            Confidence::Low,
+            evidence,
+        ));
+    }
+    found
 }
 
 /// Days on which a key must have been used, and the hours of the day beyond which its calls are no fixed run.
