@@ -158,8 +158,8 @@ pub(crate) struct CandidateRulesApi(pub(crate) Arc<ApiParts>);
 impl CandidateRulesApi {
     /// List what may be AI on a bill
     ///
-    /// Accelerated instances, search clusters and parallel file systems serve other work, too: their lines are in no sum of AI until a rule says so.
-    /// Those that one counts are listed with it.
+    /// Accelerated instances, search clusters and parallel file systems serve other work, too: their lines are in no sum
+    /// of AI until a rule says so. Those that one counts are listed with it.
     #[oai(path = "/bills/:id/candidates", method = "get", operation_id = "list_bill_candidates")]
     async fn candidates(
         &self,

@@ -95,12 +95,14 @@ const DELIVERIES = {
 };
 const DENIED = { code: "parts_missing", detail: "The manifest names 14 files, and 2 of them are not there.", remedy: "Wait for the delivery to be complete; if that was days ago, have AWS write the report anew." };
 
+const ODD = { code: "unknown_line_types", found: ["SurchargeUsage"], detail: "Line-item types without a rule of their own, kept as billed: SurchargeUsage." };
+
 const MONTHS = [
   { month: THIS, state: "reading", problem: null, progress: { step: "reading", permille: 412 }, updated_at: at(-40_000) },
   { month: LAST, state: "current", problem: null, progress: null, updated_at: at(-2 * DAY) },
-  { month: BEFORE, state: "current", problem: null, progress: null, updated_at: at(-42 * DAY) },
+  { month: BEFORE, state: "current", problem: null, progress: null, notices: [ODD], updated_at: at(-42 * DAY) },
   { month: OLDEST, state: "failed", problem: DENIED, progress: null, updated_at: at(-60 * DAY) },
-].map((month) => ({ ...month, delivery: DELIVERIES[month.month]?.[0] ?? null }));
+].map((month) => ({ notices: [], ...month, delivery: DELIVERIES[month.month]?.[0] ?? null }));
 
 const DRIFT = [
   ["USE1-ClaudeOpus5-v1-input-tokens-flex", "AmazonBedrock", "Amazon Bedrock", "bedrock", "1K tokens", "812.404417", 1_204, -24, -2],

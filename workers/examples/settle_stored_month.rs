@@ -111,6 +111,7 @@ fn bill(calls: i64) -> BillReport {
         first_day: Some(first),
         last_day: NaiveDate::from_ymd_opt(2026, 10, 31),
         months: Some((first, first)),
+        has_invoices: false,
         rules_version: costlens_domain::classify::RULES_VERSION,
         totals: Vec::new(),
         facts,

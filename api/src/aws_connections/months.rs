@@ -1,9 +1,11 @@
 //! What a connected account delivered: its months, and the versions that AWS made of each.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::aws::{Change, Finality, Month};
+use costlens_domain::bill::{ControlTotal, KNOWN_LINE_TYPES};
 use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId, Currency};
 use costlens_store::{BillDelivery, BillMonth, BillMonthState};
 use poem_openapi::param::{Path, Query};
@@ -40,7 +42,7 @@ pub enum FinalityView {
     Open,
     /// The month is over, and AWS still adds to it.
     Closing,
-    /// AWS has invoiced it, or two weeks have passed.
+    /// Its lines name their invoice, or two weeks have passed.
     Invoiced,
     /// AWS changed it after that.
     Restated,
@@ -63,8 +65,55 @@ pub struct BillMonthView {
     /// The delivery that counts; null before the first.
     #[oai(nullable)]
     pub delivery: Option<BillDeliveryView>,
+    /// What is odd about the delivery that counts, although all of it was read.
+    pub notices: Vec<BillNotice>,
     /// When something last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// What can be odd about a bill that was read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum BillNoticeCode {
+    /// It has line-item types that no rule knows. Their cost is kept as billed.
+    UnknownLineTypes,
+    /// It has amounts in currencies that calls are not settled in.
+    OtherCurrencies,
+}
+
+/// Something odd about a bill that was read whole.
+#[derive(Object)]
+pub struct BillNotice {
+    /// What it is.
+    pub code: BillNoticeCode,
+    /// The line-item types, or the currencies.
+    pub found: Vec<String>,
+    /// What that means.
+    pub detail: String,
+}
+
+/// What is odd about a bill, by its control totals.
+fn notices(totals: &[ControlTotal]) -> Vec<BillNotice> {
+    let mut types: BTreeSet<&str> = totals.iter().map(|total| &*total.line_item_type).collect();
+    types.retain(|line_item_type| !KNOWN_LINE_TYPES.contains(line_item_type));
+    let mut currencies: BTreeSet<&str> = totals.iter().map(|total| total.currency.as_str()).collect();
+    currencies.remove(Currency::USD.as_str());
+    let notice = |code, found: BTreeSet<&str>, says: &str| {
+        let detail = format!("{says}: {}.", found.iter().copied().collect::<Vec<_>>().join(", "));
+        let found = found.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        (!found.is_empty()).then_some(BillNotice { code, found, detail })
+    };
+    let types = notice(
+        BillNoticeCode::UnknownLineTypes,
+        types,
+        "Line-item types without a rule of their own, kept as billed",
+    );
+    let currencies = notice(
+        BillNoticeCode::OtherCurrencies,
+        currencies,
+        "Currencies that are shown apart and in which no call is settled",
+    );
+    types.into_iter().chain(currencies).collect()
 }
 
 /// What a delivery changed of one line-item type, in one currency.
@@ -177,8 +226,12 @@ impl BillMonthsApi {
                 Some(id) => Some(conn.bill_delivery(id).await?),
                 None => None,
             };
+            let totals = match &delivery {
+                Some(delivery) => conn.bill_totals(delivery.bill_id).await?,
+                None => Vec::new(),
+            };
             let delivery = delivery.map(|one| BillDeliveryView::of(one, month.delivery, today));
-            items.push(view(month, delivery));
+            items.push(view(month, delivery, notices(&totals)));
         }
         Ok(Json(BillMonths { items }))
     }
@@ -215,7 +268,7 @@ impl BillMonthsApi {
     }
 }
 
-fn view(month: BillMonth, delivery: Option<BillDeliveryView>) -> BillMonthView {
+fn view(month: BillMonth, delivery: Option<BillDeliveryView>, notices: Vec<BillNotice>) -> BillMonthView {
     let is_read = month.state == BillMonthState::Reading;
     let progress = month
         .progress
@@ -227,6 +280,7 @@ fn view(month: BillMonth, delivery: Option<BillDeliveryView>) -> BillMonthView {
         progress,
         problem: month.problem.map(Into::into),
         delivery,
+        notices,
         updated_at: month.updated_at,
     }
 }

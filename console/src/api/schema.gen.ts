@@ -502,8 +502,8 @@ export interface paths {
         };
         /**
          * List what may be AI on a bill
-         * @description Accelerated instances, search clusters and parallel file systems serve other work, too: their lines are in no sum of AI until a rule says so.
-         *     Those that one counts are listed with it.
+         * @description Accelerated instances, search clusters and parallel file systems serve other work, too: their lines are in no sum
+         *     of AI until a rule says so. Those that one counts are listed with it.
          */
         get: operations["list_bill_candidates"];
         put?: never;
@@ -3964,6 +3964,8 @@ export interface components {
              * @example 2026-10
              */
             month: string;
+            /** @description What is odd about the delivery that counts, although all of it was read. */
+            notices: components["schemas"]["BillNotice"][];
             /** @description Why the newest delivery does not count; null while nothing is wrong. */
             problem?: components["schemas"]["AwsProblem"] | null;
             /** @description How far the reading is; null while nothing is read. */
@@ -3989,6 +3991,23 @@ export interface components {
             /** @description The months, newest first. */
             items: components["schemas"]["BillMonth"][];
         };
+        /**
+         * BillNotice
+         * @description Something odd about a bill that was read whole.
+         */
+        BillNotice: {
+            /** @description What it is. */
+            code: components["schemas"]["BillNoticeCode"];
+            /** @description What that means. */
+            detail: string;
+            /** @description The line-item types, or the currencies. */
+            found: string[];
+        };
+        /**
+         * @description What can be odd about a bill that was read whole.
+         * @enum {string}
+         */
+        BillNoticeCode: "unknown_line_types" | "other_currencies";
         /**
          * BillPoint
          * @description What one day cost by the bills.

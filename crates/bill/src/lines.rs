@@ -57,6 +57,7 @@ const fn amount(name: &'static str) -> (&'static str, What) {
 const CUR: &[Mapping] = &[
     ("day", &[("line_item_usage_start_date", What::Day), ("bill_billing_period_start_date", What::Day)]),
     ("billing_account", &[text("bill_payer_account_id")]),
+    ("invoice_id", &[text("bill_invoice_id")]),
     ("usage_account", &[text("line_item_usage_account_id")]),
     ("region", &[text("product_region_code"), text("product_region"), entry("region")]),
     ("billing_entity", &[text("bill_billing_entity")]),
@@ -166,6 +167,7 @@ const FOCUS: &[Mapping] = &[
     ("issuer", &[text("ProviderName"), text("ServiceProviderName"), text("InvoiceIssuerName")]),
     ("day", &[("ChargePeriodStart", What::Day), ("BillingPeriodStart", What::Day)]),
     ("billing_account", &[text("BillingAccountId")]),
+    ("invoice_id", &[text("InvoiceId")]),
     ("usage_account", &[text("SubAccountId"), text("BillingAccountId")]),
     ("region", &[text("RegionId"), text("Region")]),
     ("billing_entity", &[text("PublisherName"), text("ProviderName")]),
@@ -310,6 +312,8 @@ pub(crate) const PRODUCT_TEXTS: [&str; 7] =
     ["product_name", "description", "provider", "model", "inference_type", "feature", "pricing_unit"];
 /// Who used it and where.
 pub(crate) const USER_TEXTS: [&str; 4] = ["billing_account", "usage_account", "region", "principal"];
+/// On which invoice it is; empty before there is one.
+pub(crate) const INVOICE_TEXTS: [&str; 1] = ["invoice_id"];
 /// Of the reservation it only counts whether there is one.
 pub(crate) const REST_FLAGS: [&str; 1] = ["reservation_arn"];
 /// The other amounts of any line.

@@ -33,6 +33,7 @@ pub(crate) async fn read(
     let mut rollup = scan::scan(sources, options, step).await?;
     let (lines, days, months) = (rollup.lines(), rollup.days()?, rollup.months()?);
     let (filter, held) = (rollup.filter(), rollup.take_dearest(options.top_resources)?);
+    let has_invoices = rollup.has_invoices();
     let given_up = held.is_none() && options.top_resources > 0;
     let format = rollup.format(sources.format);
     if let [first, .., last] = sources.files.as_slice()
@@ -66,6 +67,7 @@ pub(crate) async fn read(
         first_day: days.map(|(first, _)| first),
         last_day: days.map(|(_, last)| last),
         months,
+        has_invoices,
         rules_version: RULES_VERSION,
         unknown_line_types: unknown_line_types(&totals),
         totals,

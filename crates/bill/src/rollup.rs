@@ -23,13 +23,15 @@ use rust_decimal::Decimal;
 
 use crate::lines::amounts::{self, Amount, Day, date, decimal, out_of_range};
 use crate::lines::texts::{Code, Codes, Texts};
-use crate::lines::{FIRST_TEXTS, ISSUER_TEXT, LIST_COST, PRODUCT_TEXTS, SCALE, USAGE_TEXT, USER_TEXTS};
+use crate::lines::{
+    FIRST_TEXTS, INVOICE_TEXTS, ISSUER_TEXT, LIST_COST, PRODUCT_TEXTS, SCALE, USAGE_TEXT, USER_TEXTS,
+};
 use crate::{BillError, sql};
 use facts::{FactKey, Facts};
 use measures::{Measures, Rule};
 use products::{Kept, Products};
-use reader::REST_AMOUNTS;
 pub(crate) use reader::{ALL, BatchReader, FIRST, Failed, PLAIN_REST, REST};
+use reader::{INVOICE_AT, REST_AMOUNTS};
 use resources::{NameColumns, Resources, Use};
 
 /// The values of one row of columns that are as long as each other.
@@ -120,6 +122,25 @@ impl Default for Bound {
     }
 }
 
+/// Which lines name the invoice that they are on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Invoiced {
+    any: bool,
+    any_not: bool,
+}
+
+impl Invoiced {
+    const fn add(&mut self, is_on_one: bool) {
+        self.any |= is_on_one;
+        self.any_not |= !is_on_one;
+    }
+
+    const fn absorb(&mut self, other: Self) {
+        self.any |= other.any;
+        self.any_not |= other.any_not;
+    }
+}
+
 /// Sums of lines.
 #[derive(Debug, Default)]
 pub(crate) struct Rollup {
@@ -137,6 +158,7 @@ pub(crate) struct Rollup {
     resources: Option<Resources>,
     /// How many bytes the resources may take.
     resources_bound: Bound,
+    invoiced: Invoiced,
     /// Whether anything that a commitment of Azure's covers had a cost.
     has_covered_cost: bool,
     bound: Bound,
@@ -270,6 +292,8 @@ impl Rollup {
         let product = reader.codes::<{ PRODUCT_TEXTS.len() }>(columns, rows, 0, &mut self.texts)?;
         let user =
             reader.codes::<{ USER_TEXTS.len() }>(columns, rows, PRODUCT_TEXTS.len(), &mut self.texts)?;
+        let [invoices] =
+            reader.codes::<{ INVOICE_TEXTS.len() }>(columns, rows, INVOICE_AT, &mut self.texts)?;
         let amounts = reader.amounts::<{ REST_AMOUNTS.len() }>(columns, rows)?;
         let says_list = reader.layout().amounts.get(LIST_COST).is_some_and(|sources| !sources.is_empty());
         let mut reserved = Vec::new();
@@ -296,6 +320,10 @@ impl Rollup {
                 says_list,
             };
             self.facts.add(place, measures.sums(look.rule, look.counts_usage)?)?;
+            if cost.is_some_and(|cost| cost != 0) {
+                let is_on_one = invoices.get(*at).is_some_and(|invoice| *invoice != 0);
+                self.invoiced.add(is_on_one);
+            }
         }
         if let Some(held) = &mut self.resources {
             let names = NameColumns::of(columns, &reader.layout().resource).map_err(Failed::Cell)?;
@@ -376,6 +404,7 @@ impl Rollup {
             *self.lines_by_day.entry(*day).or_default() += lines;
         }
         self.has_covered_cost |= other.has_covered_cost;
+        self.invoiced.absorb(other.invoiced);
         let products = self.products.absorb(&other.products, own);
         self.facts.absorb(&other.facts, |key| FactKey {
             product: usize::try_from(key.product).ok().and_then(|at| products.get(at)).copied().unwrap_or(0),
@@ -416,6 +445,11 @@ impl Rollup {
     /// How many lines were added.
     pub(crate) fn lines(&self) -> u64 {
         self.totals.iter().map(|total| total.lines).sum()
+    }
+
+    /// Whether every line that is AI or may be, and costs something, names the invoice that it is on.
+    pub(crate) const fn has_invoices(&self) -> bool {
+        self.invoiced.any && !self.invoiced.any_not
     }
 
     /// The first and the last day of any line.

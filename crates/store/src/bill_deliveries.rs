@@ -451,7 +451,7 @@ impl TenantConn {
         if before == Some(Finality::Restated) && !self.was_restated(new.connection, new.month).await? {
             before = Some(Finality::Invoiced);
         }
-        let final_as = finality(new.month, at.date_naive(), before, !differs.is_empty());
+        let final_as = finality(new.month, at.date_naive(), before, !differs.is_empty(), report.has_invoices);
         diesel::insert_into(bill_delivery::table)
             .values((
                 bill_delivery::tenant_id.eq(self.tenant_id().uuid()),

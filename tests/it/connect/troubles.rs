@@ -66,6 +66,33 @@ fn a_role_deleted_in_the_middle_ends_all_reading_and_the_last_good_month_stays()
     });
 }
 
+#[test]
+fn what_is_odd_and_was_read_all_the_same_stands_at_its_month() {
+    run(async {
+        let Platform { aws, app } = &*PLATFORM;
+        let customer = Customer::with_role(app, aws, "Odd").await;
+        let last = month(1);
+        let in_euros = line(last, "Usage", "3.5").replace(",USD,", ",EUR,");
+        let more = line(last, "Surcharge2027", "1.25") + &in_euros;
+        customer.deliver(last, "d1", &[report(last, &more)]);
+        customer.test().await;
+        let found = customer.current(last).await;
+        let told: Vec<_> =
+            found["notices"].as_array().unwrap().iter().map(|one| (&one["code"], &one["found"])).collect();
+        let expected = [("unknown_line_types", "Surcharge2027"), ("other_currencies", "EUR")]
+            .map(|(code, found)| (json!(code), json!([found])));
+        assert_eq!(told, expected.each_ref().map(|(code, found)| (code, found)));
+        assert_eq!(
+            customer.until("an active connection", |one| one["state"] == "active").await["problem"],
+            Value::Null
+        );
+        // The next delivery has nothing odd.
+        customer.deliver(last, "d2", &[report(last, "")]);
+        customer.test().await;
+        assert_eq!(customer.newer(last, &found).await["notices"], json!([]));
+    });
+}
+
 /// What spoils a month's delivery in a bucket.
 type Spoil = fn(&mut AwsState, &str, Month);
 

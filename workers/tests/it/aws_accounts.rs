@@ -112,6 +112,7 @@ impl ReadBill for FolderReader {
             first_day: Some(day),
             last_day: Some(day),
             months: None,
+            has_invoices: false,
             rules_version: costlens_domain::classify::RULES_VERSION,
             totals: Vec::new(),
             facts: files.iter().filter(|_| costs).map(|_| dollar()).collect(),

@@ -77,6 +77,7 @@ impl ReadBill for TinyReader {
             first_day: Some(first_day),
             last_day: Some(first_day),
             months: Some((first_day, first_day)),
+            has_invoices: false,
             rules_version: costlens_domain::classify::RULES_VERSION,
             totals: Vec::new(),
             facts: Vec::new(),

@@ -28,6 +28,7 @@ fn report(delivery: &Delivery) -> BillReport {
         first_day: facts.iter().map(|fact| fact.day).min(),
         last_day: facts.iter().map(|fact| fact.day).max(),
         months: months.clone().min().zip(months.max()),
+        has_invoices: false,
         rules_version: RULES_VERSION,
         totals: Vec::new(),
         facts,

@@ -44,7 +44,7 @@ export function Months({ account }: { account: AwsConnection }) {
         <tbody className="divide-y">
           {items.map((month) => (
             <Fragment key={month.month}>
-              <tr className={isFailed(month) ? "!border-b-0" : undefined}>
+              <tr className={isFailed(month) || month.notices.length > 0 ? "!border-b-0" : undefined}>
                 <Td className="whitespace-nowrap font-medium">
                   {month.delivery ? (
                     <Link to="/bills/$billId" params={{ billId: month.delivery.bill_id }} className="rounded hover:underline">
@@ -82,6 +82,13 @@ export function Months({ account }: { account: AwsConnection }) {
                   </td>
                 </tr>
               ) : null}
+              {month.notices.map((notice) => (
+                <tr key={notice.code}>
+                  <td colSpan={4} className="px-4 pb-3 text-sm text-muted">
+                    {notice.detail}
+                  </td>
+                </tr>
+              ))}
             </Fragment>
           ))}
         </tbody>

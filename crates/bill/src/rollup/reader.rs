@@ -6,8 +6,8 @@ use crate::BillError;
 use crate::lines::amounts::{self, Amount};
 use crate::lines::texts::{Code, TextReader, Texts};
 use crate::lines::{
-    COMMITMENT_AMOUNTS, FIRST_AMOUNTS, FIRST_TEXTS, Layout, Meanings, PLAIN_AMOUNTS, PRODUCT_TEXTS,
-    REST_FLAGS, USER_TEXTS,
+    COMMITMENT_AMOUNTS, FIRST_AMOUNTS, FIRST_TEXTS, INVOICE_TEXTS, Layout, Meanings, PLAIN_AMOUNTS,
+    PRODUCT_TEXTS, REST_FLAGS, USER_TEXTS,
 };
 
 /// What [`Rollup::look`] needs of a batch.
@@ -47,7 +47,10 @@ pub(crate) const ALL: Meanings<'_> = Meanings {
     resource: false,
 };
 
-const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUCT_TEXTS, USER_TEXTS);
+/// Where the texts of [`INVOICE_TEXTS`] begin among those of the rest.
+pub(super) const INVOICE_AT: usize = PRODUCT_TEXTS.len() + USER_TEXTS.len();
+const REST_TEXTS: [&str; INVOICE_AT + INVOICE_TEXTS.len()] =
+    joined(joined::<_, _, INVOICE_AT>(PRODUCT_TEXTS, USER_TEXTS), INVOICE_TEXTS);
 const ALL_TEXTS: [&str; FIRST_TEXTS.len() + REST_TEXTS.len()] = joined(FIRST_TEXTS, REST_TEXTS);
 pub(super) const REST_AMOUNTS: [&str; PLAIN_AMOUNTS.len() + COMMITMENT_AMOUNTS.len()] =
     joined(PLAIN_AMOUNTS, COMMITMENT_AMOUNTS);

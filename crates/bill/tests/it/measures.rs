@@ -326,3 +326,22 @@ async fn focus_without_list_costs_knows_none() {
     assert_eq!(by_type(&report)["Usage"][4], None);
     assert!(!report.facts[0].is_paid_by_commitment());
 }
+
+#[tokio::test]
+async fn a_bill_has_invoices_once_every_ai_line_with_a_cost_names_one() {
+    let of = async |lines: &[(&str, &str, &str)]| {
+        let mut text =
+            "bill_payer_account_id,bill_invoice_id,line_item_line_item_type,line_item_usage_start_date,\
+             line_item_product_code,line_item_usage_type,line_item_currency_code,line_item_unblended_cost\n"
+                .to_owned();
+        for (product, invoice, cost) in lines {
+            text += &format!("1,{invoice},Usage,2026-10-03T00:00:00Z,{product},USE1-Pages,USD,{cost}\n");
+        }
+        crate::read_text("bill.csv", &text).await.unwrap().has_invoices
+    };
+    let (ai, other) = ("AmazonTextract", "AmazonS3");
+    assert!(of(&[(ai, "123", "1"), (ai, "", "0"), (other, "", "5")]).await, "what costs nothing is on none");
+    assert!(!of(&[(ai, "123", "1"), (ai, "", "2")]).await, "a seller's own came first");
+    assert!(!of(&[(ai, "", "1"), (other, "123", "5")]).await);
+    assert!(!of(&[(other, "123", "5")]).await, "a bill without AI says nothing");
+}

@@ -57,18 +57,27 @@ impl Finality {
     }
 }
 
-/// For how many days after a month AWS still works at it. The lines' invoice number is the better sign; a bill whose
-/// reader does not tell of it is taken for invoiced from then on.
+/// For how many days after a month AWS still works at it. The lines' invoice number is the better sign; a bill that has none
+/// is taken for invoiced from then on.
 const CLOSING_DAYS: u64 = 15;
 
-/// How final a delivery is that arrived on this day, after one of that finality; `differs` where its amounts are others. A
-/// delivery that says what the one before said, such as one that newer rules read again, restates nothing.
+/// How final a delivery is that arrived on this day, after one of that finality; `differs` where its amounts are others, and
+/// `has_invoices` where all of its lines name an invoice. A delivery that says what the one before said, such as one that newer
+/// rules read again, restates nothing.
 #[must_use]
-pub fn finality(month: Month, arrived: NaiveDate, before: Option<Finality>, differs: bool) -> Finality {
-    let by_calendar = by_calendar(month, arrived);
-    if by_calendar == Finality::Open {
-        return Finality::Open;
-    }
+pub fn finality(
+    month: Month,
+    arrived: NaiveDate,
+    before: Option<Finality>,
+    differs: bool,
+    has_invoices: bool,
+) -> Finality {
+    let by_calendar = match by_calendar(month, arrived) {
+        // A seller's own invoice may come while the month runs.
+        Finality::Open => return Finality::Open,
+        _ if has_invoices => Finality::Invoiced,
+        by_calendar => by_calendar,
+    };
     match before.map(|before| before.as_of(month, arrived)) {
         Some(Finality::Restated) => Finality::Restated,
         Some(Finality::Invoiced) if differs => Finality::Restated,

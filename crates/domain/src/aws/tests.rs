@@ -230,7 +230,18 @@ fn a_month_runs_closes_is_invoiced_and_may_be_restated() {
         ("2026-11-20", Some(Finality::Invoiced), false, Finality::Invoiced),
         ("2026-12-20", Some(Finality::Restated), false, Finality::Restated),
     ] {
-        assert_eq!(finality(october, day(arrived), before, differs), expected, "{arrived} after {before:?}");
+        let found = finality(october, day(arrived), before, differs, false);
+        assert_eq!(found, expected, "{arrived} after {before:?}");
+    }
+    // Where all lines name their invoice, nobody waits for the calendar.
+    for (arrived, before, differs, expected) in [
+        ("2026-10-31", None, false, Finality::Open),
+        ("2026-11-03", Some(Finality::Closing), true, Finality::Invoiced),
+        ("2026-11-04", Some(Finality::Invoiced), false, Finality::Invoiced),
+        ("2026-11-04", Some(Finality::Invoiced), true, Finality::Restated),
+    ] {
+        let found = finality(october, day(arrived), before, differs, true);
+        assert_eq!(found, expected, "{arrived} after {before:?}, with invoices");
     }
 }
 

@@ -235,6 +235,7 @@ impl Fold {
             first_day: facts.iter().map(|fact| fact.day).min(),
             months: Some((self.month.first_day(), self.month.first_day())),
             last_day: facts.iter().map(|fact| fact.day).max(),
+            has_invoices: false,
             rules_version: RULES_VERSION,
             totals: totals.collect(),
             skipped: self.unpaid(),

@@ -192,6 +192,26 @@ async fn only_other_amounts_restate_a_month_that_was_invoiced() {
 }
 
 #[tokio::test]
+async fn a_month_is_invoiced_once_all_its_lines_name_their_invoice() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let on = |day: &str| format!("{day}T06:00:00Z").parse::<DateTime<Utc>>().unwrap();
+    let invoiced = BillReport { has_invoices: true, ..usual() };
+    let mut cheaper = invoiced.clone();
+    cheaper.totals[0].unblended -= rust_decimal::Decimal::ONE;
+    for (asks, (day, name, report, expected)) in (1..).zip([
+        ("2026-11-02", "one", usual(), Finality::Closing),
+        ("2026-11-04", "two", invoiced, Finality::Invoiced),
+        ("2026-11-05", "three", cheaper, Finality::Restated),
+    ]) {
+        let stored = store_at(&db, &acme, connection.id, (name, asks), &report, on(day)).await;
+        let DeliveryStored::Stored(_, delivery) = stored else { panic!("{name}: {stored:?}") };
+        assert_eq!(delivery.finality, expected, "{name} on {day}");
+    }
+}
+
+#[tokio::test]
 async fn a_month_that_a_connection_delivers_is_not_displaced_by_an_upload_until_the_connection_rests() {
     let db = TestDb::new().await;
     let acme = actor(&db, "acme").await;

@@ -98,6 +98,7 @@ pub(super) fn report(facts: Vec<DailyFact>) -> BillReport {
         first_day: Some(day(1)),
         last_day: Some(day(3)),
         months: Some((day(1), day(1))),
+        has_invoices: false,
         rules_version: RULES_VERSION,
         totals: vec![total("EUR".parse().unwrap(), "9.00000001"), total(Currency::USD, "1.81E-8")],
         facts,

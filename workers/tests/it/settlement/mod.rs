@@ -91,6 +91,7 @@ pub(super) fn report(facts: Vec<DailyFact>) -> BillReport {
         first_day: Some(october()),
         last_day: NaiveDate::from_ymd_opt(2026, 10, 31),
         months: Some((october(), october())),
+        has_invoices: false,
         rules_version: 1,
         totals: Vec::new(),
         facts,
