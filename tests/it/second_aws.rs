@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use chrono::{DateTime, Utc};
 use costlens_aws::testing::aws::assumer_at;
 use costlens_aws::{ReportError, Reports};
-use costlens_domain::aws::{AwsAccountId, ExternalId, Refusal, ReportPlace, RoleArn, permissions, trust};
+use costlens_domain::aws::{
+    AwsAccountId, ExternalId, KmsKeyArn, Refusal, ReportPlace, RoleArn, permissions, trust,
+};
 use costlens_domain::ports::{Clock, Entropy};
 use costlens_tests::app::TestApp;
 use costlens_tests::moto::Moto;
-use costlens_tests::{eventually, run};
+use costlens_tests::{eventually, place, run};
 use serde_json::json;
 
 #[derive(Debug)]
@@ -55,22 +57,35 @@ fn files() -> BTreeMap<String, String> {
     files
 }
 
-/// An account with our role and a bucket, and its reports in sessions of ours.
+/// An account with a bucket and the role that CloudFormation makes of our template, and its reports in sessions of ours.
 async fn account(moto: &Moto) -> Reports {
     let place = place();
     let assumer: RoleArn = "arn:aws:iam::123456789012:role/costlens".parse().unwrap();
-    let (id, secret) = moto
+    let key: KmsKeyArn =
+        "arn:aws:kms:eu-west-1:111122223333:key/0f3d1b52-7c1e-4a8e-9f6a-2d6f7e1b9c44".parse().unwrap();
+    let template = place::repository().join("infra/customer/costlens-bill-reader.yaml");
+    let made = moto
         .make(json!({
-            "account": place.account.to_string(),
             "role": place.role.as_str(),
-            "trust": trust(&assumer, &place.external_id),
-            "policy": permissions(&place, None),
+            "template": std::fs::read_to_string(template).unwrap(),
+            "parameters": {
+                "ExternalId": place.external_id.as_str(),
+                "BucketName": place.bucket.as_str(),
+                "Prefix": place.prefix.to_string(),
+                "ExportName": place.report.to_string(),
+                "KmsKeyArn": key.as_str(),
+                "AssumerRoleArn": assumer.as_str(),
+            },
             "bucket": place.bucket.as_str(),
             "region": "eu-west-1",
             "files": files(),
         }))
         .await;
-    let assumer = assumer_at(&moto.url(), (&id, &secret), Arc::new(Wall), Arc::new(Counted::default())).await;
+    assert_eq!(made["trust"], trust(&assumer, &place.external_id), "as somebody else reads the template");
+    assert_eq!(made["policy"], permissions(&place, Some(&key)));
+    assert_eq!(made["session_seconds"], 3600);
+    let keys = [&made["id"], &made["secret"]].map(|key| key.as_str().unwrap());
+    let assumer = assumer_at(&moto.url(), keys.into(), Arc::new(Wall), Arc::new(Counted::default())).await;
     assumer.open(place, Some("eu-west-1".parse().unwrap()), "costlens-second-opinion")
 }
 

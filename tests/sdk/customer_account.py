@@ -1,9 +1,11 @@
 """Makes a customer's AWS account, and ours, in a running moto with AWS' official SDK.
 
-Reads `{url, account, role, trust, policy, bucket, region, files: {key: text}}` from standard input. Afterwards moto holds
-every request against the policies of whoever makes it. Writes `{id, secret}`: keys of a user of ours that may assume
-roles, and nothing else.
+Reads `{url, role, template, parameters, bucket, region, files: {key: text}}` from standard input: the role is what
+CloudFormation makes of the template. Afterwards moto holds every request against the policies of whoever makes it. Writes
+`{id, secret, trust, policy, session_seconds}`: keys of a user of ours that may assume roles, and nothing else; and what was
+made of the template.
 """
+import ast
 import json
 import sys
 import urllib.request
@@ -31,8 +33,16 @@ ANYBODY = {"aws_access_key_id": "AKIASETUP", "aws_secret_access_key": "none"}
 customer = role_keys()
 name = task["role"].rsplit("/", 1)[1]
 iam = client("iam", customer)
-iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(task["trust"]))
-iam.put_role_policy(RoleName=name, PolicyName="reports", PolicyDocument=json.dumps(task["policy"]))
+parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in task["parameters"].items()]
+client("cloudformation", customer).create_stack(
+    StackName="Costlens", TemplateBody=task["template"], Parameters=parameters, Capabilities=["CAPABILITY_NAMED_IAM"]
+)
+role = iam.get_role(RoleName=name)["Role"]
+[policy_name] = iam.list_role_policies(RoleName=name)["PolicyNames"]
+permissions = iam.get_role_policy(RoleName=name, PolicyName=policy_name)["PolicyDocument"]
+# moto keeps what CloudFormation gave it as Python writes it, and could not judge by that.
+permissions = ast.literal_eval(permissions) if isinstance(permissions, str) else permissions
+iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=json.dumps(permissions))
 s3 = client("s3", customer)
 s3.create_bucket(Bucket=task["bucket"], CreateBucketConfiguration={"LocationConstraint": task["region"]})
 for key, text in task["files"].items():
@@ -49,4 +59,5 @@ enforced = urllib.request.Request(
     task["url"] + "/moto-api/reset-auth", data=b"0", method="POST", headers={"Content-Type": "text/plain"}
 )
 urllib.request.urlopen(enforced).close()
-json.dump({"id": keys["AccessKeyId"], "secret": keys["SecretAccessKey"]}, sys.stdout)
+made = {"trust": role["AssumeRolePolicyDocument"], "policy": permissions, "session_seconds": role["MaxSessionDuration"]}
+json.dump({"id": keys["AccessKeyId"], "secret": keys["SecretAccessKey"], **made}, sys.stdout)

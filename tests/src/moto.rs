@@ -1,5 +1,5 @@
 //! Another AWS than the tests' own: moto (PyPI), written by others, so that what we ask of AWS and how our own fake
-//! answers cannot agree on a misreading. It serves STS, S3 and IAM and holds requests against the signature and the
+//! answers cannot agree on a misreading. It serves STS, S3, IAM and CloudFormation and holds requests against the signature and the
 //! policies of whoever makes them; it does not read trust policies, ExternalIds, session policies or conditions.
 
 use std::time::{Duration, Instant};
@@ -42,12 +42,11 @@ impl Moto {
         format!("http://{}", self.address)
     }
 
-    /// Makes a customer's account with AWS' official SDK: `{account, role, trust, policy, bucket, region, files}`. The
-    /// key id and secret of a user of ours that may assume roles.
-    pub async fn make(&self, mut account: Value) -> (String, String) {
+    /// Makes a customer's account with AWS' official SDK: `{role, template, parameters, bucket, region, files}`, the role by
+    /// CloudFormation. `{id, secret, trust, policy, session_seconds}`: the keys of a user of ours that may assume roles, and
+    /// what was made of the template.
+    pub async fn make(&self, mut account: Value) -> Value {
         account["url"] = self.url().into();
-        let made = sdk::run_script(Language::Python, "customer_account.py", &account).await;
-        let text = |name: &str| made[name].as_str().unwrap().to_owned();
-        (text("id"), text("secret"))
+        sdk::run_script(Language::Python, "customer_account.py", &account).await
     }
 }

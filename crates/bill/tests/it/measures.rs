@@ -1,6 +1,7 @@
 //! Every measure of every type of line, by hand: the same lines as legacy CUR, CUR 2.0 and FOCUS, as CSV and as Parquet.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -335,7 +336,7 @@ async fn a_bill_has_invoices_once_every_ai_line_with_a_cost_names_one() {
              line_item_product_code,line_item_usage_type,line_item_currency_code,line_item_unblended_cost\n"
                 .to_owned();
         for (product, invoice, cost) in lines {
-            text += &format!("1,{invoice},Usage,2026-10-03T00:00:00Z,{product},USE1-Pages,USD,{cost}\n");
+            writeln!(text, "1,{invoice},Usage,2026-10-03T00:00:00Z,{product},USE1-Pages,USD,{cost}").unwrap();
         }
         crate::read_text("bill.csv", &text).await.unwrap().has_invoices
     };
