@@ -20,8 +20,8 @@ use crate::source::Sources;
 use crate::{BillError, ReadOptions, scan, sql};
 use row::Row;
 
-/// The thousandths of the work after which every line is added up. A query follows where resources are too many.
-const SCANNED: u16 = 600;
+/// The thousandths of the work after which every line is added up. A query follows only where resources are too many.
+const SCANNED: u16 = 900;
 
 /// Reads the whole bill.
 pub(crate) async fn read(
@@ -177,6 +177,8 @@ fn order(resource: &ResourceCost) -> impl Ord {
         Reverse(resource.unblended),
         resource.resource_id.clone(),
         resource.usage_account.clone(),
+        resource.service.clone(),
+        resource.verdict,
     )
 }
 

@@ -3,10 +3,9 @@
 //! Of the columns that are read none repeats itself less, so that a line costs what finding its resource costs: one place in
 //! one table, and its name beside those of the others.
 
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
-
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 
 use costlens_domain::bill::{ResourceCost, Text};
 use costlens_domain::classify::Verdict;
@@ -116,9 +115,14 @@ impl Resources {
         }
         let mut dearest = Vec::new();
         for (currency, mut sums) in by_currency {
-            let order = |sum: &&Sum| (Reverse(sum.cost), self.names.get(sum.name));
+            // Which of those that cost the same are among them must not depend on threads.
+            let order = |a: &&Sum, b: &&Sum| -> Ordering {
+                let by_name = || self.names.get(a.name).cmp(self.names.get(b.name));
+                let rest = |of: Use| (texts.texts([of.account, of.service]), of.verdict);
+                b.cost.cmp(&a.cost).then_with(by_name).then_with(|| rest(a.of).cmp(&rest(b.of)))
+            };
             if sums.len() > top {
-                sums.select_nth_unstable_by(top, |a, b| order(a).cmp(&order(b)));
+                sums.select_nth_unstable_by(top, order);
                 sums.truncate(top);
             }
             for sum in sums {
