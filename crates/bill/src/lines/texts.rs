@@ -198,15 +198,24 @@ impl TextReader {
     ) -> Result<Vec<Code>, ArrowError> {
         let (keys, values) = (as_dictionary(maps.keys())?, as_dictionary(maps.values())?);
         let (keys, values) = (keys.as_dictionary::<Int32Type>(), values.as_dictionary::<Int32Type>());
-        let named = keys.values().as_string::<i32>().iter().position(|named| named == Some(key));
-        let Some(named) = named.and_then(|at| i32::try_from(at).ok()) else { return Ok(vec![0; maps.len()]) };
+        // A dictionary may say a text twice.
+        let named: Vec<bool> =
+            keys.values().as_string::<i32>().iter().map(|named| named == Some(key)).collect();
+        if !named.contains(&true) {
+            return Ok(vec![0; maps.len()]);
+        }
         let known = self.known(place, values.values());
         let (keys, values) = (keys.keys(), values.keys());
         let mut out = Vec::with_capacity(maps.len());
         let mut bounds = maps.value_offsets().iter().map(|at| usize::try_from(*at).unwrap_or(0));
         let mut from = bounds.next().unwrap_or(0);
         for to in bounds {
-            let is_it = |at: &usize| keys.is_valid(*at) && keys.value(*at) == named && values.is_valid(*at);
+            let is_named = |at: usize| {
+                let place =
+                    keys.is_valid(at).then(|| keys.value(at)).and_then(|key| usize::try_from(key).ok());
+                place.and_then(|place| named.get(place)).copied().unwrap_or(false)
+            };
+            let is_it = |at: &usize| is_named(*at) && values.is_valid(*at);
             let found = (from..to).find(is_it);
             out.push(found.map_or(0, |at| known.code(values.value(at), texts)));
             from = to;
@@ -270,6 +279,35 @@ mod tests {
         let b: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), Some("b"), Some("c"), None]));
         let said: Vec<String> = read(&[a, b], &[0, 1]).iter().map(ToString::to_string).collect();
         assert_eq!(said, ["a", "b", "c", ""]);
+    }
+
+    #[test]
+    fn a_key_that_a_map_s_dictionary_says_twice_is_found_in_either_place() {
+        use datafusion::arrow::array::{Int32Array, StructArray};
+        use datafusion::arrow::buffer::OffsetBuffer;
+        use datafusion::arrow::datatypes::Field;
+
+        let of = |keys: Vec<Option<i32>>, texts: Vec<&str>| -> ArrayRef {
+            let keys: Int32Array = keys.into_iter().collect();
+            Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(StringArray::from(texts))).unwrap())
+        };
+        let keys = of(vec![Some(0), Some(1), Some(2), Some(1)], vec!["model", "other", "model"]);
+        let values = of(vec![Some(0), Some(1), Some(1), None], vec!["nova", "opus"]);
+        let field = |name: &str, of: &ArrayRef, nullable| Field::new(name, of.data_type().clone(), nullable);
+        let fields = vec![field("keys", &keys, false), field("values", &values, true)];
+        let entries = StructArray::try_new(fields.into(), vec![keys, values], None).unwrap();
+        let entry = Arc::new(Field::new("entries", entries.data_type().clone(), false));
+        let offsets = OffsetBuffer::new(vec![0, 1, 3, 4, 4].into());
+        let maps: ArrayRef = Arc::new(MapArray::try_new(entry, offsets, entries, None, false).unwrap());
+        let mut texts = Texts::default();
+        let source = [Source { place: 0, key: Some("model") }];
+        let mut read = |maps: &ArrayRef| -> Vec<String> {
+            let codes =
+                TextReader::default().codes(&[Arc::clone(maps)], maps.len(), &source, &mut texts).unwrap();
+            codes.into_iter().map(|code| texts.text(code).to_string()).collect()
+        };
+        assert_eq!(read(&maps), ["nova", "opus", "", ""]);
+        assert_eq!(read(&maps.slice(1, 2)), ["opus", ""]);
     }
 
     #[test]
