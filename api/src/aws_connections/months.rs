@@ -42,7 +42,7 @@ pub enum FinalityView {
     Open,
     /// The month is over, and AWS still adds to it.
     Closing,
-    /// Its lines name their invoice, or two weeks have passed.
+    /// All of its lines with a cost name their invoice, or two weeks have passed.
     Invoiced,
     /// AWS changed it after that.
     Restated,
@@ -77,7 +77,7 @@ pub struct BillMonthView {
 pub enum BillNoticeCode {
     /// It has line-item types that no rule knows. Their cost is kept as billed.
     UnknownLineTypes,
-    /// It has amounts in currencies that calls are not settled in.
+    /// It has AI in currencies that calls are not settled in.
     OtherCurrencies,
 }
 
@@ -95,8 +95,10 @@ pub struct BillNotice {
 /// What is odd about a bill, by its control totals.
 fn notices(totals: &[ControlTotal]) -> Vec<BillNotice> {
     let mut types: BTreeSet<&str> = totals.iter().map(|total| &*total.line_item_type).collect();
-    types.retain(|line_item_type| !KNOWN_LINE_TYPES.contains(line_item_type));
-    let mut currencies: BTreeSet<&str> = totals.iter().map(|total| total.currency.as_str()).collect();
+    types.retain(|line_item_type| !line_item_type.is_empty() && !KNOWN_LINE_TYPES.contains(line_item_type));
+    let is_ai = |total: &&ControlTotal| !total.ai.is_zero() || !total.candidate.is_zero();
+    let mut currencies: BTreeSet<&str> =
+        totals.iter().filter(is_ai).map(|total| total.currency.as_str()).collect();
     currencies.remove(Currency::USD.as_str());
     let notice = |code, found: BTreeSet<&str>, says: &str| {
         let detail = format!("{says}: {}.", found.iter().copied().collect::<Vec<_>>().join(", "));

@@ -38,7 +38,8 @@ pub use progress::{NoProgress, Progress};
 /// How a bill is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// What a query may hold in memory before it spills to disk, in bytes.
+    /// What a query may hold in memory before it spills to disk, in bytes. Half of it may hold resources before that: where they
+    /// are more, a query finds the dearest.
     pub memory_bytes: usize,
     /// How many threads read and add up.
     pub partitions: usize,

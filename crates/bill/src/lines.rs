@@ -304,6 +304,8 @@ pub(crate) const FIRST_TEXTS: [&str; 10] = [
 pub(crate) const USAGE_TEXT: usize = 7;
 /// The place of the issuer.
 pub(crate) const ISSUER_TEXT: usize = FIRST_TEXTS.len() - 1;
+/// Of the invoice it only counts whether a line names one.
+pub(crate) const FIRST_FLAGS: [&str; 1] = ["invoice_id"];
 /// The amounts that a first look needs.
 pub(crate) const FIRST_AMOUNTS: [&str; 1] = ["cost"];
 
@@ -312,8 +314,6 @@ pub(crate) const PRODUCT_TEXTS: [&str; 7] =
     ["product_name", "description", "provider", "model", "inference_type", "feature", "pricing_unit"];
 /// Who used it and where.
 pub(crate) const USER_TEXTS: [&str; 4] = ["billing_account", "usage_account", "region", "principal"];
-/// On which invoice it is; empty before there is one.
-pub(crate) const INVOICE_TEXTS: [&str; 1] = ["invoice_id"];
 /// Of the reservation it only counts whether there is one.
 pub(crate) const REST_FLAGS: [&str; 1] = ["reservation_arn"];
 /// The other amounts of any line.

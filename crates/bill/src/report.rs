@@ -15,8 +15,9 @@ use crate::datafusion_engine::DataFusionEngine;
 use crate::engine::{RollupEngine, Step};
 use crate::lines::cost_column;
 use crate::progress::Progress;
-use crate::rollup::NO_CURRENCY;
+use crate::rollup::{self, NO_CURRENCY};
 use crate::source::Sources;
+use crate::sql::OfKind;
 use crate::{BillError, ReadOptions, scan, sql};
 use row::Row;
 
@@ -51,14 +52,21 @@ pub(crate) async fn read(
     let facts = rollup.into_facts(format)?;
     add_ai(&mut totals, &facts);
 
+    let (currencies, are_all) = currencies_of(&facts);
     let mut resources = held.unwrap_or_default();
-    if let Some(filter) = filter.filter(|_| given_up && !facts.is_empty()) {
-        let engine = DataFusionEngine::open(sources, options, lines)?;
-        let step = Step { progress, name: "finding the dearest resources", from: SCANNED, to: 1000 };
-        resources = query_resources(&engine, &filter, &facts, options.top_resources, step).await?;
+    resources.retain(|resource| currencies.contains(&resource.currency));
+    match filter.filter(|_| given_up && !facts.is_empty()) {
+        Some(filter) => {
+            let engine = DataFusionEngine::open(sources, options, lines)?;
+            let step = Step { progress, name: "finding the dearest resources", from: SCANNED, to: 1000 };
+            let in_currencies = (&currencies, are_all);
+            let found = query_resources(&engine, &filter, &facts, in_currencies, options.top_resources, step);
+            resources = found.await?;
+        }
+        None => Step { to: 1000, ..step }.tell(1, 1),
     }
     // The order of those that cost the same is the same, whatever found them.
-    resources.sort_by(|a, b| order(a).cmp(&order(b)));
+    resources.sort_by_cached_key(order);
     let totals: Vec<ControlTotal> = totals.into_values().collect();
     Ok(BillReport {
         format,
@@ -94,70 +102,105 @@ fn must_carry_cost(
     }
 }
 
-/// The dearest resources of each currency, by SQL: for bills with more of them than memory holds.
+/// In how many currencies resources are named: those of most lines. A bill has one or two, and a made-up one may have thousands.
+const MOST_CURRENCIES: usize = 16;
+
+/// The currencies in which resources are named, and whether these are all that the facts have.
+fn currencies_of(facts: &[DailyFact]) -> (BTreeSet<Currency>, bool) {
+    let mut lines: BTreeMap<Currency, u64> = BTreeMap::new();
+    for fact in facts {
+        *lines.entry(fact.currency).or_default() += fact.lines;
+    }
+    let mut most: Vec<(Reverse<u64>, Currency)> =
+        lines.into_iter().map(|(currency, lines)| (Reverse(lines), currency)).collect();
+    most.sort_unstable();
+    let are_all = most.len() <= MOST_CURRENCIES;
+    (most.into_iter().take(MOST_CURRENCIES).map(|(_, currency)| currency).collect(), are_all)
+}
+
+/// The dearest resources of each of these currencies, by SQL: for bills with more of them than memory holds.
 async fn query_resources(
     engine: &dyn RollupEngine,
     filter: &str,
     facts: &[DailyFact],
+    (currencies, are_all): (&BTreeSet<Currency>, bool),
     top: usize,
     step: Step<'_>,
 ) -> Result<Vec<ResourceCost>, BillError> {
-    let (kinds, products) = kinds(facts);
-    let products: Vec<(&str, usize)> = products.iter().map(|(code, kind)| (code.as_ref(), *kind)).collect();
-    let currencies: BTreeSet<Currency> = facts.iter().map(|fact| fact.currency).collect();
+    let (kinds, of_kinds) = kinds(facts);
     let named: Vec<&str> =
         currencies.iter().map(Currency::as_str).filter(|code| *code != NO_CURRENCY).collect();
-    let mut found = Vec::new();
-    // One query a currency, so that the amounts of one do not crowd out those of another.
-    for (done, currency) in (0..).zip(&currencies) {
-        let of_currency = match currency.as_str() {
-            NO_CURRENCY => sql::of_no_currency(&named),
-            code => sql::of_currency(code),
-        };
-        let part = (1000 - step.from) / u16::try_from(currencies.len()).unwrap_or(u16::MAX).max(1);
-        let from = step.from + part.saturating_mul(done);
-        let step = Step { from, to: from + part, ..step };
-        let on_row = &mut |cells: &[_]| {
-            found.extend(resource(&mut Row::new(cells), *currency, &kinds)?);
-            Ok(())
-        };
-        let query = sql::resources(&format!("({filter}) AND ({of_currency})"), &products, top);
-        engine.query(&query, step, on_row).await?;
-    }
-    Ok(found)
+    let other = if are_all && named.len() < currencies.len() { NO_CURRENCY } else { "" };
+    let mut dearest = Dearest { top, by_currency: BTreeMap::new() };
+    let on_row = &mut |cells: &[_]| {
+        if let Some(resource) = resource(&mut Row::new(cells), &kinds)? {
+            dearest.push(resource);
+        }
+        Ok(())
+    };
+    engine.query(&sql::resources(filter, &of_kinds, &named, other), step, on_row).await?;
+    Ok(dearest.into_all())
 }
 
-/// The services with their verdicts, and which of them each product is of, as its facts say; a product that is AI in part
-/// counts as AI.
-fn kinds(facts: &[DailyFact]) -> (Vec<(Text, Verdict)>, BTreeMap<Text, usize>) {
-    let mut of_products: BTreeMap<Text, (Verdict, Text)> = BTreeMap::new();
-    for fact in facts {
-        let known = of_products.get(&fact.product_code);
-        if known.is_none_or(|(verdict, _)| fact.class.verdict < *verdict) {
-            let service = Text::from(fact.class.service.as_ref());
-            of_products.insert(fact.product_code.clone(), (fact.class.verdict, service));
+/// The dearest of each currency, of however many.
+struct Dearest {
+    top: usize,
+    by_currency: BTreeMap<Currency, Vec<ResourceCost>>,
+}
+
+impl Dearest {
+    fn push(&mut self, resource: ResourceCost) {
+        let found = self.by_currency.entry(resource.currency).or_default();
+        found.push(resource);
+        if found.len() >= self.top.saturating_mul(2).saturating_add(1024) {
+            keep_dearest(found, self.top);
         }
     }
+
+    fn into_all(self) -> Vec<ResourceCost> {
+        let of_each = self.by_currency.into_values().map(|mut found| {
+            keep_dearest(&mut found, self.top);
+            found
+        });
+        of_each.flatten().collect()
+    }
+}
+
+fn keep_dearest(found: &mut Vec<ResourceCost>, top: usize) {
+    found.sort_by_cached_key(order);
+    found.truncate(top);
+}
+
+/// The services with their verdicts, and which lines are of which, as the facts say. Where lines of one product and usage type are
+/// of several, what is AI goes before what may be.
+fn kinds(facts: &[DailyFact]) -> (Vec<(Text, Verdict)>, Vec<OfKind<'_>>) {
+    let mut products: BTreeMap<&str, BTreeMap<(Verdict, &str), BTreeSet<&str>>> = BTreeMap::new();
+    for fact in facts {
+        let kind = (fact.class.verdict, fact.class.service.as_ref());
+        products.entry(&fact.product_code).or_default().entry(kind).or_default().insert(&fact.usage_type);
+    }
     let mut kinds: Vec<(Text, Verdict)> = Vec::new();
-    let mut number = |(verdict, service): (Verdict, Text)| {
-        let kind = (service, verdict);
-        kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
-            kinds.push(kind);
-            kinds.len() - 1
-        })
-    };
-    let products = of_products.into_iter().map(|(code, kind)| (code, number(kind))).collect();
-    (kinds, products)
+    let mut of_kinds = Vec::new();
+    for (product_code, of_product) in products {
+        let is_one = of_product.len() == 1;
+        for ((verdict, service), usage_types) in of_product {
+            let known = kinds.iter().position(|(name, of)| &**name == service && *of == verdict);
+            let kind = known.unwrap_or_else(|| {
+                kinds.push((Text::from(service), verdict));
+                kinds.len() - 1
+            });
+            let usage_types = (!is_one).then(|| usage_types.into_iter().collect());
+            of_kinds.push(OfKind { product_code, usage_types, kind });
+        }
+    }
+    (kinds, of_kinds)
 }
 
 /// A row of [`sql::resources`].
-fn resource(
-    row: &mut Row<'_>,
-    currency: Currency,
-    kinds: &[(Text, Verdict)],
-) -> Result<Option<ResourceCost>, BillError> {
-    let [resource_id, usage_account, kind] = row.texts::<3>()?;
+fn resource(row: &mut Row<'_>, kinds: &[(Text, Verdict)]) -> Result<Option<ResourceCost>, BillError> {
+    let [resource_id, usage_account, code, kind] = row.texts::<4>()?;
     let (unblended, lines) = (row.amount()?.unwrap_or_default(), row.count()?);
+    let currency = rollup::currency(&code);
     let kind = kind.parse().ok().and_then(|kind: usize| kinds.get(kind)).cloned();
     Ok(kind.map(|(service, verdict)| ResourceCost {
         resource_id,
@@ -171,7 +214,7 @@ fn resource(
 }
 
 /// Currency by currency, dearest first.
-fn order(resource: &ResourceCost) -> impl Ord {
+fn order(resource: &ResourceCost) -> impl Ord + use<> {
     (
         resource.currency,
         Reverse(resource.unblended),

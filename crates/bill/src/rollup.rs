@@ -23,15 +23,13 @@ use rust_decimal::Decimal;
 
 use crate::lines::amounts::{self, Amount, Day, date, decimal, out_of_range};
 use crate::lines::texts::{Code, Codes, Texts};
-use crate::lines::{
-    FIRST_TEXTS, INVOICE_TEXTS, ISSUER_TEXT, LIST_COST, PRODUCT_TEXTS, SCALE, USAGE_TEXT, USER_TEXTS,
-};
+use crate::lines::{FIRST_TEXTS, ISSUER_TEXT, LIST_COST, PRODUCT_TEXTS, SCALE, USAGE_TEXT, USER_TEXTS};
 use crate::{BillError, sql};
 use facts::{FactKey, Facts};
 use measures::{Measures, Rule};
 use products::{Kept, Products};
+use reader::REST_AMOUNTS;
 pub(crate) use reader::{ALL, BatchReader, FIRST, Failed, PLAIN_REST, REST};
-use reader::{INVOICE_AT, REST_AMOUNTS};
 use resources::{NameColumns, Resources, Use};
 
 /// The values of one row of columns that are as long as each other.
@@ -215,6 +213,7 @@ impl Rollup {
         let [costs] = reader.amounts::<1>(columns, rows)?;
         let days = amounts::days(columns, rows, &reader.layout().day).map_err(Failed::Cell)?;
         self.count_days(&days);
+        let invoiced = reader.flag(columns, rows)?;
         let mut picks = Vec::new();
         for (at, (cost, day)) in costs.into_iter().zip(days).enumerate() {
             let key = row(&texts, at);
@@ -229,6 +228,9 @@ impl Rollup {
                 Some(cost) => {
                     total.cost = total.cost.checked_add(cost).ok_or_else(out_of_range)?;
                     self.has_covered_cost |= known.azures == Azures::Covered && cost != 0;
+                    if cost != 0 {
+                        self.invoiced.add(invoiced.get(at).copied().unwrap_or(false));
+                    }
                     if known.is_split {
                         total.split_cost = total.split_cost.checked_add(cost).ok_or_else(out_of_range)?;
                     }
@@ -292,14 +294,9 @@ impl Rollup {
         let product = reader.codes::<{ PRODUCT_TEXTS.len() }>(columns, rows, 0, &mut self.texts)?;
         let user =
             reader.codes::<{ USER_TEXTS.len() }>(columns, rows, PRODUCT_TEXTS.len(), &mut self.texts)?;
-        let [invoices] =
-            reader.codes::<{ INVOICE_TEXTS.len() }>(columns, rows, INVOICE_AT, &mut self.texts)?;
         let amounts = reader.amounts::<{ REST_AMOUNTS.len() }>(columns, rows)?;
         let says_list = reader.layout().amounts.get(LIST_COST).is_some_and(|sources| !sources.is_empty());
-        let mut reserved = Vec::new();
-        if let Some(sources) = reader.layout().flags.first() {
-            reserved = amounts::said(columns, rows, sources).map_err(Failed::Cell)?;
-        }
+        let reserved = reader.flag(columns, rows)?;
         let mut kept = Vec::with_capacity(rows);
         for (at, pick) in picks.iter().enumerate() {
             let Some(first) = usize::try_from(pick.first).ok().and_then(|at| self.firsts.get(at)) else {
@@ -320,10 +317,6 @@ impl Rollup {
                 says_list,
             };
             self.facts.add(place, measures.sums(look.rule, look.counts_usage)?)?;
-            if cost.is_some_and(|cost| cost != 0) {
-                let is_on_one = invoices.get(*at).is_some_and(|invoice| *invoice != 0);
-                self.invoiced.add(is_on_one);
-            }
         }
         if let Some(held) = &mut self.resources {
             let names = NameColumns::of(columns, &reader.layout().resource).map_err(Failed::Cell)?;
@@ -447,7 +440,7 @@ impl Rollup {
         self.totals.iter().map(|total| total.lines).sum()
     }
 
-    /// Whether every line that is AI or may be, and costs something, names the invoice that it is on.
+    /// Whether every line that costs something names the invoice that it is on.
     pub(crate) const fn has_invoices(&self) -> bool {
         self.invoiced.any && !self.invoiced.any_not
     }
@@ -569,7 +562,7 @@ impl Rollup {
 pub(crate) const NO_CURRENCY: &str = "XXX";
 
 /// The code of a cell; that of no currency where the cell is empty or unreadable.
-fn currency(text: &str) -> Currency {
+pub(crate) fn currency(text: &str) -> Currency {
     text.parse().or_else(|_| NO_CURRENCY.parse()).unwrap_or(Currency::USD)
 }
 

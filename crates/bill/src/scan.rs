@@ -18,8 +18,8 @@ use crate::{BillError, ReadOptions};
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The part of what a query may hold that the resources of one thread may: one query comes after all threads.
-const RESOURCES_PART: usize = 4;
+/// The part of what a query may hold that the resources of all threads together may. A query comes after them.
+const RESOURCES_PART: usize = 2;
 
 /// Adds up every line of the bill.
 pub(crate) async fn scan(
@@ -89,7 +89,8 @@ impl Work {
             next: AtomicUsize::new(0),
             done_bytes: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
-            resources_bytes: (options.top_resources > 0).then_some(options.memory_bytes / RESOURCES_PART),
+            resources_bytes: (options.top_resources > 0)
+                .then_some(options.memory_bytes / RESOURCES_PART / options.partitions.max(1)),
         }
     }
 

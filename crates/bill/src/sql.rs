@@ -3,36 +3,49 @@
 /// Container split-cost rows: they repeat, per pod or task, what the instance's own line already says.
 pub(crate) const SPLIT_OPERATIONS: [&str; 2] = ["EKSPod-EC2", "ECSTask-EC2"];
 
-/// The dearest resources among the lines that are AI or may be. Each of the products has the number of the kind that it
-/// counts as.
-pub(crate) fn resources(filter: &str, products: &[(&str, usize)], limit: usize) -> String {
-    let split = literals(&SPLIT_OPERATIONS);
-    let codes: Vec<&str> = products.iter().map(|(code, _)| *code).collect();
-    let codes = literals(&codes);
-    let kinds: Vec<String> =
-        products.iter().map(|(code, kind)| format!("WHEN {} THEN '{kind}'", literals(&[code]))).collect();
-    let kinds = kinds.join(" ");
-    format!(
-        "SELECT resource_id, usage_account, kind, COALESCE(SUM(cost), 0) AS cost_sum, COUNT(*) AS line_count \
-         FROM (SELECT resource_id, usage_account, cost, CASE product_code {kinds} ELSE '' END AS kind FROM lines \
-         WHERE ({filter}) AND product_code IN ({codes}) AND resource_id <> '' \
-         AND (operation IS NULL OR operation NOT IN ({split}))) AS kept \
-         GROUP BY resource_id, usage_account, kind \
-         ORDER BY cost_sum DESC, resource_id, usage_account LIMIT {limit}"
-    )
+/// Lines that count as one kind, by its number: those of a product, or of some of its usage types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OfKind<'a> {
+    pub(crate) product_code: &'a str,
+    /// `None` where the whole product is of the kind.
+    pub(crate) usage_types: Option<Vec<&'a str>>,
+    pub(crate) kind: usize,
 }
 
-/// The condition for lines in this currency; as it is read, `usd` and `USD` are one.
-pub(crate) fn of_currency(code: &str) -> String {
-    format!("UPPER(currency) = {}", literals(&[code]))
-}
-
-/// The condition for lines in none of these currencies.
-pub(crate) fn of_no_currency(known: &[&str]) -> String {
-    match known {
-        [] => "1 = 1".to_owned(),
-        known => format!("currency IS NULL OR UPPER(currency) NOT IN ({})", literals(known)),
+impl OfKind<'_> {
+    fn case(&self) -> String {
+        // What names no product code has the empty one, and `IN` is never true of nothing.
+        let product = format!("COALESCE(product_code, '') = {}", literals(&[self.product_code]));
+        let usage_type = self.usage_types.as_ref().map(|usage_types| {
+            let named = literals(usage_types);
+            format!(" AND (COALESCE(usage_type, '') IN ({named}) OR sku IN ({named}))")
+        });
+        format!("WHEN {product}{} THEN '{}'", usage_type.unwrap_or_default(), self.kind)
     }
+}
+
+/// What each resource of the lines that are AI or may be cost. The first of the kinds that fits a line counts. `currencies` are
+/// told by their codes, all others by `other`, or not at all where that is empty.
+pub(crate) fn resources(filter: &str, kinds: &[OfKind<'_>], currencies: &[&str], other: &str) -> String {
+    let split = literals(&SPLIT_OPERATIONS);
+    let kinds: Vec<String> = kinds.iter().map(OfKind::case).collect();
+    let kinds = kinds.join(" ");
+    // As it is read, `usd` and `USD ` are one with `USD`.
+    let currency = match currencies {
+        [] => literals(&[other]),
+        codes => format!(
+            "CASE WHEN UPPER(TRIM(currency)) IN ({}) THEN UPPER(TRIM(currency)) ELSE {} END",
+            literals(codes),
+            literals(&[other])
+        ),
+    };
+    format!(
+        "SELECT resource_id, account, code, kind, COALESCE(SUM(cost), 0) AS cost_sum, COUNT(*) AS line_count \
+         FROM (SELECT resource_id, COALESCE(usage_account, '') AS account, {currency} AS code, cost, \
+         CASE {kinds} ELSE '' END AS kind FROM lines WHERE ({filter}) AND resource_id <> '' \
+         AND (operation IS NULL OR operation NOT IN ({split}))) AS kept \
+         WHERE kind <> '' AND code <> '' GROUP BY resource_id, account, code, kind"
+    )
 }
 
 /// The condition that holds for these products as a whole and for these usage types of any product. It may let

@@ -304,8 +304,7 @@ pub struct BillReport {
     /// The first and the last month that it is of, by their first days: those with a fair part of its lines. AWS adds
     /// days of neighbouring months to a month's bill, and these are not its.
     pub months: Option<(NaiveDate, NaiveDate)>,
-    /// Whether every line that is AI, or may be, and costs something names the invoice that it is on. AWS fills that in once it
-    /// has made the invoice.
+    /// Whether every line that costs something names the invoice that it is on. AWS fills that in once it has made the invoice.
     pub has_invoices: bool,
     /// The version of the classification rules, [`crate::classify::RULES_VERSION`].
     pub rules_version: u32,

@@ -42,7 +42,7 @@ pub enum Kind {
     ProvisionedThroughputUnused,
     /// Delete endpoints that nobody calls.
     IdleEndpoint,
-    /// End sessions of agents that hold memory and compute nothing.
+    /// Look whether sessions of agents end when their work does.
     IdleAgentMemory,
     /// Stop notebooks and studios at night and on weekends.
     AlwaysOnNotebook,
@@ -115,7 +115,9 @@ impl Kind {
                 "Give this throughput up: the same calls cost less on demand."
             }
             Self::IdleEndpoint => "Delete these endpoints: they run every day and nobody calls them.",
-            Self::IdleAgentMemory => "End sessions of agents sooner: they hold memory and compute nothing.",
+            Self::IdleAgentMemory => {
+                "Look whether sessions of agents end when their work does: memory is held far longer than they compute."
+            }
             Self::AlwaysOnNotebook => "Stop these notebooks at night and on weekends.",
             Self::CommitToGpu => "Commit to what of these instances is used every day.",
             Self::OldGpuGeneration => "Move to a newer generation of accelerators.",

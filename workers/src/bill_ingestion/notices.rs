@@ -22,9 +22,9 @@ const REMEDY: &str = "Export the report again and upload it whole: CUR 2.0, the 
 const REMEDY_OF_OVERLAP: &str = "Where AWS delivers the month itself there is nothing to upload: pause that connection if \
                                  your file is to count in its place. Otherwise withdraw the bill that is named here, or \
                                  upload each month by itself.";
-/// And where reading it takes too much memory, which nearly all goes to telling resources apart.
-const REMEDY_OF_SIZE: &str = "Export the report again without resource ids, or have whoever runs Costlens for you raise \
-                              the limit.";
+/// And where reading it takes too much memory, which goes to telling days, usage types and principals apart.
+const REMEDY_OF_SIZE: &str = "Export the report again without IAM principals, which make most of what is told apart. If that \
+                              does not help, tell whoever runs Costlens for you.";
 /// And where the failure is ours.
 const REMEDY_OF_OURS: &str = "Upload the file again later. If that fails too, tell whoever runs Costlens for you: the \
                               reason stands in its log.";

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType,
 };
 use rust_decimal::Decimal;
@@ -35,6 +35,19 @@ pub(crate) fn days(columns: &[ArrayRef], rows: usize, sources: &[Source]) -> Res
 /// Where any of the sources says something.
 pub(crate) fn said(columns: &[ArrayRef], rows: usize, sources: &[Source]) -> Result<Vec<bool>, String> {
     let said = first_said(columns, rows, sources, |column| {
+        if let Some(column) = column.as_any_dictionary_opt() {
+            // Each text of a dictionary once.
+            let values = cast(column.values(), &DataType::Utf8).map_err(|error| error.to_string())?;
+            let is_said: Vec<bool> = values
+                .as_string::<i32>()
+                .iter()
+                .map(|text| text.is_some_and(|text| !text.is_empty()))
+                .collect();
+            let keys = cast(column.keys(), &DataType::Int64).map_err(|error| error.to_string())?;
+            let keys = keys.as_primitive::<Int64Type>().iter();
+            let at = |key: Option<i64>| usize::try_from(key?).ok().and_then(|at| is_said.get(at)).copied();
+            return Ok(keys.map(|key| at(key).unwrap_or(false).then_some(())).collect());
+        }
         let column = cast(column, &DataType::Utf8).map_err(|error| error.to_string())?;
         let texts = column.as_string::<i32>().iter();
         Ok(texts.map(|text| text.filter(|text| !text.is_empty()).map(|_| ())).collect())

@@ -6,14 +6,14 @@ use crate::BillError;
 use crate::lines::amounts::{self, Amount};
 use crate::lines::texts::{Code, TextReader, Texts};
 use crate::lines::{
-    COMMITMENT_AMOUNTS, FIRST_AMOUNTS, FIRST_TEXTS, INVOICE_TEXTS, Layout, Meanings, PLAIN_AMOUNTS,
+    COMMITMENT_AMOUNTS, FIRST_AMOUNTS, FIRST_FLAGS, FIRST_TEXTS, Layout, Meanings, PLAIN_AMOUNTS,
     PRODUCT_TEXTS, REST_FLAGS, USER_TEXTS,
 };
 
 /// What [`Rollup::look`] needs of a batch.
 pub(crate) const FIRST: Meanings<'_> = Meanings {
     texts: &FIRST_TEXTS,
-    flags: &[],
+    flags: &FIRST_FLAGS,
     amounts: &FIRST_AMOUNTS,
     day: true,
     sku: true,
@@ -40,17 +40,15 @@ pub(crate) const PLAIN_REST: Meanings<'_> = Meanings {
 /// What both need, for [`BatchReader::split`].
 pub(crate) const ALL: Meanings<'_> = Meanings {
     texts: &ALL_TEXTS,
-    flags: &REST_FLAGS,
+    flags: &ALL_FLAGS,
     amounts: &ALL_AMOUNTS,
     day: true,
     sku: true,
     resource: false,
 };
 
-/// Where the texts of [`INVOICE_TEXTS`] begin among those of the rest.
-pub(super) const INVOICE_AT: usize = PRODUCT_TEXTS.len() + USER_TEXTS.len();
-const REST_TEXTS: [&str; INVOICE_AT + INVOICE_TEXTS.len()] =
-    joined(joined::<_, _, INVOICE_AT>(PRODUCT_TEXTS, USER_TEXTS), INVOICE_TEXTS);
+const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUCT_TEXTS, USER_TEXTS);
+const ALL_FLAGS: [&str; FIRST_FLAGS.len() + REST_FLAGS.len()] = joined(FIRST_FLAGS, REST_FLAGS);
 const ALL_TEXTS: [&str; FIRST_TEXTS.len() + REST_TEXTS.len()] = joined(FIRST_TEXTS, REST_TEXTS);
 pub(super) const REST_AMOUNTS: [&str; PLAIN_AMOUNTS.len() + COMMITMENT_AMOUNTS.len()] =
     joined(PLAIN_AMOUNTS, COMMITMENT_AMOUNTS);
@@ -113,19 +111,18 @@ impl BatchReader {
 
     /// The readers for both looks at batches that hold [`ALL`].
     pub(crate) fn split(all: Layout) -> (Self, Self) {
-        let Layout { wanted, mut texts, flags, mut amounts, day, sku, resource, issuer } = all;
+        let Layout { wanted, mut texts, mut flags, mut amounts, day, sku, resource, issuer } = all;
         let rest = Layout {
             wanted: wanted.clone(),
             texts: texts.split_off(FIRST_TEXTS.len().min(texts.len())),
-            flags,
+            flags: flags.split_off(FIRST_FLAGS.len().min(flags.len())),
             amounts: amounts.split_off(FIRST_AMOUNTS.len().min(amounts.len())),
             day: Vec::new(),
             sku: Vec::new(),
             resource,
             issuer,
         };
-        let (flags, resource) = (Vec::new(), Vec::new());
-        let first = Layout { wanted, texts, flags, amounts, day, sku, resource, issuer };
+        let first = Layout { wanted, texts, flags, amounts, day, sku, resource: Vec::new(), issuer };
         (Self::new(first), Self::new(rest))
     }
 
@@ -160,6 +157,14 @@ impl BatchReader {
         }
         let read = self.texts.codes(columns, rows, &self.layout.sku, texts);
         read.map_err(|error| Failed::Cell(error.to_string()))
+    }
+
+    /// Which lines say what the first of the flags asks; none where the layout has none.
+    pub(super) fn flag(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<bool>, Failed> {
+        match self.layout.flags.first() {
+            Some(sources) => amounts::said(columns, rows, sources).map_err(Failed::Cell),
+            None => Ok(Vec::new()),
+        }
     }
 
     pub(super) fn amounts<const N: usize>(

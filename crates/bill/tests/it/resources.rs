@@ -74,8 +74,7 @@ fn told(resource: &ResourceCost) -> (&str, String, &str, u64) {
 #[tokio::test]
 async fn the_dearest_are_the_same_whether_memory_holds_all_of_them_or_not() {
     let bill = many(50_000);
-    let (held, was_queried) = read_and_tell(&bill, ReadOptions::default().memory_bytes).await;
-    assert!(!was_queried, "memory did not hold them");
+    let [held, queried] = held_and_queried(&bill).await;
     let said: Vec<_> = held.resources.iter().map(told).collect();
     assert_eq!(
         said,
@@ -91,10 +90,80 @@ async fn the_dearest_are_the_same_whether_memory_holds_all_of_them_or_not() {
         let may_be = &*resource.service == "ec2";
         assert_eq!(resource.verdict, if may_be { Verdict::Candidate } else { Verdict::Ai }, "{resource:?}");
     }
-    let (queried, was_queried) = read_and_tell(&bill, LITTLE).await;
-    assert!(was_queried, "memory held them all");
     assert_eq!(queried.resources, held.resources);
     assert_eq!(queried.facts, held.facts);
+}
+
+/// Reads it twice, with room for all resources and without.
+async fn held_and_queried(bill: &str) -> [BillReport; 2] {
+    let (held, was_queried) = read_and_tell(bill, ReadOptions::default().memory_bytes).await;
+    assert!(!was_queried, "memory did not hold them");
+    let (queried, was_queried) = read_and_tell(bill, LITTLE).await;
+    assert!(was_queried, "memory held them all");
+    [held, queried]
+}
+
+#[tokio::test]
+async fn what_names_no_product_code_or_writes_its_currency_otherwise_is_found_all_the_same() {
+    let mut bill = many(50_000);
+    for (currency, cost) in [("GBP", "5"), ("gbp", "6"), ("GBP ", "7"), ("", "8")] {
+        line(&mut bill, "AmazonTextract", "USE1-PagesforAnalyzeDocForms", currency, cost, "pages");
+    }
+    // FOCUS and some writers of CUR name the product alone.
+    let named = bill.replace(",product_region_code\n", ",product_region_code,product_product_name\n");
+    let named = named.replace(",us-east-1\n", ",us-east-1,\n")
+        + "111122223333,444455556666,Usage,2026-10-03T00:00:00Z,,USE1-NovaPro-input-tokens,RunInstances,as used,USD,60000,1,nova,\
+           us-east-1,Amazon Bedrock\n";
+    let [held, queried] = held_and_queried(&named).await;
+    let of = |report: &BillReport, name: &str| -> Vec<(String, u64)> {
+        let found = report.resources.iter().filter(|one| &*one.resource_id == name);
+        found.map(|one| (format!("{} {}", one.unblended, one.currency), one.lines)).collect()
+    };
+    assert_eq!(of(&held, "pages"), [("18 GBP".to_owned(), 3), ("8 XXX".to_owned(), 1)]);
+    assert_eq!(of(&held, "nova"), [("60000 USD".to_owned(), 1)]);
+    assert_eq!(queried.resources, held.resources);
+}
+
+#[tokio::test]
+async fn of_many_currencies_those_of_most_lines_have_resources() {
+    let mut bill = many(50_000);
+    let code =
+        |n: u32| -> String { [n / 26, n % 26].map(|n| char::from_u32(65 + n).unwrap()).iter().collect() };
+    for n in 0..40 {
+        for _ in 0..=n {
+            let currency = format!("Q{}", code(n));
+            line(&mut bill, "AmazonTextract", "USE1-PagesforAnalyzeDocForms", &currency, "1", "pages");
+        }
+    }
+    let [held, queried] = held_and_queried(&bill).await;
+    let currencies: std::collections::BTreeSet<_> = held.resources.iter().map(|one| one.currency).collect();
+    assert_eq!(currencies.len(), 16);
+    assert!(held.resources.iter().any(|one| one.currency.as_str() == "USD"), "which has nearly all lines");
+    assert_eq!(queried.resources, held.resources);
+}
+
+#[tokio::test]
+async fn services_that_share_a_product_code_are_told_apart() {
+    let mut bill = "SubscriptionId,Date,ChargeType,MeterCategory,MeterSubCategory,MeterName,ProductName,PublisherName,Quantity,\
+                    UnitOfMeasure,CostInBillingCurrency,BillingCurrency,ResourceId,ResourceLocation\n"
+        .to_owned();
+    let mut line = |category: &str, sub: &str, meter: &str, cost: u32, resource: &str| {
+        writeln!(
+            bill,
+            "sub-1,10/03/2026,Usage,{category},{sub},{meter},{meter},Microsoft,1,1K,{cost},USD,{resource},eastus"
+        )
+        .unwrap();
+    };
+    for n in 0..50_000 {
+        let name = format!("/subscriptions/1/{n:0>150}");
+        line("Cognitive Services", "Azure OpenAI", "gpt-4o 0513 Input global Tokens", 50_000 - n, &name);
+    }
+    line("Cognitive Services", "Speech", "S1 Speech To Text", 70_000, "/subscriptions/1/speech");
+    let [held, queried] = held_and_queried(&bill).await;
+    let services: Vec<&str> = held.resources.iter().map(|one| &*one.service).collect();
+    assert_eq!(services[0], "azure_speech", "{services:?}");
+    assert_ne!(services[1], "azure_speech");
+    assert_eq!(queried.resources, held.resources);
 }
 
 #[tokio::test]

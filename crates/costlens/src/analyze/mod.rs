@@ -47,7 +47,7 @@ pub(crate) struct AnalyzeArgs {
     /// Which cost to break down.
     #[arg(long, value_enum, default_value_t = Cost::Unblended)]
     cost: Cost,
-    /// What grouping may hold in memory before it spills to disk, in megabytes.
+    /// What telling resources apart may hold in memory before it spills to disk, in megabytes.
     #[arg(long, default_value_t = 192, value_name = "MB", value_parser = clap::value_parser!(u16).range(16..))]
     memory: u16,
     /// Print without bold and dim letters, also on a terminal.

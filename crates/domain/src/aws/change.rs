@@ -62,7 +62,7 @@ impl Finality {
 const CLOSING_DAYS: u64 = 15;
 
 /// How final a delivery is that arrived on this day, after one of that finality; `differs` where its amounts are others, and
-/// `has_invoices` where all of its lines name an invoice. A delivery that says what the one before said, such as one that newer
+/// `has_invoices` where all of its lines with a cost name an invoice. A delivery that says what the one before said, such as one that newer
 /// rules read again, restates nothing.
 #[must_use]
 pub fn finality(

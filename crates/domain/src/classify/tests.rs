@@ -165,7 +165,13 @@ fn a_service_that_counts_something_new_is_ai_and_reported() {
         classify(&LineKey { product_code, usage_type, line_item_type, ..LineKey::default() })
     };
     let new = of("AmazonTextract", "USE1-HologramsUnfolded", "Usage");
-    assert_eq!((new.verdict, &*new.service, new.understood), (Verdict::Ai, "textract", false));
+    let told = (new.verdict, &*new.service, new.category, new.understood);
+    assert_eq!(told, (Verdict::Ai, "textract", Category::ManagedApi, false));
+    // A seat of a new name is no use of a day.
+    let seat = of("AmazonQ", "USE1-Q-Everyone-Monthly", "Usage");
+    assert_eq!((seat.category, seat.understood), (Category::Seats, false));
+    let unnamed = of("AmazonTextract", "", "Usage");
+    assert_eq!((unnamed.category, unnamed.understood), (Category::ManagedApi, true));
     let known = of("AmazonTextract", "USE1-PagesforAnalyzeDocForms", "Usage");
     assert_eq!((known.category, known.understood), (Category::ManagedApi, true));
     // Of a tax nothing is left to understand.

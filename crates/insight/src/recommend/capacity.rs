@@ -127,8 +127,9 @@ fn idle(window: &Window<'_>) -> impl Iterator<Item = (Place, Running)> {
         .filter(|(_, running)| running.whole_days(window) >= DAYS)
 }
 
-/// How much memory a session may hold for each virtual CPU that it may use, in gigabytes: eight for two.
-const GB_PER_VCPU: Decimal = Decimal::from_parts(4, 0, 0, false, 0);
+/// Up to how many gigabyte-hours for each hour of a virtual CPU a session that works may hold: two gigabytes while its model
+/// answers for nineteen twentieths of the time are forty, and half as much again is left to be sure.
+const GB_HOURS_AT_WORK: Decimal = Decimal::from_parts(60, 0, 0, false, 0);
 
 /// The memory and the processors of one component of AgentCore in one account and region.
 #[derive(Default)]
@@ -136,10 +137,12 @@ struct Sessions {
     vcpu_hours: Decimal,
     gb_hours: Decimal,
     memory_cost: Decimal,
+    /// What the bill calls the memory.
+    memory: String,
 }
 
-/// AgentCore charges processors while they compute and memory for as long as a session lives, so that memory beyond what
-/// its processors could have used was of sessions that waited: for a model, or for nobody.
+/// AgentCore charges processors while they compute and memory for as long as a session lives. A session waits for its model most of
+/// the time; memory far beyond that is of sessions that wait for nobody, until they are ended for being idle.
 pub(super) fn agent_memory(window: &Window<'_>) -> Vec<Recommendation> {
     let mut all: BTreeMap<Place, Sessions> = BTreeMap::new();
     for fact in window.used().filter(|fact| fact.class.service == "bedrock_agentcore") {
@@ -153,23 +156,24 @@ pub(super) fn agent_memory(window: &Window<'_>) -> Vec<Recommendation> {
             "Memory" => {
                 sessions.gb_hours += fact.usage_quantity;
                 sessions.memory_cost += fact.spread_cost();
+                sessions.memory = fact.usage_type.to_string();
             }
             _ => {}
         }
     }
     all.into_iter()
         .filter_map(|((account, region, component), sessions)| {
-            let Sessions { vcpu_hours, gb_hours, memory_cost } = sessions;
-            let waiting = (gb_hours - vcpu_hours * GB_PER_VCPU).max(Decimal::ZERO);
+            let Sessions { vcpu_hours, gb_hours, memory_cost, memory } = sessions;
+            let waiting = (gb_hours - vcpu_hours * GB_HOURS_AT_WORK).max(Decimal::ZERO);
             let saving = (memory_cost * waiting).checked_div(gb_hours)? / Decimal::TWO;
             let filter = [
                 ("usage_account", account.clone()),
                 ("region", region.clone()),
                 ("service", "bedrock_agentcore".to_owned()),
-                ("component", component.clone()),
+                ("usage_type", memory),
             ];
             let figures = [("gb_hours", gb_hours), ("vcpu_hours", vcpu_hours), ("memory_cost", memory_cost)];
-            let assumption = "half of the memory beyond four gigabytes a busy processor is of sessions that nobody needs any more";
+            let assumption = "half of the memory beyond sixty gigabyte-hours an hour of a processor is of sessions that nobody needs any more";
             let evidence = window.evidence(filter, figures, Some(assumption));
             let subject = format!("AgentCore {component} in {region} of {account}");
             let amounts = (saving, memory_cost);

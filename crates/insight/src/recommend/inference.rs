@@ -114,6 +114,14 @@ pub(super) fn priority(window: &Window<'_>) -> Vec<Recommendation> {
 /// How many more tokens another model may count in the same text: those of one vendor differ by up to three tenths.
 const MORE_TOKENS: Decimal = Decimal::from_parts(13, 0, 0, false, 1);
 
+/// Words in names of models that do other work than answering texts: they speak, listen, search or judge.
+const OTHER_WORK: [&str; 10] =
+    ["sonic", "realtime", "audio", "transcribe", "tts", "live", "safeguard", "guard", "search", "embed"];
+
+fn does_other_work(model: &str) -> bool {
+    model.split('-').any(|word| OTHER_WORK.contains(&word))
+}
+
 /// What is priced apart of one model.
 type Lane = (Meter, Routing, bool);
 
@@ -121,13 +129,19 @@ type Lane = (Meter, Routing, bool);
 /// as well is for people to try; the bill proves the price alone.
 pub(super) fn cheaper_model(window: &Window<'_>) -> Vec<Recommendation> {
     let mut models: BTreeMap<(String, String), BTreeMap<Lane, Sum>> = BTreeMap::new();
+    // A model that hears or speaks, or draws, in whichever tier, is another one than its name may say.
+    let mut media: BTreeSet<(String, String)> = BTreeSet::new();
     for (priced, sum) in window.by_price() {
+        if matches!(priced.meter, Meter::AudioInput | Meter::AudioOutput | Meter::ImageOutput) {
+            media.insert((priced.service.clone(), priced.model.clone()));
+        }
         if priced.tier == Tier::Standard && !priced.custom_model && sum.rate().is_some() {
             let lane = (priced.meter, priced.routing, priced.long_context);
             models.entry((priced.service, priced.model)).or_default().insert(lane, sum);
         }
     }
     let mut found = Vec::new();
+    models.retain(|of, _| !media.contains(of) && !does_other_work(&of.1));
     for ((service, model), lanes) in &models {
         // What answers nothing, such as an embedding, has no other model that does the same.
         let (Some(vendor), true) =
@@ -138,15 +152,22 @@ pub(super) fn cheaper_model(window: &Window<'_>) -> Vec<Recommendation> {
         let now: Decimal = lanes.values().map(|sum| sum.cost).sum();
         let tokens: Decimal = lanes.values().map(|sum| sum.tokens).sum();
         let at_prices_of = |other: &BTreeMap<Lane, Sum>| -> Option<Decimal> {
-            let costs =
-                lanes.iter().map(|(lane, sum)| Some(other.get(lane)?.rate()? * sum.tokens * MORE_TOKENS));
+            let costs = lanes.iter().map(|(lane, sum)| {
+                // What was free, as in a preview, has no price yet.
+                let rate = other.get(lane)?.rate().filter(|rate| *rate > Decimal::ZERO)?;
+                Some(rate * sum.tokens * MORE_TOKENS)
+            });
             costs.sum()
         };
         let others = models.iter().filter(|((by, name), _)| by == service && vendor_of(name) == Some(vendor));
         let cheaper = others.filter_map(|((_, name), other)| Some((at_prices_of(other)?, name)));
         let Some((then, name)) = cheaper.filter(|(then, _)| *then < now).max() else { continue };
-        let filter =
-            [("service", service.clone()), ("model", model.clone()), ("tier", "standard".to_owned())];
+        let filter = [
+            ("service", service.clone()),
+            ("model", model.clone()),
+            ("tier", "standard".to_owned()),
+            ("custom_model", "false".to_owned()),
+        ];
         let figures = [("tokens", tokens), ("cost", now), ("cost_cheaper", then)];
         let assumption = "the cheaper model does as well, and counts three tenths more tokens";
         let evidence = window.evidence(filter, figures, Some(assumption));

@@ -499,7 +499,12 @@ fn cheaper_model() -> Case {
         subject: "nova-pro in place of nova-premier",
         amounts: ("913.20", "1350.00"),
         confidence: Confidence::Low,
-        filter: &[("service", "bedrock"), ("model", "nova-premier"), ("tier", "standard")],
+        filter: &[
+            ("service", "bedrock"),
+            ("model", "nova-premier"),
+            ("tier", "standard"),
+            ("custom_model", "false"),
+        ],
         figures: &[("tokens", "110000000"), ("cost", "450"), ("cost_cheaper", "145.6")],
         assumption: Some("the cheaper model does as well, and counts three tenths more tokens"),
         near_misses: vec![
@@ -516,6 +521,17 @@ fn cheaper_model() -> Case {
                 of(vec![tokens(INPUT, "1000", "2.4"), tokens("USE1-NovaPro-output-tokens", "1000", "12")]),
             ),
             (
+                "it speaks",
+                of(vec![
+                    tokens("USE1-NovaSonic-input-tokens", "1000", "0.06"),
+                    tokens("USE1-NovaSonic-output-tokens", "1000", "0.24"),
+                ]),
+            ),
+            (
+                "it was free in a preview",
+                of(vec![tokens(INPUT, "1000", "0"), tokens("USE1-NovaPro-output-tokens", "1000", "0")]),
+            ),
+            (
                 "another vendor's is another model",
                 of(vec![
                     tokens("USE1-Llama3-3-70B-input-tokens", "1000", "0.72"),
@@ -526,7 +542,7 @@ fn cheaper_model() -> Case {
     }
 }
 
-/// Twelve gigabytes for each hour of a processor, at a cent a gigabyte and hour: eight of them wait.
+/// A hundred and twenty gigabytes for each hour of a processor, at a cent a gigabyte and hour: sixty of them wait.
 fn idle_agent_memory() -> Case {
     let of = |vcpu: &str, component: &str| {
         let usage = |of: &str| format!("USE1-{component}:Consumption-based:{of}");
@@ -539,22 +555,22 @@ fn idle_agent_memory() -> Case {
         )
     };
     Case {
-        proof: of("1000", "Runtime"),
+        proof: of("100", "Runtime"),
         kind: Kind::IdleAgentMemory,
         subject: "AgentCore Runtime in us-east-1 of 2",
-        amounts: ("120.00", "360.00"),
+        amounts: ("90.00", "360.00"),
         confidence: Confidence::Low,
         filter: &[
             ("usage_account", "2"),
             ("region", "us-east-1"),
             ("service", "bedrock_agentcore"),
-            ("component", "Runtime"),
+            ("usage_type", "USE1-Runtime:Consumption-based:Memory"),
         ],
-        figures: &[("gb_hours", "12000"), ("vcpu_hours", "1000"), ("memory_cost", "120")],
+        figures: &[("gb_hours", "12000"), ("vcpu_hours", "100"), ("memory_cost", "120")],
         assumption: Some(
-            "half of the memory beyond four gigabytes a busy processor is of sessions that nobody needs any more",
+            "half of the memory beyond sixty gigabyte-hours an hour of a processor is of sessions that nobody needs any more",
         ),
-        near_misses: vec![("its processors used all of it", of("3000", "Runtime"))],
+        near_misses: vec![("its sessions wait for their model as any do", of("200", "Runtime"))],
     }
 }
 
