@@ -84,7 +84,8 @@ pub struct RecommendationView {
     /// `high` where waste and amount follow from the facts, `medium` where one of them rests on what is named in the
     /// evidence, `low` where both do.
     pub confidence: String,
-    /// The question over facts that shows it: `from`, `to`, `filter`, its `figures`, and the `assumption` beyond them.
+    /// The question over facts that shows it: `from`, `to`, `filter`, its `figures`, `who` (the first hundred, where it is about
+    /// several at once), and the `assumption` beyond them.
     pub evidence: Value,
     /// When it was first found.
     pub first_found_at: DateTime<Utc>,

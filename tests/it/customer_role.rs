@@ -185,6 +185,7 @@ fn the_recommended_export_names_its_columns_and_has_what_the_reader_wants() {
         "line_item_product_code",
         "line_item_usage_type",
         "line_item_iam_principal",
+        "line_item_user_identifier",
         "line_item_resource_id",
         "product",
         "resource_tags",

@@ -7190,7 +7190,10 @@ export interface components {
             dismissed_by?: string | null;
             /** @description Why. */
             dismissed_reason?: string | null;
-            /** @description The question over facts that shows it: `from`, `to`, `filter`, its `figures`, and the `assumption` beyond them. */
+            /**
+             * @description The question over facts that shows it: `from`, `to`, `filter`, its `figures`, `who` (the first hundred, where it is about
+             *     several at once), and the `assumption` beyond them.
+             */
             evidence: unknown;
             /**
              * Format: date-time

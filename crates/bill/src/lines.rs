@@ -20,6 +20,8 @@ pub(crate) const FLOAT_SCALE: u8 = 12;
 pub(crate) enum What {
     /// Text.
     Text,
+    /// Text that begins so; what begins otherwise says nothing.
+    Beginning(&'static str),
     /// One key of a map, as text.
     Entry(&'static str),
     /// Money or a quantity.
@@ -70,8 +72,17 @@ const CUR: &[Mapping] = &[
     ("description", &[text("line_item_line_item_description")]),
     ("line_type", &[text("line_item_line_item_type")]),
     ("currency", &[text("line_item_currency_code")]),
-    ("resource_id", &[text("line_item_resource_id")]),
-    ("principal", &[text("line_item_iam_principal")]),
+    ("resource_id", &[text(RESOURCE_ID)]),
+    // IAM's principals are of Bedrock alone. Seats of Kiro and Amazon Q say whose they are in a column of their own, or by their
+    // resource: the user of the organisation's directory.
+    (
+        "principal",
+        &[
+            text("line_item_iam_principal"),
+            text("line_item_user_identifier"),
+            (RESOURCE_ID, What::Beginning(DIRECTORY_USER)),
+        ],
+    ),
     ("provider", &[text("product_provider"), entry("provider")]),
     ("model", &[text("product_model"), entry("model")]),
     ("inference_type", &[text("product_inference_type"), entry("inference_type")]),
@@ -267,7 +278,8 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
         if is_entry && (!wanted.is_empty() || !matches!(found.kind, Kind::Map | Kind::Text)) {
             continue;
         }
-        if found.kind == Kind::Other || (*what == What::Text && found.kind == Kind::Map) {
+        let is_text = matches!(what, What::Text | What::Beginning(_));
+        if found.kind == Kind::Other || (is_text && found.kind == Kind::Map) {
             continue;
         }
         if matches!(what, What::AddedTo(_)) && found.kind != Kind::Text {
@@ -286,6 +298,10 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
 const SKU: &str = "sku";
 /// What was used, by its name or ARN.
 const RESOURCE: &str = "resource_id";
+/// AWS' column of it.
+const RESOURCE_ID: &str = "line_item_resource_id";
+/// How the ARN of a user of IAM Identity Center begins; its region and account are left empty.
+const DIRECTORY_USER: &str = "arn:aws:identitystore:";
 
 /// The texts that a first look at a line needs, in the order of [`Layout::texts`].
 pub(crate) const FIRST_TEXTS: [&str; 10] = [
@@ -362,6 +378,8 @@ pub(crate) struct Source {
     pub(crate) place: usize,
     /// The key, where the column is a map that is still whole.
     pub(crate) key: Option<&'static str>,
+    /// How the texts begin that say something; empty where all do.
+    pub(crate) beginning: &'static str,
 }
 
 /// What a layout is made for.
@@ -409,14 +427,16 @@ impl Layout {
             }
         }
         let roots = roots(&wanted);
-        let source = |column: &Wanted| match (arrival, column.what) {
-            (Arrival::Wanted, _) => {
-                wanted.iter().position(|known| known == column).map(|place| Source { place, key: None })
-            }
-            (Arrival::Whole, what) => {
-                let key = if let What::Entry(key) = what { Some(key) } else { None };
-                roots.iter().position(|root| *root == column.found.index).map(|place| Source { place, key })
-            }
+        let source = |column: &Wanted| {
+            let (place, key) = match (arrival, column.what) {
+                (Arrival::Wanted, _) => (wanted.iter().position(|known| known == column), None),
+                (Arrival::Whole, what) => {
+                    let key = if let What::Entry(key) = what { Some(key) } else { None };
+                    (roots.iter().position(|root| *root == column.found.index), key)
+                }
+            };
+            let beginning = if let What::Beginning(beginning) = column.what { beginning } else { "" };
+            place.map(|place| Source { place, key, beginning })
         };
         let all = |lists: &[Vec<Wanted>]| -> Vec<Vec<Source>> {
             lists.iter().map(|list| list.iter().filter_map(source).collect()).collect()

@@ -7,6 +7,7 @@
 mod caching;
 mod capacity;
 mod inference;
+mod seats;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,8 @@ pub enum Kind {
     IdleEndpoint,
     /// Look whether sessions of agents end when their work does.
     IdleAgentMemory,
+    /// Take back seats of people who do nothing with them.
+    IdleSeats,
     /// Stop notebooks and studios at night and on weekends.
     AlwaysOnNotebook,
     /// Commit to accelerated instances of which so many hours are used every day.
@@ -56,7 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UseCache,
         Self::CacheWritesUnread,
         Self::ShorterCache,
@@ -67,6 +70,7 @@ impl Kind {
         Self::ProvisionedThroughputUnused,
         Self::IdleEndpoint,
         Self::IdleAgentMemory,
+        Self::IdleSeats,
         Self::AlwaysOnNotebook,
         Self::CommitToGpu,
         Self::OldGpuGeneration,
@@ -87,6 +91,7 @@ impl Kind {
             Self::ProvisionedThroughputUnused => "provisioned_throughput_unused",
             Self::IdleEndpoint => "idle_endpoint",
             Self::IdleAgentMemory => "idle_agent_memory",
+            Self::IdleSeats => "idle_seats",
             Self::AlwaysOnNotebook => "always_on_notebook",
             Self::CommitToGpu => "commit_to_gpu",
             Self::OldGpuGeneration => "old_gpu_generation",
@@ -117,6 +122,9 @@ impl Kind {
             Self::IdleEndpoint => "Delete these endpoints: they run every day and nobody calls them.",
             Self::IdleAgentMemory => {
                 "Look whether sessions of agents end when their work does: memory is held far longer than they compute."
+            }
+            Self::IdleSeats => {
+                "Ask these people whether they still need their seats: the bill shows no use of them."
             }
             Self::AlwaysOnNotebook => "Stop these notebooks at night and on weekends.",
             Self::CommitToGpu => "Commit to what of these instances is used every day.",
@@ -162,6 +170,9 @@ pub struct Evidence {
     pub filter: BTreeMap<String, String>,
     /// What they add up to, by stable names.
     pub figures: BTreeMap<String, Decimal>,
+    /// Whom it is about, where that is several at once: the first of them, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub who: Vec<String>,
     /// What is assumed beyond the facts; `None` where nothing is.
     pub assumption: Option<String>,
 }
@@ -195,6 +206,8 @@ const LEAST_DAYS: i64 = 7;
 /// What the rules look at.
 struct Window<'a> {
     facts: Vec<&'a DailyFact>,
+    /// Those of earlier days, which only say what is not new.
+    earlier: Vec<&'a DailyFact>,
     calls: Vec<&'a HourlySpend>,
     from: NaiveDate,
     to: NaiveDate,
@@ -215,6 +228,7 @@ pub fn find(facts: &[DailyFact], calls: &[HourlySpend], until: NaiveDate) -> Vec
     for currency in currencies {
         let window = Window {
             facts: facts.iter().filter(|fact| fact.currency == currency && in_window(fact.day)).collect(),
+            earlier: facts.iter().filter(|fact| fact.currency == currency && fact.day < from).collect(),
             calls: calls.iter().filter(|row| in_window(row.hour.date_naive())).collect(),
             from,
             to: until,
@@ -231,6 +245,7 @@ pub fn find(facts: &[DailyFact], calls: &[HourlySpend], until: NaiveDate) -> Vec
             capacity::provisioned,
             capacity::idle_endpoints,
             capacity::agent_memory,
+            seats::idle,
             capacity::notebooks,
             capacity::gpus,
             capacity::commitments,
@@ -366,6 +381,7 @@ impl Window<'_> {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.round_dp(10).normalize()))
                 .collect(),
+            who: Vec::new(),
             assumption: assumption.map(str::to_owned),
         }
     }

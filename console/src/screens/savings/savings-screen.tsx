@@ -133,12 +133,19 @@ function Recommendations() {
 /** The question over facts that shows a recommendation, in one line. */
 function EvidenceLine({ evidence, currency }: { evidence: unknown; currency: string }) {
   if (typeof evidence !== "object" || evidence === null) return null;
-  const { from, to, figures, assumption } = evidence as { from?: string; to?: string; figures?: Record<string, string>; assumption?: string | null };
+  const { from, to, figures, who, assumption } = evidence as {
+    from?: string;
+    to?: string;
+    figures?: Record<string, string>;
+    who?: string[];
+    assumption?: string | null;
+  };
   const told = Object.entries(figures ?? {}).map(([name, value]) => figureInWords(name, String(value), currency));
   return (
     <p className="break-words text-xs text-muted">
       {from && to ? `${daysInWords(from, dayBefore(to))}: ` : ""}
       {told.join(", ")}
+      {who?.length ? `. ${who.join(", ")}` : ""}
       {assumption ? `. Assuming that ${assumption}.` : ""}
     </p>
   );

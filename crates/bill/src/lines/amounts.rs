@@ -43,6 +43,9 @@ pub(crate) fn said(columns: &[ArrayRef], rows: usize, sources: &[Source]) -> Res
                 .iter()
                 .map(|text| text.is_some_and(|text| !text.is_empty()))
                 .collect();
+            if column.null_count() == 0 && !is_said.contains(&false) {
+                return Ok(vec![Some(()); column.len()]);
+            }
             let keys = cast(column.keys(), &DataType::Int64).map_err(|error| error.to_string())?;
             let keys = keys.as_primitive::<Int64Type>().iter();
             let at = |key: Option<i64>| usize::try_from(key?).ok().and_then(|at| is_said.get(at)).copied();

@@ -208,18 +208,24 @@ fn recommendations(report: &BillReport, until: NaiveDate, out: &mut dyn Write) -
     for one in found {
         let filter: Vec<String> =
             one.evidence.filter.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let who = if one.evidence.who.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", one.evidence.who.join(", "))
+        };
         let figures: Vec<String> =
             one.evidence.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
         let assumption = one.evidence.assumption.as_deref().map(|words| format!(" Assuming that {words}."));
         writeln!(
             out,
             "<div class=\"advice\"><p><strong>{} in thirty days</strong> of {} · {} confidence</p><p>{}</p>\
-             <p class=\"dim\">{}: {} to {}, {}; {}.{}</p></div>",
+             <p class=\"dim\">{}{}: {} to {}, {}; {}.{}</p></div>",
             money(one.monthly_saving, one.currency),
             money(one.monthly_cost, one.currency),
             one.confidence.as_str(),
             one.kind.advice(),
             Escaped(&one.subject),
+            Escaped(&who),
             one.evidence.from,
             one.evidence.to,
             Escaped(&filter.join(", ")),

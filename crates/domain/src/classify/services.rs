@@ -85,6 +85,8 @@ const SERVICES: &[Service] = &[
 
 /// What the managed services count, by words of their usage types; the first that fits wins.
 const METERS: &[(&[&str], Meter, Option<Category>)] = &[
+    // Credits of Kiro are what its users did, also where their seats include it (`USE1-KiroEnterprise-Credits`).
+    (&["credits"], Meter::Units, Some(Category::ManagedApi)),
     (&["kiro"], Meter::Seats, Some(Category::Seats)),
     (&["developer"], Meter::Seats, Some(Category::Seats)),
     (&["subscription"], Meter::Seats, Some(Category::Seats)),

@@ -1,15 +1,14 @@
 //! The days of bills: services, accounts, kinds of use, models and principals, each against its own past.
 //!
 //! Only use is watched: taxes, credits and fees come when the calendar says so. Commitments count as what they cover, after
-//! private discounts (net amortised, or amortised where that is unknown), so that a block of capacity that is paid ahead
-//! is no spike. The last two days of a bill are not whole yet and are left alone; so is what is only ever billed on the
+//! private discounts (net amortised, or amortised where that is unknown), so that what is paid ahead is no spike. The last two days of a bill are not whole yet and are left alone; so is what is only ever billed on the
 //! first of a month.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike as _, Days, NaiveDate};
 use costlens_domain::bill::DailyFact;
-use costlens_domain::classify::{Category, is_usage};
+use costlens_domain::classify::{Category, is_usage, without_region};
 
 use super::DayRule;
 use super::days::{self, DayAnomaly, Row, Scope};
@@ -37,9 +36,12 @@ pub fn find(facts: &[DailyFact], rule: &DayRule, closed: Option<NaiveDate>) -> V
     days::find(&rows, until, rule)
 }
 
-/// Whether a fact is use that happens on its day.
+/// Whether a fact is use that happens on its day. The fee of a capacity block is paid on one day for days to come, which the bill
+/// does not tell.
 pub(crate) fn is_use(fact: &DailyFact) -> bool {
-    is_usage(&fact.line_item_type) && !matches!(fact.class.category, Category::Seats | Category::Adjustment)
+    is_usage(&fact.line_item_type)
+        && !matches!(fact.class.category, Category::Seats | Category::Adjustment)
+        && !without_region(&fact.usage_type).starts_with("CapacityBlockFee")
 }
 
 fn product(fact: &DailyFact) -> (&str, &str, &str) {

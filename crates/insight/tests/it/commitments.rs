@@ -6,6 +6,7 @@ use chrono::{Days, NaiveDate};
 use costlens_domain::Currency;
 use costlens_domain::bill::DailyFact;
 use costlens_domain::classify::{LineKey, classify};
+use costlens_insight::anomalies::{self, DayRule};
 use costlens_insight::basis::by_one_cost;
 use costlens_insight::events::{self, Kind as EventKind};
 use costlens_insight::forecast;
@@ -23,7 +24,7 @@ fn amount(text: &str) -> Decimal {
 /// A day of one instance, as billed and by what it really costs.
 fn instance(day: NaiveDate, usage_type: &str, billed: &str, effective: &str) -> DailyFact {
     let key = LineKey {
-        product_code: if usage_type.contains("BoxUsage") { "AmazonEC2" } else { "AmazonSageMaker" },
+        product_code: if usage_type.contains("Host") { "AmazonSageMaker" } else { "AmazonEC2" },
         usage_type,
         pricing_unit: "Hrs",
         billing_entity: "AWS",
@@ -83,6 +84,24 @@ fn a_commitment_that_begins_is_no_other_price() {
     // A price that falls is told all the same.
     let cheaper = month(ENDPOINT, |n| if n < 15 { ("33", "33") } else { ("28.5", "28.5") });
     assert_eq!(changes(&cheaper), 1);
+}
+
+#[test]
+fn a_capacity_block_that_is_paid_on_one_day_for_days_to_come_is_no_spike_and_no_trend() {
+    let mut facts = month(GPU, |_| ("1320", "1320"));
+    let of = |facts: &[DailyFact]| {
+        let costs = forecast::costs_of_bills(facts, day(30)).remove(&Currency::USD).unwrap();
+        let spikes = anomalies::bill::find(facts, &DayRule::default(), None).len();
+        (spikes, format!("{:?}", forecast::forecast(&costs)))
+    };
+    let without = of(&facts);
+    assert_eq!(without.0, 0);
+    facts.push(instance(day(25), "USE1-CapacityBlockFee:p5.48xlarge", "30000", "30000"));
+    assert!(facts.last().unwrap().class.accelerator.is_some());
+    assert_eq!(of(&facts), without);
+    // The same amount of use is one.
+    facts.push(instance(day(25), GPU, "30000", "30000"));
+    assert!(of(&facts).0 > 0);
 }
 
 #[test]

@@ -160,6 +160,26 @@ fn only_notebooks_that_never_stop_are_idle_at_night() {
 }
 
 #[test]
+fn a_seat_is_told_alike_whether_it_is_billed_by_the_day_or_by_the_month() {
+    let seat =
+        |n: u64, who: &str, cost: &str| by(who, hours(n, "Kiro", "USE1-KiroEnterprise-Pro", "1", cost));
+    let told = |days: u64, facts: Vec<DailyFact>| -> Vec<Decimal> {
+        // Somebody else's credits on every third day show that the bill tells them.
+        let used = (0..days).step_by(3).map(|n| hours(n, "Kiro", "USE1-KiroEnterprise-Credits", "9", "0"));
+        let others = used.chain([seat(0, "", "0"), seat(31, "", "0")]).map(|fact| by("ada", fact));
+        let found = Month::of(days, facts.into_iter().chain(others).collect()).found(Kind::IdleSeats);
+        found.iter().map(|one| one.monthly_saving).collect()
+    };
+    assert_eq!(told(30, (0..30).map(|n| seat(n, "bob", "0.667")).collect()), [amount("20.01")]);
+    // What began twenty days ago has one fee for all of them.
+    assert_eq!(told(20, vec![seat(0, "bob", "20")]), [amount("20")]);
+    // October's fee was before the thirty days, and November's has the say.
+    assert_eq!(told(34, vec![seat(0, "bob", "20"), seat(31, "bob", "25")]), [amount("25")]);
+    assert_eq!(told(34, vec![seat(31, "bob", "25")]), [], "it is new");
+    assert_eq!(told(40, vec![seat(0, "bob", "20")]), [], "it has ended");
+}
+
+#[test]
 fn what_cost_something_and_tells_no_tokens_is_in_no_price_of_a_token() {
     let month = Month::of(
         10,

@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::aws::{ExternalId, Finality, Month, ReportPlace, RoleArn};
-use costlens_domain::bill::{BillReport, DailyFact};
-use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId, Currency};
+use costlens_domain::bill::BillReport;
+use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId};
 use uuid::Uuid;
 
-use super::bills::{PAYER, fact, october_of, on_instance, report};
-use super::candidate_rules::rule;
+use super::bills::{PAYER, fact, october_of, report};
 use super::support::{Actor, actor, at};
 use crate::testing::{TestDb, unlike_bytes};
 use crate::{
@@ -39,7 +38,7 @@ fn new_connection() -> NewAwsConnection {
     }
 }
 
-async fn connect(db: &TestDb, of: &Actor) -> AwsConnection {
+pub(super) async fn connect(db: &TestDb, of: &Actor) -> AwsConnection {
     let mut conn = db.store().tenant(of.tenant).await.unwrap();
     let made = conn.create_aws_connection(&new_connection()).await.unwrap();
     conn.commit().await.unwrap();
@@ -47,7 +46,7 @@ async fn connect(db: &TestDb, of: &Actor) -> AwsConnection {
 }
 
 /// Stores a delivery as the `asks`-th reading of its month does.
-async fn store(
+pub(super) async fn store(
     db: &TestDb,
     of: &Actor,
     connection: AwsConnectionId,
@@ -125,7 +124,7 @@ fn of_each(costs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Reads a month whose delivery was stored before, as the `asks`-th reading does. Whether that counts again by it.
-async fn settle_known(db: &TestDb, of: &Actor, connection: AwsConnectionId, asks: u32) -> bool {
+pub(super) async fn settle_known(db: &TestDb, of: &Actor, connection: AwsConnectionId, asks: u32) -> bool {
     let mut conn = db.store().tenant(of.tenant).await.unwrap();
     let job = (Uuid::from_bytes([7; 16]), asks);
     conn.await_bill_month(connection, month(), "manifest", job, at(70)).await.unwrap();
@@ -136,7 +135,7 @@ async fn settle_known(db: &TestDb, of: &Actor, connection: AwsConnectionId, asks
     counts_again
 }
 
-fn usual() -> BillReport {
+pub(super) fn usual() -> BillReport {
     report(vec![fact(1, "1.25", costlens_domain::Currency::USD)])
 }
 
@@ -567,68 +566,4 @@ async fn an_account_is_connected_once_at_a_time_and_an_external_id_belongs_to_on
     assert!(matches!(conn.aws_connection(first.id).await, Err(StoreError::NotFound)));
     let due = db.store().system().await.unwrap().due_aws_connections(at(0), None, 10).await.unwrap();
     assert_eq!(due.len(), 2);
-}
-
-#[tokio::test]
-async fn totals_of_a_file_that_gave_a_month_up_move_by_what_a_rule_moves() {
-    let db = TestDb::new().await;
-    let acme = actor(&db, "acme").await;
-    let connection = connect(&db, &acme).await;
-    let [september, october] = ["2026-09-01", "2026-10-01"].map(|day| day.parse::<NaiveDate>().unwrap());
-    let facts = vec![
-        DailyFact { day: september, ..on_instance("p5.48xlarge", "100") },
-        DailyFact { day: october, ..fact(1, "7", Currency::USD) },
-    ];
-    let quarter = BillReport { months: Some((september, october)), ..report(facts) };
-    let upload =
-        NewBill { id: BillId::new(at(1), unlike_bytes()), name: "quarter".to_owned(), created_at: at(1) };
-    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
-    conn.import_bill(&upload, &quarter).await.unwrap();
-    conn.commit().await.unwrap();
-    store(&db, &acme, connection.id, ("one", 1), &usual()).await;
-    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
-    assert_eq!(conn.bill(upload.id).await.unwrap().given_up, [october]);
-    // Those of the file, of which October is no longer here.
-    let before = conn.bill_totals(upload.id).await.unwrap();
-    let all = rule(70, None, None);
-    conn.create_candidate_rule(&all).await.unwrap();
-    assert_eq!(conn.decide_candidates().await.unwrap().into_iter().collect::<Vec<_>>(), [september]);
-    let hundred = rust_decimal::Decimal::ONE_HUNDRED;
-    for (was, is) in before.iter().zip(conn.bill_totals(upload.id).await.unwrap()) {
-        let moved = if was.currency == Currency::USD { hundred } else { rust_decimal::Decimal::ZERO };
-        assert_eq!((is.ai, is.candidate), (was.ai + moved, was.candidate - moved), "{is:?}");
-    }
-    assert!(conn.end_candidate_rule(all.id, at(71)).await.unwrap());
-    assert!(!conn.end_candidate_rule(all.id, at(72)).await.unwrap());
-    conn.decide_candidates().await.unwrap();
-    assert_eq!(conn.bill_totals(upload.id).await.unwrap(), before);
-}
-
-#[tokio::test]
-async fn a_delivery_that_counts_again_is_decided_by_the_rules_that_came_meanwhile() {
-    let db = TestDb::new().await;
-    let acme = actor(&db, "acme").await;
-    let connection = connect(&db, &acme).await;
-    let month_of = report(vec![on_instance("p5.48xlarge", "100")]);
-    let DeliveryStored::Stored(bill, _) = store(&db, &acme, connection.id, ("one", 1), &month_of).await
-    else {
-        panic!("not stored")
-    };
-    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
-    conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
-    assert!(matches!(conn.withdraw_bill(bill.id, at(71)).await.unwrap(), Withdrawal::Done(_)));
-    let all = rule(72, None, None);
-    conn.create_candidate_rule(&all).await.unwrap();
-    assert!(conn.decide_candidates().await.unwrap().is_empty(), "nothing counts");
-    conn.set_aws_connection(connection.id, AwsConnectionState::Active, None, at(73)).await.unwrap();
-    conn.commit().await.unwrap();
-    let unfinished = {
-        let mut conn = db.store().tenant(acme.tenant).await.unwrap();
-        conn.unfinished_months(connection.id, bill.rules_version).await.unwrap()
-    };
-    assert!(unfinished.iter().any(|month| month.is_displaced), "{unfinished:?}");
-    assert!(settle_known(&db, &acme, connection.id, 2).await);
-    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
-    let candidates = conn.bill_candidates(bill.id, 10).await.unwrap();
-    assert_eq!(candidates.iter().map(|one| one.by_rule).collect::<Vec<_>>(), [Some(all.id)]);
 }

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use costlens_domain::bill::{ControlTotal, DailyFact, Dimension, Measure};
+use chrono::NaiveDate;
+use costlens_domain::bill::{BillReport, ControlTotal, DailyFact, Dimension, Measure};
 use costlens_domain::classify::Verdict;
 use costlens_domain::{BillId, CandidateRuleId, Currency};
 use rust_decimal::Decimal;
 
+use super::bill_deliveries::{connect, settle_known, store, usual};
 use super::bills::{fact, new_bill, on_instance, report};
 use super::support::{actor, at};
 use crate::testing::{TestDb, unlike_bytes};
-use crate::{BillFilter, CandidateRule, CandidateScope, StoreError, TenantConn};
+use crate::{
+    AwsConnectionState, BillFilter, CandidateRule, CandidateScope, DeliveryStored, NewBill, StoreError,
+    TenantConn, Withdrawal,
+};
 
-pub(super) fn rule(second: i64, account: Option<&str>, instance_type: Option<&str>) -> CandidateRule {
+fn rule(second: i64, account: Option<&str>, instance_type: Option<&str>) -> CandidateRule {
     CandidateRule {
         id: CandidateRuleId::new(at(second), unlike_bytes()),
         scope: CandidateScope {
@@ -182,4 +187,68 @@ async fn whoever_decides_waits_for_a_bill_that_is_being_stored() {
     let mut conn = db.store().tenant(acme.tenant).await.unwrap();
     let sums = total(&mut conn, bill.id).await;
     assert_eq!((sums.ai, sums.candidate), (dollars(73), Decimal::ZERO));
+}
+
+#[tokio::test]
+async fn totals_of_a_file_that_gave_a_month_up_move_by_what_a_rule_moves() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let [september, october] = ["2026-09-01", "2026-10-01"].map(|day| day.parse::<NaiveDate>().unwrap());
+    let facts = vec![
+        DailyFact { day: september, ..on_instance("p5.48xlarge", "100") },
+        DailyFact { day: october, ..fact(1, "7", Currency::USD) },
+    ];
+    let quarter = BillReport { months: Some((september, october)), ..report(facts) };
+    let upload =
+        NewBill { id: BillId::new(at(1), unlike_bytes()), name: "quarter".to_owned(), created_at: at(1) };
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.import_bill(&upload, &quarter).await.unwrap();
+    conn.commit().await.unwrap();
+    store(&db, &acme, connection.id, ("one", 1), &usual()).await;
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    assert_eq!(conn.bill(upload.id).await.unwrap().given_up, [october]);
+    // Those of the file, of which October is no longer here.
+    let before = conn.bill_totals(upload.id).await.unwrap();
+    let all = rule(70, None, None);
+    conn.create_candidate_rule(&all).await.unwrap();
+    assert_eq!(conn.decide_candidates().await.unwrap().into_iter().collect::<Vec<_>>(), [september]);
+    let hundred = rust_decimal::Decimal::ONE_HUNDRED;
+    for (was, is) in before.iter().zip(conn.bill_totals(upload.id).await.unwrap()) {
+        let moved = if was.currency == Currency::USD { hundred } else { rust_decimal::Decimal::ZERO };
+        assert_eq!((is.ai, is.candidate), (was.ai + moved, was.candidate - moved), "{is:?}");
+    }
+    assert!(conn.end_candidate_rule(all.id, at(71)).await.unwrap());
+    assert!(!conn.end_candidate_rule(all.id, at(72)).await.unwrap());
+    conn.decide_candidates().await.unwrap();
+    assert_eq!(conn.bill_totals(upload.id).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_delivery_that_counts_again_is_decided_by_the_rules_that_came_meanwhile() {
+    let db = TestDb::new().await;
+    let acme = actor(&db, "acme").await;
+    let connection = connect(&db, &acme).await;
+    let month_of = report(vec![on_instance("p5.48xlarge", "100")]);
+    let DeliveryStored::Stored(bill, _) = store(&db, &acme, connection.id, ("one", 1), &month_of).await
+    else {
+        panic!("not stored")
+    };
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    conn.set_aws_connection(connection.id, AwsConnectionState::Paused, None, at(70)).await.unwrap();
+    assert!(matches!(conn.withdraw_bill(bill.id, at(71)).await.unwrap(), Withdrawal::Done(_)));
+    let all = rule(72, None, None);
+    conn.create_candidate_rule(&all).await.unwrap();
+    assert!(conn.decide_candidates().await.unwrap().is_empty(), "nothing counts");
+    conn.set_aws_connection(connection.id, AwsConnectionState::Active, None, at(73)).await.unwrap();
+    conn.commit().await.unwrap();
+    let unfinished = {
+        let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+        conn.unfinished_months(connection.id, bill.rules_version).await.unwrap()
+    };
+    assert!(unfinished.iter().any(|month| month.is_displaced), "{unfinished:?}");
+    assert!(settle_known(&db, &acme, connection.id, 2).await);
+    let mut conn = db.store().tenant(acme.tenant).await.unwrap();
+    let candidates = conn.bill_candidates(bill.id, 10).await.unwrap();
+    assert_eq!(candidates.iter().map(|one| one.by_rule).collect::<Vec<_>>(), [Some(all.id)]);
 }

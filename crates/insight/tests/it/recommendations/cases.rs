@@ -15,6 +15,8 @@ pub(super) struct Case {
     pub(super) proof: Month,
     pub(super) kind: Kind,
     subject: &'static str,
+    /// Whom it is about, where that is several.
+    who: &'static [&'static str],
     /// What would be saved in thirty days, and what it costs in them.
     amounts: (&'static str, &'static str),
     confidence: Confidence,
@@ -44,6 +46,7 @@ impl Case {
                     .iter()
                     .map(|(name, value)| ((*name).to_owned(), amount(value)))
                     .collect(),
+                who: self.who.iter().map(|name| (*name).to_owned()).collect(),
                 assumption: self.assumption.map(str::to_owned),
             },
         }
@@ -71,6 +74,7 @@ fn use_cache() -> Case {
         proof: of("60000", "12"),
         kind: Kind::UseCache,
         subject: "nova-pro by plain",
+        who: &[],
         amounts: ("54.00", "240.00"),
         confidence: Confidence::Low,
         filter: &[
@@ -127,6 +131,7 @@ fn cache_writes_unread() -> Case {
         proof: of("10000", "2"),
         kind: Kind::CacheWritesUnread,
         subject: "nova-pro by 2",
+        who: &[],
         amounts: ("42.00", "306.00"),
         confidence: Confidence::High,
         filter: &[
@@ -164,6 +169,7 @@ fn shorter_cache() -> Case {
         proof: of("150000", "30"),
         kind: Kind::ShorterCache,
         subject: "nova-pro by 2",
+        who: &[],
         amounts: ("180.00", "480.00"),
         confidence: Confidence::Low,
         filter: &[
@@ -197,6 +203,7 @@ pub(super) fn global_routing() -> Case {
         proof: of("30"),
         kind: Kind::GlobalRouting,
         subject: "claude-sonnet-4",
+        who: &[],
         amounts: ("90.00", "990.00"),
         confidence: Confidence::High,
         filter: &[("model", "claude-sonnet-4"), ("routing", "regional")],
@@ -220,6 +227,7 @@ fn global_routing_unseen() -> Case {
     Case {
         proof: of("USE1-Claude4.6Sonnet-input-tokens"),
         subject: "claude-sonnet-4-6",
+        who: &[],
         amounts: ("90.00", "990.00"),
         confidence: Confidence::Medium,
         filter: &[("model", "claude-sonnet-4-6"), ("routing", "regional")],
@@ -252,6 +260,7 @@ pub(super) fn use_batch() -> Case {
         proof: of(10, 100, "gpt-4.1"),
         kind: Kind::UseBatch,
         subject: "gpt-4.1 by KEY",
+        who: &[],
         amounts: ("30.00", "60.00"),
         confidence: Confidence::Low,
         filter: &[("api_key_id", "KEY"), ("model", "gpt-4.1"), ("hours_utc", "2")],
@@ -276,6 +285,7 @@ fn leave_priority() -> Case {
         proof: of("USE1-gpt-oss-120b-input-tokens"),
         kind: Kind::LeavePriority,
         subject: "gpt-oss-120b",
+        who: &[],
         amounts: ("225.00", "525.00"),
         confidence: Confidence::Medium,
         filter: &[("model", "gpt-oss-120b"), ("tier", "priority")],
@@ -314,6 +324,7 @@ fn provisioned_throughput_unused() -> Case {
         ]),
         kind: Kind::ProvisionedThroughputUnused,
         subject: "nova-pro",
+        who: &[],
         amounts: ("1350.00", "1440.00"),
         confidence: Confidence::Medium,
         filter: &[("model", "nova-pro"), ("category", "provisioned")],
@@ -351,6 +362,7 @@ fn idle_endpoint() -> Case {
         proof: of(3, Some(elsewhere)),
         kind: Kind::IdleEndpoint,
         subject: "g5.xlarge in us-east-1 of 2",
+        who: &[],
         amounts: ("900.00", "900.00"),
         confidence: Confidence::Medium,
         filter: &[("usage_account", "2"), ("region", "us-east-1"), ("instance_type", "g5.xlarge")],
@@ -374,6 +386,7 @@ fn always_on_notebook() -> Case {
         proof: of("USE1-Notebk:ml.m5.xlarge", "24"),
         kind: Kind::AlwaysOnNotebook,
         subject: "m5.xlarge in us-east-1 of 2",
+        who: &[],
         amounts: ("354.00", "504.00"),
         confidence: Confidence::Low,
         filter: &[("usage_account", "2"), ("region", "us-east-1"), ("instance_type", "m5.xlarge")],
@@ -407,6 +420,7 @@ fn commit_to_gpu() -> Case {
         proof: of(15, "24"),
         kind: Kind::CommitToGpu,
         subject: "p5.48xlarge in us-east-1 of 2",
+        who: &[],
         amounts: ("750.00", "3000.00"),
         confidence: Confidence::Low,
         filter: &[("usage_account", "2"), ("region", "us-east-1"), ("instance_type", "p5.48xlarge")],
@@ -437,6 +451,7 @@ fn old_gpu_generation() -> Case {
         proof: of("USE1-BoxUsage:p3.2xlarge", "100"),
         kind: Kind::OldGpuGeneration,
         subject: "p3.2xlarge in us-east-1 of 2",
+        who: &[],
         amounts: ("60.00", "300.00"),
         confidence: Confidence::Low,
         filter: &[("usage_account", "2"), ("region", "us-east-1"), ("instance_type", "p3.2xlarge")],
@@ -464,6 +479,7 @@ pub(super) fn unused_commitment() -> Case {
         proof: of("SavingsPlanRecurringFee", "40"),
         kind: Kind::UnusedCommitment,
         subject: "sagemaker SavingsPlanRecurringFee",
+        who: &[],
         amounts: ("120.00", "120.00"),
         confidence: Confidence::High,
         filter: &[("service", "sagemaker"), ("line_item_type", "SavingsPlanRecurringFee")],
@@ -497,6 +513,7 @@ fn cheaper_model() -> Case {
         proof: of([vec![tokens(INPUT, "100", "0.08"), output()], lite()].concat()),
         kind: Kind::CheaperModel,
         subject: "nova-pro in place of nova-premier",
+        who: &[],
         amounts: ("913.20", "1350.00"),
         confidence: Confidence::Low,
         filter: &[
@@ -558,6 +575,7 @@ fn idle_agent_memory() -> Case {
         proof: of("100", "Runtime"),
         kind: Kind::IdleAgentMemory,
         subject: "AgentCore Runtime in us-east-1 of 2",
+        who: &[],
         amounts: ("90.00", "360.00"),
         confidence: Confidence::Low,
         filter: &[
@@ -574,6 +592,53 @@ fn idle_agent_memory() -> Case {
     }
 }
 
+/// Four people have seats at twenty dollars a month, of which two do something.
+fn idle_seats() -> Case {
+    let seat = |n: u64, who: &str, cost: &str| {
+        let key = LineKey {
+            product_code: "Kiro",
+            usage_type: "USE1-KiroEnterprise-Pro",
+            pricing_unit: "Subscription",
+            line_item_type: "FlatRateSubscription",
+            ..LineKey::default()
+        };
+        by(who, fact(n, &key, "1", cost))
+    };
+    // What a seat includes costs nothing more.
+    let credits = |who: &str| by(who, hours(3, "Kiro", "USE1-KiroEnterprise-Credits", "250", "0"));
+    let of = |days: u64, seats: Vec<DailyFact>, done: Vec<DailyFact>| Month::of(days, [seats, done].concat());
+    let monthly = |who: &str| seat(0, who, "20");
+    let four = || ["ada", "bob", "cy", "dee"].map(monthly).to_vec();
+    let by_day = |who: &str, days: std::ops::Range<u64>| -> Vec<DailyFact> {
+        days.map(|n| seat(n, who, "0.645")).collect()
+    };
+    Case {
+        proof: of(30, four(), vec![credits("ada"), credits("cy")]),
+        kind: Kind::IdleSeats,
+        subject: "kiro seats of 2",
+        who: &["bob", "dee"],
+        amounts: ("40.00", "80.00"),
+        confidence: Confidence::Low,
+        filter: &[("usage_account", "2"), ("service", "kiro"), ("category", "seats")],
+        figures: &[("seats", "4"), ("idle_seats", "2"), ("cost_idle", "40")],
+        assumption: Some("what these people do is on the bill, as it is for most who have a seat"),
+        near_misses: vec![
+            ("the bill says of hardly anybody what they do", of(30, four(), vec![credits("ada")])),
+            ("everybody does something", of(30, four(), ["ada", "bob", "cy", "dee"].map(credits).to_vec())),
+            ("they have had their seats for a week", of(7, four(), vec![credits("ada"), credits("cy")])),
+            (
+                "the seat was given back",
+                of(
+                    30,
+                    [monthly("ada")].into_iter().chain(by_day("bob", 0..20)).collect(),
+                    vec![credits("ada")],
+                ),
+            ),
+            ("nobody knows whose they are", of(30, vec![monthly(""), monthly("ada")], vec![credits("ada")])),
+        ],
+    }
+}
+
 pub(super) fn all() -> Vec<Case> {
     vec![
         use_cache(),
@@ -587,6 +652,7 @@ pub(super) fn all() -> Vec<Case> {
         provisioned_throughput_unused(),
         idle_endpoint(),
         idle_agent_memory(),
+        idle_seats(),
         always_on_notebook(),
         commit_to_gpu(),
         old_gpu_generation(),
