@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use costlens_domain::aws::{Change, Finality, Month};
-use costlens_domain::bill::{ControlTotal, KNOWN_LINE_TYPES};
+use costlens_domain::bill::ControlTotal;
 use costlens_domain::{AwsConnectionId, BillDeliveryId, BillId, Currency};
-use costlens_store::{BillDelivery, BillMonth, BillMonthState};
+use costlens_store::{Bill, BillDelivery, BillMonth, BillMonthState};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
@@ -92,13 +92,11 @@ pub struct BillNotice {
     pub detail: String,
 }
 
-/// What is odd about a bill, by its control totals.
-fn notices(totals: &[ControlTotal]) -> Vec<BillNotice> {
-    let mut types: BTreeSet<&str> = totals.iter().map(|total| &*total.line_item_type).collect();
-    types.retain(|line_item_type| !line_item_type.is_empty() && !KNOWN_LINE_TYPES.contains(line_item_type));
-    let is_ai = |total: &&ControlTotal| !total.ai.is_zero() || !total.candidate.is_zero();
-    let mut currencies: BTreeSet<&str> =
-        totals.iter().filter(is_ai).map(|total| total.currency.as_str()).collect();
+/// What is odd about a bill.
+fn notices(bill: &Bill, totals: &[ControlTotal]) -> Vec<BillNotice> {
+    let types: BTreeSet<&str> = bill.unknown_line_types.iter().map(String::as_str).collect();
+    let of_ai = totals.iter().filter(|total| !total.ai.is_zero());
+    let mut currencies: BTreeSet<&str> = of_ai.map(|total| total.currency.as_str()).collect();
     currencies.remove(Currency::USD.as_str());
     let notice = |code, found: BTreeSet<&str>, says: &str| {
         let detail = format!("{says}: {}.", found.iter().copied().collect::<Vec<_>>().join(", "));
@@ -228,12 +226,14 @@ impl BillMonthsApi {
                 Some(id) => Some(conn.bill_delivery(id).await?),
                 None => None,
             };
-            let totals = match &delivery {
-                Some(delivery) => conn.bill_totals(delivery.bill_id).await?,
+            let notices = match &delivery {
+                Some(delivery) => {
+                    notices(&conn.bill(delivery.bill_id).await?, &conn.bill_totals(delivery.bill_id).await?)
+                }
                 None => Vec::new(),
             };
             let delivery = delivery.map(|one| BillDeliveryView::of(one, month.delivery, today));
-            items.push(view(month, delivery, notices(&totals)));
+            items.push(view(month, delivery, notices));
         }
         Ok(Json(BillMonths { items }))
     }

@@ -95,7 +95,7 @@ impl fmt::Debug for CsvTable {
 
 fn data_type(what: What) -> DataType {
     match what {
-        What::Text | What::Beginning(_) | What::Entry(_) => DataType::Utf8,
+        What::Text | What::Entry(_) => DataType::Utf8,
         What::Amount | What::AddedTo(_) => DataType::Decimal128(38, SCALE.cast_signed()),
         What::Day => DataType::Date32,
     }

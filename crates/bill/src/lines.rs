@@ -20,8 +20,6 @@ pub(crate) const FLOAT_SCALE: u8 = 12;
 pub(crate) enum What {
     /// Text.
     Text,
-    /// Text that begins so; what begins otherwise says nothing.
-    Beginning(&'static str),
     /// One key of a map, as text.
     Entry(&'static str),
     /// Money or a quantity.
@@ -72,17 +70,10 @@ const CUR: &[Mapping] = &[
     ("description", &[text("line_item_line_item_description")]),
     ("line_type", &[text("line_item_line_item_type")]),
     ("currency", &[text("line_item_currency_code")]),
-    ("resource_id", &[text(RESOURCE_ID)]),
-    // IAM's principals are of Bedrock alone. Seats of Kiro and Amazon Q say whose they are in a column of their own, or by their
-    // resource: the user of the organisation's directory.
-    (
-        "principal",
-        &[
-            text("line_item_iam_principal"),
-            text("line_item_user_identifier"),
-            (RESOURCE_ID, What::Beginning(DIRECTORY_USER)),
-        ],
-    ),
+    ("resource_id", &[text("line_item_resource_id")]),
+    // IAM's principals are of Bedrock alone. Of seats it is the user of the organisation's directory, whom their resource may name,
+    // too (see [`DIRECTORY_USER`]).
+    ("principal", &[text("line_item_iam_principal"), text("line_item_user_identifier")]),
     ("provider", &[text("product_provider"), entry("provider")]),
     ("model", &[text("product_model"), entry("model")]),
     ("inference_type", &[text("product_inference_type"), entry("inference_type")]),
@@ -278,8 +269,7 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
         if is_entry && (!wanted.is_empty() || !matches!(found.kind, Kind::Map | Kind::Text)) {
             continue;
         }
-        let is_text = matches!(what, What::Text | What::Beginning(_));
-        if found.kind == Kind::Other || (is_text && found.kind == Kind::Map) {
+        if found.kind == Kind::Other || (*what == What::Text && found.kind == Kind::Map) {
             continue;
         }
         if matches!(what, What::AddedTo(_)) && found.kind != Kind::Text {
@@ -298,10 +288,8 @@ pub(crate) fn sources(format: ReportFormat, columns: &Columns, meaning: &str) ->
 const SKU: &str = "sku";
 /// What was used, by its name or ARN.
 const RESOURCE: &str = "resource_id";
-/// AWS' column of it.
-const RESOURCE_ID: &str = "line_item_resource_id";
-/// How the ARN of a user of IAM Identity Center begins; its region and account are left empty.
-const DIRECTORY_USER: &str = "arn:aws:identitystore:";
+/// How the resource of a seat begins that names its holder: a user of IAM Identity Center, whose ARN has no region and account.
+pub(crate) const DIRECTORY_USER: &str = "arn:aws:identitystore:";
 
 /// The texts that a first look at a line needs, in the order of [`Layout::texts`].
 pub(crate) const FIRST_TEXTS: [&str; 10] = [
@@ -330,6 +318,8 @@ pub(crate) const PRODUCT_TEXTS: [&str; 7] =
     ["product_name", "description", "provider", "model", "inference_type", "feature", "pricing_unit"];
 /// Who used it and where.
 pub(crate) const USER_TEXTS: [&str; 4] = ["billing_account", "usage_account", "region", "principal"];
+/// The place of the principal in [`USER_TEXTS`].
+pub(crate) const PRINCIPAL_TEXT: usize = USER_TEXTS.len() - 1;
 /// Of the reservation it only counts whether there is one.
 pub(crate) const REST_FLAGS: [&str; 1] = ["reservation_arn"];
 /// The other amounts of any line.
@@ -365,7 +355,7 @@ pub(crate) struct Layout {
     pub(crate) day: Vec<Source>,
     /// The sources of what stands in for the usage type of Google's lines; none where the file has usage types.
     pub(crate) sku: Vec<Source>,
-    /// The sources of the resource; none where nobody asked for it.
+    /// The sources of the resource; none where it is not asked for.
     pub(crate) resource: Vec<Source>,
     /// Whose lines they are, where the format says it and no column.
     pub(crate) issuer: Option<&'static str>,
@@ -378,8 +368,6 @@ pub(crate) struct Source {
     pub(crate) place: usize,
     /// The key, where the column is a map that is still whole.
     pub(crate) key: Option<&'static str>,
-    /// How the texts begin that say something; empty where all do.
-    pub(crate) beginning: &'static str,
 }
 
 /// What a layout is made for.
@@ -391,13 +379,6 @@ pub(crate) struct Meanings<'a> {
     pub(crate) day: bool,
     pub(crate) sku: bool,
     pub(crate) resource: bool,
-}
-
-impl Meanings<'_> {
-    /// The same, and the resource where it is asked for.
-    pub(crate) const fn with_resource(self, resource: bool) -> Self {
-        Self { resource, ..self }
-    }
 }
 
 /// How a file's columns arrive.
@@ -427,16 +408,14 @@ impl Layout {
             }
         }
         let roots = roots(&wanted);
-        let source = |column: &Wanted| {
-            let (place, key) = match (arrival, column.what) {
-                (Arrival::Wanted, _) => (wanted.iter().position(|known| known == column), None),
-                (Arrival::Whole, what) => {
-                    let key = if let What::Entry(key) = what { Some(key) } else { None };
-                    (roots.iter().position(|root| *root == column.found.index), key)
-                }
-            };
-            let beginning = if let What::Beginning(beginning) = column.what { beginning } else { "" };
-            place.map(|place| Source { place, key, beginning })
+        let source = |column: &Wanted| match (arrival, column.what) {
+            (Arrival::Wanted, _) => {
+                wanted.iter().position(|known| known == column).map(|place| Source { place, key: None })
+            }
+            (Arrival::Whole, what) => {
+                let key = if let What::Entry(key) = what { Some(key) } else { None };
+                roots.iter().position(|root| *root == column.found.index).map(|place| Source { place, key })
+            }
         };
         let all = |lists: &[Vec<Wanted>]| -> Vec<Vec<Source>> {
             lists.iter().map(|list| list.iter().filter_map(source).collect()).collect()

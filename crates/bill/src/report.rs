@@ -17,7 +17,7 @@ use crate::lines::cost_column;
 use crate::progress::Progress;
 use crate::rollup::{self, NO_CURRENCY};
 use crate::source::Sources;
-use crate::sql::OfKind;
+use crate::sql::{OfKind, Scope};
 use crate::{BillError, ReadOptions, scan, sql};
 use row::Row;
 
@@ -33,7 +33,7 @@ pub(crate) async fn read(
     let step = Step { progress, name: "adding up every line", from: 0, to: SCANNED };
     let mut rollup = scan::scan(sources, options, step).await?;
     let (lines, days, months) = (rollup.lines(), rollup.days()?, rollup.months()?);
-    let (filter, held) = (rollup.filter(), rollup.take_dearest(options.top_resources)?);
+    let (scope, held) = (rollup.scope(), rollup.take_dearest(options.top_resources)?);
     let has_invoices = rollup.has_invoices();
     let given_up = held.is_none() && options.top_resources > 0;
     let format = rollup.format(sources.format);
@@ -55,15 +55,14 @@ pub(crate) async fn read(
     let (currencies, are_all) = currencies_of(&facts);
     let mut resources = held.unwrap_or_default();
     resources.retain(|resource| currencies.contains(&resource.currency));
-    match filter.filter(|_| given_up && !facts.is_empty()) {
-        Some(filter) => {
-            let engine = DataFusionEngine::open(sources, options, lines)?;
-            let step = Step { progress, name: "finding the dearest resources", from: SCANNED, to: 1000 };
-            let in_currencies = (&currencies, are_all);
-            let found = query_resources(&engine, &filter, &facts, in_currencies, options.top_resources, step);
-            resources = found.await?;
-        }
-        None => Step { to: 1000, ..step }.tell(1, 1),
+    if given_up && !facts.is_empty() && scope.len() <= MOST_NAMES {
+        let engine = DataFusionEngine::open(sources, options, lines)?;
+        let step = Step { progress, name: "finding the dearest resources", from: SCANNED, to: 1000 };
+        let in_currencies = (&currencies, are_all);
+        let found = query_resources(&engine, &scope, &facts, in_currencies, options.top_resources, step);
+        resources = found.await?;
+    } else {
+        Step { to: 1000, ..step }.tell(1, 1);
     }
     // The order of those that cost the same is the same, whatever found them.
     resources.sort_by_cached_key(order);
@@ -104,30 +103,34 @@ fn must_carry_cost(
 
 /// In how many currencies resources are named: those of most lines. A bill has one or two, and a made-up one may have thousands.
 const MOST_CURRENCIES: usize = 16;
+/// By how many names of products and usage types resources are asked for, where memory does not hold them. A month has some
+/// hundreds that may be AI; of one with more, which is made up, none are named.
+const MOST_NAMES: usize = 10_000;
 
-/// The currencies in which resources are named, and whether these are all that the facts have.
+/// The currencies in which resources are named, and whether these are all that the facts have. What has none is told where they are.
 fn currencies_of(facts: &[DailyFact]) -> (BTreeSet<Currency>, bool) {
     let mut lines: BTreeMap<Currency, u64> = BTreeMap::new();
     for fact in facts {
         *lines.entry(fact.currency).or_default() += fact.lines;
     }
+    let are_all = lines.len() <= MOST_CURRENCIES;
+    let is_told = |currency: &Currency| are_all || currency.as_str() != NO_CURRENCY;
     let mut most: Vec<(Reverse<u64>, Currency)> =
-        lines.into_iter().map(|(currency, lines)| (Reverse(lines), currency)).collect();
+        lines.into_iter().filter(|(of, _)| is_told(of)).map(|(of, lines)| (Reverse(lines), of)).collect();
     most.sort_unstable();
-    let are_all = most.len() <= MOST_CURRENCIES;
     (most.into_iter().take(MOST_CURRENCIES).map(|(_, currency)| currency).collect(), are_all)
 }
 
 /// The dearest resources of each of these currencies, by SQL: for bills with more of them than memory holds.
 async fn query_resources(
     engine: &dyn RollupEngine,
-    filter: &str,
+    scope: &Scope,
     facts: &[DailyFact],
     (currencies, are_all): (&BTreeSet<Currency>, bool),
     top: usize,
     step: Step<'_>,
 ) -> Result<Vec<ResourceCost>, BillError> {
-    let (kinds, of_kinds) = kinds(facts);
+    let (kinds, of_kinds) = kinds(facts, scope);
     let named: Vec<&str> =
         currencies.iter().map(Currency::as_str).filter(|code| *code != NO_CURRENCY).collect();
     let other = if are_all && named.len() < currencies.len() { NO_CURRENCY } else { "" };
@@ -138,7 +141,7 @@ async fn query_resources(
         }
         Ok(())
     };
-    engine.query(&sql::resources(filter, &of_kinds, &named, other), step, on_row).await?;
+    engine.query(&sql::resources(scope, &of_kinds, &named, other), step, on_row).await?;
     Ok(dearest.into_all())
 }
 
@@ -173,19 +176,19 @@ fn keep_dearest(found: &mut Vec<ResourceCost>, top: usize) {
 
 /// The services with their verdicts, and which lines are of which, as the facts say. Where lines of one product and usage type are
 /// of several, what is AI goes before what may be.
-fn kinds(facts: &[DailyFact]) -> (Vec<(Text, Verdict)>, Vec<OfKind<'_>>) {
+fn kinds<'a>(facts: &'a [DailyFact], scope: &Scope) -> (Vec<(Text, Verdict)>, Vec<OfKind<'a>>) {
     let mut products: BTreeMap<&str, BTreeMap<(Verdict, &str), BTreeSet<&str>>> = BTreeMap::new();
     for fact in facts {
         let kind = (fact.class.verdict, fact.class.service.as_ref());
         products.entry(&fact.product_code).or_default().entry(kind).or_default().insert(&fact.usage_type);
     }
     let mut kinds: Vec<(Text, Verdict)> = Vec::new();
+    let mut numbers: BTreeMap<(Verdict, &str), usize> = BTreeMap::new();
     let mut of_kinds = Vec::new();
     for (product_code, of_product) in products {
-        let is_one = of_product.len() == 1;
+        let is_one = of_product.len() == 1 && scope.products.contains(product_code);
         for ((verdict, service), usage_types) in of_product {
-            let known = kinds.iter().position(|(name, of)| &**name == service && *of == verdict);
-            let kind = known.unwrap_or_else(|| {
+            let kind = *numbers.entry((verdict, service)).or_insert_with(|| {
                 kinds.push((Text::from(service), verdict));
                 kinds.len() - 1
             });
@@ -248,7 +251,7 @@ fn unknown_line_types(totals: &[ControlTotal]) -> Vec<Text> {
     let mut unknown: Vec<Text> = totals
         .iter()
         .map(|total| total.line_item_type.clone())
-        .filter(|kind| !KNOWN_LINE_TYPES.contains(&kind.as_ref()))
+        .filter(|kind| !kind.is_empty() && !KNOWN_LINE_TYPES.contains(&kind.as_ref()))
         .collect();
     unknown.dedup();
     unknown

@@ -21,15 +21,19 @@ use datafusion::arrow::array::ArrayRef;
 use hashbrown::HashMap;
 use rust_decimal::Decimal;
 
+use crate::BillError;
 use crate::lines::amounts::{self, Amount, Day, date, decimal, out_of_range};
 use crate::lines::texts::{Code, Codes, Texts};
-use crate::lines::{FIRST_TEXTS, ISSUER_TEXT, LIST_COST, PRODUCT_TEXTS, SCALE, USAGE_TEXT, USER_TEXTS};
-use crate::{BillError, sql};
+use crate::lines::{
+    DIRECTORY_USER, FIRST_TEXTS, ISSUER_TEXT, LIST_COST, PRINCIPAL_TEXT, PRODUCT_TEXTS, SCALE, USAGE_TEXT,
+    USER_TEXTS,
+};
+use crate::sql::{SPLIT_OPERATIONS, Scope};
 use facts::{FactKey, Facts};
 use measures::{Measures, Rule};
 use products::{Kept, Products};
 use reader::REST_AMOUNTS;
-pub(crate) use reader::{ALL, BatchReader, FIRST, Failed, PLAIN_REST, REST};
+pub(crate) use reader::{ALL, BatchReader, FIRST, Failed, PLAIN_FIRST, PLAIN_REST, REST};
 use resources::{NameColumns, Resources, Use};
 
 /// The values of one row of columns that are as long as each other.
@@ -168,11 +172,6 @@ impl Rollup {
         Self { resources: Some(Resources::default()), resources_bound: Bound(most_bytes), ..Self::default() }
     }
 
-    /// Whether the resources of lines are to be read.
-    pub(crate) fn wants_resources(&self) -> bool {
-        self.resources.is_some()
-    }
-
     /// Gives the resources up where they are too many to be held: the bill itself can still be read.
     fn let_go_of_too_many_resources(&mut self) {
         if self.resources.as_ref().is_some_and(|held| held.held_bytes() > self.resources_bound.0) {
@@ -197,6 +196,11 @@ impl Rollup {
         Ok(())
     }
 
+    /// Whether it still matters which lines name their invoice: the first one that names none says it all.
+    pub(crate) const fn wants_invoices(&self) -> bool {
+        !self.invoiced.any_not
+    }
+
     /// Adds every line to its control total; answers those that may be AI, by [`screen`], in their order.
     pub(crate) fn look(
         &mut self,
@@ -213,7 +217,7 @@ impl Rollup {
         let [costs] = reader.amounts::<1>(columns, rows)?;
         let days = amounts::days(columns, rows, &reader.layout().day).map_err(Failed::Cell)?;
         self.count_days(&days);
-        let invoiced = reader.flag(columns, rows)?;
+        let invoiced = if self.wants_invoices() { reader.flag(columns, rows)? } else { Vec::new() };
         let mut picks = Vec::new();
         for (at, (cost, day)) in costs.into_iter().zip(days).enumerate() {
             let key = row(&texts, at);
@@ -297,6 +301,7 @@ impl Rollup {
         let amounts = reader.amounts::<{ REST_AMOUNTS.len() }>(columns, rows)?;
         let says_list = reader.layout().amounts.get(LIST_COST).is_some_and(|sources| !sources.is_empty());
         let reserved = reader.flag(columns, rows)?;
+        let names = NameColumns::of(columns, &reader.layout().resource).map_err(Failed::Cell)?;
         let mut kept = Vec::with_capacity(rows);
         for (at, pick) in picks.iter().enumerate() {
             let Some(first) = usize::try_from(pick.first).ok().and_then(|at| self.firsts.get(at)) else {
@@ -304,7 +309,14 @@ impl Rollup {
             };
             let look = self.products.look(pick.first, first.key, row(&product, at), &mut self.texts);
             let Some(product) = look.product else { continue };
-            let key = FactKey { product: product.number, user: Codes(row(&user, at)), day: pick.day };
+            let mut user = row(&user, at);
+            if let Some(principal) =
+                user.get_mut(PRINCIPAL_TEXT).filter(|code| product.is_of_people && **code == 0)
+            {
+                let holder = names.get(at).filter(|name| name.starts_with(DIRECTORY_USER));
+                *principal = holder.map_or(0, |holder| self.texts.code(holder));
+            }
+            let key = FactKey { product: product.number, user: Codes(user), day: pick.day };
             kept.push((at, key, look, product, pick.cost));
         }
         // In loops of their own, so that the processor looks for several facts at once.
@@ -319,7 +331,6 @@ impl Rollup {
             self.facts.add(place, measures.sums(look.rule, look.counts_usage)?)?;
         }
         if let Some(held) = &mut self.resources {
-            let names = NameColumns::of(columns, &reader.layout().resource).map_err(Failed::Cell)?;
             let uses =
                 kept.iter().map(|(at, FactKey { user: Codes([_, account, ..]), .. }, _, product, cost)| {
                     let Kept { currency, service, verdict, .. } = *product;
@@ -353,7 +364,7 @@ impl Rollup {
             service_category: &category,
             ..LineKey::default()
         });
-        let is_split = sql::SPLIT_OPERATIONS.contains(&operation.as_ref());
+        let is_split = SPLIT_OPERATIONS.contains(&operation.as_ref());
         let total = self.total([line_type, currency]);
         let is_of_commitment = Rule::is_of_commitment(&kind);
         let is_bought_ahead = COVERED.contains(&operation.as_ref());
@@ -408,6 +419,7 @@ impl Rollup {
             (Some(held), Some(more)) => held.absorb(more, own)?,
             (held, _) => *held = None,
         }
+        self.resources_bound.0 = self.resources_bound.0.saturating_add(other.resources_bound.0);
         self.let_go_of_too_many_resources();
         self.must_fit()
     }
@@ -501,15 +513,15 @@ impl Rollup {
         Ok(totals)
     }
 
-    /// The dearest resources of lines that are AI or may be, currency by currency, which then are let go; `None` where they
+    /// The dearest resources of lines that are AI or may be in each currency, in no order; all are let go then. `None` where they
     /// were too many.
     pub(crate) fn take_dearest(&mut self, top: usize) -> Result<Option<Vec<ResourceCost>>, BillError> {
         let held = self.resources.take();
         held.map(|held| held.dearest(top, &self.texts)).transpose()
     }
 
-    /// The condition for the lines that are AI or may be, in SQL; `None` where there are none.
-    pub(crate) fn filter(&self) -> Option<String> {
+    /// The lines that are AI or may be, for SQL.
+    pub(crate) fn scope(&self) -> Scope {
         let kept: BTreeSet<(Code, Code)> =
             self.products.all().map(|(product, _)| (product.code, product.usage_type)).collect();
         // For each product, the usage types that may be AI and those that are not.
@@ -525,22 +537,20 @@ impl Rollup {
                 not_ai.insert(usage_type)
             };
         }
-        let mut whole: Vec<&str> = Vec::new();
-        let mut usage_types: BTreeSet<&str> = BTreeSet::new();
-        for (code, (ai, not_ai)) in &products {
+        let mut scope = Scope::default();
+        for (code, (ai, not_ai)) in products {
             if ai.is_empty() {
                 continue;
             }
             // A product is named as a whole where all of it may be AI, or where a line without a usage type is.
             let all = not_ai.is_empty() || ai.iter().any(|usage_type| usage_type.is_empty());
             if all && !code.is_empty() {
-                whole.push(code);
+                scope.products.insert(code);
             } else {
-                usage_types.extend(ai.iter().map(AsRef::as_ref));
+                scope.usage_types.extend(ai);
             }
         }
-        let usage_types: Vec<&str> = usage_types.into_iter().collect();
-        sql::filter(&whole, &usage_types)
+        scope
     }
 
     /// The facts, in an order that does not depend on threads. `format` is what [`Self::format`] says.

@@ -30,7 +30,7 @@ pub(crate) async fn scan(
     let work = Arc::new(Work::new(sources.files.clone(), options));
     let _stop = StopOnDrop(Arc::clone(&work));
     let mut threads = JoinSet::new();
-    for _ in 0..options.partitions.clamp(1, work.units.len().max(1)) {
+    for _ in 0..work.threads {
         let work = Arc::clone(&work);
         threads.spawn_blocking(move || work.run());
     }
@@ -58,6 +58,7 @@ pub(crate) async fn scan(
 struct Work {
     files: Vec<SourceFile>,
     units: Vec<Unit>,
+    threads: usize,
     next: AtomicUsize,
     done_bytes: AtomicU64,
     stopped: AtomicBool,
@@ -83,14 +84,17 @@ impl Work {
             };
             groups.into_iter().map(move |row_group| Unit { file, row_group })
         });
+        let units: Vec<Unit> = units.collect();
+        let threads = options.partitions.clamp(1, units.len().max(1));
         Self {
-            units: units.collect(),
+            units,
+            threads,
             files,
             next: AtomicUsize::new(0),
             done_bytes: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             resources_bytes: (options.top_resources > 0)
-                .then_some(options.memory_bytes / RESOURCES_PART / options.partitions.max(1)),
+                .then_some(options.memory_bytes / RESOURCES_PART / threads),
         }
     }
 
@@ -109,7 +113,7 @@ impl Work {
             };
             let mut opened = match open.take() {
                 Some((at, opened)) if at == unit.file => opened,
-                _ => parquet::Open::new(file, rollup.wants_resources())?,
+                _ => parquet::Open::new(file)?,
             };
             // The reader's own code may stumble over bytes that make no sense.
             catch_unwind(AssertUnwindSafe(|| opened.read(group, &mut rollup)))

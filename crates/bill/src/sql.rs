@@ -1,7 +1,39 @@
 //! The queries: portable SQL over the view `lines`.
 
+use std::collections::BTreeSet;
+
+use costlens_domain::bill::Text;
+
 /// Container split-cost rows: they repeat, per pod or task, what the instance's own line already says.
 pub(crate) const SPLIT_OPERATIONS: [&str; 2] = ["EKSPod-EC2", "ECSTask-EC2"];
+
+/// Lines to be asked for: those of these products as a whole, and those of these usage types. Of the latter some may be of another
+/// product; the kinds tell them apart.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) products: BTreeSet<Text>,
+    pub(crate) usage_types: BTreeSet<Text>,
+}
+
+impl Scope {
+    /// How many names it has.
+    pub(crate) fn len(&self) -> usize {
+        self.products.len() + self.usage_types.len()
+    }
+
+    fn condition(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.products.is_empty() {
+            parts.push(format!("product_code IN ({})", literals(&self.products)));
+        }
+        if !self.usage_types.is_empty() {
+            let named = literals(&self.usage_types);
+            // What names no usage type has the empty one, and `IN` is never true of nothing.
+            parts.push(format!("COALESCE(usage_type, '') IN ({named}) OR sku IN ({named})"));
+        }
+        if parts.is_empty() { "1 = 0".to_owned() } else { parts.join(" OR ") }
+    }
+}
 
 /// Lines that count as one kind, by its number: those of a product, or of some of its usage types.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +47,7 @@ pub(crate) struct OfKind<'a> {
 impl OfKind<'_> {
     fn case(&self) -> String {
         // What names no product code has the empty one, and `IN` is never true of nothing.
-        let product = format!("COALESCE(product_code, '') = {}", literals(&[self.product_code]));
+        let product = format!("COALESCE(product_code, '') = {}", literals([self.product_code]));
         let usage_type = self.usage_types.as_ref().map(|usage_types| {
             let named = literals(usage_types);
             format!(" AND (COALESCE(usage_type, '') IN ({named}) OR sku IN ({named}))")
@@ -26,17 +58,18 @@ impl OfKind<'_> {
 
 /// What each resource of the lines that are AI or may be cost. The first of the kinds that fits a line counts. `currencies` are
 /// told by their codes, all others by `other`, or not at all where that is empty.
-pub(crate) fn resources(filter: &str, kinds: &[OfKind<'_>], currencies: &[&str], other: &str) -> String {
-    let split = literals(&SPLIT_OPERATIONS);
+pub(crate) fn resources(scope: &Scope, kinds: &[OfKind<'_>], currencies: &[&str], other: &str) -> String {
+    let filter = scope.condition();
+    let split = literals(SPLIT_OPERATIONS);
     let kinds: Vec<String> = kinds.iter().map(OfKind::case).collect();
     let kinds = kinds.join(" ");
     // As it is read, `usd` and `USD ` are one with `USD`.
     let currency = match currencies {
-        [] => literals(&[other]),
+        [] => literals([other]),
         codes => format!(
             "CASE WHEN UPPER(TRIM(currency)) IN ({}) THEN UPPER(TRIM(currency)) ELSE {} END",
             literals(codes),
-            literals(&[other])
+            literals([other])
         ),
     };
     format!(
@@ -48,21 +81,8 @@ pub(crate) fn resources(filter: &str, kinds: &[OfKind<'_>], currencies: &[&str],
     )
 }
 
-/// The condition that holds for these products as a whole and for these usage types of any product. It may let
-/// through too much: what comes through is judged again by its product.
-pub(crate) fn filter(products: &[&str], usage_types: &[&str]) -> Option<String> {
-    let mut parts = Vec::new();
-    if !products.is_empty() {
-        parts.push(format!("product_code IN ({})", literals(products)));
-    }
-    if !usage_types.is_empty() {
-        let named = literals(usage_types);
-        parts.push(format!("usage_type IN ({named}) OR sku IN ({named})"));
-    }
-    (!parts.is_empty()).then(|| parts.join(" OR "))
-}
-
-fn literals(texts: &[&str]) -> String {
-    let quoted: Vec<String> = texts.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect();
+fn literals(texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let quoted: Vec<String> =
+        texts.into_iter().map(|text| format!("'{}'", text.as_ref().replace('\'', "''"))).collect();
     quoted.join(", ")
 }

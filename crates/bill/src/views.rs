@@ -70,9 +70,7 @@ fn expression(column: &Wanted, typing: Typing, amount: &str) -> String {
         (Typing::Exact, ..) | (_, What::Text, Kind::Text) => name,
         (_, What::Amount, Kind::Text) => format!("CAST(CAST(NULLIF({name}, '') AS DOUBLE) AS {amount})"),
         (_, What::Amount | What::AddedTo(_), _) => format!("CAST({name} AS {amount})"),
-        (_, What::Text | What::Beginning(_) | What::Entry(_) | What::Day, _) => {
-            format!("CAST({name} AS VARCHAR)")
-        }
+        (_, What::Text | What::Entry(_) | What::Day, _) => format!("CAST({name} AS VARCHAR)"),
     }
 }
 

@@ -14,7 +14,7 @@ use costlens_domain::{Currency, Usd};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::anomalies::bill::{UNFINISHED_DAYS, is_use};
+use crate::anomalies::bill::{UNFINISHED_DAYS, is_of_its_day};
 use crate::anomalies::{day_at, place, weekday};
 use crate::statistics::horizon;
 
@@ -199,7 +199,7 @@ pub fn bills_are_whole_until(facts: &[DailyFact], today: NaiveDate) -> Option<Kn
 #[must_use]
 pub fn costs_of_bills(facts: &[DailyFact], until: NaiveDate) -> BTreeMap<Currency, Costs> {
     let mut cells: BTreeMap<Currency, BTreeMap<Cell<'_>, BTreeMap<NaiveDate, Decimal>>> = BTreeMap::new();
-    for fact in facts.iter().filter(|fact| is_use(fact) && fact.day < until) {
+    for fact in facts.iter().filter(|fact| is_of_its_day(fact) && fact.day < until) {
         let cell = (&*fact.usage_account, &*fact.region, &*fact.usage_type, &*fact.principal);
         let days = cells.entry(fact.currency).or_default().entry(cell).or_default();
         *days.entry(fact.day).or_default() += fact.spread_cost();

@@ -36,7 +36,7 @@ pub(super) fn convert(texts: &StringArray, wanted: &Wanted, maps: &mut Maps) -> 
     let cells = texts.iter().map(|text| text.and_then(value));
     let bad = |row: usize, reason: String| BadCell { row: u64::try_from(row).unwrap_or(0), reason };
     match wanted.what {
-        What::Text | What::Beginning(_) => {
+        What::Text => {
             let mut out = StringBuilder::with_capacity(rows, rows * 12);
             cells.for_each(|text| out.append_option(text));
             Ok(Arc::new(out.finish()))

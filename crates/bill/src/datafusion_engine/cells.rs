@@ -10,6 +10,9 @@ use crate::BillError;
 use crate::engine::{Cell, OnRow};
 use crate::lines::amounts::decimal;
 
+/// How many texts are remembered. A query may tell of millions of resources by name, and what is forgotten is only shared anew.
+const MOST_SHARED: usize = 16 * 1024;
+
 /// Reads rows; texts that repeat are shared.
 #[derive(Default)]
 pub(super) struct RowReader {
@@ -53,8 +56,38 @@ impl RowReader {
         if let Some(known) = self.texts.get(text) {
             return Cell::Text(Arc::clone(known));
         }
+        if self.texts.len() >= MOST_SHARED {
+            self.texts.clear();
+        }
         let shared: Arc<str> = Arc::from(text);
         self.texts.insert(Arc::clone(&shared));
         Cell::Text(shared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn of_however_many_texts_few_are_remembered() {
+        let mut reader = RowReader::default();
+        let mut rows = 0_usize;
+        for part in 0..4 {
+            let names: StringArray = (0..10_000).map(|n| Some(format!("{part}-{n}"))).collect();
+            let column: ArrayRef = Arc::new(names);
+            let batch = RecordBatch::try_from_iter([("name", column)]).unwrap();
+            reader
+                .read(&batch, &mut |cells| {
+                    assert!(matches!(cells, [Cell::Text(text)] if text.starts_with(&format!("{part}-"))));
+                    rows += 1;
+                    Ok(())
+                })
+                .unwrap();
+            assert!(reader.texts.len() <= MOST_SHARED);
+        }
+        assert_eq!(rows, 40_000);
     }
 }

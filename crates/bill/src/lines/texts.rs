@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use costlens_domain::bill::Text;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, MapArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, MapArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::arrow::error::ArrowError;
@@ -104,8 +104,8 @@ impl Texts {
 /// Reads columns of texts, and remembers each column's last dictionary.
 #[derive(Debug, Default)]
 pub(crate) struct TextReader {
-    /// By the place of the column in the batch, and how its texts begin.
-    dictionaries: HashMap<(usize, &'static str), Dictionary>,
+    /// By the place of the column in the batch.
+    dictionaries: HashMap<usize, Dictionary>,
 }
 
 /// A dictionary, and the numbers of those of its texts that were needed.
@@ -113,7 +113,6 @@ pub(crate) struct TextReader {
 struct Dictionary {
     values: ArrayRef,
     codes: Vec<Code>,
-    beginning: &'static str,
 }
 
 impl TextReader {
@@ -151,25 +150,24 @@ impl TextReader {
         texts: &mut Texts,
     ) -> Result<Vec<Code>, ArrowError> {
         match (source.key, column.data_type()) {
-            (Some(key), DataType::Map(..)) => self.entries(column.as_map(), key, source, texts),
+            (Some(key), DataType::Map(..)) => self.entries(column.as_map(), key, source.place, texts),
             (Some(key), _) => json_entries(column, key, texts),
             (None, DataType::Dictionary(key, value))
                 if **key == DataType::Int32 && **value == DataType::Utf8 =>
             {
-                Ok(self.dictionary(column, source, texts))
+                Ok(self.dictionary(column, source.place, texts))
             }
-            (None, DataType::Utf8) => Ok(plain(column.as_string::<i32>(), source.beginning, texts)),
-            (None, DataType::Utf8View) => Ok(plain(column.as_string_view(), source.beginning, texts)),
+            (None, DataType::Utf8) => Ok(plain(column.as_string::<i32>(), texts)),
             (None, _) => {
                 let column = cast(column, &DataType::Utf8)?;
-                Ok(plain(column.as_string::<i32>(), source.beginning, texts))
+                Ok(plain(column.as_string::<i32>(), texts))
             }
         }
     }
 
-    fn dictionary(&mut self, column: &ArrayRef, source: Source, texts: &mut Texts) -> Vec<Code> {
+    fn dictionary(&mut self, column: &ArrayRef, place: usize, texts: &mut Texts) -> Vec<Code> {
         let column = column.as_dictionary::<Int32Type>();
-        let known = self.known(source, column.values());
+        let known = self.known(place, column.values());
         let keys = column.keys();
         if keys.null_count() == 0 {
             keys.values().iter().map(|key| known.code(*key, texts)).collect()
@@ -179,10 +177,9 @@ impl TextReader {
     }
 
     /// The dictionary of the column in this place, as it was known or anew.
-    fn known(&mut self, Source { place, beginning, .. }: Source, values: &ArrayRef) -> &mut Dictionary {
-        let fresh =
-            || Dictionary { values: Arc::clone(values), codes: vec![UNSEEN; values.len()], beginning };
-        let known = self.dictionaries.entry((place, beginning)).or_insert_with(fresh);
+    fn known(&mut self, place: usize, values: &ArrayRef) -> &mut Dictionary {
+        let fresh = || Dictionary { values: Arc::clone(values), codes: vec![UNSEEN; values.len()] };
+        let known = self.dictionaries.entry(place).or_insert_with(fresh);
         // The old one is held, so nothing else can have come to stand at its address.
         let offsets = |values: &ArrayRef| values.as_string::<i32>().value_offsets().as_ptr_range();
         if offsets(&known.values) != offsets(values) {
@@ -196,7 +193,7 @@ impl TextReader {
         &mut self,
         maps: &MapArray,
         key: &str,
-        source: Source,
+        place: usize,
         texts: &mut Texts,
     ) -> Result<Vec<Code>, ArrowError> {
         let (keys, values) = (as_dictionary(maps.keys())?, as_dictionary(maps.values())?);
@@ -207,7 +204,7 @@ impl TextReader {
         if !named.contains(&true) {
             return Ok(vec![0; maps.len()]);
         }
-        let known = self.known(source, values.values());
+        let known = self.known(place, values.values());
         let (keys, values) = (keys.keys(), values.keys());
         let mut out = Vec::with_capacity(maps.len());
         let mut bounds = maps.value_offsets().iter().map(|at| usize::try_from(*at).unwrap_or(0));
@@ -236,8 +233,7 @@ impl Dictionary {
         };
         if *code == UNSEEN {
             let values = self.values.as_string::<i32>();
-            let says_something = values.is_valid(at) && values.value(at).starts_with(self.beginning);
-            *code = if says_something { texts.code(values.value(at)) } else { 0 };
+            *code = if values.is_null(at) { 0 } else { texts.code(values.value(at)) };
         }
         *code
     }
@@ -252,13 +248,8 @@ fn as_dictionary(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     cast(&cast(column, &DataType::Utf8)?, &dictionary)
 }
 
-fn plain<'a>(
-    column: impl IntoIterator<Item = Option<&'a str>>,
-    beginning: &str,
-    texts: &mut Texts,
-) -> Vec<Code> {
-    let said = column.into_iter().map(|text| text.filter(|text| text.starts_with(beginning)));
-    said.map(|text| text.map_or(0, |text| texts.code(text))).collect()
+fn plain(column: &StringArray, texts: &mut Texts) -> Vec<Code> {
+    column.iter().map(|text| text.map_or(0, |text| texts.code(text))).collect()
 }
 
 /// What maps that were written as JSON hold under a key.
@@ -270,14 +261,13 @@ fn json_entries(column: &ArrayRef, key: &str, texts: &mut Texts) -> Result<Vec<C
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{DictionaryArray, StringArray};
+    use datafusion::arrow::array::DictionaryArray;
 
     use super::*;
 
     fn read(columns: &[ArrayRef], sources: &[usize]) -> Vec<Text> {
         let mut texts = Texts::default();
-        let sources: Vec<Source> =
-            sources.iter().map(|place| Source { place: *place, key: None, beginning: "" }).collect();
+        let sources: Vec<Source> = sources.iter().map(|place| Source { place: *place, key: None }).collect();
         let rows = columns.first().unwrap().len();
         let codes = TextReader::default().codes(columns, rows, &sources, &mut texts).unwrap();
         codes.into_iter().map(|code| texts.text(code)).collect()
@@ -310,7 +300,7 @@ mod tests {
         let offsets = OffsetBuffer::new(vec![0, 1, 3, 4, 4].into());
         let maps: ArrayRef = Arc::new(MapArray::try_new(entry, offsets, entries, None, false).unwrap());
         let mut texts = Texts::default();
-        let source = [Source { place: 0, key: Some("model"), beginning: "" }];
+        let source = [Source { place: 0, key: Some("model") }];
         let mut read = |maps: &ArrayRef| -> Vec<String> {
             let codes =
                 TextReader::default().codes(&[Arc::clone(maps)], maps.len(), &source, &mut texts).unwrap();
@@ -327,7 +317,7 @@ mod tests {
         let mut said = Vec::new();
         for words in [["one", "two"], ["three", "four"]] {
             let column: DictionaryArray<Int32Type> = words.into_iter().collect();
-            let source = [Source { place: 0, key: None, beginning: "" }];
+            let source = [Source { place: 0, key: None }];
             let codes = reader.codes(&[Arc::new(column)], 2, &source, &mut texts).unwrap();
             said.extend(codes.into_iter().map(|code| texts.text(code).to_string()));
         }

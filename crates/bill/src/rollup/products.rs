@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use costlens_domain::bill::Text;
-use costlens_domain::classify::{Classification, Cloud, LineKey, Verdict, classify, is_usage};
+use costlens_domain::classify::{Classification, Cloud, LineKey, Verdict, classify, has_seats, is_usage};
 use hashbrown::HashMap;
 
 use super::FirstKey;
@@ -46,6 +46,8 @@ pub(super) struct Kept {
     pub(super) currency: Code,
     pub(super) service: Code,
     pub(super) verdict: Verdict,
+    /// Whether it is of a service that people have seats of.
+    pub(super) is_of_people: bool,
 }
 
 /// Every product once.
@@ -117,7 +119,7 @@ impl Products {
         let currency = texts.code(super::currency(&currency).as_str());
         let verdict = class.verdict;
         let product = (verdict != Verdict::NotAi).then(|| {
-            let service = texts.code(&class.service);
+            let (service, is_of_people) = (texts.code(&class.service), has_seats(&class.service));
             let class = self.class(Arc::new(class));
             let number = self.product(Product {
                 code,
@@ -130,7 +132,7 @@ impl Products {
                 currency,
                 class,
             });
-            Kept { number, currency, service, verdict }
+            Kept { number, currency, service, verdict, is_of_people }
         });
         Look {
             product,

@@ -19,6 +19,8 @@ pub(crate) const FIRST: Meanings<'_> = Meanings {
     sku: true,
     resource: false,
 };
+/// The same without what [`Rollup::wants_invoices`] asks for.
+pub(crate) const PLAIN_FIRST: Meanings<'_> = Meanings { flags: &[], ..FIRST };
 /// What [`Rollup::add`] needs of a batch.
 pub(crate) const REST: Meanings<'_> = Meanings {
     texts: &REST_TEXTS,
@@ -26,7 +28,7 @@ pub(crate) const REST: Meanings<'_> = Meanings {
     amounts: &REST_AMOUNTS,
     day: false,
     sku: false,
-    resource: false,
+    resource: true,
 };
 /// The same without what says something of commitments, for batches in which no line is of one.
 pub(crate) const PLAIN_REST: Meanings<'_> = Meanings {
@@ -35,7 +37,7 @@ pub(crate) const PLAIN_REST: Meanings<'_> = Meanings {
     amounts: &PLAIN_AMOUNTS,
     day: false,
     sku: false,
-    resource: false,
+    resource: true,
 };
 /// What both need, for [`BatchReader::split`].
 pub(crate) const ALL: Meanings<'_> = Meanings {
@@ -44,7 +46,7 @@ pub(crate) const ALL: Meanings<'_> = Meanings {
     amounts: &ALL_AMOUNTS,
     day: true,
     sku: true,
-    resource: false,
+    resource: true,
 };
 
 const REST_TEXTS: [&str; PRODUCT_TEXTS.len() + USER_TEXTS.len()] = joined(PRODUCT_TEXTS, USER_TEXTS);

@@ -107,7 +107,7 @@ impl Resources {
         })
     }
 
-    /// The dearest of each currency, dearest first.
+    /// The dearest of each currency, in no order.
     pub(super) fn dearest(&self, top: usize, texts: &Texts) -> Result<Vec<ResourceCost>, BillError> {
         let mut by_currency: BTreeMap<Currency, Vec<&Sum>> = BTreeMap::new();
         for sum in &self.sums {

@@ -17,12 +17,7 @@ pub(super) fn read(source: &SourceFile, rollup: &mut Rollup, work: &Work) -> Res
     let Some((file, width)) = CsvFile::of(source) else {
         return Err(BillError::Engine { message: "a file that is not CSV was read as such".to_owned() });
     };
-    let layout = Layout::new(
-        source.format,
-        &source.columns,
-        Arrival::Wanted,
-        ALL.with_resource(rollup.wants_resources()),
-    );
+    let layout = Layout::new(source.format, &source.columns, Arrival::Wanted, ALL);
     let lines = CsvLines::new(width, layout.wanted.clone());
     let (mut first, mut rest) = BatchReader::split(layout);
     let mut passed = 0;

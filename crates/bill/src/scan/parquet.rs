@@ -15,7 +15,7 @@ use datafusion::parquet::file::metadata::RowGroupMetaData;
 
 use crate::BillError;
 use crate::lines::{Arrival, Layout};
-use crate::rollup::{BatchReader, FIRST, PLAIN_REST, Pick, REST, Rollup};
+use crate::rollup::{BatchReader, FIRST, PLAIN_FIRST, PLAIN_REST, Pick, REST, Rollup};
 use crate::source::{Encoding, SourceFile};
 
 /// Lines per batch.
@@ -33,14 +33,15 @@ pub(super) struct Open {
     row_groups: usize,
     size_bytes: u64,
     first: BatchReader,
+    /// For row groups of which nobody asks whether they name invoices.
+    plain_first: BatchReader,
     rest: BatchReader,
     /// For row groups without commitments, whose columns are left where they are.
     plain_rest: BatchReader,
 }
 
 impl Open {
-    /// `with_resources` says whether to read what was used.
-    pub(super) fn new(source: &SourceFile, with_resources: bool) -> Result<Self, BillError> {
+    pub(super) fn new(source: &SourceFile) -> Result<Self, BillError> {
         let file = File::open(&source.path)
             .map_err(|error| BillError::Open { path: source.path.clone(), source: error })?;
         let layout = |of| Layout::new(source.format, &source.columns, Arrival::Whole, of);
@@ -49,7 +50,7 @@ impl Open {
                 message: "a file that is not Parquet was read as such".to_owned(),
             });
         };
-        let rest = layout(REST.with_resource(with_resources));
+        let rest = layout(REST);
         let resource = rest.resource_columns();
         let options = ArrowReaderOptions::new().with_schema(Arc::new(with_dictionaries(schema, &resource)));
         let footer = ArrowReaderMetadata::load(&file, options).map_err(|error| BillError::Corrupt {
@@ -64,8 +65,9 @@ impl Open {
             row_groups: *row_groups,
             size_bytes: source.size_bytes,
             first: BatchReader::new(layout(FIRST)),
+            plain_first: BatchReader::new(layout(PLAIN_FIRST)),
             rest: BatchReader::new(rest),
-            plain_rest: BatchReader::new(layout(PLAIN_REST.with_resource(with_resources))),
+            plain_rest: BatchReader::new(layout(PLAIN_REST)),
         })
     }
 
@@ -77,11 +79,14 @@ impl Open {
     pub(super) fn read(&mut self, group: usize, rollup: &mut Rollup) -> Result<(), BillError> {
         let mut picks: Vec<Pick> = Vec::new();
         let mut rows = 0;
-        for batch in self.batches(group, &self.first.layout().roots(), None, BATCH)? {
+        let is_plain = !rollup.wants_invoices();
+        let first = if is_plain { &self.plain_first } else { &self.first };
+        for batch in self.batches(group, &first.layout().roots(), None, BATCH)? {
             let batch = self.sound(batch, group)?;
             let from = rows;
             rows += batch.num_rows();
-            let found = rollup.look(&mut self.first, batch.columns(), batch.num_rows());
+            let first = if is_plain { &mut self.plain_first } else { &mut self.first };
+            let found = rollup.look(first, batch.columns(), batch.num_rows());
             let found = found.map_err(|failed| failed.at(&self.name, || self.place(group)))?;
             picks.extend(found.into_iter().map(|pick| pick.moved_by(from)));
         }

@@ -1,12 +1,17 @@
 //! The dearest resources, and that it does not matter whether memory holds all of them.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use costlens_bill::{Progress, ReadOptions, read_bill};
 use costlens_domain::bill::{BillReport, ResourceCost};
 use costlens_domain::classify::Verdict;
+use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::properties::WriterProperties;
 use rust_decimal::Decimal;
 
 /// Too little for the resources of [`many`], and enough for a query over them that spills.
@@ -29,7 +34,7 @@ fn line(out: &mut String, product: &str, usage_type: &str, currency: &str, cost:
 fn many(endpoints: u32) -> String {
     let mut out = HEADER.to_owned();
     let host = |out: &mut String, n: u32, cost: &str| {
-        let name = format!("arn:aws:sagemaker:us-east-1:444455556666:endpoint/{n:0>120}");
+        let name = format!("arn:aws:sagemaker:us-east-1:444455556666:endpoint/{n:0>300}");
         line(out, "AmazonSageMaker", "USE1-Host:ml.g5.xlarge", "USD", cost, &name);
     };
     for n in 0..endpoints {
@@ -55,13 +60,32 @@ impl Progress for Queried {
     }
 }
 
-async fn read_and_tell(text: &str, memory_bytes: usize) -> (BillReport, bool) {
-    let folder = tempfile::tempdir().unwrap();
-    let path: PathBuf = folder.path().join("bill.csv");
-    std::fs::write(&path, text).unwrap();
+/// The same lines as AWS' Parquet has them: amounts as binary numbers, and nothing where nothing is said.
+fn as_parquet(text: &str, path: &Path) {
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let rows: Vec<Vec<&str>> = lines.collect();
+    let columns = header.iter().enumerate().map(|(at, name)| {
+        let cells = rows.iter().map(|row| Some(row[at]).filter(|cell| !cell.is_empty()));
+        let is_amount = name.ends_with("_cost") || name.ends_with("_amount");
+        let column: ArrayRef = if is_amount {
+            Arc::new(cells.map(|cell| cell.map(|cell| cell.parse().unwrap())).collect::<Float64Array>())
+        } else {
+            Arc::new(cells.collect::<StringArray>())
+        };
+        (*name, column, true)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let groups = WriterProperties::builder().set_max_row_group_row_count(Some(20_000)).build();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(groups)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+async fn read_and_tell(path: &Path, memory_bytes: usize) -> (BillReport, bool) {
     let options = ReadOptions { memory_bytes, top_resources: 4, ..ReadOptions::default() };
     let queried = Queried::default();
-    let report = read_bill(&[path], &options, &queried).await.unwrap();
+    let report = read_bill(&[path.to_owned()], &options, &queried).await.unwrap();
     (report, queried.0.into_inner())
 }
 
@@ -94,11 +118,23 @@ async fn the_dearest_are_the_same_whether_memory_holds_all_of_them_or_not() {
     assert_eq!(queried.facts, held.facts);
 }
 
-/// Reads it twice, with room for all resources and without.
+/// Reads it with room for all resources and without, as CSV; as Parquet it must say the same of them either way.
 async fn held_and_queried(bill: &str) -> [BillReport; 2] {
-    let (held, was_queried) = read_and_tell(bill, ReadOptions::default().memory_bytes).await;
+    let folder = tempfile::tempdir().unwrap();
+    let [csv, parquet] = ["bill.csv", "bill.parquet"].map(|name| folder.path().join(name));
+    std::fs::write(&csv, bill).unwrap();
+    let [held, queried] = both(&csv).await;
+    as_parquet(bill, &parquet);
+    for report in both(&parquet).await {
+        assert_eq!(report.resources, held.resources);
+    }
+    [held, queried]
+}
+
+async fn both(path: &Path) -> [BillReport; 2] {
+    let (held, was_queried) = read_and_tell(path, ReadOptions::default().memory_bytes).await;
     assert!(!was_queried, "memory did not hold them");
-    let (queried, was_queried) = read_and_tell(bill, LITTLE).await;
+    let (queried, was_queried) = read_and_tell(path, LITTLE).await;
     assert!(was_queried, "memory held them all");
     [held, queried]
 }
@@ -155,7 +191,7 @@ async fn services_that_share_a_product_code_are_told_apart() {
         .unwrap();
     };
     for n in 0..50_000 {
-        let name = format!("/subscriptions/1/{n:0>150}");
+        let name = format!("/subscriptions/1/{n:0>330}");
         line("Cognitive Services", "Azure OpenAI", "gpt-4o 0513 Input global Tokens", 50_000 - n, &name);
     }
     line("Cognitive Services", "Speech", "S1 Speech To Text", 70_000, "/subscriptions/1/speech");
@@ -185,7 +221,7 @@ async fn a_resource_of_several_products_of_a_service_is_one() {
             "arn:aws:bedrock:us-east-1:444455556666:application-inference-profile/a",
         );
     }
-    let (report, _) = read_and_tell(&bill, ReadOptions::default().memory_bytes).await;
+    let report = crate::read_text("bill.csv", &bill).await.unwrap();
     let kept: Decimal =
         report.facts.iter().filter(|fact| fact.class.service == "bedrock").map(|fact| fact.unblended).sum();
     let sums: Vec<_> = report.resources.iter().filter(|one| &*one.service == "bedrock").collect();

@@ -62,8 +62,8 @@ impl Finality {
 const CLOSING_DAYS: u64 = 15;
 
 /// How final a delivery is that arrived on this day, after one of that finality; `differs` where its amounts are others, and
-/// `has_invoices` where all of its lines with a cost name an invoice. A delivery that says what the one before said, such as one that newer
-/// rules read again, restates nothing.
+/// `has_invoices` where all of its lines with a cost name an invoice. A delivery that says what the one before said, such as one
+/// that newer rules read again, restates nothing.
 #[must_use]
 pub fn finality(
     month: Month,
@@ -81,6 +81,8 @@ pub fn finality(
     match before.map(|before| before.as_of(month, arrived)) {
         Some(Finality::Restated) => Finality::Restated,
         Some(Finality::Invoiced) if differs => Finality::Restated,
+        // Also where the report no longer says so.
+        Some(Finality::Invoiced) => Finality::Invoiced,
         _ => by_calendar,
     }
 }

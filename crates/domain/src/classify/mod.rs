@@ -31,7 +31,7 @@ pub use words::without_region;
 
 /// Raised with every change of a rule and of what is read of a line's costs, and stored with the facts that it made:
 /// whatever is delivered is read again by other rules.
-pub const RULES_VERSION: u32 = 8;
+pub const RULES_VERSION: u32 = 9;
 
 /// The services whose lines may be AI and may be something else, by their stable names: what a tenant's people may say more
 /// of than a rule knows.
@@ -124,6 +124,12 @@ pub fn classify(key: &LineKey<'_>) -> Classification {
         class.understood = true;
     }
     class
+}
+
+/// True for the services that people have seats of, by their names in reports.
+#[must_use]
+pub fn has_seats(service: &str) -> bool {
+    services::has_seats(service)
 }
 
 /// True for the line types whose quantity is use: all others repeat, correct or tax it.

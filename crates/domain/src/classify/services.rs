@@ -151,6 +151,11 @@ pub(super) fn core_service(key: &LineKey<'_>) -> Option<&'static Service> {
     SERVICES.iter().find(|service| service.codes.contains(&key.product_code) || named(key, service.names))
 }
 
+/// Is it a service that people have seats of?
+pub(super) fn has_seats(slug: &str) -> bool {
+    SERVICES.iter().any(|service| service.slug == slug && service.category == Category::Seats)
+}
+
 /// A name counts where there is no code (FOCUS), or where code and name are the same cell. Where AWS gives a
 /// code of its own, the code alone decides: anybody may name a product.
 fn named(key: &LineKey<'_>, names: &[&str]) -> bool {

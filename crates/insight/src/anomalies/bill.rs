@@ -30,18 +30,21 @@ pub fn find(facts: &[DailyFact], rule: &DayRule, closed: Option<NaiveDate>) -> V
     let fees = monthly(facts);
     let rows: Vec<Row> = facts
         .iter()
-        .filter(|fact| is_use(fact) && !fees.contains(&product(fact)))
+        .filter(|fact| is_of_its_day(fact) && !fees.contains(&product(fact)))
         .map(|fact| Row { day: fact.day, currency: fact.currency, scopes: scopes(fact), used: used(fact) })
         .collect();
     days::find(&rows, until, rule)
 }
 
-/// Whether a fact is use that happens on its day. The fee of a capacity block is paid on one day for days to come, which the bill
-/// does not tell.
+/// Whether a fact is use.
 pub(crate) fn is_use(fact: &DailyFact) -> bool {
-    is_usage(&fact.line_item_type)
-        && !matches!(fact.class.category, Category::Seats | Category::Adjustment)
-        && !without_region(&fact.usage_type).starts_with("CapacityBlockFee")
+    is_usage(&fact.line_item_type) && !matches!(fact.class.category, Category::Seats | Category::Adjustment)
+}
+
+/// Whether it is use that happens on its day. The fee of a capacity block is paid on one day for days to come, and the bill does not
+/// tell for which.
+pub(crate) fn is_of_its_day(fact: &DailyFact) -> bool {
+    is_use(fact) && !without_region(&fact.usage_type).starts_with("CapacityBlockFee")
 }
 
 fn product(fact: &DailyFact) -> (&str, &str, &str) {

@@ -146,10 +146,9 @@ struct Sessions {
 pub(super) fn agent_memory(window: &Window<'_>) -> Vec<Recommendation> {
     let mut all: BTreeMap<Place, Sessions> = BTreeMap::new();
     for fact in window.used().filter(|fact| fact.class.service == "bedrock_agentcore") {
-        let Some((component, of)) = without_region(&fact.usage_type).split_once(":Consumption-based:") else {
-            continue;
-        };
-        let place = (fact.usage_account.to_string(), fact.region.to_string(), component.to_owned());
+        let Some((what, of)) = fact.usage_type.split_once(":Consumption-based:") else { continue };
+        // With its region, which a bill without regions says there alone.
+        let place = (fact.usage_account.to_string(), fact.region.to_string(), what.to_owned());
         let sessions = all.entry(place).or_default();
         match of {
             "vCPU" => sessions.vcpu_hours += fact.usage_quantity,
@@ -162,7 +161,7 @@ pub(super) fn agent_memory(window: &Window<'_>) -> Vec<Recommendation> {
         }
     }
     all.into_iter()
-        .filter_map(|((account, region, component), sessions)| {
+        .filter_map(|((account, region, what), sessions)| {
             let Sessions { vcpu_hours, gb_hours, memory_cost, memory } = sessions;
             let waiting = (gb_hours - vcpu_hours * GB_HOURS_AT_WORK).max(Decimal::ZERO);
             let saving = (memory_cost * waiting).checked_div(gb_hours)? / Decimal::TWO;
@@ -175,7 +174,11 @@ pub(super) fn agent_memory(window: &Window<'_>) -> Vec<Recommendation> {
             let figures = [("gb_hours", gb_hours), ("vcpu_hours", vcpu_hours), ("memory_cost", memory_cost)];
             let assumption = "half of the memory beyond sixty gigabyte-hours an hour of a processor is of sessions that nobody needs any more";
             let evidence = window.evidence(filter, figures, Some(assumption));
-            let subject = format!("AgentCore {component} in {region} of {account}");
+            let subject = if region.is_empty() {
+                format!("AgentCore {what} of {account}")
+            } else {
+                format!("AgentCore {} in {region} of {account}", without_region(&what))
+            };
             let amounts = (saving, memory_cost);
             Some(window.recommend(Kind::IdleAgentMemory, subject, amounts, Confidence::Low, evidence))
         })

@@ -1,4 +1,4 @@
-//! The same model at another price: routing, tiers, batches.
+//! The same calls at another price: cached elsewhere, routed, batched, in another tier, or of another model.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -77,19 +77,16 @@ pub(super) fn idle(window: &Window<'_>) -> Vec<Recommendation> {
             seat.is_old = earlier.contains(&(service, account, who));
         }
     }
-    let of_service = |wanted: &str| -> (usize, usize) {
-        let seats = services
-            .iter()
-            .filter(|((service, _), _)| *service == wanted)
-            .flat_map(|(_, seats)| seats.values());
-        seats.fold((0, 0), |(all, used), seat| (all + 1, used + usize::from(seat.is_used)))
-    };
+    // How many there are, and how many of them are used.
+    let mut of_services: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for ((service, _), seats) in &services {
+        let (all, used) = of_services.entry(service).or_default();
+        *all += seats.len();
+        *used += seats.values().filter(|seat| seat.is_used).count();
+    }
     services
         .iter()
-        .filter(|((service, _), _)| {
-            let (all, used) = of_service(service);
-            used * 2 >= all
-        })
+        .filter(|((service, _), _)| of_services.get(service).is_some_and(|(all, used)| used * 2 >= *all))
         .filter_map(|((service, account), seats)| of_account(window, service, account, seats))
         .collect()
 }

@@ -99,6 +99,11 @@ fn a_capacity_block_that_is_paid_on_one_day_for_days_to_come_is_no_spike_and_no_
     facts.push(instance(day(25), "USE1-CapacityBlockFee:p5.48xlarge", "30000", "30000"));
     assert!(facts.last().unwrap().class.accelerator.is_some());
     assert_eq!(of(&facts), without);
+    // The first one is news all the same.
+    let other =
+        DailyFact { day: day(25), ..instance(day(25), "USE1-CapacityBlockFee:p6-b200.48xlarge", "1", "1") };
+    let news = events::find(&[facts.as_slice(), &[other]].concat(), &[], day(30), None);
+    assert!(news.iter().any(|event| event.kind == EventKind::NewAccelerator), "{news:?}");
     // The same amount of use is one.
     facts.push(instance(day(25), GPU, "30000", "30000"));
     assert!(of(&facts).0 > 0);
