@@ -43,7 +43,7 @@ pub struct ReadOptions {
     pub memory_bytes: usize,
     /// How many threads read and add up.
     pub partitions: usize,
-    /// How many of the dearest resources to name; 0 for none, which saves reading their names.
+    /// How many of the dearest resources to name in each currency; 0 for none.
     pub top_resources: usize,
 }
 

@@ -55,7 +55,7 @@ pub(crate) async fn read(
     let (currencies, are_all) = currencies_of(&facts);
     let mut resources = held.unwrap_or_default();
     resources.retain(|resource| currencies.contains(&resource.currency));
-    if given_up && !facts.is_empty() && scope.len() <= MOST_NAMES {
+    if given_up && !facts.is_empty() {
         let engine = DataFusionEngine::open(sources, options, lines)?;
         let step = Step { progress, name: "finding the dearest resources", from: SCANNED, to: 1000 };
         let in_currencies = (&currencies, are_all);
@@ -131,6 +131,10 @@ async fn query_resources(
     step: Step<'_>,
 ) -> Result<Vec<ResourceCost>, BillError> {
     let (kinds, of_kinds) = kinds(facts, scope);
+    if scope.names() + of_kinds.iter().map(OfKind::names).sum::<usize>() > MOST_NAMES {
+        step.tell(1, 1);
+        return Ok(Vec::new());
+    }
     let named: Vec<&str> =
         currencies.iter().map(Currency::as_str).filter(|code| *code != NO_CURRENCY).collect();
     let other = if are_all && named.len() < currencies.len() { NO_CURRENCY } else { "" };

@@ -17,7 +17,7 @@ pub(crate) struct Scope {
 
 impl Scope {
     /// How many names it has.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn names(&self) -> usize {
         self.products.len() + self.usage_types.len()
     }
 
@@ -45,6 +45,11 @@ pub(crate) struct OfKind<'a> {
 }
 
 impl OfKind<'_> {
+    /// How many names it has.
+    pub(crate) fn names(&self) -> usize {
+        1 + self.usage_types.as_ref().map_or(0, Vec::len)
+    }
+
     fn case(&self) -> String {
         // What names no product code has the empty one, and `IN` is never true of nothing.
         let product = format!("COALESCE(product_code, '') = {}", literals([self.product_code]));

@@ -179,6 +179,25 @@ async fn of_many_currencies_those_of_most_lines_have_resources() {
 }
 
 #[tokio::test]
+async fn a_made_up_bill_of_thousands_of_products_names_no_resources_beyond_what_memory_holds() {
+    let mut bill = HEADER.replace(",product_region_code\n", ",product_region_code,product_product_name\n");
+    for n in 0..12_000 {
+        let name = format!("arn:aws:bedrock:us-east-1:444455556666:application-inference-profile/{n:0>1200}");
+        let mut one = String::new();
+        line(&mut one, &format!("seller{n}"), "USE1-MP:USE1_InputTokenCount-Units", "USD", "1", &name);
+        bill.push_str(
+            &one.replace(",us-east-1\n", ",us-east-1,Claude Sonnet 4.6 (Amazon Bedrock Edition)\n"),
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bill.csv");
+    std::fs::write(&path, bill).unwrap();
+    let [held, queried] = both(&path).await;
+    assert_eq!((held.resources.len(), queried.resources.len()), (4, 0));
+    assert_eq!(queried.facts, held.facts);
+}
+
+#[tokio::test]
 async fn services_that_share_a_product_code_are_told_apart() {
     let mut bill = "SubscriptionId,Date,ChargeType,MeterCategory,MeterSubCategory,MeterName,ProductName,PublisherName,Quantity,\
                     UnitOfMeasure,CostInBillingCurrency,BillingCurrency,ResourceId,ResourceLocation\n"
