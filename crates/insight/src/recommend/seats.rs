@@ -31,14 +31,20 @@ impl Seat {
         self.days.keys().all(|day| day.day() == 1)
     }
 
-    /// What the days of the window cost. Of a fee by the month that is their part of it, be it in the window twice or once.
+    /// What it was billed in the window. A fee by the month may lie in it twice, and counts once.
+    fn billed(&self) -> Decimal {
+        let count = if self.is_by_month() { 1 } else { self.days.len() };
+        self.days.values().rev().take(count).sum()
+    }
+
+    /// What the days of the window cost: of a fee by the month their part of it.
     fn cost(&self, window: &Window<'_>) -> Decimal {
-        if self.is_by_month() {
-            let fee = self.days.values().next_back().copied().unwrap_or_default();
-            fee * Decimal::from((window.to - window.from).num_days()) / Decimal::from(super::WINDOW)
+        let days = if self.is_by_month() {
+            (window.to - window.from).num_days()
         } else {
-            self.days.values().sum()
-        }
+            super::WINDOW.cast_signed()
+        };
+        self.billed() * Decimal::from(days) / Decimal::from(super::WINDOW)
     }
 
     fn is_idle(&self, window: &Window<'_>) -> bool {
@@ -46,7 +52,7 @@ impl Seat {
         let billed = if self.is_by_month() { newest.with_day(1).unwrap_or(newest) } else { newest };
         let is_held = self.days.keys().next_back().is_some_and(|last| *last >= billed);
         let is_old = self.days.keys().next().is_some_and(|first| *first + Days::new(NEW) <= window.to);
-        is_held && (self.is_old || is_old) && !self.is_used && self.cost(window) > Decimal::ZERO
+        is_held && (self.is_old || is_old) && !self.is_used && self.billed() > Decimal::ZERO
     }
 }
 
@@ -112,6 +118,7 @@ fn of_account(
         return None;
     }
     let saving: Decimal = idle.iter().map(|(_, seat)| seat.cost(window)).sum();
+    let billed: Decimal = idle.iter().map(|(_, seat)| seat.billed()).sum();
     let cost: Decimal = seats.values().map(|seat| seat.cost(window)).sum();
     let filter = [
         ("usage_account", account.to_owned()),
@@ -121,7 +128,7 @@ fn of_account(
     let figures = [
         ("seats", Decimal::from(seats.len())),
         ("idle_seats", Decimal::from(idle.len())),
-        ("cost_idle", saving),
+        ("cost_idle", billed),
     ];
     let assumption = "what these people do is on the bill, as it is for most who have a seat";
     let mut evidence = window.evidence(filter, figures, Some(assumption));
