@@ -169,7 +169,9 @@ fn a_seat_is_told_alike_whether_it_is_billed_by_the_day_or_by_the_month() {
         let others = used.chain([seat(0, "", "0"), seat(31, "", "0")]).map(|fact| by("ada", fact));
         let found = Month::of(days, facts.into_iter().chain(others).collect()).found(Kind::IdleSeats);
         // The evidence says what was billed.
-        found.iter().for_each(|one| assert_eq!(one.evidence.figures["cost_idle"], one.monthly_saving));
+        for one in &found {
+            assert_eq!(one.evidence.figures["cost_idle"], one.monthly_saving);
+        }
         found.iter().map(|one| one.monthly_saving).collect()
     };
     assert_eq!(told(30, (0..30).map(|n| seat(n, "bob", "0.667")).collect()), [amount("20.01")]);
