@@ -166,11 +166,9 @@ fn named(key: &LineKey<'_>, names: &[&str]) -> bool {
 /// A line of a managed service.
 pub(super) fn classify(service: &'static Service, key: &LineKey<'_>) -> Classification {
     let words = words(without_region(key.usage_type));
-    if words.is_empty() {
+    if words.is_empty() && super::is_usage(key.line_item_type) {
         // FOCUS may name no usage type: then nothing is left to understand.
-        let is_use = super::is_usage(key.line_item_type);
-        let category = if is_use { service.category } else { Category::Adjustment };
-        return Classification::of(Verdict::Ai, service.slug, category, Meter::Units);
+        return Classification::of(Verdict::Ai, service.slug, service.category, Meter::Units);
     }
     let found = METERS.iter().find(|(phrase, ..)| contains(&words, phrase));
     let Some((_, meter, category)) = found else {

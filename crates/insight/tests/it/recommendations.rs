@@ -14,7 +14,8 @@ use costlens_domain::{ApiKeyId, Currency, Usage};
 use costlens_insight::recommend::{self, Kind, Recommendation};
 use rust_decimal::Decimal;
 
-use cases::{CLAUDE, CLAUDE_GLOBAL, global_routing, unknown, unused_commitment, use_batch};
+use cases::capacity::unused_commitment;
+use cases::{CLAUDE, CLAUDE_GLOBAL, global_routing, unknown, use_batch};
 
 /// The first of October 2026 is a Thursday.
 fn day(n: u64) -> NaiveDate {
